@@ -1,0 +1,395 @@
+"""The error tree: every way a call can fail, and what the gateway does about it.
+
+    GatewayError                     what the caller is told: code, reason, details
+    ├── CallerError                  the caller's to mend; never retried, counts against nobody
+    ├── Overload                     the gateway's own limits; another replica may do better
+    └── ProviderError                what a provider answered, or failed to answer
+        ├── RequestRefused           the request is at fault: another provider would refuse it too
+        └── ...                      the provider is at fault: retry, another key, another target
+
+A class says by its attributes what retry, fallback and the breakers do; nobody looks at error text.
+Codes and reasons are the contract's; docs/errors.md lists them.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from llmgateway.v1 import usage_pb2
+
+
+class Code(enum.IntEnum):
+    """Canonical gRPC codes, by their numbers in google/rpc/code.proto; kept here so that only the RPC edge imports grpc."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+class Blame(enum.Enum):
+    """Whose health record a failure goes on."""
+
+    NOBODY = "nobody"
+    KEY = "key"
+    ENDPOINT = "endpoint"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One thing wrong with a request.
+
+    field: proto path below the RPC's request message, such as ``messages[2].parts[0].media.mime_type``.
+    description: what is wrong and what would be right; never holds the value itself.
+    reason: UPPER_SNAKE_CASE, such as REQUIRED or OUT_OF_RANGE.
+    """
+
+    field: str
+    description: str
+    reason: str = "INVALID_VALUE"
+
+
+class GatewayError(Exception):
+    """A failure as the caller sees it.
+
+    message: English, ours, safe to log; it never holds a provider's words, a key or a prompt.
+    retry_after: seconds after which a new call may succeed, or None.
+    """
+
+    code: ClassVar[Code] = Code.INTERNAL
+    reason: ClassVar[str] = "INTERNAL_ERROR"
+
+    def __init__(
+        self, message: str = "", *, violations: Sequence[Violation] = (), retry_after: float | None = None
+    ) -> None:
+        super().__init__(message or (self.__doc__ or "").split("\n")[0])
+        self.violations = tuple(violations)
+        self.retry_after = retry_after
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class InternalError(GatewayError):
+    """The gateway failed; this is a bug."""
+
+
+# ---------------------------------------------------------------- the caller's to mend
+class CallerError(GatewayError):
+    """The request cannot be served as it is."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_REQUEST"
+
+
+class InvalidRequest(CallerError):
+    """The request is not valid."""
+
+
+class UnsupportedField(CallerError):
+    """The model cannot honour a field, and the caller asked for strictness."""
+
+    reason = "UNSUPPORTED_FIELD"
+
+
+class CallerUnauthenticated(CallerError):
+    """The call carries no valid API key."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "CALLER_UNAUTHENTICATED"
+
+
+class ModelNotAllowed(CallerError):
+    """The caller may not use this model."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "MODEL_NOT_ALLOWED"
+
+
+class OverrideNotAllowed(CallerError):
+    """The caller may not override this by metadata."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "OVERRIDE_NOT_ALLOWED"
+
+
+class UnknownModel(CallerError):
+    """No route, model or provider has this name."""
+
+    code = Code.NOT_FOUND
+    reason = "MODEL_NOT_FOUND"
+
+
+class ProviderNotConfigured(CallerError):
+    """No provider of this name is configured."""
+
+    code = Code.NOT_FOUND
+    reason = "PROVIDER_NOT_CONFIGURED"
+
+
+class NoCapableTarget(CallerError):
+    """No target can serve what the request needs."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "NO_CAPABLE_TARGET"
+
+
+class CallerDeadline(GatewayError):
+    """The caller's deadline was reached."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "CALLER_DEADLINE"
+
+
+# ---------------------------------------------------------------- the gateway's own limits
+class Overload(GatewayError):
+    """The gateway takes no more calls now."""
+
+    code = Code.UNAVAILABLE
+    reason = "GATEWAY_OVERLOADED"
+
+
+class Draining(Overload):
+    """The gateway is shutting down."""
+
+    reason = "GATEWAY_DRAINING"
+
+
+class CallerRateLimited(Overload):
+    """The caller has used up its share."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "GATEWAY_RATE_LIMITED"
+
+
+# ---------------------------------------------------------------- a provider's failure
+_SECRET = re.compile(
+    r"(?i)\b(?:bearer|basic)\s+[\w.+/=~-]{8,}"
+    r"|\b(?:sk|pk|rk|gsk|xai|key|AIza|ya29|AKIA|ASIA|ghp|hf)[-_.]?[A-Za-z0-9_*.-]{12,}"
+    r"|(?<=key=)[^&\s\"']+|(?<=token=)[^&\s\"']+|(?<=://)[^/@\s]+(?=@)"
+    r"|\b(?=[A-Za-z0-9_+/-]*\d)(?=[A-Za-z0-9_+/-]*[A-Za-z])[A-Za-z0-9_+/-]{40,}={0,2}"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+MAX_PROVIDER_MESSAGE = 512
+
+
+def redact(text: str) -> str:
+    """A provider's words without what looks like a secret and without control characters, at most 512 bytes of UTF-8."""
+    text = _SECRET.sub("[redacted]", _CONTROL.sub(" ", text[: 4 * MAX_PROVIDER_MESSAGE])).strip()
+    encoded = text.encode("utf-8", "replace")
+    return encoded[:MAX_PROVIDER_MESSAGE].decode("utf-8", "ignore")
+
+
+class ProviderError(GatewayError):
+    """A provider failed.
+
+    status: the provider's HTTP status (or gRPC code), 0 when no answer came.
+    provider_code: its error type or code. provider_message: its words; redacted here, sent to the caller in
+    ProviderFailure only, never logged. provider_request_id: its id of the request.
+    usage: what it reported to have used all the same.
+
+    retry_same: the same target may do better in a moment. other_key: another key of the provider may do.
+    failover: another target may do. blame: whose breaker hears of it.
+    """
+
+    code = Code.UNAVAILABLE
+    reason = "PROVIDER_UNAVAILABLE"
+    retry_same: ClassVar[bool] = False
+    other_key: ClassVar[bool] = False
+    failover: ClassVar[bool] = True
+    blame: ClassVar[Blame] = Blame.NOBODY
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        provider_code: str = "",
+        provider_message: str = "",
+        provider_request_id: str = "",
+        retry_after: float | None = None,
+        violations: Sequence[Violation] = (),
+        usage: usage_pb2.Usage | None = None,
+    ) -> None:
+        super().__init__(message, violations=violations, retry_after=retry_after)
+        self.status = status
+        self.provider_code = provider_code[:128]
+        self.provider_message = redact(provider_message)
+        self.provider_request_id = provider_request_id[:128]
+        self.usage = usage
+
+
+class RequestRefused(ProviderError):
+    """The provider refused the request."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_REQUEST"
+    failover = False
+
+
+class ContextWindowExceeded(RequestRefused):
+    """The conversation is longer than the model's context window."""
+
+    reason = "CONTEXT_WINDOW_EXCEEDED"
+
+
+class RequestTooLarge(RequestRefused):
+    """The request is larger than the provider takes."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+
+class MediaUnreachable(RequestRefused):
+    """The provider could not fetch a media part."""
+
+    reason = "MEDIA_UNREACHABLE"
+
+
+class ContentBlocked(RequestRefused):
+    """The provider's content policy blocked the request."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "CONTENT_BLOCKED"
+
+
+class NotSupported(ProviderError):
+    """The provider does not offer what was asked of it."""
+
+    code = Code.UNIMPLEMENTED
+    reason = "NOT_SUPPORTED_BY_PROVIDER"
+
+
+class ModelNotFound(ProviderError):
+    """The provider does not know the model."""
+
+    code = Code.NOT_FOUND
+    reason = "MODEL_NOT_FOUND"
+
+
+class CredentialsRejected(ProviderError):
+    """The provider rejected the gateway's credentials."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "PROVIDER_CREDENTIALS_REJECTED"
+    other_key = True
+    blame = Blame.KEY
+
+
+class Billing(CredentialsRejected):
+    """The gateway's account with the provider cannot pay."""
+
+    reason = "PROVIDER_BILLING"
+
+
+class RateLimited(ProviderError):
+    """The provider limits the rate of calls."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "PROVIDER_RATE_LIMITED"
+    retry_same = True
+    other_key = True
+    blame = Blame.KEY
+
+
+class QuotaExhausted(ProviderError):
+    """The gateway's quota with the provider is used up."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "PROVIDER_QUOTA_EXHAUSTED"
+    other_key = True
+    blame = Blame.KEY
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider failed or could not be reached."""
+
+    retry_same = True
+    blame = Blame.ENDPOINT
+
+
+class ProviderOverloaded(ProviderUnavailable):
+    """The provider is overloaded."""
+
+    reason = "PROVIDER_OVERLOADED"
+
+
+class ProviderTimeout(ProviderUnavailable):
+    """The provider did not answer in time."""
+
+    reason = "PROVIDER_TIMEOUT"
+    retry_same = False
+
+
+class ResponseInvalid(ProviderError):
+    """The provider's answer is not in its own format."""
+
+    code = Code.INTERNAL
+    reason = "PROVIDER_RESPONSE_INVALID"
+    blame = Blame.ENDPOINT
+
+
+class StreamTruncated(ProviderUnavailable):
+    """The provider's stream ended without its end mark."""
+
+    reason = "STREAM_TRUNCATED"
+
+
+class StreamInterrupted(ProviderError):
+    """The provider's stream broke after content was sent.
+
+    Nothing is retried: the caller holds part of an answer. `events_sent` counts what it holds.
+    """
+
+    reason = "STREAM_INTERRUPTED"
+    failover = False
+    events_sent = 0
+
+
+class EndpointBusy(ProviderError):
+    """The endpoint's concurrency limit is reached."""
+
+    reason = "GATEWAY_OVERLOADED"
+
+
+class CircuitOpen(ProviderError):
+    """Calls to the endpoint are held back after failures."""
+
+
+class AllRoutesFailed(ProviderError):
+    """Every target of the route failed.
+
+    code is that of all failures where they agree on INVALID_ARGUMENT or RESOURCE_EXHAUSTED, else UNAVAILABLE.
+    """
+
+    reason = "ALL_ROUTES_FAILED"
+    failover = False
+
+    def __init__(self, message: str, *, last: ProviderError, code: Code, retry_after: float | None) -> None:
+        super().__init__(
+            message,
+            status=last.status,
+            provider_code=last.provider_code,
+            provider_message=last.provider_message,
+            provider_request_id=last.provider_request_id,
+            retry_after=retry_after,
+            usage=last.usage,
+        )
+        self.code = code  # type: ignore[misc]  # the one class whose code depends on what it sums up

@@ -1,0 +1,273 @@
+"""EventWriter: the one place where parsed answers become the contract's stream events.
+
+It keeps the contract's promises, whatever a provider sends: a part starts before it grows, its index follows its predecessor's,
+every part is completed once and every candidate once, and fragments that arrive together leave together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+
+Event = gateway_pb2.StreamSendResponse
+FinishReason = gateway_pb2.FinishReason
+
+
+class EventWriter:
+    """Collects the events of one answer. Parsers write, the caller drains.
+
+    A part is addressed by its candidate and by a `key` of the parser's choice (a block index, say). Text without block
+    boundaries goes through `flow`, which opens and completes parts as the kind changes.
+
+    provider: id put beside signatures. price: called with every Usage before it is written, to add the cost.
+
+    After a drain: `committed` tells whether content, or the end, was ever written (the commit rule); `done` whether the provider's
+    end mark was seen; `usage` is the last usage reported. The other attributes describe the response; parsers set them.
+    """
+
+    __slots__ = (
+        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "committed", "create_time", "done",
+        "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
+    )  # fmt: skip
+
+    def __init__(self, provider: str, price: Callable[[usage_pb2.Usage], None] | None = None) -> None:
+        self.provider = provider
+        self.response_id = ""
+        self.response_model = ""
+        self.service_tier: gateway_pb2.ServiceTier.ValueType = gateway_pb2.SERVICE_TIER_UNSPECIFIED
+        self.system_fingerprint = ""
+        self.create_time: timestamp_pb2.Timestamp | None = None
+        self.metadata: dict[str, object] = {}
+        self.usage: usage_pb2.Usage | None = None
+        self.committed = False
+        self.done = False
+        self.malformed = 0
+        self._price = price
+        self._events: list[Event] = []
+        self._parts: dict[int, int] = {}
+        self._open: dict[tuple[int, Hashable], int] = {}
+        self._flow: dict[int, str] = {}
+        self._tool_calls: set[int] = set()
+        self._finishes: dict[int, gateway_pb2.CandidateCompleted] = {}
+        self._merge: tuple[int, int, str] | None = None
+
+    # ------------------------------------------------------------ parts
+    def start(self, key: Hashable, part: content_pb2.Part, *, candidate: int = 0) -> None:
+        """Open a part with what is known of it. A tool call commits the answer."""
+        self._close_flow(candidate)
+        self._start(candidate, key, part)
+
+    def _start(self, candidate: int, key: Hashable, part: content_pb2.Part) -> None:
+        index = self._parts.get(candidate, 0)
+        self._parts[candidate] = index + 1
+        self._open[candidate, key] = index
+        event = Event()
+        started = event.part_started
+        started.candidate_index = candidate
+        started.part_index = index
+        started.part.CopyFrom(part)
+        self._put(event)
+        kind = part.WhichOneof("kind")
+        if kind == "tool_call":
+            if not part.tool_call.provider_executed:
+                self._tool_calls.add(candidate)
+            self.committed = True
+
+    def is_open(self, key: Hashable, *, candidate: int = 0) -> bool:
+        """Whether a part with this key is open."""
+        return (candidate, key) in self._open
+
+    def text(
+        self,
+        key: Hashable,
+        text: str,
+        *,
+        candidate: int = 0,
+        logprobs: Sequence[gateway_pb2.TokenLogprob] = (),
+    ) -> None:
+        """Append to the text of an open text, reasoning or refusal part. An empty text without log probabilities is nothing."""
+        if not text and not logprobs:
+            return
+        index = self._open[candidate, key]
+        if self._merge == (candidate, index, "text"):
+            delta = self._events[-1].part_delta
+            delta.text += text
+        else:
+            delta = self._delta(candidate, index, "text")
+            delta.text = text
+        if logprobs:
+            delta.logprobs.extend(logprobs)
+        self.committed = True
+
+    def arguments(self, key: Hashable, fragment: str, *, candidate: int = 0) -> None:
+        """Append to the arguments of an open tool call."""
+        if not fragment:
+            return
+        index = self._open[candidate, key]
+        if self._merge == (candidate, index, "arguments"):
+            self._events[-1].part_delta.arguments_json += fragment
+        else:
+            self._delta(candidate, index, "arguments").arguments_json = fragment
+
+    def data(self, key: Hashable, data: bytes, *, candidate: int = 0) -> None:
+        """Append bytes to an open media part."""
+        if data:
+            self._delta(candidate, self._open[candidate, key], "").data = data
+            self.committed = True
+
+    def transcript(self, key: Hashable, text: str, *, candidate: int = 0) -> None:
+        """Append to the transcript of an open media part."""
+        if text:
+            self._delta(candidate, self._open[candidate, key], "").transcript = text
+            self.committed = True
+
+    def citation(self, key: Hashable, citation: content_pb2.Citation, *, candidate: int = 0) -> None:
+        """Add a citation to an open text part."""
+        self._delta(candidate, self._open[candidate, key], "").citation.CopyFrom(citation)
+
+    def complete(self, key: Hashable, *, candidate: int = 0, signature: bytes = b"", encrypted: bytes = b"") -> None:
+        """Complete an open part; a key that is not open is ignored."""
+        index = self._open.pop((candidate, key), None)
+        if index is None:
+            return
+        event = Event()
+        completed = event.part_completed
+        completed.candidate_index = candidate
+        completed.part_index = index
+        if signature:
+            completed.signature = signature
+            completed.signature_provider = self.provider
+        if encrypted:
+            completed.encrypted = encrypted
+            completed.signature_provider = self.provider
+        self._put(event)
+        if signature or encrypted:
+            self.committed = True
+
+    def flow(
+        self,
+        kind: str,
+        text: str,
+        *,
+        candidate: int = 0,
+        logprobs: Sequence[gateway_pb2.TokenLogprob] = (),
+    ) -> None:
+        """Append text of a kind ("text", "reasoning" or "refusal") that has no block boundaries, in a part of its own."""
+        if not text and not logprobs:
+            return
+        if self._flow.get(candidate) != kind:
+            self._close_flow(candidate)
+            self._flow[candidate] = kind
+            part = content_pb2.Part()
+            getattr(part, kind).SetInParent()
+            self._start(candidate, ("flow", kind), part)
+        self.text(("flow", kind), text, candidate=candidate, logprobs=logprobs)
+
+    def end_flow(self, *, candidate: int = 0, signature: bytes = b"") -> None:
+        """Complete the part that `flow` has open, if any."""
+        self._close_flow(candidate, signature)
+
+    def flow_key(self, *, candidate: int = 0) -> Hashable | None:
+        """Key of the part that `flow` has open, for citations and the like; None when none is."""
+        kind = self._flow.get(candidate)
+        return ("flow", kind) if kind else None
+
+    def whole(self, part: content_pb2.Part, *, candidate: int = 0) -> None:
+        """A part that is known whole."""
+        self._close_flow(candidate)
+        self._start(candidate, ("whole",), part)
+        self.complete(("whole",), candidate=candidate)
+        self.committed = True
+
+    def saw_tool_call(self, candidate: int = 0) -> bool:
+        """Whether the candidate asked for a tool that the caller must run."""
+        return candidate in self._tool_calls
+
+    # ------------------------------------------------------------ the rest of an answer
+    def report_usage(self, usage: usage_pb2.Usage) -> None:
+        """Usage so far. Totals must be inclusive; total_tokens is filled in when 0."""
+        if not usage.total_tokens:
+            usage.total_tokens = usage.input_tokens + usage.output_tokens
+        if self._price is not None:
+            self._price(usage)
+        if usage == self.usage:
+            return
+        self.usage = usage
+        event = Event()
+        event.usage.CopyFrom(usage)
+        self._put(event)
+
+    def warn(self, reason: str, field: str, message: str) -> None:
+        """A notice for the caller."""
+        event = Event()
+        event.warning.reason, event.warning.field, event.warning.message = reason, field, message
+        self._put(event)
+
+    def finish(
+        self,
+        reason: FinishReason.ValueType,
+        provider_reason: str = "",
+        *,
+        candidate: int = 0,
+        message: str = "",
+        stop_sequence: str = "",
+        metadata: str = "",
+    ) -> gateway_pb2.CandidateCompleted:
+        """Note why a candidate ended; written by `end`. Returns the event's body for what else belongs to it."""
+        completed = self._finishes.setdefault(candidate, gateway_pb2.CandidateCompleted(candidate_index=candidate))
+        completed.finish_reason = reason
+        completed.provider_finish_reason = provider_reason
+        if message:
+            completed.finish_message = message
+        if stop_sequence:
+            completed.stop_sequence = stop_sequence
+        if metadata:
+            completed.provider_metadata_json = metadata
+        return completed
+
+    def finished(self, candidate: int = 0) -> gateway_pb2.CandidateCompleted | None:
+        """What `finish` noted."""
+        return self._finishes.get(candidate)
+
+    def end(self) -> None:
+        """The provider's end mark: complete what is open, parts first, then candidates in order. Later calls do nothing."""
+        if self.done:
+            return
+        self.done = self.committed = True
+        self._flow.clear()
+        for candidate, key in sorted(self._open, key=lambda opened: (opened[0], self._open[opened])):
+            self.complete(key, candidate=candidate)
+        for candidate in sorted(self._parts.keys() | self._finishes.keys()):
+            event = Event()
+            event.candidate_completed.candidate_index = candidate
+            if candidate in self._finishes:
+                event.candidate_completed.CopyFrom(self._finishes[candidate])
+            self._put(event)
+
+    def drain(self) -> list[Event]:
+        """The events written since the last drain."""
+        events, self._events = self._events, []
+        self._merge = None
+        return events
+
+    # ------------------------------------------------------------ inside
+    def _close_flow(self, candidate: int, signature: bytes = b"") -> None:
+        kind = self._flow.pop(candidate, None)
+        if kind is not None:
+            self.complete(("flow", kind), candidate=candidate, signature=signature)
+
+    def _delta(self, candidate: int, index: int, merge: str) -> gateway_pb2.PartDelta:
+        event = Event()
+        delta = event.part_delta
+        delta.part_index = index
+        if candidate:
+            delta.candidate_index = candidate
+        self._events.append(event)
+        self._merge = (candidate, index, merge) if merge else None
+        return delta
+
+    def _put(self, event: Event) -> None:
+        self._events.append(event)
+        self._merge = None

@@ -1,0 +1,124 @@
+"""Bytes to frames. A frame is (event name, payload); the name is "" where the framing has none.
+
+Both framings cut at CR, LF and CRLF only, as their specifications say: U+2028, U+0085 and the like are content.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from llm_gateway.errors import ResponseInvalid
+
+Frame = tuple[str, bytes]
+MAX_FRAME = 16 << 20
+
+
+class Framing(Protocol):
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Frames that are whole now. Raises ResponseInvalid for a frame larger than MAX_FRAME bytes."""
+
+    def close(self) -> list[Frame]:
+        """Frames that the end of the body makes whole."""
+
+
+class _Lines:
+    """Cuts bytes into lines, keeping an unfinished one; a CR at the end of a chunk waits for its LF."""
+
+    __slots__ = ("_rest", "_scanned")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._scanned = 0
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        if b"\n" not in chunk and b"\r" not in chunk and not self._rest.endswith(b"\r"):
+            self._rest += chunk
+            if len(self._rest) > MAX_FRAME:
+                raise ResponseInvalid(f"A line of the stream is longer than {MAX_FRAME} bytes.")
+            return []
+        data = self._rest + chunk
+        held = b""
+        if data.endswith(b"\r"):
+            data, held = data[:-1], b"\r"
+        lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop() + held
+        return lines
+
+    def close(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest.removesuffix(b"\r")
+
+
+class Sse:
+    """Server-sent events (WHATWG HTML, section 9.2), plus what LLM servers do: a last event without its blank line counts, and
+    so does an `error:` field (llama.cpp). Lines that are no field are handed on as data of their own when they begin a JSON value
+    (Gemini sends errors that way)."""
+
+    __slots__ = ("_bare", "_data", "_event", "_lines", "_size", "_start")
+
+    def __init__(self) -> None:
+        self._lines = _Lines()
+        self._event = ""
+        self._data: list[bytes] = []
+        self._bare: list[bytes] = []
+        self._size = 0
+        self._start = True
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        for line in self._lines.feed(chunk):
+            self._line(line, frames)
+        return frames
+
+    def close(self) -> list[Frame]:
+        frames: list[Frame] = []
+        rest = self._lines.close()
+        if rest:
+            self._line(rest, frames)
+        self._line(b"", frames)
+        if self._bare:
+            frames.append(("", b"\n".join(self._bare)))
+            self._bare = []
+        return frames
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if self._start:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            self._start = False
+        if line.startswith(b"data:"):
+            value = line[6:] if line[5:6] == b" " else line[5:]
+            self._size += len(value)
+            if self._size > MAX_FRAME:
+                raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
+            self._data.append(value)
+        elif not line:
+            if self._data:
+                frames.append((self._event, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)))
+                self._data = []
+                self._size = 0
+            self._event = ""
+        elif line.startswith(b"event:"):
+            self._event = line[6:].strip().decode("utf-8", "replace")
+        elif line.startswith(b"error:"):
+            frames.append(("error", line[6:].strip()))
+        elif self._bare or line.lstrip()[:1] in (b"{", b"["):
+            self._bare.append(line)
+            self._size += len(line)
+            if self._size > MAX_FRAME:
+                raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
+
+
+class Ndjson:
+    """One JSON value a line; blank lines are ignored."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self) -> None:
+        self._lines = _Lines()
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        return [("", line) for line in self._lines.feed(chunk) if line.strip()]
+
+    def close(self) -> list[Frame]:
+        rest = self._lines.close()
+        return [("", rest)] if rest.strip() else []

@@ -1,0 +1,67 @@
+"""JSON as the wire formats read and write it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+Raw = msgspec.Raw
+"""JSON text that `encode` writes as it stands: schemas and tool arguments keep their key order and number spelling."""
+
+encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class MalformedJson(ValueError):
+    """The bytes are not JSON."""
+
+
+def decode(data: bytes | str) -> Any:
+    """Any JSON value. Lone surrogates, NaN and out-of-range numbers, which some servers send, are read as Python reads them.
+
+    Raises MalformedJson.
+    """
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+            return _without_surrogates(json.loads(text))
+        except (ValueError, RecursionError):
+            raise MalformedJson("not JSON") from None
+    except RecursionError:
+        raise MalformedJson("nested too deeply") from None
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Protobuf strings hold no lone surrogates: U+FFFD stands in for them."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def text(value: Any) -> str:
+    """A JSON value as compact JSON text."""
+    return encode(value).decode()
+
+
+def merge(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """`more` laid over `into`, objects merged key by key, everything else replaced. A null in `more` removes the key."""
+    out = dict(into)
+    for key, value in more.items():
+        old = out.get(key)
+        if isinstance(old, Raw) and isinstance(value, dict):
+            old = decode(bytes(old))
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(old, dict) and isinstance(value, dict):
+            out[key] = merge(old, value)
+        else:
+            out[key] = value
+    return out

@@ -1,0 +1,152 @@
+"""The seam of the wire formats.
+
+A wire format is a module of pure functions with the signatures of `WireFormat`. What varies between providers that speak the
+same format is data: a `dialect`, a frozen dataclass that the module defines and the provider rows fill in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from llmgateway.v1 import gateway_pb2, model_pb2
+
+from llm_gateway.errors import ProviderError, UnsupportedField, Violation
+from llm_gateway.protocols import json
+from llm_gateway.protocols.events import EventWriter
+
+
+class Headers(Protocol):
+    """Response headers, looked up by lower-case name."""
+
+    def get(self, name: str, /) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """One HTTP request to a provider, before credentials are added.
+
+    path: appended to the endpoint's base URL, percent-encoded, query included. headers: beyond content-type and credentials.
+    """
+
+    path: str
+    body: bytes = b""
+    method: str = "POST"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPage:
+    """One page of a provider's model list. Models lack `name` and `provider`, which the caller fills in; next: token, "" at the end."""
+
+    models: list[model_pb2.Model]
+    next: str = ""
+
+
+class Notes:
+    """What rendering could not carry as asked; becomes `warnings` of the answer, or one error when the caller is strict."""
+
+    def __init__(self) -> None:
+        self.warnings: list[gateway_pb2.Warning] = []
+
+    def dropped(self, field: str, why: str) -> None:
+        """`field` (proto path below SendRequest) was left out because `why` ("Ollama has no tool choice")."""
+        self.warnings.append(gateway_pb2.Warning(reason="FIELD_DROPPED", field=field, message=why))
+
+    def emulated(self, field: str, how: str) -> None:
+        """`field` was carried by other means, `how`."""
+        self.warnings.append(gateway_pb2.Warning(reason="FIELD_EMULATED", field=field, message=how))
+
+    def adjusted(self, field: str, how: str) -> None:
+        """`field` was changed to what the provider takes, `how`."""
+        self.warnings.append(gateway_pb2.Warning(reason="FIELD_ADJUSTED", field=field, message=how))
+
+    def reject(self) -> None:
+        """Raise UnsupportedField when anything was dropped."""
+        violations = [
+            Violation(field=w.field, description=w.message, reason="UNSUPPORTED_FIELD")
+            for w in self.warnings
+            if w.reason == "FIELD_DROPPED"
+        ]
+        if violations:
+            raise UnsupportedField(violations=violations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """What `render_request` is given.
+
+    model: the provider's id of the model. stream: whether the provider is asked to stream.
+    provider: configured id of the provider; kind: its row. Options and signatures are addressed to either.
+    dialect: the row's data for this wire format. settings: the row's own configuration (region, api_version, ...).
+    """
+
+    request: gateway_pb2.SendRequest
+    model: str
+    stream: bool
+    provider: str
+    kind: str
+    dialect: Any
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
+
+    def owns(self, origin: str) -> bool:
+        """Whether bytes issued by the provider `origin` may be sent to this one."""
+        return origin in (self.provider, self.kind)
+
+    def options(self, by_provider: Mapping[str, str]) -> dict[str, Any]:
+        """The JSON object that a `provider_options_json` map holds for this provider; {} when none. Validation has parsed it before."""
+        if not by_provider:
+            return {}
+        found: dict[str, Any] = {}
+        for name in (self.kind, self.provider):
+            if name in by_provider:
+                found = json.merge(found, json.decode(by_provider[name]))
+            if self.kind == self.provider:
+                break
+        return found
+
+    def merged(self, wire: dict[str, Any], by_provider: Mapping[str, str]) -> dict[str, Any]:
+        """`wire` with the caller's options for this provider merged last."""
+        options = self.options(by_provider)
+        return json.merge(wire, options) if options else wire
+
+
+class StreamParser(Protocol):
+    """Reads one stream, frame by frame, into an EventWriter.
+
+    Both methods raise ProviderError for an error that the provider reported in the stream, and MalformedJson for a frame that is not
+    JSON (the caller counts and skips it).
+    """
+
+    def feed(self, event: str, data: bytes) -> None:
+        """One frame: its SSE event name ("" when it has none) and its payload."""
+
+    def close(self) -> None:
+        """The body ended. Calls `writer.end()` when the format ends by closing, else does nothing: a stream that is not at its
+        end by then is truncated."""
+
+
+class WireFormat(Protocol):
+    """What a wire format module offers."""
+
+    framing: Literal["sse", "ndjson"]
+
+    def render_request(self, rendering: Rendering, /) -> Outgoing:
+        """The provider's request. Unsupported fields go to `rendering.notes`; raises InvalidRequest for what cannot be sent at all."""
+
+    def parse_response(self, body: bytes, writer: EventWriter, dialect: Any, /) -> None:
+        """A whole answer, written as events up to and with `writer.end()`. Raises ProviderError for an error inside HTTP 200."""
+
+    def stream_parser(self, writer: EventWriter, dialect: Any, /) -> StreamParser:
+        """A parser for one streamed answer."""
+
+    def parse_error(self, status: int, headers: Headers, body: bytes, dialect: Any, /) -> ProviderError:
+        """The error for an answer that is not 2xx. Never raises, whatever the body."""
+
+    def render_list_models(self, token: str, dialect: Any, /) -> Outgoing:
+        """The request for the page of models at `token`, "" for the first. It costs nothing, so it also serves as the health probe."""
+
+    def parse_models(self, body: bytes, dialect: Any, /) -> ModelPage:
+        """One page of models."""

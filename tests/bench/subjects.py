@@ -1,0 +1,72 @@
+"""The benchmark's own processes: fake upstream, floor and gateway, each as a server that the block around it may call."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from tests.bench.http1 import LOOPBACK
+from tests.bench.processes import BUILD, Running, accepts, free_port, health_serving, running
+from tests.bench.upstream import MODELS
+
+
+@contextmanager
+def fake_upstream() -> Iterator[Running]:
+    """The fake upstream."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.upstream", str(port)]
+    with running("upstream", command, port=port, ready=accepts) as server:
+        yield server
+
+
+@contextmanager
+def floor() -> Iterator[Running]:
+    """The bare `grpc.aio` servicer."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.bench.floor", str(port)]
+    with running("floor", command, port=port, ready=health_serving) as server:
+        yield server
+
+
+@contextmanager
+def gateway(name: str, upstream_port: int, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """The gateway under test, with everything that its default configuration turns on, and the fake upstream as provider `edge`."""
+    port = free_port()
+    config = {
+        "server": {"listen": f"{LOOPBACK}:{port}"},
+        "providers": {
+            "edge": {
+                "kind": "openai_compatible",
+                "endpoint": f"http://{LOOPBACK}:{upstream_port}/v1",
+                "api_key": "none",
+                "models": list(MODELS),
+            }
+        },
+    }
+    path = BUILD / "bench" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.yaml.encode(config))
+    with running(
+        name, [*_llm_gateway(), "serve", "--config", str(path)], port=port, ready=health_serving, env=env
+    ) as server:
+        yield server
+
+
+def traced(sink_port: int) -> dict[str, str]:
+    """Environment that exports every span to a sink on loopback; a short delay, so that a round's spans are exported within it."""
+    return {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{sink_port}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
+
+
+def _llm_gateway() -> list[str]:
+    """The console script beside this interpreter, else the module."""
+    script = shutil.which("llm-gateway", path=Path(sys.executable).parent)
+    return [script] if script else [sys.executable, "-m", "llm_gateway"]
