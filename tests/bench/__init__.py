@@ -1,1 +1,1 @@
-"""The benchmark: CPU per unit of work, added latency, memory and start-up of the gateway, beside the bare gRPC floor and its peers."""
+"""The benchmark: the gateway's CPU, added latency, memory and start-up, beside the bare gRPC floor and its peers."""

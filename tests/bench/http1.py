@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the benchmark's own ends, straight on asyncio transports, so that a full client library does not blur the figures."""
+"""HTTP/1.1 for the benchmark's own ends, straight on asyncio: a full client library would blur the latency figures."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -62,7 +62,9 @@ class _ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("the server closed the connection before its answer"))
+            self._answer.set_exception(
+                exc or ConnectionResetError("the server closed the connection before its answer")
+            )
 
     def on_body(self, body: bytes) -> None:
         self._body += body

@@ -14,7 +14,7 @@ from tests.bench.http1 import LOOPBACK, Client
 from tests.bench.upstream import BACK_TO_BACK, SILENT, STREAM_TEXT, UNARY_TEXT
 
 Call: TypeAlias = Callable[[], Awaitable[None]]
-"""One call; raises `WrongAnswerError` or `grpc.RpcError` unless the answer is whole and as the fake upstream wrote it."""
+"""One call; raises `WrongAnswerError` or `grpc.RpcError` unless the answer is whole and as the upstream wrote it."""
 
 Stub: TypeAlias = "gateway_pb2_grpc.LLMGatewayAsyncStub"
 
@@ -127,7 +127,7 @@ async def repeat(call: Call, count: int, concurrency: int = CONCURRENCY) -> None
 
 
 async def latencies(calls: list[Call], rate: float, seconds: float) -> list[list[float]]:
-    """Open loop: each call issued `rate` times a second, answered or not, the calls evenly offset; seconds to each answer."""
+    """Open loop: seconds to the answers of each call, issued `rate` times a second whether or not answered, in turn."""
     loop = asyncio.get_running_loop()
     taken: list[list[float]] = [[] for _ in calls]
 

@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def health_serving(port: int) -> bool:
-    """`grpc.health.v1` Check answers SERVING for the gateway's service. Asked only once the port is open, so that gRPC never backs off."""
+    """`grpc.health.v1` Check answers SERVING for the gateway's service; asked once the port is open, so never backs off."""
     if not accepts(port):
         return False
     with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:

@@ -1,4 +1,4 @@
-"""The benchmark's own processes: fake upstream, floor and gateway, each as a server that the block around it may call."""
+"""The fake upstream, the floor and the gateway, each a process that serves until its block ends."""
 
 import shutil
 import sys
@@ -33,7 +33,7 @@ def floor() -> Iterator[Running]:
 
 @contextmanager
 def gateway(name: str, upstream_port: int, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """The gateway under test, with everything that its default configuration turns on, and the fake upstream as provider `edge`."""
+    """The gateway as its default configuration makes it, with the fake upstream as provider `edge`."""
     port = free_port()
     config = {
         "server": {"listen": f"{LOOPBACK}:{port}"},
@@ -56,7 +56,7 @@ def gateway(name: str, upstream_port: int, env: Mapping[str, str] | None = None)
 
 
 def traced(sink_port: int) -> dict[str, str]:
-    """Environment that exports every span to a sink on loopback; a short delay, so that a round's spans are exported within it."""
+    """Environment that exports every span to a sink on loopback, soon enough to count in the turn that made it."""
     return {
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_TRACES_SAMPLER": "always_on",

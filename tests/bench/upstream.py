@@ -1,7 +1,7 @@
-"""The fake upstream: OpenAI chat completions from prepared bytes, on uvloop. `python -m tests.bench.upstream PORT` serves on loopback.
+"""The fake upstream: OpenAI chat completions from prepared bytes. `python -m tests.bench.upstream PORT` serves on loopback.
 
-The model's name chooses what a stream does: 100 text deltas back to back, the same with a pause between them, or one delta and then
-silence. A call without `stream` gets the same short completion from each.
+The model's name chooses what a stream does: 100 text deltas back to back, the same with a pause between them, or one
+delta and then silence. A call without `stream` gets the same short completion from each.
 """
 
 import asyncio

@@ -39,8 +39,6 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     529: errors.ProviderOverloaded,
 }
 
-builtins_type = type
-
 _CONTEXT = re.compile(
     r"context.?(?:length|window|limit|size)|prompt is too long|input is too long|longer than the model's"
     r"|exceeds? the maximum number of tokens|input tokens exceed|maximum (?:prompt|input) length|tokens? .{0,40}exceeds? .{0,40}limit",
@@ -74,21 +72,21 @@ def classify(
     status: int,
     *,
     code: str = "",
-    type: str = "",
+    kind: str = "",
     message: str = "",
     codes: Mapping[str, type[errors.ProviderError]] | None = None,
-) -> builtins_type[errors.ProviderError]:
+) -> type[errors.ProviderError]:
     """The class of a provider's error.
 
-    status: HTTP status, or the status that an in-stream error names; 0 when none. code, type: the provider's own, as strings.
+    status: HTTP status, or the status that an in-stream error names; 0 when none. code, kind: the provider's own, as strings.
     codes: the wire format's table from either of them to a class; it wins.
     """
-    for word in (code, type):
-        if codes and word in codes:
-            found = codes[word]
+    for name in (code, kind):
+        if codes and name in codes:
+            found = codes[name]
             if found is not errors.RequestRefused:
                 return found
-    words = f"{type} {code} {message}"
+    words = f"{kind} {code} {message}"
     found = BY_STATUS.get(status, errors.ProviderUnavailable if status >= 500 or not status else errors.RequestRefused)
     if found is errors.CredentialsRejected and status == 403:
         if _BLOCKED.search(words):
@@ -103,7 +101,7 @@ def classify(
     return found
 
 
-def _refusal(words: str, found: type[errors.ProviderError]) -> builtins_type[errors.ProviderError]:
+def _refusal(words: str, found: type[errors.ProviderError]) -> type[errors.ProviderError]:
     if _BAD_KEY.search(words):
         return errors.CredentialsRejected
     if _CONTEXT.search(words) and not _NOT_CONTEXT.search(words):
@@ -124,19 +122,19 @@ def from_http(
     headers: Headers,
     *,
     code: Any = None,
-    type: Any = None,
+    kind: Any = None,
     message: Any = None,
     retry_after: float | None = None,
     request_id: str = "",
-    codes: Mapping[str, builtins_type[errors.ProviderError]] | None = None,
+    codes: Mapping[str, type[errors.ProviderError]] | None = None,
 ) -> errors.ProviderError:
     """The error for an answer with this status, headers and the body's words. Values of any JSON type are accepted."""
-    code, type, message = word(code), word(type), word(message)
-    found = classify(status, code=code, type=type, message=message, codes=codes)
+    code, kind, message = word(code), word(kind), word(message)
+    found = classify(status, code=code, kind=kind, message=message, codes=codes)
     hint = retry_after if retry_after is not None else retry_delay(headers)
     return found(
         status=status,
-        provider_code=code or type,
+        provider_code=code or kind,
         provider_message=message,
         provider_request_id=request_id or headers.get("x-request-id") or headers.get("request-id") or "",
         retry_after=hint,

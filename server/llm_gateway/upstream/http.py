@@ -10,7 +10,8 @@ Timeouts other than the connect timeout are the caller's: cancelling a call clos
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from types import TracebackType
 from typing import Final, Protocol, Self, cast
@@ -25,6 +26,7 @@ from llm_gateway.upstream.h1 import (
     Headers,
     Inflater,
     ProtocolViolation,
+    ResponseParser,
     ResponseTooLarge,
     TlsFailed,
     TransportError,
@@ -229,11 +231,10 @@ class HttpClient:
             return await self._send_proxied(self._proxied, method, target, headers, body)
         await self._slots.acquire()
         try:
-            connection = await self._exchange(head, body, method != "HEAD")
+            connection, response = await self._exchange(head, body, method != "HEAD")
         except BaseException:
             self._slots.release()
             raise
-        response = connection.response
         return HttpResponse(response.status, Headers(response.fields), connection, self._max_response_bytes)
 
     async def aclose(self) -> None:
@@ -247,20 +248,18 @@ class HttpClient:
         if self._proxied is not None:
             await self._proxied.aclose()
 
-    async def _exchange(self, head: bytes, body: bytes, expect_body: bool) -> Connection:
+    async def _exchange(self, head: bytes, body: bytes, expect_body: bool) -> tuple[Connection, ResponseParser]:
         connection = self._take_idle()
         if connection is not None:
             loop = asyncio.get_running_loop()
             started = loop.time()
             try:
-                await connection.exchange(head, body, expect_body=expect_body)
-                return connection
+                return connection, await connection.exchange(head, body, expect_body=expect_body)
             except ConnectionBroken as error:
                 if error.response_started or loop.time() - started > _STALE_SECONDS:
                     raise
         connection = await self._connect()
-        await connection.exchange(head, body, expect_body=expect_body)
-        return connection
+        return connection, await connection.exchange(head, body, expect_body=expect_body)
 
     async def _connect(self) -> Connection:
         """Try each resolved address in turn, giving each an equal share of the time left (as Go's net.Dialer does)."""
@@ -348,30 +347,34 @@ class HttpClient:
 
 
 class _ProxiedBody:
-    """A body read through httpx."""
+    """A body read through httpx, which closes the socket unless the body was read to its end."""
 
     __slots__ = ("_closing", "_response", "_stream")
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._stream: AsyncIterator[bytes] = aiter(cast(httpx.AsyncByteStream, response.stream))
+        self._stream = aiter(cast(httpx.AsyncByteStream, response.stream))
         self._closing: asyncio.Task[None] | None = None
 
     async def receive(self) -> bytes:
         try:
-            while True:
-                data = await anext(self._stream, b"")
-                return data
+            async for data in self._stream:
+                if data:
+                    return data
         except httpx.TransportError as error:
             raise _from_httpx(error, response_started=True) from None
+        return b""
 
     def abort(self) -> None:
         self.close()
 
     def close(self) -> None:
-        """httpx closes the socket unless the body was read to its end."""
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._response.aclose())
+            self._closing = asyncio.get_running_loop().create_task(self._aclose())
+
+    async def _aclose(self) -> None:
+        with suppress(httpx.TransportError):
+            await self._response.aclose()
 
 
 def _parse_base_url(text: str) -> httpx.URL:
