@@ -6,14 +6,18 @@ Any gateway on grpcio pays at least this. `python -m tests.bench.floor PORT` ser
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
 
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, usage_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from tests.bench.http1 import LOOPBACK
+from tests.bench.processes import SERVICE
 from tests.bench.upstream import DELTA_TEXT, DELTAS, GAP_S, PACED, UNARY_TEXT
+
+Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 
 _USAGE = usage_pb2.Usage(input_tokens=21, output_tokens=DELTAS, total_tokens=21 + DELTAS)
 _ROUTE = gateway_pb2.RouteInfo(
@@ -45,36 +49,42 @@ _COMPLETED = gateway_pb2.StreamSendResponse(
 )
 
 
-class Floor(gateway_pb2_grpc.LLMGatewayServicer):
-    """Answers every call at once; a stream of the paced model waits between its deltas as the fake upstream does."""
+async def send(request: gateway_pb2.SendRequest, context: Context) -> gateway_pb2.SendResponse:
+    """Answers at once."""
+    return _RESPONSE
 
-    async def Send(
-        self,
-        request: gateway_pb2.SendRequest,
-        context: grpc.aio.ServicerContext[gateway_pb2.SendRequest, gateway_pb2.SendResponse],
-    ) -> gateway_pb2.SendResponse:
-        return _RESPONSE
 
-    async def StreamSend(
-        self,
-        request: gateway_pb2.StreamSendRequest,
-        context: grpc.aio.ServicerContext[gateway_pb2.StreamSendRequest, gateway_pb2.StreamSendResponse],
-    ) -> AsyncIterator[gateway_pb2.StreamSendResponse]:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        for sent in range(DELTAS):
-            yield _DELTA
-            if request.request.model.endswith(PACED):
-                await asyncio.sleep(start + (sent + 1) * GAP_S - loop.time())
-        yield _COMPLETED
+async def stream_send(
+    request: gateway_pb2.StreamSendRequest, context: Context
+) -> AsyncIterator[gateway_pb2.StreamSendResponse]:
+    """Yields the deltas back to back or, for the paced model, as far apart as the fake upstream sends them."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    for sent in range(DELTAS):
+        yield _DELTA
+        if request.request.model.endswith(PACED):
+            await asyncio.sleep(start + (sent + 1) * GAP_S - loop.time())
+    yield _COMPLETED
 
 
 async def serve(port: int) -> None:
     """Serves until the process is stopped."""
     server = grpc.aio.server()
-    gateway_pb2_grpc.add_LLMGatewayServicer_to_server(Floor(), server)
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        "Send": grpc.unary_unary_rpc_method_handler(
+            send,
+            request_deserializer=gateway_pb2.SendRequest.FromString,
+            response_serializer=gateway_pb2.SendResponse.SerializeToString,
+        ),
+        "StreamSend": grpc.unary_stream_rpc_method_handler(
+            stream_send,
+            request_deserializer=gateway_pb2.StreamSendRequest.FromString,
+            response_serializer=gateway_pb2.StreamSendResponse.SerializeToString,
+        ),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     checks = health.aio.HealthServicer()
-    await checks.set("llmgateway.v1.LLMGateway", health_pb2.HealthCheckResponse.SERVING)
+    await checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     server.add_insecure_port(f"{LOOPBACK}:{port}")
     await server.start()

@@ -38,7 +38,7 @@ def connect(port: int) -> grpc.aio.Channel:
 
 
 def _send_request(model: str) -> gateway_pb2.SendRequest:
-    def message(role: content_pb2.Role, text: str) -> content_pb2.Message:
+    def message(role: content_pb2.Role.ValueType, text: str) -> content_pb2.Message:
         return content_pb2.Message(role=role, parts=[content_pb2.Part(text=content_pb2.TextPart(text=text))])
 
     return gateway_pb2.SendRequest(
@@ -150,7 +150,9 @@ async def silent_streams(stub: Stub, count: int) -> AsyncIterator[None]:
     request = gateway_pb2.StreamSendRequest(request=_send_request(SILENT))
     calls = [stub.StreamSend(request) for _ in range(count)]
 
-    async def first_delta(call: grpc.aio.UnaryStreamCall[object, gateway_pb2.StreamSendResponse]) -> None:
+    async def first_delta(
+        call: grpc.aio.UnaryStreamCall[gateway_pb2.StreamSendRequest, gateway_pb2.StreamSendResponse],
+    ) -> None:
         async for response in call:
             if response.WhichOneof("event") == "part_delta":
                 return

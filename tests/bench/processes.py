@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def health_serving(port: int) -> bool:
-    """`grpc.health.v1` Check answers SERVING for the gateway's service; asked once the port is open, so never backs off."""
+    """Check of `grpc.health.v1` answers SERVING; asked only of an open port, or gRPC would back off for a second."""
     if not accepts(port):
         return False
     with grpc.insecure_channel(f"{LOOPBACK}:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
@@ -45,7 +45,7 @@ def health_serving(port: int) -> bool:
             answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=1)
         except grpc.RpcError:
             return False
-        return answer.status == health_pb2.HealthCheckResponse.SERVING
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 def accepts(port: int) -> bool:
@@ -72,7 +72,7 @@ class Running:
     def cpu_s(self) -> float:
         """User and system time used so far, children included."""
         times = [process.cpu_times() for process in self._tree()]
-        return sum(each.user + each.system for each in times)
+        return float(sum(each.user + each.system for each in times))
 
     def rss_bytes(self) -> int:
         """Resident memory, children included."""

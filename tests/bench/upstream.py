@@ -1,4 +1,4 @@
-"""The fake upstream: OpenAI chat completions from prepared bytes. `python -m tests.bench.upstream PORT` serves on loopback.
+"""The fake upstream: OpenAI chat completions from prepared bytes. `python -m tests.bench.upstream PORT` serves them.
 
 The model's name chooses what a stream does: 100 text deltas back to back, the same with a pause between them, or one
 delta and then silence. A call without `stream` gets the same short completion from each.
@@ -33,7 +33,7 @@ _USAGE = {"prompt_tokens": 21, "completion_tokens": DELTAS, "total_tokens": 21 +
 
 
 def _unary() -> bytes:
-    message = {"role": "assistant", "content": UNARY_TEXT, "refusal": None, "annotations": []}
+    message: dict[str, object] = {"role": "assistant", "content": UNARY_TEXT, "refusal": None, "annotations": []}
     completion = {
         "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
         "object": "chat.completion",
