@@ -358,7 +358,7 @@ def main() -> None:
                     print(f"{candidate.__name__:<20} not installed")
                     continue
                 print(f"{candidate.__name__:<20} " + " ".join(f"{figure:>9.1f}" for figure in figures), flush=True)
-            print("httpx.Request %.1f, httpx.Response %.1f us to construct" % httpx_types())
+            print("httpx.Request {:.1f}, httpx.Response {:.1f} us to construct".format(*httpx_types()))
         finally:
             provider.terminate()
             provider.join()

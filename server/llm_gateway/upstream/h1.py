@@ -294,7 +294,7 @@ class Inflater:
     not decode, or that ends early.
     """
 
-    __slots__ = ("_coding", "_input", "_inflate", "pending")
+    __slots__ = ("_coding", "_inflate", "_input", "pending")
 
     def __init__(self, coding: str) -> None:
         """`coding` is "gzip", "x-gzip" or "deflate"; anything else raises ProtocolViolation."""

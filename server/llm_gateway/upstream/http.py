@@ -1,7 +1,7 @@
 """The HTTP seam: how the gateway speaks HTTP to one provider endpoint. The only module that imports httpx.
 
-Direct connections run on `llm_gateway.upstream.h1`; an endpoint behind a configured proxy runs on httpx's own transport,
-which knows proxies and costs several times the CPU. Both give the same `HttpResponse` and raise the same errors.
+Direct connections run on `llm_gateway.upstream.h1`; an endpoint behind a configured proxy runs on httpx's own
+transport, which knows proxies and costs many times the CPU. Both give the same `HttpResponse` and raise the same errors.
 
 Never done: redirects, cookies, proxies or credentials from the environment, unverified TLS, TLS below 1.2.
 Timeouts other than the connect timeout are the caller's: cancelling a call closes its socket at once.
@@ -19,8 +19,8 @@ from typing import Final, Protocol, Self, cast
 import httpx
 
 from llm_gateway.upstream.h1 import (
-    Connection,
     ConnectFailed,
+    Connection,
     ConnectionBroken,
     ConnectTimeout,
     Headers,
@@ -159,7 +159,10 @@ class HttpResponse:
             body.abort()
 
     async def aclose(self) -> None:
-        """Give the connection back; an unread remainder is waited for briefly (off this call), else the socket closed."""
+        """Done: keep the connection if the rest of the body is here or is about to come, else close the socket.
+
+        Returns at once; the rest is waited for (20 ms, 64 KiB) off this call.
+        """
         body, self._body = self._body, None
         if body is not None:
             body.close()
@@ -274,7 +277,7 @@ class HttpClient:
                         async with asyncio.timeout((deadline - loop.time()) / (len(addresses) + 1)):
                             _, connection = await loop.create_connection(
                                 partial(Connection, loop, self._release),
-                                address[0],
+                                str(address[0]),
                                 self._port,
                                 family=family,
                                 ssl=self._tls,
