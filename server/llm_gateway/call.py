@@ -1,0 +1,188 @@
+"""The vocabulary of the provider-call chain: Call, Reply, Handler, Interceptor, chain.
+
+The commit rule: ``await proceed(call)`` returns only when the first content has been parsed. A failure before that is an exception,
+and retry, balancing and fallback are plain try/except; after it the answer belongs to the client and nobody retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from llmgateway.v1 import gateway_pb2, usage_pb2
+
+from llm_gateway.errors import GatewayError, ProviderError, StreamInterrupted
+from llm_gateway.protocols.events import Event, EventWriter
+
+if TYPE_CHECKING:
+    from llm_gateway.routing import Endpoint, Route, Target
+
+MAX_ATTEMPTS_REPORTED = 16
+
+
+class Journal:
+    """What was tried for one call, in order: provider calls and targets that were skipped.
+
+    calls: provider calls begun. failures: their errors. tried: endpoints that failed.
+    """
+
+    __slots__ = ("attempts", "calls", "failures", "tried")
+
+    def __init__(self) -> None:
+        self.attempts: list[gateway_pb2.Attempt] = []
+        self.calls = 0
+        self.failures: list[ProviderError] = []
+        self.tried: list[Endpoint] = []
+
+    def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
+        """A target was left out; each reason is noted once a target."""
+        skipped = gateway_pb2.Attempt(provider=provider, model=model, deployment=deployment, skip_reason=reason)
+        if skipped not in self.attempts:
+            self.attempts.append(skipped)
+
+    def fill(self, route: gateway_pb2.RouteInfo) -> None:
+        """Put the attempts into a RouteInfo."""
+        route.attempts.extend(self.attempts[-MAX_ATTEMPTS_REPORTED:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One logical call on its way in; links narrow it with `dataclasses.replace`.
+
+    deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
+    group: the targets to choose among now. target, endpoint: chosen by load_balance. attempt: 1 for the first provider call.
+    """
+
+    request: gateway_pb2.SendRequest
+    stream: bool
+    request_id: str
+    route: Route
+    deadline: float | None = None
+    principal: str = ""
+    group: tuple[Target, ...] = ()
+    target: Target | None = None
+    endpoint: Endpoint | None = None
+    attempt: int = 0
+    journal: Journal = field(default_factory=Journal)
+
+
+class Reply:
+    """A committed answer: an async iterator of content events that owns its upstream resources.
+
+    Iterate it inside ``async with``. Iteration raises StreamInterrupted when the upstream breaks; it ends only after the provider's
+    own end mark. Callbacks given to `on_close` run once, last added first, when the reply is closed; `error` then tells how it ended:
+    None for a whole answer, CancelledError when it was abandoned.
+
+    writer: what is known of the response so far (usage, ids). target, endpoint: who serves.
+    """
+
+    __slots__ = ("_close", "_closed", "_events", "_on_close", "_pull", "endpoint", "error", "started_at", "target", "writer")
+
+    def __init__(
+        self,
+        writer: EventWriter,
+        *,
+        pull: Callable[[], Awaitable[list[Event]]] | None = None,
+        close: Callable[[bool], Awaitable[None]] | None = None,
+    ) -> None:
+        """pull: more events, [] only at the end. close: frees the upstream; its argument says whether the answer is whole."""
+        self.writer = writer
+        self.target: Target | None = None
+        self.endpoint: Endpoint | None = None
+        self.error: BaseException | None = None
+        self.started_at = 0.0
+        self._events: deque[Event] = deque(writer.drain())
+        self._pull = pull
+        self._close = close
+        self._on_close: list[Callable[[Reply], None]] = []
+        self._closed = False
+
+    def on_close(self, callback: Callable[[Reply], None]) -> None:
+        self._on_close.append(callback)
+
+    @property
+    def usage(self) -> usage_pb2.Usage | None:
+        return self.writer.usage
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._pull is None or self.writer.done:
+                raise StopAsyncIteration
+            try:
+                self._events.extend(await self._pull())
+            except asyncio.CancelledError as error:
+                self.error = error
+                raise
+            except ProviderError as error:
+                self.error = interrupted = _interrupted(error, self.writer)
+                raise interrupted from None
+            except GatewayError as error:
+                self.error = error
+                raise
+        return self._events.popleft()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.error is None:
+            self.error = error
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Free the upstream and tell the links. An answer that is not whole counts as cancelled."""
+        if self._closed:
+            return
+        self._closed = True
+        whole = self.writer.done and self.error is None
+        if not whole and self.error is None:
+            self.error = asyncio.CancelledError()
+        try:
+            if self._close is not None:
+                await self._close(whole)
+        finally:
+            for callback in reversed(self._on_close):
+                callback(self)
+
+
+def _interrupted(error: ProviderError, writer: EventWriter) -> StreamInterrupted:
+    return StreamInterrupted(
+        f"The provider's stream broke after content was sent: {error.message}",
+        status=error.status,
+        provider_code=error.provider_code or error.reason,
+        provider_message=error.provider_message,
+        provider_request_id=error.provider_request_id,
+        usage=error.usage or writer.usage,
+    )
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Interceptor(Protocol):
+    """One link: does its part and calls `proceed`, once, several times or not at all."""
+
+    async def __call__(self, call: Call, proceed: Handler, /) -> Reply: ...
+
+
+def chain(handler: Handler, *interceptors: Interceptor) -> Handler:
+    """The handler behind the interceptors; the first listed runs first."""
+    for interceptor in reversed(interceptors):
+        handler = _link(interceptor, handler)
+    return handler
+
+
+def _link(interceptor: Interceptor, proceed: Handler) -> Handler:
+    def run(call: Call) -> Awaitable[Reply]:
+        return interceptor(call, proceed)
+
+    return run
