@@ -16,7 +16,7 @@ from llmgateway.v1.gateway_pb2_grpc import LLMGatewayStub
 
 from tests.bench.http1 import Client
 from tests.bench.load import chat, connect, latencies, repeat, send, silent_streams, stream_send
-from tests.bench.measure import WARM_UP_CALLS, Work, cpu_in_turns, print_table, write_json
+from tests.bench.measure import SETTLE_S, WARM_UP_CALLS, Work, cpu_in_turns, print_table, write_json
 from tests.bench.processes import Running
 from tests.bench.sink import span_sink
 from tests.bench.subjects import fake_upstream, floor, gateway, traced
@@ -24,7 +24,6 @@ from tests.bench.upstream import BACK_TO_BACK, DELTAS, PACED
 
 STARTS = 3
 IDLE_STREAMS = 200
-SETTLE_S = 1.0
 RATE = 100.0
 
 

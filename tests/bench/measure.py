@@ -10,6 +10,8 @@ from tests.bench.load import Call, repeat
 from tests.bench.processes import BUILD, Running
 
 WARM_UP_CALLS = 300
+SETTLE_S = 1.0
+"""How long a process that has just started, or just got its load, is left alone before its memory is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +58,8 @@ def print_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) 
     first, *others = [max(map(len, column)) for column in zip(*lines, strict=True)]
     print(f"\n{title}")
     for label, *cells in lines:
-        print(
-            "  ".join([f"  {label:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))])
-        )
+        line = [f"  {label:<{first}}", *(f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True))]
+        print("  ".join(line).rstrip())
 
 
 def write_json(name: str, content: object) -> None:
