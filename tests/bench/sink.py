@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.bench.http1 import listen, response
 
 _ACCEPTED = response(b"", "application/x-protobuf")
-_QUIET_S = 2.0
+_QUIET_S = 1.0
 
 
 class SpanSink:
