@@ -148,7 +148,7 @@ def h1_httpx_types(base: str, ca_file: str | None, stack: contextlib.AsyncExitSt
 
 def aiohttp(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) -> tuple[Unary, Stream]:
     """aiohttp.ClientSession without a cookie jar."""
-    import aiohttp
+    import aiohttp  # type: ignore[import-not-found, unused-ignore]
 
     tls = ssl.create_default_context(cafile=ca_file) if ca_file else True
     connector = aiohttp.TCPConnector(limit=0, ssl=tls)
@@ -157,7 +157,8 @@ def aiohttp(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) ->
 
     async def unary() -> bytes:
         async with session.post(base + "/unary", data=BODY, headers=HEADERS, allow_redirects=False) as response:
-            return await response.read()
+            body: bytes = await response.read()
+            return body
 
     async def stream(path: str) -> AsyncIterator[bytes]:
         async with session.post(base + path, data=BODY, headers=HEADERS, allow_redirects=False) as response:
@@ -169,7 +170,7 @@ def aiohttp(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) ->
 
 def httpx_over_aiohttp(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) -> tuple[Unary, Stream]:
     """httpx types over an aiohttp session, called without AsyncClient."""
-    import aiohttp
+    import aiohttp  # type: ignore[import-not-found, unused-ignore]
 
     tls = ssl.create_default_context(cafile=ca_file) if ca_file else True
     connector = aiohttp.TCPConnector(limit=0, ssl=tls)
@@ -252,7 +253,7 @@ def httpx_client(base: str, ca_file: str | None, stack: contextlib.AsyncExitStac
 
 def pyqwest(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) -> tuple[Unary, Stream]:
     """pyqwest (Rust, its own threads: their CPU is counted too)."""
-    import pyqwest
+    import pyqwest  # type: ignore[import-not-found, unused-ignore]
 
     certificate = Path(ca_file).read_bytes() if ca_file else None
     transport = pyqwest.HTTPTransport(tls_ca_cert=certificate, http_version=pyqwest.HTTPVersion.HTTP1)
@@ -260,7 +261,8 @@ def pyqwest(base: str, ca_file: str | None, stack: contextlib.AsyncExitStack) ->
     stack.push_async_callback(transport.aclose)
 
     async def unary() -> bytes:
-        return (await client.post(base + "/unary", HEADERS, BODY)).content
+        body: bytes = (await client.post(base + "/unary", HEADERS, BODY)).content
+        return body
 
     async def stream(path: str) -> AsyncIterator[bytes]:
         async with client.stream("POST", base + path, HEADERS, BODY) as response:

@@ -208,11 +208,13 @@ class ResponseParser:
         before = self.buffered
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.dispose()
+            raise ProtocolViolation("response switches to another protocol") from None
         except httptools.HttpParserError as error:
             if not self.complete:
                 self.dispose()
-                reason = "upgrade" if isinstance(error, httptools.HttpParserUpgrade) else str(error)
-                raise ProtocolViolation(f"malformed response: {reason}") from None
+                raise ProtocolViolation(f"malformed response: {error}") from None
             self.reusable = False
         if not self._framed:
             self.dispose()
