@@ -1,0 +1,119 @@
+# `make help` tells what there is. Everything is installed into .venv and build/, nothing outside the working copy.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PIP := -m pip --disable-pip-version-check --no-input
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup
+CODEGEN := build/codegen
+CLIENT := clients/python
+GENERATED := $(CLIENT)/src/llmgateway/v1
+TYPED := server $(CLIENT)/src tests
+CORPUS ?= ../shared/corpus
+IMAGE ?= llm-gateway
+ARGS ?=
+
+.PHONY: help
+help: ## Show this text
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(SETUP) ## Create .venv with the locked dependencies (any Python from 3.11 on)
+
+$(SETUP): requirements-dev.lock pyproject.toml $(CLIENT)/pyproject.toml
+	@.ci/venv $(VENV)
+	$(PYTHON) $(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(PYTHON) $(PIP) install --quiet --no-deps --no-build-isolation -e $(CLIENT) -e .
+	@touch $@
+
+$(CODEGEN)/.setup: requirements-codegen.lock
+	@.ci/venv $(CODEGEN)
+	$(CODEGEN)/bin/python $(PIP) install --quiet --require-hashes -r requirements-codegen.lock
+	@touch $@
+
+# $(1): the folder that receives llmgateway/v1. Services live in gateway.proto alone.
+define generate
+	@mkdir -p $(1)
+	@PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" python -m grpc_tools.protoc -Iprotos \
+	  --python_out=$(1) --mypy_out=quiet:$(1) protos/llmgateway/v1/*.proto
+	@PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" python -m grpc_tools.protoc -Iprotos \
+	  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) protos/llmgateway/v1/gateway.proto
+endef
+
+.PHONY: proto
+proto: $(CODEGEN)/.setup ## Regenerate the Python code of the contract
+	@rm -f $(GENERATED)/*_pb2*
+	$(call generate,$(CLIENT)/src)
+
+.PHONY: check-generate
+check-generate: $(CODEGEN)/.setup ## Fail when the generated code is not what protos/ says
+	@rm -rf build/generated
+	$(call generate,build/generated)
+	@diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/llmgateway/v1 $(GENERATED) \
+	  || { echo "The generated code is stale: run 'make proto' and commit." >&2; exit 1; }
+	@echo "Generated code is up to date."
+
+.PHONY: format
+format: $(SETUP) ## Format the code and sort its imports
+	$(BIN)/ruff check --fix --exit-zero --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: lint
+lint: $(SETUP) ## Style, types, import layers, the contract and its compatibility
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports
+	$(BIN)/buf lint protos
+	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
+
+.PHONY: test
+test: $(SETUP) ## Run all tests and print the coverage of server/ and clients/python
+	@rm -rf build/coverage
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" chooses)
+	$(BIN)/pytest -q tests/unit tests/golden $(ARGS)
+
+.PHONY: demo
+demo: $(SETUP) ## Start a gateway on the embedded provider and show every call
+	$(PYTHON) -m llm_gateway.demo
+
+.PHONY: bench
+bench: $(SETUP) ## Measure the gateway against the bare gRPC floor: build/bench.json
+	$(PYTHON) -m tests.bench $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(SETUP) ## Measure LiteLLM and Portkey beside the gateway (needs npm): build/bench-peers.json
+	$(PYTHON) -m tests.bench.peers $(ARGS)
+
+.PHONY: corpus
+corpus: $(SETUP) $(CODEGEN)/.setup ## Replay recorded provider traffic, when there is any at CORPUS: build/corpus.json
+	CORPUS=$(CORPUS) CODEGEN_PYTHON=$(CODEGEN)/bin/python $(PYTHON) -m tests.corpus $(ARGS)
+
+.PHONY: docker
+docker: ## Build the container image (IMAGE=llm-gateway)
+	docker build -t $(IMAGE) .
+
+# `uv` resolves for all platforms and Python versions at once; it is used for nothing else.
+LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-package llmgateway-client --custom-compile-command "make lock" $(ARGS)
+
+.PHONY: lock
+lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
+	@.ci/venv build/lock
+	build/lock/bin/python $(PIP) install --quiet uv==0.13.8
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) --group pyproject.toml:codegen -o requirements-codegen.lock
+	@! grep -n '://' requirements*.lock
+
+.PHONY: clean
+clean: ## Remove everything that make has built, .venv too
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
