@@ -1,0 +1,136 @@
+"""One YAML file, or the environment, → one frozen ``Config``, or every problem at once.
+
+``load`` reads and checks; ``models`` says what may be configured; ``discovery`` is the case without a file. Nothing here
+opens a connection, except ``local_servers``, which the caller passes in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+
+import msgspec
+
+from llm_gateway.config.checks import check, complete, override_server
+from llm_gateway.config.discovery import ALIASES, KINDS, discover, local_servers
+from llm_gateway.config.models import (
+    ApiKey,
+    Arm,
+    Breaker,
+    Config,
+    Defaults,
+    Endpoint,
+    Experiment,
+    Limits,
+    ModelInfo,
+    ModelPrice,
+    Provider,
+    ProviderTimeouts,
+    Retry,
+    Route,
+    RouteTimeouts,
+    Server,
+    Target,
+    Telemetry,
+)
+from llm_gateway.config.reading import INVALID, MAX_FILE_BYTES, ConfigError, ConfigProblem, Reading
+from llm_gateway.config.secret import Secret
+
+__all__ = [
+    "ALIASES",
+    "KINDS",
+    "ApiKey",
+    "Arm",
+    "Breaker",
+    "Config",
+    "ConfigError",
+    "ConfigProblem",
+    "Defaults",
+    "Endpoint",
+    "Experiment",
+    "Limits",
+    "ModelInfo",
+    "ModelPrice",
+    "Provider",
+    "ProviderTimeouts",
+    "Retry",
+    "Route",
+    "RouteTimeouts",
+    "Secret",
+    "Server",
+    "Target",
+    "Telemetry",
+    "config_path",
+    "fingerprint",
+    "load",
+    "local_servers",
+]
+
+
+def config_path(path: str | None, env: Mapping[str, str]) -> str | None:
+    """The file that ``load`` reads: the one given, or the one that ``LLM_GATEWAY_CONFIG`` names; None: the environment decides."""
+    return path or env.get("LLM_GATEWAY_CONFIG") or None
+
+
+def load(
+    path: str | None,
+    env: Mapping[str, str],
+    *,
+    kinds: Collection[str] = KINDS,
+    local: Callable[[], Collection[str]] = tuple,
+) -> Config:
+    """Reads and checks the configuration.
+
+    path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides.
+    env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
+    kinds: the kinds of provider there are.
+    local: names the local servers that answer, asked only without a file; pass ``local_servers``.
+
+    Raises ConfigError with everything that is wrong.
+    """
+    file = config_path(path, env)
+    reading = Reading(file or "environment", env)
+    config = _read(file, reading) if file else discover(env, kinds, local)
+    config = override_server(config, env, reading)
+    config = complete(config, env, reading, kinds)
+    check(config, reading)
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return config
+
+
+def _read(file: str, reading: Reading) -> Config:
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([ConfigProblem(file=file, wrong=f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([ConfigProblem(file=file, wrong="is not UTF-8 text")]) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError([ConfigProblem(file=file, wrong=f"is larger than {MAX_FILE_BYTES >> 20} MiB")])
+    root = reading.parse(text)
+    if root is None:
+        if reading.problems:
+            raise ConfigError(reading.problems)
+        return Config()
+    config = reading.read(root, Config, "")
+    if config is INVALID:
+        raise ConfigError(reading.problems)
+    result: Config = config
+    return result
+
+
+def fingerprint(config: Config) -> str:
+    """12 hexadecimal digits that change with any setting, for ``Health.config_version``.
+
+    A secret enters as 16 bits of its SHA-256: enough to notice that it was changed, too few to confirm a guess.
+    """
+
+    def hide(value: object) -> str:
+        if isinstance(value, Secret):
+            return hashlib.sha256(value.reveal().encode()).hexdigest()[:4]
+        raise TypeError(f"cannot fingerprint {type(value).__name__}")
+
+    return hashlib.sha256(msgspec.json.encode(config, enc_hook=hide, order="sorted")).hexdigest()[:12]

@@ -1,0 +1,369 @@
+"""What may be configured: one frozen struct for each mapping of the file, one field for each key.
+
+The field's type says how its text is read (``reading``), its default what holds when the key is absent. Times are seconds,
+sizes bytes, prices integer nano-USD for a million tokens. None means "not set" and leaves the decision to what the
+docstring names. Mappings are read-only by agreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from llm_gateway.config.secret import Secret
+
+Duration: TypeAlias = Annotated[float, "duration"]
+"""Seconds, zero allowed; written ``500ms``, ``2s``, ``1m30s``, ``1h``."""
+Timeout: TypeAlias = Annotated[float, "timeout"]
+"""Seconds above zero; written like a Duration."""
+Size: TypeAlias = Annotated[int, "size"]
+"""Bytes; written ``65536``, ``64KiB``, ``32MiB``, ``1GiB``."""
+Count: TypeAlias = Annotated[int, "count"]
+"""A whole number, zero allowed."""
+Positive: TypeAlias = Annotated[int, "positive"]
+"""A whole number above zero."""
+Number: TypeAlias = Annotated[float, "number"]
+"""A number, zero or more."""
+Ratio: TypeAlias = Annotated[float, "ratio"]
+"""A number from 0 to 1."""
+Price: TypeAlias = Annotated[int, "price"]
+"""Nano-USD for a million tokens; written in USD for a million tokens, such as ``3.00``."""
+Url: TypeAlias = Annotated[str, "url"]
+"""An http(s) URL without user, password, query or fragment; a trailing slash is dropped."""
+File: TypeAlias = Annotated[str, "file"]
+"""Path of an existing file, relative to the configuration file's folder."""
+Name: TypeAlias = Annotated[str, "name"]
+"""Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
+
+Strategy: TypeAlias = Literal[
+    "weighted", "round_robin", "least_loaded", "lowest_latency", "lowest_cost", "capability_score"
+]
+Modality: TypeAlias = Literal["text", "image", "audio", "video", "document"]
+Capability: TypeAlias = Literal[
+    "streaming",
+    "tools",
+    "parallel_tools",
+    "json_schema",
+    "reasoning",
+    "prompt_caching",
+    "logprobs",
+    "provider_tools",
+    "candidates",
+]
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A key and the name it goes by in traces and logs; a bare string in the file gets the name ``key-N``."""
+
+    key: Secret
+    name: Name = ""
+
+
+class ServerTls(Struct, frozen=True, kw_only=True):
+    """Server certificate and key (PEM, both or neither); ``client_ca_file`` demands client certificates (mTLS)."""
+
+    cert_file: File | None = None
+    key_file: File | None = None
+    client_ca_file: File | None = None
+
+
+class ClientTls(Struct, frozen=True, kw_only=True):
+    """TLS towards a provider: ``ca_file`` replaces the system's roots; ``cert_file`` and ``key_file`` (both or neither) are ours."""
+
+    ca_file: File | None = None
+    cert_file: File | None = None
+    key_file: File | None = None
+
+
+class Overrides(Struct, frozen=True, kw_only=True):
+    """What ``x-llm-provider`` and ``x-llm-model`` may name; None allows whatever is configured, an empty list nothing."""
+
+    providers: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """Log lines on standard error: least level shown, JSON for machines or console for people."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Keepalive(Struct, frozen=True, kw_only=True):
+    """HTTP/2 pings (gRFC A8, A9): ours after ``time`` of silence, waiting ``timeout`` for the answer; a client that pings more
+    often than ``min_ping_interval`` is disconnected with too_many_pings."""
+
+    time: Timeout = 60.0
+    timeout: Timeout = 20.0
+    min_ping_interval: Timeout = 10.0
+    permit_without_calls: bool = True
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """The gRPC server.
+
+    listen: ``host:port`` (port 0 picks one) or ``unix:/path``. Beyond loopback it needs ``api_keys``, and TLS or ``insecure``.
+    api_keys: what callers present; none leaves the server open, which only loopback allows.
+    shutdown_grace: how long running calls may take to finish after the first SIGTERM.
+    lame_duck: how long new calls are still accepted after health turned NOT_SERVING.
+    max_in_flight: calls at once; more are refused with UNAVAILABLE.
+    max_connection_age: after it a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it.
+    workers: processes that share the port (SO_REUSEPORT); limits hold for each.
+    """
+
+    listen: str = "127.0.0.1:50051"
+    api_keys: tuple[ApiKey, ...] = ()
+    tls: ServerTls | None = None
+    insecure: bool = False
+    reflection: bool = False
+    shutdown_grace: Duration = 300.0
+    lame_duck: Duration = 1.0
+    max_message_bytes: Size = 32 << 20
+    max_in_flight: Positive = 1000
+    overrides: Overrides = Overrides()
+    log: Log = Log()
+    keepalive: Keepalive = Keepalive()
+    max_connection_age: Timeout | None = None
+    max_connection_age_grace: Timeout = 600.0
+    workers: Positive = 1
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """One of several addresses of a provider; a bare string in the file is the ``url``."""
+
+    url: Url
+    weight: Number = 1.0
+    region: str | None = None
+
+
+class ProviderTimeouts(Struct, frozen=True, kw_only=True):
+    """Limits of one provider call: to connect (TLS included), to the first content event, between content events, as a whole."""
+
+    connect: Timeout = 5.0
+    first_event: Timeout = 120.0
+    idle: Timeout = 120.0
+    attempt: Timeout = 600.0
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Per endpoint: calls at once, calls that may wait for a place, and how long. A call that cannot wait goes elsewhere."""
+
+    concurrency: Positive = 1000
+    queue: Count = 100
+    queue_timeout: Duration = 1.0
+
+
+class ModelPrice(Struct, frozen=True, kw_only=True):
+    """What a model costs. None is unknown, never free."""
+
+    input: Price | None = None
+    output: Price | None = None
+    cache_read: Price | None = None
+    cache_write: Price | None = None
+
+
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """What the operator knows better than the catalogue; None and absent capabilities leave the catalogue's word.
+
+    capabilities: name → has it or not; a list in the file means "has these".
+    score: how good the model is in general, for ``capability_score``; higher wins.
+    """
+
+    display_name: str | None = None
+    aliases: tuple[str, ...] | None = None
+    input_token_limit: Positive | None = None
+    output_token_limit: Positive | None = None
+    input_modalities: tuple[Modality, ...] | None = None
+    output_modalities: tuple[Modality, ...] | None = None
+    capabilities: Mapping[Capability, bool] = {}
+    specialisations: tuple[str, ...] | None = None
+    score: Number | None = None
+    deprecated: bool | None = None
+
+
+class Provider(Struct, frozen=True, kw_only=True):
+    """A provider under its id. What is absent comes from the row of its kind.
+
+    kind: a row of the provider table; the id (or what it is an alias of) when absent.
+    endpoint, endpoints: base URL, or several with weights; read ``servers``.
+    api_key, api_keys: one key or several; absent: the kind's usual environment variable, unless an endpoint is set.
+        ``none`` is an empty secret: no credentials are sent. Read ``keys``.
+    credentials: named secrets of kinds that sign in with more than a key, such as ``secret_access_key``.
+    api: OpenAI's wire format: Chat Completions or Responses; None lets the kind choose for each request.
+    models: the ids it serves; None asks its model list. default_model: when the caller names none.
+    local: runs on the operator's own machines; None leaves the kind's word.
+    proxy: HTTP proxy for this provider; None goes direct, whatever the environment says.
+    prices: model id or ``*`` → price. model_info: model id → overrides of the catalogue.
+    options: settings only this kind knows; never a secret.
+    """
+
+    kind: str = ""
+    enabled: bool = True
+    endpoint: Url | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    api_key: Secret | None = None
+    api_keys: tuple[ApiKey, ...] = ()
+    credentials: Mapping[str, Secret] = {}
+    default_model: str | None = None
+    models: tuple[str, ...] | None = None
+    api: Literal["chat", "responses"] | None = None
+    region: str | None = None
+    project: str | None = None
+    location: str | None = None
+    publisher: str | None = None
+    api_version: str | None = None
+    headers: Mapping[str, Secret] = {}
+    options: Mapping[str, Any] = {}
+    local: bool | None = None
+    proxy: Secret | None = None
+    tls: ClientTls = ClientTls()
+    timeouts: ProviderTimeouts = ProviderTimeouts()
+    limits: Limits = Limits()
+    prices: Mapping[str, ModelPrice] = {}
+    model_info: Mapping[str, ModelInfo] = {}
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The keys to sign in with; empty when there is none."""
+        return self.api_keys or ((ApiKey(key=self.api_key, name="key-1"),) if self.api_key else ())
+
+    @property
+    def servers(self) -> tuple[Endpoint, ...]:
+        """The configured addresses; empty leaves the kind's own."""
+        return self.endpoints or ((Endpoint(url=self.endpoint, region=self.region),) if self.endpoint else ())
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A model of a provider; ``provider/model`` in the file will do. Weight 0 takes no new calls (drains).
+
+    model: the provider's ``default_model`` when absent, filled in on loading.
+    capabilities: overrides for this target alone, as in ``model_info``.
+    """
+
+    provider: str
+    model: str = ""
+    weight: Number = 1.0
+    capabilities: Mapping[Capability, bool] = {}
+
+
+class RouteTimeouts(Struct, frozen=True, kw_only=True):
+    """``total`` bounds the call over all attempts, as the caller's own deadline does; the others replace the provider's."""
+
+    total: Timeout = 600.0
+    connect: Timeout | None = None
+    first_event: Timeout | None = None
+    idle: Timeout | None = None
+    attempt: Timeout | None = None
+
+
+class Retry(Struct, frozen=True, kw_only=True):
+    """Attempts beyond the first.
+
+    max_attempts: provider calls in all, over keys and targets together.
+    initial_backoff, max_backoff: full jitter draws from 0 to initial·2ⁿ, at most max.
+    max_retry_after: longest provider's Retry-After waited for; a longer one moves on to the next target.
+    budget_ratio, budget_size: token bucket for each target: a retry takes one, a success returns ``budget_ratio`` (gRFC A6).
+    """
+
+    max_attempts: Positive = 3
+    initial_backoff: Timeout = 0.25
+    max_backoff: Timeout = 8.0
+    max_retry_after: Duration = 10.0
+    budget_ratio: Ratio = 0.1
+    budget_size: Positive = 10
+
+
+class Arm(Struct, frozen=True, kw_only=True):
+    """One arm of an experiment: a target with a name of its own."""
+
+    name: Name
+    provider: str
+    model: str = ""
+    weight: Number = 1.0
+
+
+class Experiment(Struct, frozen=True, kw_only=True):
+    """A split by weight; ``sticky`` keeps a user or a conversation on its arm."""
+
+    name: Name
+    arms: tuple[Arm, ...]
+    sticky: Literal["user", "conversation", "none"] = "none"
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """A name that callers use for a choice among targets.
+
+    targets: the choice, by ``strategy``. fallbacks: in order, when the targets failed. context_fallbacks, content_fallbacks: in
+    order, when the prompt was too long, or was refused for its content. affinity: prefer the endpoint whose prompt cache is warm.
+    """
+
+    targets: tuple[Target, ...] = ()
+    strategy: Strategy = "weighted"
+    fallbacks: tuple[Target, ...] = ()
+    context_fallbacks: tuple[Target, ...] = ()
+    content_fallbacks: tuple[Target, ...] = ()
+    timeouts: RouteTimeouts = RouteTimeouts()
+    retry: Retry = Retry()
+    experiment: Experiment | None = None
+    affinity: bool = False
+
+
+class Breaker(Struct, frozen=True, kw_only=True):
+    """Outlier detection for each key, endpoint and provider (after gRFC A50 and Envoy, scaled to LLM calls).
+
+    Opens after ``consecutive_failures`` in a row, or when ``failure_ratio`` of at least ``min_calls`` in ``window`` failed. Stays open
+    for ``base_ejection``, doubled each time up to ``max_ejection``; then ``probes`` calls decide. The share of traffic
+    grows back over ``slow_start``. Callers' errors never count, and the last endpoint is never shut out.
+    """
+
+    enabled: bool = True
+    consecutive_failures: Positive = 5
+    failure_ratio: Ratio = 0.5
+    min_calls: Positive = 20
+    window: Timeout = 10.0
+    base_ejection: Timeout = 5.0
+    max_ejection: Timeout = 60.0
+    probes: Positive = 1
+    slow_start: Duration = 10.0
+
+
+class Defaults(Struct, frozen=True, kw_only=True):
+    """For calls that name no route, and what a request leaves unset.
+
+    max_output_tokens: None leaves it to the provider. prompt_caching: ask for prompt caching where the caller said nothing.
+    """
+
+    max_output_tokens: Positive | None = None
+    prompt_caching: bool = False
+    timeouts: RouteTimeouts = RouteTimeouts()
+    retry: Retry = Retry()
+
+
+class Telemetry(Struct, frozen=True, kw_only=True):
+    """Beside the standard ``OTEL_*`` variables, which choose exporters.
+
+    capture_content: prompts and answers in spans; off, since they are the callers'. propagate: send ``traceparent`` to providers.
+    """
+
+    service_name: str = "llm-gateway"
+    capture_content: bool = False
+    propagate: bool = False
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole configuration. ``providers`` holds the enabled ones only, and is never empty.
+
+    default_provider: serves calls that name neither provider nor route; the only provider when there is just one, else None.
+    default_model: a route, a ``provider/model``, or a model of the default provider, for calls that name none.
+    """
+
+    server: Server = Server()
+    providers: Mapping[str, Provider] = {}
+    routes: Mapping[str, Route] = {}
+    default_provider: str | None = None
+    default_model: str | None = None
+    defaults: Defaults = Defaults()
+    breaker: Breaker = Breaker()
+    telemetry: Telemetry = Telemetry()
