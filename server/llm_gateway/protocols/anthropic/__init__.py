@@ -1,0 +1,36 @@
+"""The Anthropic Messages API, as Anthropic, Vertex AI, Bedrock and compatible hosts serve it.
+
+rules.py       what each Claude model takes
+request.py     Dialect; the contract's request as a body
+response.py    answers, streams, errors and model lists
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llm_gateway.protocols.anthropic.request import ANTHROPIC, BEDROCK, COMPATIBLE, VERTEX, Dialect, render_request
+from llm_gateway.protocols.anthropic.response import (
+    parse_error,
+    parse_models,
+    parse_response,
+    render_list_models,
+    stream_parser,
+)
+
+__all__ = [
+    "ANTHROPIC",
+    "BEDROCK",
+    "COMPATIBLE",
+    "VERTEX",
+    "Dialect",
+    "framing",
+    "parse_error",
+    "parse_models",
+    "parse_response",
+    "render_list_models",
+    "render_request",
+    "stream_parser",
+]
+
+framing: Literal["sse", "ndjson"] = "sse"

@@ -1,0 +1,120 @@
+"""Thinking, effort and sampling of Claude models, wherever they are served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmgateway.v1 import gateway_pb2
+
+from llm_gateway.protocols.anthropic.rules import Rules
+from llm_gateway.protocols.wire import Rendering
+
+MIN_BUDGET = 1_024
+_EFFORT = gateway_pb2.ReasoningConfig.Effort
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
+
+
+def reasoning(
+    rendering: Rendering, rules: Rules, max_tokens: int, *, forced: bool = False
+) -> tuple[dict[str, Any] | None, str]:
+    """(`thinking`, effort), None and "" for the model's defaults.
+
+    Effort asks for thinking: where a model does not think by itself it is told to. Models without `effort` get a budget for it, and
+    those without budgets an effort for the budget.
+    """
+    config, notes = rendering.request.reasoning, rendering.notes
+    level = _EFFORT.Name(config.effort).removeprefix("EFFORT_").lower() if config.effort in _EFFORT.values() else ""
+    budget = config.budget_tokens if config.HasField("budget_tokens") else None
+    if level == "none" or (budget == 0 and level in ("", "unspecified")):
+        return _no_thinking(rendering, rules)
+    asked = level not in ("", "unspecified")
+    if not asked and budget is None:
+        if rules.thinks and config.HasField("include_reasoning"):
+            return {"type": "adaptive", "display": _display(config)}, ""
+        return None, ""
+    if not rules.thinking:
+        notes.dropped("reasoning", "the model does not think")
+        return None, ""
+    effort = ""
+    if asked and rules.effort:
+        effort = nearest(level, rules.effort)
+        if effort != level:
+            notes.adjusted("reasoning.effort", f"the nearest of the model's levels, {effort}")
+    if forced and not rules.thinks:
+        notes.dropped("reasoning", "the model does not think when it must call a tool")
+        return None, effort
+    thinking: dict[str, Any]
+    if budget is not None and budget > 0 and "enabled" in rules.thinking:
+        thinking = _manual(rendering, budget, max_tokens, "reasoning.budget_tokens")
+    elif "adaptive" in rules.thinking:
+        thinking = {"type": "adaptive"}
+        if budget is not None and budget > 0 and not asked and rules.effort:
+            wanted = next((name for name in _EFFORTS if budget <= _BUDGETS[name]), "max")
+            effort = nearest(wanted, rules.effort)
+            notes.adjusted("reasoning.budget_tokens", f"the model takes no budget: effort {effort}")
+        if rules.thinks:
+            thinking = {}
+    else:
+        wished = min(_BUDGETS[level if asked else "medium"], max(MIN_BUDGET, max_tokens * 3 // 4))
+        thinking = _manual(rendering, wished, max_tokens, "reasoning.effort")
+        if thinking and not effort:
+            notes.emulated("reasoning.effort", f"a thinking budget of {thinking['budget_tokens']} tokens")
+    if config.HasField("include_reasoning") and (thinking or rules.thinks):
+        thinking = {**(thinking or {"type": "adaptive"}), "display": _display(config)}
+    return thinking or None, effort
+
+
+def _no_thinking(rendering: Rendering, rules: Rules) -> tuple[dict[str, Any] | None, str]:
+    for off in ("disabled", "between_tools"):
+        if off in rules.thinking:
+            return {"type": off}, ""
+    if rules.thinks and rules.effort:
+        rendering.notes.adjusted("reasoning.effort", f"the model always thinks: effort {rules.effort[0]}")
+        return None, rules.effort[0]
+    return None, ""
+
+
+def _manual(rendering: Rendering, budget: int, max_tokens: int, field: str) -> dict[str, Any]:
+    """Thinking with a budget, which must be at least 1024 and less than max_tokens; {} when there is no room for it."""
+    fitting = min(max(budget, MIN_BUDGET), max_tokens - 1)
+    if fitting < MIN_BUDGET:
+        rendering.notes.dropped(field, f"max_output_tokens leaves less than {MIN_BUDGET} tokens to think")
+        return {}
+    if fitting != budget:
+        rendering.notes.adjusted(field, f"a budget of {fitting} tokens")
+    return {"type": "enabled", "budget_tokens": fitting}
+
+
+def _display(config: gateway_pb2.ReasoningConfig) -> str:
+    return "summarized" if config.include_reasoning else "omitted"
+
+
+def nearest(level: str, allowed: tuple[str, ...]) -> str:
+    """The strongest allowed level that is not above `level`, or the weakest there is."""
+    below = [name for name in allowed if _EFFORTS.index(name) <= _EFFORTS.index(level)]
+    return below[-1] if below else allowed[0]
+
+
+def sampling(rendering: Rendering, rules: Rules, thinking: dict[str, Any] | None) -> dict[str, Any]:
+    """temperature, top_p and top_k as far as the model takes them."""
+    config, notes = rendering.request.generation_config, rendering.notes
+    found = {name: getattr(config, name) for name in ("temperature", "top_p", "top_k") if config.HasField(name)}
+    if not found:
+        return found
+    if not rules.sampling:
+        for name in found:
+            notes.dropped(f"generation_config.{name}", "the model takes no sampling parameters")
+        return {}
+    if thinking and thinking["type"] in ("enabled", "adaptive"):
+        fixed = {"temperature": found.get("temperature") == 1, "top_p": found.get("top_p", 0) >= 0.95}
+        for name in [name for name in found if not fixed.get(name)]:
+            del found[name]
+            notes.dropped(f"generation_config.{name}", "the model takes no sampling parameters while it thinks")
+    if rules.one_of_two and "temperature" in found and "top_p" in found:
+        del found["top_p"]
+        notes.dropped("generation_config.top_p", "the model takes temperature or top_p, not both")
+    if found.get("temperature", 0) > 1:
+        found["temperature"] = 1.0
+        notes.adjusted("generation_config.temperature", "1, the highest that Claude takes")
+    return found

@@ -1,0 +1,625 @@
+"""The contract's request as a Messages API body (https://platform.claude.com/docs/en/api/messages)."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import msgspec
+from llmgateway.v1 import content_pb2, gateway_pb2
+
+from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols import json
+from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
+from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
+from llm_gateway.protocols.wire import Outgoing, Rendering
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How a host serves the Messages API.
+
+    path, stream_path: templates of the path, filled with `model` and the provider's settings; an empty stream_path is `path`.
+    models_path: path of the model list. version: API version to ask for. legacy_version: the one that still takes sampling
+    parameters and documents in assistant turns (the API refuses them from 2026-10-21 on). legacy_first: ask for the legacy version
+    for models that take sampling parameters at all, since the host has no newer one for them (Bedrock).
+    in_path: the model stands in the path and the version in the body (Vertex AI, Bedrock). stream_field: the body says `stream`.
+    betas_field: betas go into the body as `anthropic_beta` instead of a header. automatic_cache: takes one `cache_control` for the
+    whole request. unsigned_thinking: takes thinking without a signature back. unknown: rules of models that are no Claude.
+    """
+
+    path: str = "/v1/messages"
+    stream_path: str = ""
+    models_path: str = "/v1/models"
+    version: str = "2026-10-21"
+    legacy_version: str = "2023-06-01"
+    legacy_first: bool = False
+    in_path: bool = False
+    stream_field: bool = True
+    betas_field: bool = False
+    automatic_cache: bool = True
+    unsigned_thinking: bool = False
+    unknown: Rules = UNKNOWN
+
+
+ANTHROPIC = Dialect()
+VERTEX = Dialect(
+    path="/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:rawPredict",
+    stream_path="/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:streamRawPredict",
+    models_path="/v1beta1/publishers/anthropic/models",
+    legacy_version="vertex-2023-10-16",
+    in_path=True,
+)
+BEDROCK = Dialect(
+    path="/model/{model}/invoke",
+    stream_path="/model/{model}/invoke-with-response-stream",
+    legacy_version="bedrock-2023-05-31",
+    legacy_first=True,
+    in_path=True,
+    stream_field=False,
+    betas_field=True,
+    automatic_cache=False,
+)
+COMPATIBLE = Dialect(version="2023-06-01", automatic_cache=False, unsigned_thinking=True)
+
+# Longest answer that the API gives without streaming: 3600 s * max_tokens / 128 000 must stay under ten minutes (Anthropic SDKs).
+MAX_UNSTREAMED = 21_333
+
+# Portable and undated types to a version that every model with the tool has; `type` in the options wins.
+PROVIDER_TOOLS = {
+    "web_search": "web_search_20250305",
+    "url_context": "web_fetch_20250910",
+    "web_fetch": "web_fetch_20250910",
+    "code_execution": "code_execution_20250825",
+    "computer_use": "computer_20250124",
+    "computer": "computer_20250124",
+    "bash": "bash_20250124",
+    "text_editor": "text_editor_20250728",
+    "memory": "memory_20250818",
+}
+TOOL_NAMES = {"text_editor": "str_replace_based_edit_tool"}
+BETAS = {
+    "computer_20250124": "computer-use-2025-01-24",
+    "computer_20251124": "computer-use-2025-11-24",
+    "mcp_toolset": "mcp-client-2025-11-20",
+    "file": "files-api-2025-04-14",
+}
+
+_DATED = re.compile(r"_\d{8}$")
+_ID = re.compile(r"[^A-Za-z0-9_-]")
+_MODE = gateway_pb2.ToolConfig.Mode
+_HOUR = 3600
+
+Block = dict[str, Any]
+
+
+def render_request(rendering: Rendering, /) -> Outgoing:
+    """POST to the Messages API; see `WireFormat.render_request`."""
+    request, dialect = rendering.request, rendering.dialect
+    rules = rules_of(rendering.model, dialect.unknown)
+    betas = dict.fromkeys(rendering.settings.get("betas") or ())
+    body: dict[str, Any] = {}
+    if not dialect.in_path:
+        body["model"] = rendering.model
+    system, turns = _conversation(rendering, rules, betas)
+    config = request.generation_config
+    if config.HasField("max_output_tokens"):
+        max_tokens = config.max_output_tokens
+    else:
+        max_tokens = rules.max_output if rendering.stream else min(rules.max_output, MAX_UNSTREAMED)
+    body["max_tokens"] = max_tokens
+
+    tools, servers = _tools(rendering, betas)
+    choice = tool_choice(rendering, rules, bool(tools))
+    thinking, effort = reasoning(
+        rendering, rules, max_tokens, forced=choice is not None and choice["type"] in ("any", "tool")
+    )
+    sampled = sampling(rendering, rules, thinking)
+
+    output: dict[str, Any] = {"effort": effort} if effort else {}
+    _output_format(rendering, rules, output, system)
+    if system:
+        body["system"] = system
+    body["messages"] = turns
+    if tools:
+        body["tools"] = tools
+    if servers:
+        body["mcp_servers"] = servers
+    if choice:
+        body["tool_choice"] = choice
+    if thinking:
+        body["thinking"] = thinking
+    if output:
+        body["output_config"] = output
+    body.update(sampled)
+    stops = stop_sequences(rendering)
+    if stops:
+        body["stop_sequences"] = stops
+    _service_tier(rendering, body)
+    if request.end_user_id:
+        body["metadata"] = {"user_id": request.end_user_id}
+    _automatic_cache(rendering, body)
+    refuse_the_rest(rendering)
+    if rendering.stream and dialect.stream_field:
+        body["stream"] = True
+    body = rendering.merged(body, request.provider_options_json)
+    return _outgoing(rendering, rules, body, betas)
+
+
+def _outgoing(rendering: Rendering, rules: Rules, body: dict[str, Any], betas: dict[str, None]) -> Outgoing:
+    dialect = rendering.dialect
+    for name in ("betas", "anthropic_beta"):
+        asked = body.pop(name, None)
+        betas.update(dict.fromkeys(asked.split(",") if isinstance(asked, str) else asked or ()))
+    sampled = any(name in body for name in ("temperature", "top_p", "top_k"))
+    legacy = sampled or _has_assistant_document(body["messages"]) or (dialect.legacy_first and rules.sampling)
+    version = rendering.settings.get("api_version") or (dialect.legacy_version if legacy else dialect.version)
+    headers: list[tuple[str, str]] = []
+    if dialect.in_path:
+        body.setdefault("anthropic_version", version)
+    else:
+        headers.append(("anthropic-version", version))
+    if betas and dialect.betas_field:
+        body["anthropic_beta"] = [*betas]
+    elif betas:
+        headers.append(("anthropic-beta", ",".join(betas)))
+    template = (rendering.stream and dialect.stream_path) or dialect.path
+    settings = {name: quote(str(value), safe="") for name, value in rendering.settings.items()}
+    path = template.format_map({**settings, "model": quote(rendering.model, safe="@")})
+    return Outgoing(path=path, body=json.encode(body), headers=tuple(headers))
+
+
+def _has_assistant_document(messages: Any) -> bool:
+    return any(
+        turn["role"] == "assistant"
+        and any(isinstance(b, dict) and b.get("type") == "document" for b in turn["content"])
+        for turn in messages
+    )
+
+
+# ---------------------------------------------------------------- the conversation
+def _conversation(
+    rendering: Rendering, rules: Rules, betas: dict[str, None]
+) -> tuple[list[Block], list[dict[str, Any]]]:
+    """(system blocks, turns). Turns of one role that follow each other become one, with tool results first, as the API demands."""
+    system: list[Block] = []
+    turns: list[dict[str, Any]] = []
+    messages = rendering.request.messages
+    for index, message in enumerate(messages):
+        field = f"messages[{index}]"
+        if message.name:
+            rendering.notes.dropped(f"{field}.name", "Claude has no participant names")
+        assistant = message.role == content_pb2.ROLE_ASSISTANT
+        if message.prefix and index == len(messages) - 1 and not rules.prefill:
+            raise InvalidRequest(
+                violations=[Violation(field=f"{field}.prefix", description="The model continues no prefilled answer.")]
+            )
+        blocks = _blocks(rendering, message.parts, f"{field}.parts", betas, assistant=assistant)
+        if not blocks:
+            continue
+        role = "assistant" if assistant else "user"
+        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
+            if not turns:
+                system += blocks
+                continue
+            if rules.system_turns and not _awaits_results(turns[-1]):
+                role = "system"
+            else:
+                rendering.notes.emulated(
+                    f"{field}.role", "sent as user text: the model takes system messages only at the start"
+                )
+        turn = rendering.merged({"role": role, "content": blocks}, message.provider_options_json)
+        if turns and turns[-1]["role"] == turn["role"]:
+            turns[-1] = {**turns[-1], **turn, "content": _listed(turns[-1]["content"]) + _listed(turn["content"])}
+        else:
+            turns.append(turn)
+    if not turns:
+        raise InvalidRequest(
+            violations=[
+                Violation(field="messages", description="Claude needs a user message with content.", reason="REQUIRED")
+            ]
+        )
+    for turn in turns:
+        if turn["role"] == "user" and isinstance(turn["content"], list):
+            turn["content"].sort(key=lambda block: block.get("type") != "tool_result")
+    _trim_prefill(turns)
+    return system, turns
+
+
+def _listed(content: Any) -> list[Any]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _awaits_results(turn: dict[str, Any]) -> bool:
+    return turn["role"] == "assistant" and any(block.get("type") == "tool_use" for block in turn["content"])
+
+
+def _trim_prefill(turns: list[dict[str, Any]]) -> None:
+    """The API refuses a last assistant turn that ends in white space."""
+    last = turns[-1]
+    if last["role"] == "assistant" and isinstance(last["content"], list) and last["content"][-1].get("type") == "text":
+        block = last["content"][-1]
+        block["text"] = block["text"].rstrip()
+        if not block["text"]:
+            last["content"].pop()
+        if not last["content"]:
+            turns.pop()
+
+
+def _blocks(
+    rendering: Rendering,
+    parts: Iterable[content_pb2.Part],
+    field: str,
+    betas: dict[str, None],
+    *,
+    assistant: bool = False,
+) -> list[Block]:
+    blocks = []
+    for index, part in enumerate(parts):
+        here = f"{field}[{index}]"
+        block = _block(rendering, part, here, betas, assistant)
+        if block is None:
+            continue
+        if part.HasField("cache_control"):
+            if block.get("type") in ("thinking", "redacted_thinking"):
+                rendering.notes.dropped(f"{here}.cache_control", "thinking takes no cache breakpoint")
+            else:
+                block["cache_control"] = cache_control(part.cache_control)
+        blocks.append(rendering.merged(block, part.provider_options_json))
+    return blocks
+
+
+def _block(
+    rendering: Rendering, part: content_pb2.Part, field: str, betas: dict[str, None], assistant: bool
+) -> Block | None:
+    kind = part.WhichOneof("kind")
+    if kind == "text":
+        return _text(rendering, part.text, field, assistant)
+    if kind == "media":
+        return _media(rendering, part.media, f"{field}.media", betas)
+    if kind == "tool_call":
+        call = part.tool_call
+        if call.provider_executed:
+            rendering.notes.dropped(f"{field}.tool_call", "the call was run by another provider")
+            return None
+        arguments = json_object(call.arguments_json or "{}", f"{field}.tool_call.arguments_json")
+        return {"type": "tool_use", "id": tool_id(call.id), "name": call.name, "input": arguments}
+    if kind == "tool_result":
+        result = part.tool_result
+        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas)
+        block: Block = {"type": "tool_result", "tool_use_id": tool_id(result.tool_call_id)}
+        if content:
+            block["content"] = content
+        if result.is_error:
+            block["is_error"] = True
+        return block
+    if kind == "reasoning":
+        return _thinking_block(rendering, part, field)
+    if kind == "refusal":
+        return {"type": "text", "text": part.refusal.text} if part.refusal.text else None
+    if kind == "opaque":
+        if not rendering.owns(part.opaque.provider):
+            rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
+            return None
+        return dict(_fields(part.opaque.json, f"{field}.opaque.json"))
+    return None
+
+
+def _text(rendering: Rendering, text: content_pb2.TextPart, field: str, assistant: bool) -> Block | None:
+    if not text.text:
+        return None
+    block: Block = {"type": "text", "text": text.text}
+    if not text.citations:
+        return block
+    if not assistant:
+        rendering.notes.dropped(f"{field}.text.citations", "only text of the model carries citations")
+        return block
+    citations = []
+    for citation in text.citations:
+        try:
+            wire = json.decode(citation.provider_json or "null")
+        except json.MalformedJson:
+            continue
+        if isinstance(wire, dict) and str(wire.get("type", "")).endswith("_location"):
+            citations.append(wire)
+    if citations:
+        block["citations"] = citations
+    if len(citations) < len(text.citations):
+        rendering.notes.dropped(f"{field}.text.citations", "a citation of another provider cannot be sent back")
+    return block
+
+
+def _thinking_block(rendering: Rendering, part: content_pb2.Part, field: str) -> Block | None:
+    if not rendering.owns(part.signature_provider):
+        rendering.notes.dropped(f"{field}.reasoning", "the reasoning belongs to another provider")
+        return None
+    if part.reasoning.encrypted:
+        return {"type": "redacted_thinking", "data": part.reasoning.encrypted.decode("utf-8", "replace")}
+    block = {"type": "thinking", "thinking": part.reasoning.text}
+    if part.signature:
+        block["signature"] = part.signature.decode("utf-8", "replace")
+    elif not rendering.dialect.unsigned_thinking:
+        rendering.notes.dropped(f"{field}.reasoning", "thinking without its signature cannot be sent back")
+        return None
+    return block
+
+
+def tool_id(text: str) -> str:
+    """A tool call id in the characters that the API takes; ids of other providers may hold others."""
+    return _ID.sub("_", text)
+
+
+def json_object(text: str, field: str) -> msgspec.Raw:
+    """JSON text of an object, to be embedded as it stands. Raises InvalidRequest for anything else."""
+    _fields(text, field)
+    return json.Raw(text.encode())
+
+
+def _fields(text: str, field: str) -> dict[str, msgspec.Raw]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise InvalidRequest(
+            violations=[Violation(field=field, description="Must be the text of a JSON object.")]
+        ) from None
+
+
+def cache_control(control: content_pb2.CacheControl | None) -> dict[str, str]:
+    """The breakpoint with the longest retention that is not longer than asked for: 5 minutes, or one hour."""
+    if control is None or not control.HasField("ttl"):
+        return {"type": "ephemeral"}
+    return {"type": "ephemeral", "ttl": "1h" if control.ttl.seconds >= _HOUR else "5m"}
+
+
+# ---------------------------------------------------------------- media
+_TEXTUAL = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/javascript")
+
+
+def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> Block:
+    for given, name in (
+        (media.detail, "detail"),
+        (media.transcript, "transcript"),
+        (media.HasField("start_offset"), "start_offset"),
+        (media.HasField("end_offset"), "end_offset"),
+    ):
+        if given:
+            rendering.notes.dropped(f"{field}.{name}", "Claude has no such setting of media")
+    kind, source = _source(media, field, betas)
+    block: Block = {"type": kind, "source": source}
+    if media.filename and kind == "document":
+        block["title"] = media.filename
+    return block
+
+
+def _source(media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> tuple[str, dict[str, Any]]:
+    mime, data, uri = media.mime_type.lower().split(";")[0].strip(), media.data, media.uri
+    if uri.startswith("data:"):
+        mime, data = data_uri(uri, mime, field)
+        uri = ""
+    if not mime and uri:
+        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0])[0] or ""
+    kind = modality(media, mime, field)
+    if media.WhichOneof("source") == "file_id":
+        betas[BETAS["file"]] = None
+        return kind, {"type": "file", "file_id": media.file_id}
+    if uri:
+        if not uri.lower().startswith(("https:", "http:")):
+            raise _refused(f"{field}.uri", "Claude takes https URIs, data URIs and file ids.")
+        return kind, {"type": "url", "url": uri}
+    if kind == "image":
+        mime = "image/jpeg" if mime == "image/jpg" else mime
+    elif mime.startswith("text/") or mime in _TEXTUAL:
+        try:
+            return kind, {"type": "text", "media_type": "text/plain", "data": data.decode()}
+        except UnicodeDecodeError:
+            raise _refused(f"{field}.data", "A text document must be UTF-8.") from None
+    elif mime != "application/pdf":
+        raise _refused(f"{field}.mime_type", "Claude reads images, PDF and text.")
+    return kind, {"type": "base64", "media_type": mime, "data": base64.b64encode(data).decode()}
+
+
+def modality(media: content_pb2.MediaPart, mime: str, field: str) -> str:
+    """ "image" or "document". Raises InvalidRequest for sound and moving images."""
+    named = media.modality
+    if mime.startswith(("audio/", "video/")) or named in (content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_VIDEO):
+        raise _refused(f"{field}.mime_type", "Claude takes no audio and no video.")
+    if mime:
+        return "image" if mime.startswith("image/") else "document"
+    return "document" if named in (content_pb2.MODALITY_DOCUMENT, content_pb2.MODALITY_TEXT) else "image"
+
+
+def data_uri(uri: str, mime: str, field: str) -> tuple[str, bytes]:
+    """(media type, bytes) of a data URI (RFC 2397). Raises InvalidRequest when it is none."""
+    head, comma, rest = uri[5:].partition(",")
+    try:
+        data = unquote_to_bytes(rest)
+        if head.endswith(";base64"):
+            data = base64.b64decode(data, validate=True)
+    except ValueError:
+        comma = ""
+    if not comma:
+        raise _refused(f"{field}.uri", "Not a valid data URI.")
+    return head.split(";")[0].lower() or mime or "text/plain", data
+
+
+def _refused(field: str, description: str) -> InvalidRequest:
+    return InvalidRequest(violations=[Violation(field=field, description=description)])
+
+
+# ---------------------------------------------------------------- tools
+def _tools(rendering: Rendering, betas: dict[str, None]) -> tuple[list[Block], list[dict[str, Any]]]:
+    """(tools, MCP servers)"""
+    tools: list[Block] = []
+    servers: list[dict[str, Any]] = []
+    for index, tool in chosen_tools(rendering):
+        field = f"tools[{index}]"
+        if tool.WhichOneof("kind") == "function":
+            wire = _function(tool.function, f"{field}.function")
+        else:
+            made = _provider_tool(rendering, tool.provider_tool, f"{field}.provider_tool", servers, betas)
+            if made is None:
+                continue
+            wire = made
+        if tool.HasField("cache_control"):
+            wire["cache_control"] = cache_control(tool.cache_control)
+        tools.append(rendering.merged(wire, tool.provider_options_json))
+    return tools, servers
+
+
+def chosen_tools(rendering: Rendering) -> list[tuple[int, gateway_pb2.Tool]]:
+    """The request's tools with their indexes. A choice among several names is made by leaving the other functions out."""
+    config = rendering.request.tool_config
+    allowed = set(config.allowed_tool_names)
+    every = list(enumerate(rendering.request.tools))
+    if not allowed or (len(allowed) == 1 and config.mode == _MODE.MODE_REQUIRED) or config.mode == _MODE.MODE_NONE:
+        return every
+    rendering.notes.emulated("tool_config.allowed_tool_names", "the other functions were left out")
+    return [(i, tool) for i, tool in every if tool.WhichOneof("kind") != "function" or tool.function.name in allowed]
+
+
+def _function(function: gateway_pb2.FunctionTool, field: str) -> Block:
+    wire: Block = {"name": function.name}
+    if function.description:
+        wire["description"] = function.description
+    wire["input_schema"] = input_schema(function.parameters_json_schema, f"{field}.parameters_json_schema")
+    if function.HasField("strict"):
+        wire["strict"] = function.strict
+    return wire
+
+
+def input_schema(text: str, field: str) -> Any:
+    """A function's schema; the API wants it to say that it is an object."""
+    if not text:
+        return {"type": "object", "properties": {}}
+    fields = _fields(text, field)
+    return json.Raw(text.encode()) if "type" in fields else {"type": "object", **fields}
+
+
+def _provider_tool(
+    rendering: Rendering,
+    tool: gateway_pb2.ProviderTool,
+    field: str,
+    servers: list[dict[str, Any]],
+    betas: dict[str, None],
+) -> Block | None:
+    options: dict[str, Any] = dict(_fields(tool.options_json, f"{field}.options_json")) if tool.options_json else {}
+    if tool.type == "file_search":
+        rendering.notes.dropped(field, "Claude has no file search")
+        return None
+    if tool.type in ("mcp", "mcp_toolset"):
+        betas[BETAS["mcp_toolset"]] = None
+        if "url" not in options:
+            return {"type": "mcp_toolset", **options}
+        servers.append({"type": "url", "name": "mcp", **options})
+        return {"type": "mcp_toolset", "mcp_server_name": options.get("name", "mcp")}
+    kind = json.decode(bytes(options["type"])) if "type" in options else PROVIDER_TOOLS.get(tool.type, tool.type)
+    if kind in BETAS:
+        betas[BETAS[kind]] = None
+    stem = _DATED.sub("", str(kind))
+    return {"type": kind, "name": TOOL_NAMES.get(stem, stem), **options}
+
+
+def tool_choice(rendering: Rendering, rules: Rules, tools: bool) -> dict[str, Any] | None:
+    """`tool_choice`, None for the default. Without tools there is nothing to choose: the API refuses it."""
+    config = rendering.request.tool_config
+    serial = config.HasField("parallel_tool_calls") and not config.parallel_tool_calls
+    if not tools:
+        if config.mode == _MODE.MODE_REQUIRED:
+            rendering.notes.dropped("tool_config.mode", "there is no tool to choose")
+        return None
+    mode = config.mode
+    choice: dict[str, Any]
+    if mode == _MODE.MODE_REQUIRED and not rules.forced:
+        rendering.notes.dropped("tool_config.mode", "the model cannot be made to call a tool")
+        mode = _MODE.MODE_AUTO
+    if mode == _MODE.MODE_NONE:
+        return {"type": "none"}
+    if mode == _MODE.MODE_REQUIRED:
+        names = config.allowed_tool_names
+        choice = {"type": "tool", "name": names[0]} if len(names) == 1 else {"type": "any"}
+    elif mode == _MODE.MODE_AUTO or serial:
+        choice = {"type": "auto"}
+    else:
+        return None
+    if serial:
+        choice["disable_parallel_tool_use"] = True
+    return choice
+
+
+# ---------------------------------------------------------------- the rest
+def stop_sequences(rendering: Rendering) -> list[str]:
+    """The stop sequences without those of white space only, which the API refuses."""
+    asked = rendering.request.generation_config.stop_sequences
+    kept = [text for text in asked if text.strip()]
+    if len(kept) < len(asked):
+        rendering.notes.dropped("generation_config.stop_sequences", "a stop sequence may not be white space only")
+    return kept
+
+
+def _output_format(rendering: Rendering, rules: Rules, output: dict[str, Any], system: list[Block]) -> None:
+    form = rendering.request.output_format
+    kind = form.WhichOneof("format")
+    if kind == "json_schema":
+        schema = json_object(form.json_schema.schema_json, "output_format.json_schema.schema_json")
+        if rules.structured:
+            output["format"] = {"type": "json_schema", "schema": schema}
+            return
+        told = f"Answer with one JSON value only, without code fences, that matches this JSON Schema: {form.json_schema.schema_json}"
+        system.append({"type": "text", "text": told})
+        rendering.notes.emulated("output_format.json_schema", "an instruction: the model enforces no schema")
+    elif kind == "json_object":
+        system.append({"type": "text", "text": "Answer with one JSON object only, without code fences."})
+        rendering.notes.emulated(
+            "output_format.json_object", "an instruction: Claude has no JSON mode without a schema"
+        )
+
+
+def _service_tier(rendering: Rendering, body: dict[str, Any]) -> None:
+    tier = rendering.request.generation_config.service_tier
+    if tier == gateway_pb2.SERVICE_TIER_STANDARD:
+        body["service_tier"] = "standard_only"
+    elif tier in (gateway_pb2.SERVICE_TIER_AUTO, gateway_pb2.SERVICE_TIER_PRIORITY):
+        body["service_tier"] = "auto"
+    elif tier:
+        rendering.notes.dropped("generation_config.service_tier", "Claude has no such tier")
+
+
+def _automatic_cache(rendering: Rendering, body: dict[str, Any]) -> None:
+    config = rendering.request.cache_config
+    for name in ("cache_key", "cached_content"):
+        if getattr(config, name):
+            rendering.notes.dropped(f"cache_config.{name}", "Claude caches by content")
+    if not config.HasField("ttl"):
+        return
+    control = cache_control(content_pb2.CacheControl(ttl=config.ttl))
+    if rendering.dialect.automatic_cache:
+        body["cache_control"] = control
+        return
+    last = body["messages"][-1]["content"][-1]
+    if isinstance(last, dict) and last.get("type") not in ("thinking", "redacted_thinking"):
+        last.setdefault("cache_control", control)
+        rendering.notes.emulated("cache_config.ttl", "a breakpoint behind the last message")
+
+
+def refuse_the_rest(rendering: Rendering) -> None:
+    """Note the fields that no Claude has a place for."""
+    request, notes = rendering.request, rendering.notes
+    config = request.generation_config
+    for name in (
+        "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "top_logprobs",
+    ):  # fmt: skip
+        if config.HasField(name) and getattr(config, name) is not False:
+            notes.dropped(f"generation_config.{name}", "Claude has no such parameter")
+    if config.candidate_count > 1:
+        notes.dropped("generation_config.candidate_count", "Claude gives one answer")
+    if config.logit_bias:
+        notes.dropped("generation_config.logit_bias", "Claude has no such parameter")
+    if any(modality != content_pb2.MODALITY_TEXT for modality in config.output_modalities):
+        notes.dropped("generation_config.output_modalities", "Claude answers in text")
+    if request.safety_settings:
+        notes.dropped("safety_settings", "Claude has no safety thresholds")

@@ -1,0 +1,532 @@
+"""Answers, streams, errors and model lists of the Messages API (https://platform.claude.com/docs/en/build-with-claude/streaming)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.protocols import failures, json
+from llm_gateway.protocols.anthropic.request import Dialect
+from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
+
+FINISH: dict[str, gateway_pb2.FinishReason.ValueType] = {
+    "end_turn": gateway_pb2.FINISH_REASON_STOP,
+    "stop_sequence": gateway_pb2.FINISH_REASON_STOP_SEQUENCE,
+    "max_tokens": gateway_pb2.FINISH_REASON_MAX_TOKENS,
+    "model_context_window_exceeded": gateway_pb2.FINISH_REASON_CONTEXT_WINDOW,
+    "tool_use": gateway_pb2.FINISH_REASON_TOOL_CALLS,
+    "refusal": gateway_pb2.FINISH_REASON_REFUSAL,
+    "pause_turn": gateway_pb2.FINISH_REASON_PAUSED,
+    "compaction": gateway_pb2.FINISH_REASON_PAUSED,
+}
+
+TIERS: dict[Any, gateway_pb2.ServiceTier.ValueType] = {
+    "standard": gateway_pb2.SERVICE_TIER_STANDARD,
+    "priority": gateway_pb2.SERVICE_TIER_PRIORITY,
+}
+
+# Error types and error codes (https://platform.claude.com/docs/en/api/errors); those left out follow their HTTP status and words.
+CODES: dict[str, type[errors.ProviderError]] = {
+    "authentication_error": errors.CredentialsRejected,
+    "organization_on_hold": errors.CredentialsRejected,
+    "billing_error": errors.Billing,
+    "not_found_error": errors.ModelNotFound,
+    "request_body_too_large_after_decoding": errors.RequestTooLarge,
+    "ramp_limit_exceeded": errors.RateLimited,
+    "enforced_spend_limit_reached": errors.QuotaExhausted,
+    "contract_spend_limit_reached": errors.QuotaExhausted,
+    "conflict_error": errors.ProviderUnavailable,
+    "api_error": errors.ProviderUnavailable,
+    "compaction_unavailable": errors.ProviderUnavailable,
+    "timeout_error": errors.ProviderTimeout,
+    "overloaded_error": errors.ProviderOverloaded,
+}
+
+# The HTTP status an error type has when it does not come in a stream.
+STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+_MESSAGE = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
+)
+_EVENT = frozenset({"type", "index", "delta", "usage"})
+_COUNTS = frozenset(
+    {
+        "input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation", "output_tokens_details",
+        "server_tool_use", "service_tier",
+    }
+)  # fmt: skip
+_TTLS = {"5m": 300, "1h": 3600}
+_BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+
+
+class _Blocks(msgspec.Struct):
+    content: list[msgspec.Raw]
+
+
+class _Frame(msgspec.Struct):
+    content_block: msgspec.Raw
+
+
+class _Input(msgspec.Struct):
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_raw_blocks = msgspec.json.Decoder(_Blocks).decode
+_raw_block = msgspec.json.Decoder(_Frame).decode
+_raw_input = msgspec.json.Decoder(_Input).decode
+
+
+def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
+    """A whole message; see `WireFormat.parse_response`."""
+    answer = json.decode(body)
+    try:
+        if answer.get("type") == "error" or "content" not in answer:
+            raise _stream_error(answer)
+        parser = MessageParser(writer)
+        parser.begin(answer)
+        blocks = answer["content"]
+        raws = None
+        for index, block in enumerate(blocks):
+            if block["type"] == "text":
+                parser.whole_text(block)
+                continue
+            if raws is None:
+                raws = _raws(body, blocks)
+            parser.whole(block, raws[index])
+        parser.finish(answer)
+    except _BROKEN as broken:
+        raise errors.ResponseInvalid("The answer is not a message.") from broken
+    writer.end()
+
+
+def _raws(body: bytes, blocks: list[Any]) -> list[bytes]:
+    """The text of each block as it came: number spelling and key order are kept."""
+    try:
+        return [bytes(raw) for raw in _raw_blocks(body).content]
+    except msgspec.MsgspecError:
+        return [json.encode(block) for block in blocks]
+
+
+def stream_parser(writer: EventWriter, dialect: Dialect, /) -> MessageParser:
+    """A parser for the named events of one stream."""
+    return MessageParser(writer)
+
+
+class MessageParser:
+    """Reads the events of one message. Blocks without a portable shape are held until they are whole."""
+
+    __slots__ = ("_held", "_inputs", "_signatures", "_usage", "_writer")
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        self._usage: dict[str, Any] = {}
+        self._signatures: dict[int, str] = {}
+        self._inputs: dict[int, bytes] = {}
+        self._held: dict[int, tuple[dict[str, Any], bytes, list[str]]] = {}
+
+    def feed(self, event: str, data: bytes) -> None:
+        """One event. The API sends `type` in the data as well; hosts that wrap events send them as `chunk` (Amazon Bedrock)."""
+        value = json.decode(data)
+        try:
+            if event == "chunk":
+                data = base64.b64decode(value["bytes"])
+                value = json.decode(data)
+            kind = value.get("type") or event
+            if kind == "content_block_delta":
+                self._delta(value["index"], value["delta"])
+            elif kind == "content_block_start":
+                self._start(value["index"], value["content_block"], data)
+            elif kind == "content_block_stop":
+                self._stop(value["index"])
+            elif kind == "message_start":
+                self.begin(value["message"])
+            elif kind == "message_delta":
+                self._message_delta(value)
+            elif kind == "message_stop":
+                metrics = value.get("amazon-bedrock-invocationMetrics")
+                if metrics:
+                    self._writer.metadata["invocation_metrics"] = metrics
+                self._writer.end()
+            elif kind == "error" or event == "error" or "error" in value:
+                raise _stream_error(value)
+        except json.MalformedJson:
+            raise
+        except _BROKEN as broken:
+            raise errors.ResponseInvalid("An event of the stream is not in the Messages format.") from broken
+
+    def close(self) -> None:
+        """The stream ends by `message_stop` only."""
+
+    # ------------------------------------------------------------ the message
+    def begin(self, message: dict[str, Any]) -> None:
+        """id, model and usage, and what else stands beside the content."""
+        writer = self._writer
+        writer.response_id = message.get("id") or ""
+        writer.response_model = message.get("model") or ""
+        self._more(message, _MESSAGE)
+        if message.get("usage"):
+            self._count(message["usage"])
+
+    def finish(self, message: dict[str, Any]) -> None:
+        """Why it ended, from a message or from the `delta` of a message_delta."""
+        details = message.get("stop_details")
+        reason = message.get("stop_reason")
+        text = ""
+        if isinstance(details, dict):
+            text = details.get("explanation") or ""
+            if reason == "refusal":
+                part = content_pb2.Part()
+                part.refusal.text, part.refusal.category = text, details.get("category") or ""
+                self._writer.whole(part)
+        if reason:
+            self._writer.finish(
+                FINISH.get(reason, gateway_pb2.FINISH_REASON_OTHER),
+                reason,
+                message=text,
+                stop_sequence=message.get("stop_sequence") or "",
+                metadata=json.text({"stop_details": details}) if details else "",
+            )
+
+    def _message_delta(self, value: dict[str, Any]) -> None:
+        delta = value.get("delta") or {}
+        self.finish(delta)
+        self._more(delta, _MESSAGE)
+        self._more(value, _EVENT)
+        if value.get("usage"):
+            self._count(value["usage"])
+
+    def _more(self, message: dict[str, Any], known: frozenset[str]) -> None:
+        if not message.keys() <= known:
+            self._writer.metadata.update({k: v for k, v in message.items() if k not in known and v is not None})
+
+    def _count(self, usage: dict[str, Any]) -> None:
+        """Counts are cumulative: what is named again replaces what was said before."""
+        self._usage.update({name: value for name, value in usage.items() if value is not None})
+        counted = self._usage
+        tier = counted.get("service_tier")
+        if tier in TIERS:
+            self._writer.service_tier = TIERS[tier]
+        more = {name: value for name, value in counted.items() if name not in _COUNTS}
+        if tier and tier not in TIERS:
+            more["service_tier"] = tier
+        if more:
+            self._writer.metadata["usage"] = more
+        self._writer.report_usage(usage_of(counted))
+
+    # ------------------------------------------------------------ blocks that are whole
+    def whole_text(self, block: dict[str, Any]) -> None:
+        part = content_pb2.Part()
+        part.text.text = block["text"]
+        for cited in block.get("citations") or ():
+            part.text.citations.append(citation(cited))
+        if len(block) > 2:
+            self._extras(part, block, ("type", "text", "citations"))
+        self._writer.whole(part)
+
+    def whole(self, block: dict[str, Any], raw: bytes) -> None:
+        kind = block["type"]
+        if kind == "tool_use":
+            part = self._tool_use(block)
+            part.tool_call.arguments_json = bytes(_raw_input(raw).input).decode()
+            self._writer.whole(part)
+        elif kind == "thinking":
+            part = self._thinking(block)
+            part.signature = (block.get("signature") or "").encode()
+            self._writer.whole(part)
+        elif kind == "redacted_thinking":
+            self._writer.whole(self._redacted(block))
+        else:
+            self._opaque(kind, raw)
+
+    def _tool_use(self, block: dict[str, Any]) -> content_pb2.Part:
+        part = content_pb2.Part()
+        part.tool_call.id, part.tool_call.name = block["id"], block["name"]
+        self._extras(part, block, ("type", "id", "name", "input"))
+        return part
+
+    def _thinking(self, block: dict[str, Any]) -> content_pb2.Part:
+        part = content_pb2.Part(signature_provider=self._writer.provider)
+        part.reasoning.text = block.get("thinking") or ""
+        self._extras(part, block, ("type", "thinking", "signature"))
+        return part
+
+    def _redacted(self, block: dict[str, Any]) -> content_pb2.Part:
+        part = content_pb2.Part(signature_provider=self._writer.provider)
+        part.reasoning.encrypted = (block.get("data") or "").encode()
+        return part
+
+    def _opaque(self, kind: str, raw: bytes) -> None:
+        part = content_pb2.Part()
+        part.opaque.provider, part.opaque.type, part.opaque.json = self._writer.provider, kind, raw.decode()
+        self._writer.whole(part)
+
+    def _extras(self, part: content_pb2.Part, block: dict[str, Any], known: tuple[str, ...]) -> None:
+        """Fields of a block that the contract has none for (`caller` of a tool_use, say) come back with the part."""
+        extras = {name: value for name, value in block.items() if name not in known and value is not None}
+        if extras:
+            part.provider_options_json[self._writer.provider] = json.text(extras)
+
+    # ------------------------------------------------------------ blocks that grow
+    def _start(self, index: int, block: dict[str, Any], data: bytes) -> None:
+        kind, writer = block["type"], self._writer
+        if kind == "text":
+            part = content_pb2.Part()
+            part.text.text = block.get("text") or ""
+            self._extras(part, block, ("type", "text", "citations"))
+            writer.start(index, part)
+            for cited in block.get("citations") or ():
+                writer.citation(index, citation(cited))
+        elif kind == "tool_use":
+            writer.start(index, self._tool_use(block))
+            self._inputs[index] = json.encode(block.get("input") or {})
+        elif kind == "thinking":
+            writer.start(index, self._thinking(block))
+            self._signatures[index] = block.get("signature") or ""
+        elif kind == "redacted_thinking":
+            writer.whole(self._redacted(block))
+        else:
+            try:
+                raw = bytes(_raw_block(data).content_block)
+            except msgspec.MsgspecError:
+                raw = json.encode(block)
+            self._held[index] = (block, raw, [])
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> None:
+        kind, writer = delta["type"], self._writer
+        if kind == "text_delta":
+            if not writer.is_open(index):
+                self._open(index, "text")
+            writer.text(index, delta["text"])
+        elif kind == "input_json_delta":
+            fragment = delta["partial_json"]
+            if index in self._held:
+                self._held[index][2].append(fragment)
+            elif fragment:
+                self._inputs.pop(index, None)
+                writer.arguments(index, fragment)
+        elif kind == "thinking_delta":
+            if not writer.is_open(index):
+                self._open(index, "reasoning")
+            writer.text(index, delta["thinking"])
+        elif kind == "signature_delta":
+            if not writer.is_open(index):
+                self._open(index, "reasoning")
+            self._signatures[index] = self._signatures.get(index, "") + delta["signature"]
+        elif kind == "citations_delta":
+            if not writer.is_open(index):
+                self._open(index, "text")
+            writer.citation(index, citation(delta["citation"]))
+        elif index in self._held:
+            self._grow(index, delta)
+
+    def _open(self, index: int, kind: str) -> None:
+        """A block that no content_block_start announced."""
+        part = content_pb2.Part()
+        getattr(part, kind).SetInParent()
+        if kind == "reasoning":
+            part.signature_provider = self._writer.provider
+        self._writer.start(index, part)
+
+    def _grow(self, index: int, delta: dict[str, Any]) -> None:
+        block, _, fragments = self._held[index]
+        for name, value in delta.items():
+            if name == "type":
+                continue
+            old = block.get(name)
+            block[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
+        self._held[index] = (block, json.encode(block), fragments)
+
+    def _stop(self, index: int) -> None:
+        if index in self._held:
+            block, raw, fragments = self._held.pop(index)
+            text = "".join(fragments)
+            if text:
+                raw = json.encode({**block, "input": _json_or_text(text)})
+            self._opaque(block["type"], raw)
+            return
+        whole = self._inputs.pop(index, None)
+        if whole is not None:
+            self._writer.arguments(index, whole.decode())
+        self._writer.complete(index, signature=self._signatures.pop(index, "").encode())
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        json.decode(text)
+    except json.MalformedJson:
+        return text
+    return json.Raw(text.encode())
+
+
+def citation(wire: dict[str, Any]) -> content_pb2.Citation:
+    """A citation. It covers the whole text part that it hangs on, so it has no span."""
+    source = wire.get("url") or wire.get("source")
+    return content_pb2.Citation(
+        uri=source if isinstance(source, str) else "",
+        title=wire.get("title") or wire.get("document_title") or "",
+        cited_text=wire.get("cited_text") or "",
+        source_id=wire.get("file_id") or "",
+        provider_json=json.text(wire),
+    )
+
+
+def usage_of(wire: dict[str, Any]) -> usage_pb2.Usage:
+    """The contract's usage: the API's input_tokens leave out what was read from and written to the cache."""
+    read, written = wire.get("cache_read_input_tokens"), wire.get("cache_creation_input_tokens")
+    usage = usage_pb2.Usage(
+        input_tokens=(wire.get("input_tokens") or 0) + (read or 0) + (written or 0),
+        output_tokens=wire.get("output_tokens") or 0,
+        cache_read_input_tokens=read,
+        cache_write_input_tokens=written,
+    )
+    thought = (wire.get("output_tokens_details") or {}).get("thinking_tokens")
+    if thought is not None:
+        usage.reasoning_output_tokens = thought
+    for name, tokens in (wire.get("cache_creation") or {}).items():
+        seconds = _TTLS.get(name.removeprefix("ephemeral_").removesuffix("_input_tokens"))
+        if seconds and tokens:
+            usage.cache_write_by_ttl.add(tokens=tokens).ttl.seconds = seconds
+    for name, uses in (wire.get("server_tool_use") or {}).items():
+        if uses:
+            usage.provider_tool_uses[name.removesuffix("_requests")] = uses
+    return usage
+
+
+# ---------------------------------------------------------------- errors
+def _stream_error(value: dict[str, Any]) -> errors.ProviderError:
+    """The error of an `error` event, or of an error body under HTTP 200: the type tells, since the status does not."""
+    error = value.get("error")
+    if not isinstance(error, dict):
+        error = {"message": error} if error else {}
+    kind, message = failures.word(error.get("type")), failures.word(error.get("message"))
+    if not kind and not message:
+        return errors.ResponseInvalid("The answer is not a message.")
+    code = _error_code(error)
+    found = failures.classify(STATUS.get(kind, 0), code=code, kind=kind, message=message, codes=CODES)
+    return found(
+        provider_code=code or kind,
+        provider_message=message,
+        provider_request_id=failures.word(value.get("request_id")),
+    )
+
+
+def _error_code(error: dict[str, Any]) -> str:
+    details = error.get("details")
+    return failures.word(details.get("error_code")) if isinstance(details, dict) else ""
+
+
+def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
+    """The error of an answer that is not 2xx: the API's own shape, or that of Google or AWS in front of it."""
+    error, message = failures.body_words(body)
+    kind = error.get("type") or error.get("status") or error.get("__type")
+    delay = None
+    details = error.get("details")
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
+            delay = failures.duration(detail["retryDelay"])
+    if kind is None and (named := headers.get("x-amzn-errortype")):
+        kind = named.split(":")[0]
+    return failures.from_http(
+        status,
+        headers,
+        code=_error_code(error) or (None if kind else error.get("code")),
+        kind=kind,
+        message=message,
+        retry_after=delay,
+        request_id=headers.get("request-id") or headers.get("x-amzn-requestid") or _request_id(body),
+        codes=CODES,
+    )
+
+
+def _request_id(body: bytes) -> str:
+    try:
+        value = json.decode(body)
+    except json.MalformedJson:
+        return ""
+    return failures.word(value.get("request_id")) if isinstance(value, dict) else ""
+
+
+# ---------------------------------------------------------------- models
+def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
+    """The models from behind the one named `token`."""
+    if dialect.in_path:
+        query = "?pageSize=100" + (f"&pageToken={quote(token, safe='')}" if token else "")
+        return Outgoing(path=dialect.models_path + query, method="GET")
+    query = "?limit=1000" + (f"&after_id={quote(token, safe='')}" if token else "")
+    return Outgoing(path=dialect.models_path + query, method="GET", headers=(("anthropic-version", dialect.version),))
+
+
+def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
+    """One page of the model list (`data`), or of Vertex AI's publisher models. Raises ResponseInvalid."""
+    try:
+        page = json.decode(body)
+        if "publisherModels" in page:
+            models = [_model({"id": entry["name"].rpartition("/")[2]}) for entry in page["publisherModels"]]
+            return ModelPage(models=models, next=page.get("nextPageToken") or "")
+        models = [_model(entry) for entry in page.get("data") or ()]
+        return ModelPage(models=models, next=(page.get("last_id") or "") if page.get("has_more") else "")
+    except _BROKEN as broken:
+        raise errors.ResponseInvalid("The model list is not in its format.") from broken
+
+
+def _model(entry: dict[str, Any]) -> model_pb2.Model:
+    model = model_pb2.Model(model_id=entry["id"], display_name=entry.get("display_name") or "")
+    model.input_modalities.append(content_pb2.MODALITY_TEXT)
+    model.output_modalities.append(content_pb2.MODALITY_TEXT)
+    if entry.get("max_input_tokens"):
+        model.input_token_limit = entry["max_input_tokens"]
+    if entry.get("max_tokens"):
+        model.output_token_limit = entry["max_tokens"]
+    _time(entry.get("created_at"), model.create_time)
+    _time(entry.get("retires_at"), model.retire_time)
+    model.deprecated = entry.get("lifecycle") in ("deprecated", "retired")
+    model.capabilities.extend(
+        (
+            model_pb2.MODEL_CAPABILITY_STREAMING,
+            model_pb2.MODEL_CAPABILITY_TOOLS,
+            model_pb2.MODEL_CAPABILITY_PARALLEL_TOOLS,
+            model_pb2.MODEL_CAPABILITY_PROMPT_CACHING,
+        )
+    )
+    able = entry.get("capabilities") or {}
+    for name, modality in (("image_input", content_pb2.MODALITY_IMAGE), ("pdf_input", content_pb2.MODALITY_DOCUMENT)):
+        if _supported(able.get(name)):
+            model.input_modalities.append(modality)
+    for names, capability in (
+        (("structured_outputs",), model_pb2.MODEL_CAPABILITY_JSON_SCHEMA),
+        (("thinking", "effort"), model_pb2.MODEL_CAPABILITY_REASONING),
+        (("server_tools", "code_execution"), model_pb2.MODEL_CAPABILITY_PROVIDER_TOOLS),
+    ):
+        if any(_supported(able.get(name)) for name in names):
+            model.capabilities.append(capability)
+    return model
+
+
+def _supported(value: Any) -> bool:
+    return value.get("supported") is True if isinstance(value, dict) else value is True
+
+
+def _time(text: Any, into: timestamp_pb2.Timestamp) -> None:
+    if isinstance(text, str) and text:
+        try:
+            into.FromJsonString(text)
+        except ValueError:
+            into.Clear()
