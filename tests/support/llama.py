@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-WORDS = tuple("the a gate way opens closes word light river stone carries one call from here there back while wind turns slow bright".split())
+WORDS = ("a", "bright", "carries", "gate", "light", "one", "opens", "river", "slow", "stone", "the", "way", "wind")
 MODEL = "tiny"
 CONTEXT = 65_536  # tokens; a stream that nobody cancels lasts for many seconds
 SLOTS = 4
@@ -77,7 +77,9 @@ def write_model(path: Path) -> None:
     model.add_vocab_size(len(vocabulary))
     model.add_tokenizer_model("llama")
     model.add_token_list([piece for piece, _ in vocabulary])
-    model.add_token_scores([-float(rank) if type_ == kind.NORMAL else 0.0 for rank, (_, type_) in enumerate(vocabulary)])
+    model.add_token_scores(
+        [-float(rank) if type_ == kind.NORMAL else 0.0 for rank, (_, type_) in enumerate(vocabulary)]
+    )
     model.add_token_types([int(type_) for _, type_ in vocabulary])
     model.add_bos_token_id(1)
     model.add_eos_token_id(end)

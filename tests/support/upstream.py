@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -78,14 +78,23 @@ Step = Head | bytes | Pause | Until | Raw | Fault | End
 Script = tuple[Step, ...]
 
 
-def whole(status: int, body: bytes | dict[str, Any], headers: Iterable[tuple[str, str]] = (), content_type: str = "application/json") -> Script:
+def whole(
+    status: int,
+    body: bytes | dict[str, Any],
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "application/json",
+) -> Script:
     """An answer in one piece, with a Content-Length."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return (Head(status, (("content-type", content_type), *headers), "length", len(data)), data, END)
 
 
 def stream(
-    *chunks: bytes, every: float = 0.0, headers: Iterable[tuple[str, str]] = (), content_type: str = "text/event-stream", end: bool = True
+    *chunks: bytes,
+    every: float = 0.0,
+    headers: Iterable[tuple[str, str]] = (),
+    content_type: str = "text/event-stream",
+    end: bool = True,
 ) -> Script:
     """A chunked answer, `every` seconds between its chunks; without `end` it is left open for what the test adds."""
     steps: list[Step] = [Head(200, (("content-type", content_type), *headers))]
@@ -120,7 +129,14 @@ def numbered(count: int) -> tuple[bytes, ...]:
 def chat_stream(count: int = 3, *, every: float = 0.0) -> Script:
     """A complete OpenAI Chat Completions stream of `count` numbered events, finish, usage and [DONE]."""
     usage = {"prompt_tokens": 1, "completion_tokens": count, "total_tokens": count + 1}
-    tail = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": usage}
+    tail = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [],
+        "usage": usage,
+    }
     return stream(*numbered(count), event("", "stop"), sse(tail), DONE, every=every)
 
 
@@ -224,15 +240,16 @@ class Upstream:
         self.open_connections += 1
         self.most_open = max(self.most_open, self.open_connections)
         number = self.connections
+        early: bytes | None = b""
         try:
-            while request := await _read_request(reader, number):
+            while early is not None and (request := await _read_request(reader, number, early)):
                 self.requests.append(request)
                 await self._notify()
                 try:
-                    if not await _play(self._next_script(request.path), request, reader, writer):
-                        return
+                    early = await _play(self._next_script(request.path), request, reader, writer)
                 except (_ClientGone, ConnectionError):
-                    request.aborted = time.monotonic()
+                    if not request.finished:
+                        request.aborted = time.monotonic()
                     return
         finally:
             self.open_connections -= 1
@@ -242,17 +259,19 @@ class Upstream:
             await self._notify()
 
 
-async def _read_request(reader: asyncio.StreamReader, connection: int) -> Request | None:
-    """The next request of a connection, or None when the client is done with it."""
+async def _read_request(reader: asyncio.StreamReader, connection: int, early: bytes) -> Request | None:
+    """The next request of a connection, of which `early` was read already; None when the client is done with the connection."""
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        head = (early + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         arrived = time.monotonic()
         line, *lines = head.split("\r\n")[:-2]
         method, path, _ = line.split(" ")
         headers: dict[str, str] = {}
         for item in lines:
             name, _, value = item.partition(":")
-            headers[name.lower()] = f"{headers[name.lower()]}, {value.strip()}" if name.lower() in headers else value.strip()
+            headers[name.lower()] = (
+                f"{headers[name.lower()]}, {value.strip()}" if name.lower() in headers else value.strip()
+            )
         body = b""
         if headers.get("transfer-encoding", "").lower() == "chunked":
             while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
@@ -265,14 +284,14 @@ async def _read_request(reader: asyncio.StreamReader, connection: int) -> Reques
     return Request(method=method, path=path, headers=headers, body=body, connection=connection, arrived=arrived)
 
 
-async def _play(script: Script, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Play one script; whether the connection may carry another request. Raises when the client goes first."""
-    gone = asyncio.create_task(_watch(reader))
+async def _play(
+    script: Script, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> bytes | None:
+    """Play one script. What was read of the next request, or None when the connection ends here; raises when the client goes first."""
+    watch = asyncio.create_task(reader.read(1))
     framing = "raw"
     try:
         for step in script:
-            if gone.done():
-                raise _ClientGone
             match step:
                 case Head():
                     framing = step.framing
@@ -283,33 +302,33 @@ async def _play(script: Script, request: Request, reader: asyncio.StreamReader, 
                 case Raw():
                     writer.write(step.data)
                 case Pause():
-                    await _or_gone(gone, asyncio.sleep(step.seconds))
+                    await _unless_gone(watch, asyncio.sleep(step.seconds))
                 case Until():
-                    await _or_gone(gone, step.event.wait())
+                    await _unless_gone(watch, step.event.wait())
                 case End.END:
                     if framing == "chunked":
                         writer.write(b"0\r\n\r\n")
+                    continue  # the client may close from here on
                 case Fault.HANG:
-                    await gone
-                    raise _ClientGone
+                    await _unless_gone(watch, asyncio.Event().wait())
                 case Fault.CLOSE:
-                    await writer.drain()
                     request.finished = True
-                    return False
+                    return None
                 case Fault.RESET:
-                    await writer.drain()
                     request.finished = True
                     connection = writer.get_extra_info("socket")
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     writer.transport.abort()
-                    return False
-            await _or_gone(gone, writer.drain())
+                    return None
+            await _unless_gone(watch, writer.drain())
         request.finished = True
-        return framing in ("chunked", "length")
+        if framing not in ("chunked", "length"):
+            return None
+        return watch.result() if watch.done() else b""
     finally:
-        gone.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
+        watch.cancel()
+        with suppress(asyncio.CancelledError, ConnectionError, ssl.SSLError):
+            await watch
 
 
 def _head(head: Head) -> bytes:
@@ -320,22 +339,20 @@ def _head(head: Head) -> bytes:
         headers.append(("content-length", str(head.length)))
     else:
         headers.append(("connection", "close"))
-    return f"HTTP/1.1 {head.status} Scripted\r\n".encode() + "".join(f"{n}: {v}\r\n" for n, v in headers).encode("latin-1") + b"\r\n"
+    return (
+        f"HTTP/1.1 {head.status} Scripted\r\n".encode()
+        + "".join(f"{n}: {v}\r\n" for n, v in headers).encode("latin-1")
+        + b"\r\n"
+    )
 
 
-async def _watch(reader: asyncio.StreamReader) -> None:
-    """Return when the client has closed or reset. A client that pipelines is a broken test."""
-    with suppress(ConnectionError, ssl.SSLError):
-        early = await reader.read(1)
-        assert not early, "the client sent a second request before the answer's end"
-
-
-async def _or_gone(gone: "asyncio.Task[None]", waiting: Any) -> None:
-    """Wait for `waiting`, unless the client goes first."""
-    task = asyncio.ensure_future(waiting)
+async def _unless_gone(watch: "asyncio.Task[bytes]", waiting: Coroutine[Any, Any, object]) -> None:
+    """Wait for `waiting`, unless the client goes first. A client that sends more before the answer's end is a broken test."""
+    task = asyncio.create_task(waiting)
     try:
-        await asyncio.wait((gone, task), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
+        await asyncio.wait((watch, task), return_when=asyncio.FIRST_COMPLETED)
+        if watch.done():
+            assert not watch.result(), "a second request before the answer's end"
             raise _ClientGone
         await task
     finally:
