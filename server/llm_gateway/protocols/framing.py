@@ -1,10 +1,12 @@
 """Bytes to frames. A frame is (event name, payload); the name is "" where the framing has none.
 
-Both framings cut at CR, LF and CRLF only, as their specifications say: U+2028, U+0085 and the like are content.
+SSE and NDJSON cut at CR, LF and CRLF only, as their specifications say: U+2028, U+0085 and the like are content.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from llm_gateway.errors import ResponseInvalid
@@ -122,3 +124,74 @@ class Ndjson:
     def close(self) -> list[Frame]:
         rest = self._lines.close()
         return [("", rest)] if rest.strip() else []
+
+
+class JsonArray:
+    """The elements of one JSON array as they become whole: what `streamGenerateContent` sends without `alt=sse`. A body that is no
+    array is one frame, or several if several values follow one another."""
+
+    __slots__ = ("_array", "_depth", "_kept", "_quoted", "_scanned")
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._scanned = 0
+        self._depth = 0
+        self._quoted = False
+        self._array: bool | None = None
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        frames: list[Frame] = []
+        data = self._kept + chunk
+        start, at = 0, self._scanned
+        base = 1 if self._array else 0
+        while True:
+            found = (_IN_STRING if self._quoted else _STRUCTURE).search(data, at)
+            if found is None:
+                at = len(data)
+                break
+            mark, at = found[0], found.end()
+            if self._quoted:
+                if mark == b"\\":
+                    if at == len(data):
+                        at -= 1
+                        break
+                    at += 1
+                else:
+                    self._quoted = False
+            elif mark == b'"':
+                self._quoted = True
+            elif mark in b"[{":
+                if self._array is None:
+                    self._array = mark == b"["
+                    base = 1 if self._array else 0
+                    if self._array:
+                        start = at
+                self._depth += 1
+            else:
+                self._depth -= 1
+                if self._depth == base and data[start:at].strip(_BETWEEN):
+                    frames.append(("", data[start:at].strip(_BETWEEN)))
+                    start = at
+                elif self._depth <= 0:
+                    self._depth, self._array, base, start = 0, None, 0, at
+        self._kept = data[start:]
+        self._scanned = at - start
+        if len(self._kept) > MAX_FRAME:
+            raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
+        return frames
+
+    def close(self) -> list[Frame]:
+        rest, self._kept = self._kept.strip(_BETWEEN), b""
+        return [("", rest)] if rest else []
+
+
+_STRUCTURE = re.compile(rb'["\[\]{}]')
+_IN_STRING = re.compile(rb'["\\]')
+_BETWEEN = b" \t\r\n,"
+
+_BY_NAME: Mapping[str, Callable[[], Framing]] = {"sse": Sse, "ndjson": Ndjson, "json_array": JsonArray}
+
+
+def of(kind: str) -> Framing:
+    """The framing that a wire format names: sse, ndjson or json_array."""
+    return _BY_NAME[kind]()

@@ -1,0 +1,32 @@
+"""Gemini's generateContent, as Google AI Studio and Vertex AI serve it.
+
+    dialect.py     what differs between the two services and between model families: data
+    request.py     the contract to a request body
+    response.py    answers, streams, errors and model lists to the contract
+
+Facts: the generateContent reference and the guides on thinking, thought signatures and function calling at ai.google.dev and
+docs.cloud.google.com, and google.rpc error details (AIP-193).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from llm_gateway.protocols.gemini.dialect import GEMINI, VERTEX, Dialect
+from llm_gateway.protocols.gemini.request import render_list_models, render_request
+from llm_gateway.protocols.gemini.response import parse_error, parse_models, parse_response, stream_parser
+
+framing: Literal["sse", "ndjson"] = "sse"
+
+__all__ = [
+    "GEMINI",
+    "VERTEX",
+    "Dialect",
+    "framing",
+    "parse_error",
+    "parse_models",
+    "parse_response",
+    "render_list_models",
+    "render_request",
+    "stream_parser",
+]

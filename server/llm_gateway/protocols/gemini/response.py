@@ -1,0 +1,779 @@
+"""generateContent answers, streams, errors and model lists, to the contract."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import msgspec
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.protocols import callids, failures, json
+from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.gemini.dialect import Dialect, family_of
+from llm_gateway.protocols.wire import Headers, ModelPage
+
+_F = gateway_pb2
+
+FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
+    "STOP": _F.FINISH_REASON_STOP,
+    "MAX_TOKENS": _F.FINISH_REASON_MAX_TOKENS,
+    "SAFETY": _F.FINISH_REASON_CONTENT_FILTER,
+    "LANGUAGE": _F.FINISH_REASON_CONTENT_FILTER,
+    "BLOCKLIST": _F.FINISH_REASON_CONTENT_FILTER,
+    "PROHIBITED_CONTENT": _F.FINISH_REASON_CONTENT_FILTER,
+    "SPII": _F.FINISH_REASON_CONTENT_FILTER,
+    "IMAGE_SAFETY": _F.FINISH_REASON_CONTENT_FILTER,
+    "IMAGE_PROHIBITED_CONTENT": _F.FINISH_REASON_CONTENT_FILTER,
+    "MODEL_ARMOR": _F.FINISH_REASON_CONTENT_FILTER,
+    "RECITATION": _F.FINISH_REASON_RECITATION,
+    "IMAGE_RECITATION": _F.FINISH_REASON_RECITATION,
+    "MALFORMED_FUNCTION_CALL": _F.FINISH_REASON_MALFORMED_TOOL_CALL,
+    "UNEXPECTED_TOOL_CALL": _F.FINISH_REASON_MALFORMED_TOOL_CALL,
+    "TOO_MANY_TOOL_CALLS": _F.FINISH_REASON_MALFORMED_TOOL_CALL,
+    "CONTINUATION": _F.FINISH_REASON_PAUSED,
+    "MALFORMED_RESPONSE": _F.FINISH_REASON_ERROR,
+    "MISSING_THOUGHT_SIGNATURE": _F.FINISH_REASON_ERROR,
+}
+"""What is not here is OTHER."""
+
+TIERS: Mapping[str, gateway_pb2.ServiceTier.ValueType] = {
+    "standard": _F.SERVICE_TIER_STANDARD,
+    "flex": _F.SERVICE_TIER_FLEX,
+    "priority": _F.SERVICE_TIER_PRIORITY,
+    "ON_DEMAND": _F.SERVICE_TIER_STANDARD,
+    "ON_DEMAND_FLEX": _F.SERVICE_TIER_FLEX,
+    "ON_DEMAND_PRIORITY": _F.SERVICE_TIER_PRIORITY,
+}
+
+MODALITIES: Mapping[str, content_pb2.Modality.ValueType] = {
+    "TEXT": content_pb2.MODALITY_TEXT,
+    "IMAGE": content_pb2.MODALITY_IMAGE,
+    "AUDIO": content_pb2.MODALITY_AUDIO,
+    "VIDEO": content_pb2.MODALITY_VIDEO,
+    "DOCUMENT": content_pb2.MODALITY_DOCUMENT,
+}
+
+_FRAME_KEYS = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"}
+_CANDIDATE_KEYS = {
+    "content",
+    "finishReason",
+    "finishMessage",
+    "index",
+    "safetyRatings",
+    "citationMetadata",
+    "logprobsResult",
+}
+_CONTENT_KEYS = {"parts", "role"}
+_PART_FLAGS = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
+_USAGE_KEYS = {
+    "promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
+    "cachedContentTokenCount", "promptTokensDetails", "candidatesTokensDetails", "toolUsePromptTokensDetails", "cacheTokensDetails",
+    "serviceTier", "trafficType",
+}  # fmt: skip
+_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+
+
+# ---------------------------------------------------------------- arguments as the provider spelled them
+class _RawCall(msgspec.Struct):
+    args: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _RawPart(msgspec.Struct):
+    functionCall: _RawCall | None = None  # noqa: N815
+
+
+class _RawContent(msgspec.Struct):
+    parts: list[_RawPart] = []
+
+
+class _RawCandidate(msgspec.Struct):
+    content: _RawContent | None = None
+
+
+class _RawFrame(msgspec.Struct):
+    candidates: list[_RawCandidate] = []
+
+
+_decode_raw = msgspec.json.Decoder(_RawFrame).decode
+_decode_raws = msgspec.json.Decoder(list[_RawFrame]).decode
+
+
+def _spelled(data: bytes, frame: int | None, candidate: int, part: int) -> str | None:
+    """The arguments of one function call as they stand in the bytes: decoding them would lose the spelling of numbers."""
+    try:
+        raw = _decode_raw(data) if frame is None else _decode_raws(data)[frame]
+        content = raw.candidates[candidate].content
+        call = content.parts[part].functionCall if content else None
+        return msgspec.json.format(bytes(call.args), indent=-1).decode() if call else None
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, RecursionError):
+        return None
+
+
+# ---------------------------------------------------------------- calls that arrive in pieces (Vertex, streamFunctionCallArguments)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
+_MOST_ELEMENTS = 100_000
+
+
+class _PartialCall:
+    """A function call whose arguments arrive as values at JSONPaths."""
+
+    __slots__ = ("args", "key", "signature")
+
+    def __init__(self, key: str, signature: bytes) -> None:
+        self.key = key
+        self.signature = signature
+        self.args: dict[str, Any] = {}
+
+    def put(self, piece: dict[str, Any]) -> None:
+        path = piece.get("jsonPath", "$")
+        steps = [
+            int(found[2]) if found[2] else re.sub(r"\\(.)", r"\1", found[1] or found[3] or found[4] or "")
+            for found in _STEP.finditer(path[1:])
+        ]
+        if not steps:
+            return
+        for key in ("stringValue", "numberValue", "boolValue", "nullValue"):
+            if key in piece:
+                value = None if key == "nullValue" else piece[key]
+                break
+        else:
+            value = ""
+        place: Any = self.args
+        for step, following in pairwise(steps):
+            new: Any = [] if isinstance(following, int) else {}
+            place = _child(place, step, new)
+        old = _child(place, steps[-1], None)
+        place[steps[-1]] = old + value if isinstance(old, str) and isinstance(value, str) else value
+
+
+def _child(place: Any, step: str | int, new: Any) -> Any:
+    """What stands at `step` of an object or array, put there if nothing does."""
+    if isinstance(place, list):
+        if not isinstance(step, int) or step > _MOST_ELEMENTS:
+            raise ValueError("path")
+        place.extend([None] * (step + 1 - len(place)))
+        if place[step] is None:
+            place[step] = new
+        return place[step]
+    if isinstance(step, int):
+        raise ValueError("path")
+    return place.setdefault(step, new) if place.get(step) is None else place[step]
+
+
+# ---------------------------------------------------------------- one candidate
+class _Text:
+    """A text part, open until the answer ends, because the sources of its spans come last."""
+
+    __slots__ = ("key", "pieces", "signature")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.pieces: list[str] = []
+        self.signature = b""
+
+
+class _Candidate:
+    __slots__ = (
+        "call", "chosen", "citations", "finish", "grounding", "index", "kind", "message", "metadata", "number", "ratings", "text",
+        "texts", "top",
+    )  # fmt: skip
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.number = 0
+        self.kind = ""
+        """What the part being written is: "text", "thought", a MIME type of sound, or "" when none grows."""
+        self.text: _Text | None = None
+        self.texts: list[_Text] = []
+        self.call: _PartialCall | None = None
+        self.finish = ""
+        self.message = ""
+        self.ratings: list[dict[str, Any]] = []
+        self.citations: list[dict[str, Any]] = []
+        self.grounding: dict[str, Any] = {}
+        self.chosen: list[dict[str, Any]] = []
+        self.top: list[dict[str, Any]] = []
+        self.metadata: dict[str, Any] = {}
+
+    def next_key(self) -> str:
+        self.number += 1
+        return str(self.number)
+
+
+class Reader:
+    """Reads chunks of an answer; a whole answer is one chunk."""
+
+    __slots__ = ("_calls", "_candidates", "_counts", "_ended", "_feedback", "_reported", "_writer")
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        self._candidates: dict[int, _Candidate] = {}
+        self._counts: dict[str, Any] = {}
+        self._reported: dict[str, Any] = {}
+        self._feedback: dict[str, Any] = {}
+        self._calls = 0
+        self._ended = False
+
+    # ------------------------------------------------------------ the seam
+    def feed(self, event: str, data: bytes) -> None:
+        """One chunk, or, where the answer is an array of chunks, all of them."""
+        chunk = json.decode(data)
+        try:
+            if isinstance(chunk, list):
+                for index, one in enumerate(chunk):
+                    self._chunk(one, data, index)
+            else:
+                self._chunk(chunk, data, None)
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
+
+    def close(self) -> None:
+        """The stream ends by closing once a finish reason or a blocked prompt was seen."""
+        self._report_usage()
+        if self._ended:
+            self.end()
+
+    def end(self) -> None:
+        """Write what comes last: citations, signatures, finish reasons."""
+        if self._writer.done:
+            return
+        try:
+            self._report_usage()
+            if self._feedback:
+                self._blocked()
+            for candidate in self._candidates.values():
+                self._finish(candidate)
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
+        self._writer.end()
+
+    # ------------------------------------------------------------ a chunk
+    def _chunk(self, chunk: dict[str, Any], data: bytes, place: int | None) -> None:
+        writer = self._writer
+        if "error" in chunk:
+            self._report_usage()
+            raise in_stream_error(chunk)
+        for key in chunk.keys() - _FRAME_KEYS:
+            writer.metadata[key] = chunk[key]
+        if not writer.response_id:
+            writer.response_id = chunk.get("responseId") or ""
+        if not writer.response_model:
+            writer.response_model = chunk.get("modelVersion") or ""
+        if writer.create_time is None and chunk.get("createTime"):
+            writer.create_time = _time(chunk["createTime"])
+        counts = chunk.get("usageMetadata")
+        if counts:
+            self._counts = counts
+            if not self._reported:
+                self._report_usage()
+        feedback = chunk.get("promptFeedback")
+        if feedback:
+            self._feedback = feedback
+            if feedback.get("blockReason"):
+                self._ended = True
+        for position, wire in enumerate(chunk.get("candidates") or ()):
+            index = wire.get("index", 0)
+            candidate = self._candidates.get(index)
+            if candidate is None:
+                candidate = self._candidates[index] = _Candidate(index)
+            content = wire.get("content")
+            if content:
+                for number, part in enumerate(content.get("parts") or ()):
+                    text = part.get("text")
+                    if text is not None and len(part) == 1 and candidate.kind == "text" and candidate.text is not None:
+                        if text:
+                            candidate.text.pieces.append(text)
+                            writer.text(candidate.text.key, text, candidate=index)
+                    else:
+                        self._part(candidate, part, (data, place, position, number))
+                if content.keys() - _CONTENT_KEYS:
+                    candidate.metadata["content"] = {k: content[k] for k in content.keys() - _CONTENT_KEYS}
+            if len(wire) > 1:
+                self._rest(candidate, wire)
+
+    def _rest(self, candidate: _Candidate, wire: dict[str, Any]) -> None:
+        """Everything of a candidate but its content; the latest counts, lists of sources and log probabilities add up."""
+        reason = wire.get("finishReason")
+        if reason and reason != "FINISH_REASON_UNSPECIFIED":
+            candidate.finish = str(reason)
+            candidate.message = wire.get("finishMessage") or candidate.message
+            self._ended = True
+        if wire.get("safetyRatings"):
+            candidate.ratings = wire["safetyRatings"]
+        sources = wire.get("citationMetadata")
+        if sources:
+            for source in sources.get("citationSources") or sources.get("citations") or ():
+                if source and source not in candidate.citations:
+                    candidate.citations.append(source)
+        scores = wire.get("logprobsResult")
+        if scores:
+            candidate.chosen.extend(scores.get("chosenCandidates") or ())
+            candidate.top.extend(scores.get("topCandidates") or ())
+            rest = {k: v for k, v in scores.items() if k not in ("chosenCandidates", "topCandidates")}
+            if rest:
+                candidate.metadata["logprobsResult"] = rest
+        for key in wire.keys() - _CANDIDATE_KEYS:
+            value = wire[key]
+            if isinstance(value, dict):
+                old = candidate.metadata.get(key)
+                value = {**old, **value} if isinstance(old, dict) else value
+            if value not in ({}, [], None, ""):
+                candidate.metadata[key] = value
+
+    # ------------------------------------------------------------ parts
+    def _part(self, candidate: _Candidate, part: dict[str, Any], origin: tuple[bytes, int | None, int, int]) -> None:
+        signature = _signature(part)
+        call = part.get("functionCall")
+        if call is not None:
+            self._call(candidate, call, signature, origin)
+            return
+        text = part.get("text")
+        if text is not None and part.keys() <= {"text", "thought", "thoughtSignature"}:
+            if not text and not signature:
+                return
+            kind = "thought" if part.get("thought") else "text"
+            if kind != candidate.kind or signature:
+                self._begin_text(candidate, kind, signature)
+            key = str(candidate.number)
+            self._writer.text(key, text, candidate=candidate.index)
+            if kind == "text" and candidate.text is not None:
+                candidate.text.pieces.append(text)
+            if signature:
+                self._close_part(candidate, signature)
+            return
+        blob = part.get("inlineData")
+        if blob is not None and part.keys() <= {"inlineData", "thoughtSignature"}:
+            self._blob(candidate, blob, signature)
+            return
+        self._close_part(candidate)
+        file = part.get("fileData")
+        if file is not None and part.keys() <= {"fileData", "thoughtSignature"}:
+            media = content_pb2.Part(
+                media=content_pb2.MediaPart(mime_type=file.get("mimeType") or "", uri=file["fileUri"]),
+                signature=signature,
+            )
+            if signature:
+                media.signature_provider = self._writer.provider
+            self._writer.whole(media, candidate=candidate.index)
+            return
+        kinds = [key for key in part if key not in _PART_FLAGS]
+        if kinds:
+            opaque = content_pb2.OpaquePart(provider=self._writer.provider, type=kinds[0], json=json.text(part))
+            self._writer.whole(content_pb2.Part(opaque=opaque), candidate=candidate.index)
+        elif signature:
+            self._begin_text(candidate, "text", signature)
+            self._close_part(candidate, signature)
+
+    def _begin_text(self, candidate: _Candidate, kind: str, signature: bytes) -> None:
+        self._close_part(candidate)
+        key = candidate.next_key()
+        candidate.kind = kind
+        if kind == "text":
+            candidate.text = _Text(key)
+            candidate.text.signature = signature
+            candidate.texts.append(candidate.text)
+            part = content_pb2.Part(text=content_pb2.TextPart())
+        else:
+            part = content_pb2.Part(reasoning=content_pb2.ReasoningPart(is_summary=True))
+        self._writer.start(key, part, candidate=candidate.index)
+
+    def _close_part(self, candidate: _Candidate, signature: bytes = b"") -> None:
+        """No more is appended to the part being written. Text stays open for its citations."""
+        if candidate.kind and candidate.kind != "text":
+            self._writer.complete(str(candidate.number), candidate=candidate.index, signature=signature)
+        candidate.kind = ""
+        candidate.text = None
+
+    def _blob(self, candidate: _Candidate, blob: dict[str, Any], signature: bytes) -> None:
+        """Sound comes in pieces that belong together; an image is whole."""
+        mime_type = blob.get("mimeType") or ""
+        if candidate.kind != mime_type or signature or not mime_type.startswith("audio/"):
+            self._close_part(candidate)
+            part = content_pb2.Part(media=content_pb2.MediaPart(mime_type=mime_type, data=b""))
+            self._writer.start(candidate.next_key(), part, candidate=candidate.index)
+            candidate.kind = mime_type or "application/octet-stream"
+        self._writer.data(str(candidate.number), _bytes(blob.get("data") or ""), candidate=candidate.index)
+        if signature or not mime_type.startswith("audio/"):
+            self._close_part(candidate, signature)
+
+    def _call(
+        self, candidate: _Candidate, call: dict[str, Any], signature: bytes, origin: tuple[bytes, int | None, int, int]
+    ) -> None:
+        partial, name = candidate.call, call.get("name")
+        if partial is not None and not name:
+            for piece in call.get("partialArgs") or ():
+                partial.put(piece)
+            partial.signature = partial.signature or signature
+            if not call.get("willContinue"):
+                self._end_call(candidate)
+            return
+        self._end_call(candidate)
+        self._close_part(candidate)
+        key = candidate.next_key()
+        call_id = call.get("id") or callids.make_up(self._writer.response_id, self._calls)
+        self._calls += 1
+        part = content_pb2.Part(tool_call=content_pb2.ToolCall(id=call_id, name=name or ""))
+        self._writer.start(key, part, candidate=candidate.index)
+        candidate.call = partial = _PartialCall(key, signature)
+        for piece in call.get("partialArgs") or ():
+            partial.put(piece)
+        if call.get("willContinue"):
+            return
+        args = call.get("args")
+        if args:
+            self._writer.arguments(key, _spelled(*origin) or json.text(args), candidate=candidate.index)
+            self._writer.complete(key, candidate=candidate.index, signature=signature)
+            candidate.call = None
+        else:
+            self._end_call(candidate)
+
+    def _end_call(self, candidate: _Candidate) -> None:
+        partial = candidate.call
+        if partial is not None:
+            self._writer.arguments(partial.key, json.text(partial.args), candidate=candidate.index)
+            self._writer.complete(partial.key, candidate=candidate.index, signature=partial.signature)
+            candidate.call = None
+
+    # ------------------------------------------------------------ the end of an answer
+    def _blocked(self) -> None:
+        """A blocked prompt is an answer without parts; other feedback on the prompt is kept as it is."""
+        feedback, reason = self._feedback, self._feedback.get("blockReason")
+        if not reason or self._candidates:
+            self._writer.metadata["promptFeedback"] = feedback
+            return
+        completed = self._writer.finish(
+            gateway_pb2.FINISH_REASON_CONTENT_FILTER,
+            str(reason),
+            message=feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}.",
+        )
+        completed.safety_ratings.extend(map(_rating, feedback.get("safetyRatings") or ()))
+        rest = {k: v for k, v in feedback.items() if k not in ("blockReason", "blockReasonMessage", "safetyRatings")}
+        if rest or _rich(feedback.get("safetyRatings")):
+            self._writer.metadata["promptFeedback"] = feedback
+
+    def _finish(self, candidate: _Candidate) -> None:
+        writer, index = self._writer, candidate.index
+        self._end_call(candidate)
+        self._close_part(candidate)
+        cited = self._cite(candidate)
+        for text in candidate.texts:
+            writer.complete(text.key, candidate=index, signature=text.signature)
+        if candidate.citations and not cited:
+            candidate.metadata["citationMetadata"] = {"citations": candidate.citations}
+        if _rich(candidate.ratings):
+            candidate.metadata["safetyRatings"] = candidate.ratings
+        reason = gateway_pb2.FINISH_REASON_UNSPECIFIED
+        if candidate.finish:
+            reason = FINISH_REASONS.get(candidate.finish, gateway_pb2.FINISH_REASON_OTHER)
+            if reason == gateway_pb2.FINISH_REASON_STOP and writer.saw_tool_call(index):
+                reason = gateway_pb2.FINISH_REASON_TOOL_CALLS
+        completed = writer.finish(
+            reason,
+            candidate.finish,
+            candidate=index,
+            message=candidate.message,
+            metadata=json.text(candidate.metadata) if candidate.metadata else "",
+        )
+        completed.safety_ratings.extend(map(_rating, candidate.ratings))
+        for place, chosen in enumerate(candidate.chosen):
+            scored = completed.logprobs.add(
+                token=chosen.get("token") or "", logprob=chosen.get("logProbability") or 0.0
+            )
+            if place < len(candidate.top):
+                for other in candidate.top[place].get("candidates") or ():
+                    scored.top.add(token=other.get("token") or "", logprob=other.get("logProbability") or 0.0)
+
+    def _cite(self, candidate: _Candidate) -> bool:
+        """Write the sources to the text parts they speak of; False when there is no text."""
+        if not candidate.texts:
+            return False
+        grounding = candidate.metadata.get("groundingMetadata") or {}
+        chunks = grounding.get("groundingChunks") or ()
+        supports = grounding.get("groundingSupports") or ()
+        if not candidate.citations and not supports:
+            return True
+        spans = _Spans(candidate.texts)
+        for source in candidate.citations:
+            key, start, end = spans.find(source.get("startIndex") or 0, source.get("endIndex") or 0)
+            citation = content_pb2.Citation(
+                start_index=start,
+                end_index=end,
+                uri=source.get("uri") or "",
+                title=source.get("title") or "",
+                provider_json=json.text(source),
+            )
+            self._writer.citation(key, citation, candidate=candidate.index)
+        for support in supports:
+            segment = support.get("segment") or {}
+            key, start, end = spans.find(segment.get("startIndex") or 0, segment.get("endIndex") or 0)
+            for number in support.get("groundingChunkIndices") or ():
+                if number < len(chunks):
+                    citation = _grounded(chunks[number])
+                    citation.start_index, citation.end_index = start, end
+                    self._writer.citation(key, citation, candidate=candidate.index)
+        return True
+
+    def _report_usage(self) -> None:
+        """The counts are cumulative: written when they first come and at the end, not with each chunk."""
+        counts = self._counts
+        if counts == self._reported:
+            return
+        self._reported = counts
+        writer = self._writer
+        for key in ("serviceTier", "trafficType"):
+            if counts.get(key):
+                tier = TIERS.get(counts[key])
+                if tier is None:
+                    writer.metadata[key] = counts[key]
+                else:
+                    writer.service_tier = tier
+        for key in counts.keys() - _USAGE_KEYS:
+            writer.metadata[key] = counts[key]
+        if counts.keys() & {"promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount"}:
+            writer.report_usage(usage_of(counts))
+
+
+def usage_of(counts: dict[str, Any]) -> usage_pb2.Usage:
+    """`usageMetadata`: thoughts stand beside the candidates' tokens and tool results beside the prompt's; a cached prompt is in it."""
+    thoughts, tools = counts.get("thoughtsTokenCount"), counts.get("toolUsePromptTokenCount")
+    usage = usage_pb2.Usage(
+        input_tokens=(counts.get("promptTokenCount") or 0) + (tools or 0),
+        output_tokens=(counts.get("candidatesTokenCount") or 0) + (thoughts or 0),
+    )
+    if thoughts is not None:
+        usage.reasoning_output_tokens = thoughts
+    if tools is not None:
+        usage.tool_use_input_tokens = tools
+    if counts.get("cachedContentTokenCount") is not None:
+        usage.cache_read_input_tokens = counts["cachedContentTokenCount"]
+    for field, *keys in (
+        (usage.input_by_modality, "promptTokensDetails", "toolUsePromptTokensDetails"),
+        (usage.output_by_modality, "candidatesTokensDetails"),
+        (usage.cache_read_by_modality, "cacheTokensDetails"),
+    ):
+        sums: dict[content_pb2.Modality.ValueType, int] = {}
+        for key in keys:
+            for detail in counts.get(key) or ():
+                modality = MODALITIES.get(detail.get("modality"), content_pb2.MODALITY_UNSPECIFIED)
+                sums[modality] = sums.get(modality, 0) + (detail.get("tokenCount") or 0)
+        for modality, tokens in sums.items():
+            field.add(modality=modality, tokens=tokens)
+    return usage
+
+
+class _Spans:
+    """Byte offsets in the whole text of a candidate, to code points of one of its parts."""
+
+    def __init__(self, texts: list[_Text]) -> None:
+        self._keys = [text.key for text in texts]
+        self._texts = ["".join(text.pieces).encode("utf-8", "replace") for text in texts]
+        self._starts = [0]
+        for text in self._texts[:-1]:
+            self._starts.append(self._starts[-1] + len(text))
+
+    def find(self, start: int, end: int) -> tuple[str, int, int]:
+        """(key of the part that holds the span's last byte, first code point, code point behind), cut to that part."""
+        place = bisect_right(self._starts, max(end - 1, start, 0)) - 1
+        while place and not self._texts[place]:
+            place -= 1
+        text, base = self._texts[place], self._starts[place]
+        first, last = max(start - base, 0), max(end - base, 0)
+        return self._keys[place], _code_points(text[:first]), _code_points(text[:last])
+
+
+def _code_points(text: bytes) -> int:
+    return len(text.decode("utf-8", "ignore"))
+
+
+def _grounded(chunk: dict[str, Any]) -> content_pb2.Citation:
+    """A citation of a groundingChunk, whatever it was retrieved from: web, maps, retrievedContext, image."""
+    source: dict[str, Any] = next((value for value in chunk.values() if isinstance(value, dict)), {})
+    return content_pb2.Citation(
+        uri=source.get("uri") or source.get("sourceUri") or "",
+        title=source.get("title") or "",
+        cited_text=source.get("text") or "",
+        source_id=source.get("placeId") or source.get("documentName") or "",
+        provider_json=json.text(chunk),
+    )
+
+
+def _rating(wire: dict[str, Any]) -> gateway_pb2.SafetyRating:
+    return gateway_pb2.SafetyRating(
+        category=wire.get("category") or "", level=wire.get("probability") or "", blocked=bool(wire.get("blocked"))
+    )
+
+
+def _rich(ratings: Iterable[dict[str, Any]] | None) -> bool:
+    """Whether ratings say more than a SafetyRating holds."""
+    return any(rating.keys() - {"category", "probability", "blocked"} for rating in ratings or ())
+
+
+def _signature(part: dict[str, Any]) -> bytes:
+    text = part.get("thoughtSignature")
+    return _bytes(text) if text else b""
+
+
+def _bytes(text: str) -> bytes:
+    """Base64 of either alphabet, with or without padding."""
+    plain = text.translate(_URL_SAFE).rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
+    except binascii.Error:
+        raise ValueError("base64") from None
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _time(text: str) -> timestamp_pb2.Timestamp | None:
+    moment = timestamp_pb2.Timestamp()
+    try:
+        moment.FromJsonString(text)
+    except ValueError:
+        return None
+    return moment
+
+
+# ---------------------------------------------------------------- the seam
+def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
+    """A parser for one streamed answer."""
+    return Reader(writer)
+
+
+def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
+    """A whole answer, or an array of chunks."""
+    reader = Reader(writer)
+    try:
+        reader.feed("", body)
+    except json.MalformedJson:
+        raise errors.ResponseInvalid from None
+    reader.end()
+
+
+# ---------------------------------------------------------------- errors
+_BY_REASON: Mapping[str, type[errors.ProviderError]] = {
+    "API_KEY_INVALID": errors.CredentialsRejected,
+    "API_KEY_SERVICE_BLOCKED": errors.CredentialsRejected,
+    "SERVICE_DISABLED": errors.CredentialsRejected,
+    "BILLING_DISABLED": errors.Billing,
+    "CONSUMER_INVALID": errors.CredentialsRejected,
+    "FAILED_PRECONDITION": errors.NotSupported,
+    "UNIMPLEMENTED": errors.NotSupported,
+}
+"""ErrorInfo.reason or the status. FAILED_PRECONDITION says that the service is not offered to this region or account."""
+
+_STATUS: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "INTERNAL": 500,
+    "UNKNOWN": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""google/rpc/code.proto to HTTP, for an error that names no HTTP status."""
+
+
+class _NoHeaders:
+    def get(self, name: str, /) -> None:
+        return None
+
+
+def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
+    """The error for an answer that is not 2xx."""
+    found, message = failures.body_words(body)
+    return _error(status, headers, found, message)
+
+
+def in_stream_error(chunk: dict[str, Any]) -> errors.ProviderError:
+    """The error that a chunk holds in place of an answer."""
+    found = chunk["error"] if isinstance(chunk["error"], dict) else {"message": chunk["error"]}
+    status = found.get("code")
+    if not isinstance(status, int) or not 400 <= status < 600:
+        status = _STATUS.get(str(found.get("status")), 0)
+    return _error(status, _NoHeaders(), found, failures.word(found.get("message")))
+
+
+def _error(status: int, headers: Headers, found: dict[str, Any], message: str) -> errors.ProviderError:
+    reason, retry_after, quota = "", None, False
+    details = found.get("details")
+    per_day = False
+    for detail in details if isinstance(details, list) else ():
+        if not isinstance(detail, dict):
+            continue
+        kind = str(detail.get("@type", "")).rsplit(".", 1)[-1]
+        if kind == "ErrorInfo":
+            reason = failures.word(detail.get("reason"))
+            metadata = detail.get("metadata")
+            per_day |= isinstance(metadata, dict) and "PerDay" in str(metadata.get("quota_limit", ""))
+        elif kind == "RetryInfo":
+            retry_after = failures.duration(str(detail.get("retryDelay", "")))
+        elif kind == "QuotaFailure":
+            quota = True
+            per_day |= "PerDay" in json.text(detail.get("violations"))
+    code = failures.word(found.get("status")) or failures.word(found.get("code"))
+    codes = dict(_BY_REASON)
+    if per_day:
+        codes["RESOURCE_EXHAUSTED"] = errors.QuotaExhausted
+    elif quota or retry_after is not None or reason == "RATE_LIMIT_EXCEEDED":
+        # Gemini says "exceeded your current quota" of limits per minute too.
+        codes["RESOURCE_EXHAUSTED"] = errors.RateLimited
+    if reason in codes:
+        code, reason = reason, code
+    return failures.from_http(
+        status, headers, code=code, kind=reason, message=message, retry_after=retry_after, codes=codes
+    )
+
+
+# ---------------------------------------------------------------- models
+def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
+    """One page of `models` (AI Studio) or `publisherModels` (Vertex). Models that do not generate content are left out."""
+    try:
+        answer = json.decode(body)
+        listed = answer.get("models") or answer.get("publisherModels") or []
+        models = [_model(wire) for wire in listed if _generates(wire)]
+        return ModelPage(models=models, next=answer.get("nextPageToken") or "")
+    except _WRONG_SHAPE:
+        _not_a_list()
+
+
+def _not_a_list() -> NoReturn:
+    raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
+
+
+def _generates(wire: dict[str, Any]) -> bool:
+    methods = wire.get("supportedGenerationMethods")
+    return methods is None or "generateContent" in methods
+
+
+def _model(wire: dict[str, Any]) -> model_pb2.Model:
+    model_id = wire["name"].rsplit("/", 1)[-1]
+    model = model_pb2.Model(model_id=model_id, display_name=wire.get("displayName") or "")
+    if wire.get("inputTokenLimit"):
+        model.input_token_limit = wire["inputTokenLimit"]
+    if wire.get("outputTokenLimit"):
+        model.output_token_limit = wire["outputTokenLimit"]
+    able = model.capabilities
+    able.append(model_pb2.MODEL_CAPABILITY_STREAMING)
+    if wire.get("thinking", family_of(model_id).thinking in ("level", "budget")):
+        able.append(model_pb2.MODEL_CAPABILITY_REASONING)
+    if "createCachedContent" in (wire.get("supportedGenerationMethods") or ()):
+        able.append(model_pb2.MODEL_CAPABILITY_PROMPT_CACHING)
+    if wire.get("launchStage") == "DEPRECATED":
+        model.deprecated = True
+    return model
