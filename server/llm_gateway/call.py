@@ -80,7 +80,18 @@ class Reply:
     writer: what is known of the response so far (usage, ids). target, endpoint: who serves.
     """
 
-    __slots__ = ("_close", "_closed", "_events", "_on_close", "_pull", "endpoint", "error", "started_at", "target", "writer")
+    __slots__ = (
+        "_close",
+        "_closed",
+        "_events",
+        "_on_close",
+        "_pull",
+        "endpoint",
+        "error",
+        "started_at",
+        "target",
+        "writer",
+    )
 
     def __init__(
         self,
@@ -134,7 +145,7 @@ class Reply:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.error is None:
+        if self.error is None and not isinstance(error, GeneratorExit):
             self.error = error
         await self.aclose()
 

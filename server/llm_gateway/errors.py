@@ -360,6 +360,7 @@ class StreamInterrupted(ProviderError):
 
     reason = "STREAM_INTERRUPTED"
     failover = False
+    blame = Blame.ENDPOINT
     events_sent = 0
 
 

@@ -158,7 +158,9 @@ class RoutingTable:
         if with_default:
             return self._direct(with_default[0], "")
         raise InvalidRequest(
-            violations=[Violation(field="model", description="Name a model; no default is configured.", reason="REQUIRED")]
+            violations=[
+                Violation(field="model", description="Name a model; no default is configured.", reason="REQUIRED")
+            ]
         )
 
     def _direct(self, provider: Provider, model: str) -> Route:
@@ -166,7 +168,11 @@ class RoutingTable:
         if not model:
             raise InvalidRequest(
                 violations=[
-                    Violation(field="model", description=f"Name a model of {provider.id}; it has no default.", reason="REQUIRED")
+                    Violation(
+                        field="model",
+                        description=f"Name a model of {provider.id}; it has no default.",
+                        reason="REQUIRED",
+                    )
                 ]
             )
         return Route(name="", groups=((Target(provider=provider, model=model),),), max_attempts=self.max_attempts)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Hashable, Sequence
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
+from llm_gateway.protocols import json
+
 Event = gateway_pb2.StreamSendResponse
 FinishReason = gateway_pb2.FinishReason
 
@@ -245,6 +247,10 @@ class EventWriter:
             if candidate in self._finishes:
                 event.candidate_completed.CopyFrom(self._finishes[candidate])
             self._put(event)
+
+    def metadata_json(self) -> str:
+        """`metadata` as JSON text."""
+        return json.text(self.metadata)
 
     def drain(self) -> list[Event]:
         """The events written since the last drain."""

@@ -1,0 +1,251 @@
+"""The composition root: the only module that names concrete classes. Both chains read as lists, outermost first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import monotonic
+
+import grpc
+from llmgateway.v1 import content_pb2, gateway_pb2_grpc, model_pb2
+
+from llm_gateway import config, telemetry
+from llm_gateway.balancing import BreakerPolicy, EndpointState
+from llm_gateway.call import Handler, chain
+from llm_gateway.catalogue import Catalogue
+from llm_gateway.errors import OverrideNotAllowed
+from llm_gateway.health import HealthView, MachineHealth
+from llm_gateway.interceptors.provider.deadline import Deadline
+from llm_gateway.interceptors.provider.fallback import Fallback
+from llm_gateway.interceptors.provider.limit import Limit
+from llm_gateway.interceptors.provider.load_balance import LoadBalance
+from llm_gateway.interceptors.provider.retry import Retry
+from llm_gateway.interceptors.provider.trace import Trace, TraceAttempt
+from llm_gateway.interceptors.rpc.admission import Admission
+from llm_gateway.interceptors.rpc.auth import Auth
+from llm_gateway.interceptors.rpc.errors import Errors
+from llm_gateway.interceptors.rpc.telemetry import Telemetry
+from llm_gateway.lifecycle import Lifecycle, server_options
+from llm_gateway.routing import Endpoint, Provider, Route, RoutingTable, Target
+from llm_gateway.service import Service, Snapshot
+from llm_gateway.upstream.build import Upstream, timeouts, upstream
+from llm_gateway.upstream.caller import call_endpoint
+from llm_gateway.upstream.providers import ROWS
+
+
+def provider_chain() -> Handler:
+    """What happens to a Send or StreamSend between the servicer and the provider."""
+    return chain(
+        call_endpoint,
+        Trace(),
+        Deadline(),
+        Fallback(),
+        Retry(),
+        LoadBalance(),
+        Limit(),
+        TraceAttempt(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A configuration, built: what serves it, and what must be closed when it is replaced."""
+
+    snapshot: Snapshot
+    upstreams: tuple[Upstream, ...]
+
+
+class Gateway:
+    """A gateway that can be started, reloaded and drained.
+
+    tracing: whether spans are made.
+    """
+
+    def __init__(self, settings: config.Config, *, tracing: bool = False) -> None:
+        self.settings = settings
+        self._states: dict[str, EndpointState] = {}
+        self._chain = provider_chain()
+        self.admission = Admission(settings.server.max_in_flight)
+        self.health = MachineHealth()
+        self._built = self._build(settings)
+        self.service = Service(self._built.snapshot)
+        self._interceptors = (
+            Errors(),
+            Telemetry(tracing=tracing),
+            Auth([key.key.reveal() for key in settings.server.api_keys]),
+            self.admission,
+        )
+        self.port = 0
+
+    async def start(self) -> int:
+        """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
+        server = grpc.aio.server(interceptors=self._interceptors, options=server_options(self.settings.server))
+        gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)
+        self.lifecycle = Lifecycle(server, self.health, self.admission, self.settings.server)
+        self.port = await self.lifecycle.start()
+        return self.port
+
+    async def stop(self) -> None:
+        """Drain, then close: see Lifecycle.drain."""
+        await self.lifecycle.drain()
+        await asyncio.gather(*(one.aclose() for one in self._built.upstreams))
+
+    async def reload(self, settings: config.Config) -> None:
+        """Serve new calls by another configuration. Calls under way keep theirs; endpoints that stay keep their health."""
+        old, self._built = self._built, self._build(settings)
+        self.settings = settings
+        self.service.snapshot = self._built.snapshot
+        await asyncio.gather(*(one.aclose() for one in old.upstreams))
+
+    def _build(self, settings: config.Config) -> Built:
+        upstreams: list[Upstream] = []
+        providers: dict[str, Provider] = {}
+        for name, provider in settings.providers.items():
+            endpoints = self._endpoints(name, provider, settings.breaker)
+            upstreams += [endpoint.upstream for endpoint in endpoints]  # type: ignore[misc]  # built as Upstream
+            providers[name] = Provider(
+                id=name,
+                kind=provider.kind,
+                endpoints=endpoints,
+                models=tuple(provider.models or ()),
+                default_model=provider.default_model or "",
+                local=provider.local if provider.local is not None else _is_local(provider.kind),
+                timeouts=timeouts(provider),
+            )
+        catalogue = Catalogue(
+            {name: provider.endpoints[0].upstream.list_models for name, provider in providers.items()},  # type: ignore[attr-defined]
+            {name: _declared(name, provider) for name, provider in settings.providers.items()},
+        )
+        view = HealthView(
+            list(providers.values()),
+            config_version=config.fingerprint(settings),
+            in_flight=lambda: self.admission.in_flight,
+            draining=lambda: self.admission.draining,
+        )
+        snapshot = Snapshot(
+            routing=_routing(settings, providers),
+            call=self._chain,
+            list_models=catalogue.list_models,
+            health=view.health,
+            check_override=_override_check(settings.server.overrides),
+        )
+        return Built(snapshot=snapshot, upstreams=tuple(upstreams))
+
+    def _endpoints(self, name: str, provider: config.Provider, breaker: config.Breaker) -> tuple[Endpoint, ...]:
+        """One endpoint for each address and key."""
+        servers = provider.servers or (None,)
+        keys = provider.keys or (None,)
+        endpoints = []
+        for index, server in enumerate(servers):
+            for key in keys:
+                labels = []
+                if len(servers) > 1:
+                    labels.append((server.region if server is not None else None) or f"endpoint-{index + 1}")
+                if len(keys) > 1 and key is not None:
+                    labels.append(key.name)
+                deployment = "/".join(labels)
+                state = self._states.setdefault(
+                    f"{name}/{deployment}", EndpointState(clock=monotonic, policy=_breaker(breaker))
+                )
+                state.limit = provider.limits.concurrency
+                endpoints.append(
+                    Endpoint(
+                        provider=name,
+                        deployment=deployment,
+                        upstream=upstream(name, provider, server, key, None),
+                        state=state,
+                        weight=server.weight if server is not None else 1.0,
+                    )
+                )
+        return tuple(endpoints)
+
+
+async def run(settings: config.Config, *, ready: Callable[[int], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port."""
+    tracing = telemetry.configure_tracing()
+    gateway = Gateway(settings, tracing=tracing is not None)
+    port = await gateway.start()
+    telemetry.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
+    if ready is not None:
+        ready(port)
+    await gateway.lifecycle.until_signal()
+    await gateway.stop()
+    if tracing is not None:
+        tracing.shutdown()
+
+
+def _routing(settings: config.Config, providers: Mapping[str, Provider]) -> RoutingTable:
+    def target(configured: config.Target) -> Target:
+        return Target(provider=providers[configured.provider], model=configured.model, weight=configured.weight)
+
+    routes = {
+        name: Route(
+            name=name,
+            groups=(tuple(map(target, route.targets)), *((target(fallback),) for fallback in route.fallbacks)),
+            strategy=route.strategy,
+            total=route.timeouts.total,
+            max_attempts=route.retry.max_attempts,
+        )
+        for name, route in settings.routes.items()
+    }
+    return RoutingTable(
+        providers=providers,
+        routes=routes,
+        default_provider=settings.default_provider or "",
+        default_model=settings.default_model or "",
+        max_attempts=settings.defaults.retry.max_attempts,
+    )
+
+
+def _declared(name: str, provider: config.Provider) -> list[model_pb2.Model]:
+    modalities = {
+        word: content_pb2.Modality.Value(f"MODALITY_{word.upper()}")
+        for word in ("text", "image", "audio", "video", "document")
+    }
+    models = []
+    for model_id in provider.models or ():
+        info = provider.model_info.get(model_id, config.ModelInfo())
+        model = model_pb2.Model(
+            name=f"providers/{name}/models/{model_id}",
+            provider=name,
+            model_id=model_id,
+            display_name=info.display_name or "",
+            input_token_limit=info.input_token_limit,
+            output_token_limit=info.output_token_limit,
+            input_modalities=[modalities[word] for word in info.input_modalities or ()],
+            output_modalities=[modalities[word] for word in info.output_modalities or ()],
+            capabilities=[
+                model_pb2.ModelCapability.Value(f"MODEL_CAPABILITY_{word.upper()}")
+                for word, has in info.capabilities.items()
+                if has
+            ],
+            specialisations=info.specialisations or (),
+        )
+        models.append(model)
+    return models
+
+
+def _override_check(allowed: config.models.Overrides) -> Callable[[str, str], None]:
+    def check(provider: str, model: str) -> None:
+        if provider and allowed.providers is not None and provider not in allowed.providers:
+            raise OverrideNotAllowed("x-llm-provider may not name this provider.")
+        if model and allowed.models is not None and model not in allowed.models:
+            raise OverrideNotAllowed("x-llm-model may not name this model.")
+
+    return check
+
+
+def _breaker(settings: config.Breaker) -> BreakerPolicy:
+    return BreakerPolicy(
+        consecutive=settings.consecutive_failures,
+        ratio=settings.failure_ratio,
+        volume=settings.min_calls,
+        window=settings.window,
+        ejection=settings.base_ejection,
+        longest=settings.max_ejection,
+    )
+
+
+def _is_local(kind: str) -> bool:
+    return kind == "echo" or (kind in ROWS and ROWS[kind].local)

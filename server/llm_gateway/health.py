@@ -1,0 +1,152 @@
+"""Health, twice: the contract's Health RPC for people, and grpc.health.v1 for machines. Neither calls a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import monotonic, time
+from typing import Any
+
+import grpc
+from google.protobuf import duration_pb2, timestamp_pb2
+from grpc_health.v1 import health_pb2 as machine_pb2
+from grpc_health.v1.health import aio as machine
+from llmgateway.v1 import health_pb2
+
+from llm_gateway import __version__
+from llm_gateway.errors import GatewayError, ProviderNotConfigured
+from llm_gateway.routing import Endpoint, Provider
+from llm_gateway.upstream.build import Upstream
+
+SERVICE = "llmgateway.v1.LLMGateway"
+PROBE_EVERY = 5.0
+"""Seconds before a provider is probed again; a probe asked for sooner gets the last result."""
+
+_CIRCUITS = {
+    "closed": health_pb2.CIRCUIT_STATE_CLOSED,
+    "open": health_pb2.CIRCUIT_STATE_OPEN,
+    "half_open": health_pb2.CIRCUIT_STATE_HALF_OPEN,
+}
+
+
+class MachineHealth(machine.HealthServicer):
+    """grpc.health.v1 with Check, Watch and List. "" is the process; the gateway's service name is its readiness."""
+
+    def names(self) -> dict[str, Any]:
+        return dict(self._server_status)
+
+    async def List(  # noqa: N802 - the protocol's name
+        self, request: machine_pb2.HealthListRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> machine_pb2.HealthListResponse:
+        statuses = {name: machine_pb2.HealthCheckResponse(status=status) for name, status in self.names().items()}
+        return machine_pb2.HealthListResponse(statuses=statuses)
+
+    async def ready(self, serving: bool) -> None:
+        """Say whether calls should come."""
+        status = machine_pb2.HealthCheckResponse.SERVING if serving else machine_pb2.HealthCheckResponse.NOT_SERVING
+        await self.set(SERVICE, status)
+
+    async def live(self) -> None:
+        """Say that the process runs."""
+        await self.set("", machine_pb2.HealthCheckResponse.SERVING)
+
+
+class HealthView:
+    """The contract's Health RPC: what calls have shown, or on request a model list of each provider, at most every PROBE_EVERY seconds."""
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        *,
+        config_version: str,
+        in_flight: Callable[[], int],
+        draining: Callable[[], bool],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._providers = {provider.id: provider for provider in providers}
+        self._config_version = config_version
+        self._in_flight = in_flight
+        self._draining = draining
+        self._clock = clock
+        self._started = clock()
+        self._probed: dict[Endpoint, tuple[float, str | None]] = {}
+
+    async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
+        """Raises ProviderNotConfigured."""
+        if request.provider and request.provider not in self._providers:
+            raise ProviderNotConfigured(
+                f"No provider of this name is configured; there are: {', '.join(sorted(self._providers))}."
+            )
+        chosen = [p for p in self._providers.values() if request.provider in ("", p.id)]
+        endpoints = [(provider, endpoint) for provider in chosen for endpoint in provider.endpoints]
+        if request.probe:
+            await asyncio.gather(*(self._probe(endpoint) for _, endpoint in endpoints))
+        views = [self._view(provider, endpoint, request.probe) for provider, endpoint in endpoints]
+        draining = self._draining()
+        sick = any(
+            view.status in (health_pb2.HEALTH_STATUS_DEGRADED, health_pb2.HEALTH_STATUS_NOT_SERVING) for view in views
+        )
+        status = health_pb2.HEALTH_STATUS_DEGRADED if sick else health_pb2.HEALTH_STATUS_SERVING
+        uptime = self._clock() - self._started
+        return health_pb2.HealthResponse(
+            status=health_pb2.HEALTH_STATUS_NOT_SERVING if draining else status,
+            version=__version__,
+            uptime=_duration(uptime),
+            providers=views,
+            draining=draining,
+            in_flight=self._in_flight(),
+            config_version=self._config_version,
+        )
+
+    async def _probe(self, endpoint: Endpoint) -> None:
+        last = self._probed.get(endpoint)
+        if last is not None and self._clock() - last[0] < PROBE_EVERY:
+            return
+        self._probed[endpoint] = (self._clock(), None)
+        upstream: Upstream = endpoint.upstream  # type: ignore[assignment]  # built by upstream.build
+        try:
+            await upstream.list_models()
+            reason = ""
+        except GatewayError as error:
+            reason = error.reason
+        self._probed[endpoint] = (self._clock(), reason)
+
+    def _view(self, provider: Provider, endpoint: Endpoint, probed: bool) -> health_pb2.ProviderHealth:
+        state = endpoint.state
+        view = health_pb2.ProviderHealth(
+            provider=provider.id,
+            deployment=endpoint.deployment,
+            circuit_state=_CIRCUITS[state.circuit],
+            error_rate=state.error_rate(),
+            last_error_reason=state.last_error_reason,
+        )
+        if state.latency:
+            view.p50_first_event.CopyFrom(_duration(state.latency))
+        now = self._clock()
+        if state.cooldown_until > now:
+            view.cooldown_until.CopyFrom(_timestamp(time() + state.cooldown_until - now))
+        if state.last_success:
+            view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
+        found = self._probed.get(endpoint) if probed else None
+        if found is not None and found[1]:
+            view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
+            view.last_error_reason = found[1]
+        elif state.circuit == "open" or state.cooldown_until > now:
+            view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
+        elif state.circuit == "half_open":
+            view.status = health_pb2.HEALTH_STATUS_DEGRADED
+        elif state.last_success or (found is not None and found[1] == ""):
+            view.status = health_pb2.HEALTH_STATUS_SERVING
+        else:
+            view.status = health_pb2.HEALTH_STATUS_UNKNOWN
+        return view
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    whole = int(seconds)
+    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+
+
+def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:
+    whole = int(seconds)
+    return timestamp_pb2.Timestamp(seconds=whole, nanos=int((seconds - whole) * 1e9))

@@ -1,0 +1,51 @@
+"""auth: who calls. Checked before any byte of the request is parsed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from llm_gateway.errors import CallerUnauthenticated
+from llm_gateway.interceptors.rpc.state import Continuation, Details, current, is_open
+
+
+class Auth(grpc.aio.ServerInterceptor):
+    """Demands ``authorization: Bearer <key>``, exactly once, of every method but grpc.health.v1. Without keys everyone may call.
+
+    Keys are kept as keyed digests and compared in constant time; the principal is a short digest of the key, safe to log.
+    """
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._pepper = os.urandom(32)
+        self._known = [(self._digest(key), hashlib.sha256(key.encode()).hexdigest()[:8]) for key in keys]
+
+    def _digest(self, key: str) -> bytes:
+        return hmac.digest(self._pepper, key.encode("utf-8", "surrogateescape"), "sha256")
+
+    async def intercept_service(self, continuation: Continuation, details: Details) -> Any:
+        state = current.get()
+        if self._known and not is_open(state.method):
+            state.principal = self._principal(state.metadata.get("authorization", ""), state.repeated)
+        return await continuation(details)
+
+    def _principal(self, authorization: str, repeated: frozenset[str]) -> str:
+        scheme, _, key = authorization.partition(" ")
+        if "authorization" in repeated:
+            raise CallerUnauthenticated("The call carries authorization more than once.")
+        if not authorization:
+            raise CallerUnauthenticated("The call carries no authorization; send `authorization: Bearer <key>`.")
+        if scheme.lower() != "bearer" or not key:
+            raise CallerUnauthenticated("The authorization is not of the form `Bearer <key>`.")
+        digest = self._digest(key)
+        principal = ""
+        for known, name in self._known:
+            if hmac.compare_digest(known, digest):
+                principal = name
+        if not principal:
+            raise CallerUnauthenticated("The API key is not known.")
+        return principal

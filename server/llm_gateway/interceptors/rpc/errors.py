@@ -1,0 +1,218 @@
+"""errors: the outermost boundary. Every failure leaves as a canonical code with google.rpc details; no exception text ever does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2, message
+from google.rpc import error_details_pb2, status_pb2
+from llmgateway.v1 import error_pb2, gateway_pb2
+
+from llm_gateway import telemetry
+from llm_gateway.errors import (
+    CallerDeadline,
+    CredentialsRejected,
+    Code,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    ModelNotFound,
+    Overload,
+    ProviderError,
+    ProviderNotConfigured,
+    QuotaExhausted,
+    RateLimited,
+    StreamInterrupted,
+    UnknownModel,
+)
+from llm_gateway.interceptors.rpc.state import Behavior, Continuation, Details, Wrapping, current
+
+DOMAIN = "llmgateway.v1.LLMGateway"
+MAX_TRAILERS = 4096
+MAX_DETAIL = 2600
+"""Bytes of google.rpc.Status: base64 makes a third more of them, and the other trailers need room below MAX_TRAILERS."""
+
+STATUS = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Errors(Wrapping, grpc.aio.ServerInterceptor):
+    """Turns exceptions of the inner links and of the servicer into statuses; also parses the request, so that bytes that are no message
+    are INVALID_ARGUMENT."""
+
+    async def intercept_service(self, continuation: Continuation, details: Details) -> Any:
+        try:
+            return self.wrap(await continuation(details))
+        except GatewayError as error:
+            return _refuse(error)
+        except Exception as error:  # a bug in a link; its text stays here
+            telemetry.log().error("internal error", method=details.method, error=type(error).__name__, exc_info=True)
+            return _refuse(InternalError())
+
+    def deserializer(self, handler: grpc.RpcMethodHandler[Any, Any]) -> Any:
+        return None
+
+    def around(self, behavior: Behavior, handler: grpc.RpcMethodHandler[Any, Any]) -> Behavior:
+        parse = handler.request_deserializer or bytes
+
+        async def run(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                try:
+                    request = parse(raw)
+                except message.DecodeError:
+                    raise InvalidRequest("The request is not a message of this method.") from None
+                return await behavior(request, context)
+            except asyncio.CancelledError:
+                raise
+            except GatewayError as error:
+                await abort(context, error)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # anything foreign is a bug; the log has it, the caller a reference to it
+                telemetry.log().error("internal error", error=type(error).__name__, exc_info=True)
+                await abort(context, InternalError("The gateway failed; the request id is in its log."))
+
+        return run
+
+
+def _refuse(error: GatewayError) -> Any:
+    """A handler that ends the call before a message is read."""
+
+    async def run(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await abort(context, error)
+
+    return grpc.stream_stream_rpc_method_handler(run)
+
+
+async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> None:
+    """End the RPC with the error's status, details and trailers."""
+    state = current.get(None)
+    request_id = state.request_id if state else ""
+    trailers: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", status_of(error, request_id).SerializeToString())
+    ]
+    if request_id:
+        trailers.append(("x-request-id", request_id))
+    pushback = _pushback(error)
+    if pushback is not None:
+        trailers.append(("grpc-retry-pushback-ms", str(pushback)))
+    await context.abort(STATUS[error.code], error.message, tuple(trailers))
+
+
+def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
+    """google.rpc.Status of an error: ErrorInfo always, then what else applies (AIP-193), at most MAX_DETAIL bytes."""
+    status = status_pb2.Status(code=error.code, message=error.message)
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    failure = _failure(error)
+    if failure is not None:
+        for key, value in (
+            ("provider", failure.provider),
+            ("model", failure.model),
+            ("providerStatus", str(failure.provider_status or "")),
+            ("providerCode", failure.provider_code),
+            ("attemptCount", str(sum(not a.skip_reason for a in failure.attempts) or "")),
+        ):
+            if value:
+                info.metadata[key] = value[:200]
+    details: list[message.Message] = [info, *_typed_details(error, failure)]
+    if request_id:
+        details.append(error_details_pb2.RequestInfo(request_id=request_id))
+    for detail in details:
+        _pack(status, detail)
+    if failure is not None:
+        room = MAX_DETAIL - status.ByteSize()
+        while failure.ByteSize() > room and failure.attempts:
+            del failure.attempts[0]
+        if failure.ByteSize() > room:
+            failure.ClearField("provider_message")
+        _pack(status, failure)
+    return status
+
+
+def _pack(status: status_pb2.Status, detail: message.Message) -> None:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    status.details.append(packed)
+
+
+def _failure(error: GatewayError) -> error_pb2.ProviderFailure | None:
+    attempts: Sequence[gateway_pb2.Attempt] = getattr(error, "attempts", ())
+    if not isinstance(error, ProviderError) and not attempts:
+        return None
+    failure = error_pb2.ProviderFailure()
+    called = [attempt for attempt in attempts if not attempt.skip_reason] or list(attempts)
+    if called:
+        failure.provider, failure.model = called[-1].provider, called[-1].model
+    failure.attempts.extend(attempts[-16:])
+    if isinstance(error, ProviderError):
+        failure.provider_status = error.status
+        failure.provider_code = error.provider_code
+        failure.provider_request_id = error.provider_request_id
+        failure.provider_message = error.provider_message
+        if error.usage is not None:
+            failure.partial_usage.CopyFrom(error.usage)
+        if isinstance(error, StreamInterrupted):
+            failure.events_sent = error.events_sent
+    return failure
+
+
+def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | None) -> list[message.Message]:
+    details: list[message.Message] = []
+    if error.retry_after is not None:
+        seconds = int(error.retry_after)
+        delay = duration_pb2.Duration(seconds=seconds, nanos=int((error.retry_after - seconds) * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    if error.code is Code.INVALID_ARGUMENT:
+        bad = error_details_pb2.BadRequest()
+        for violation in error.violations[:20]:
+            bad.field_violations.add(
+                field=violation.field[:200], description=violation.description[:300], reason=violation.reason
+            )
+        if not error.violations and error.reason in _FIELD_AT_FAULT:
+            bad.field_violations.add(
+                field=_FIELD_AT_FAULT[error.reason], description=error.message, reason=error.reason
+            )
+        if bad.field_violations:
+            details.append(bad)
+    subject = f"providers/{failure.provider}" if failure is not None and failure.provider else ""
+    if isinstance(error, CredentialsRejected):
+        details.append(
+            error_details_pb2.PreconditionFailure(
+                violations=[
+                    error_details_pb2.PreconditionFailure.Violation(
+                        type=error.reason, subject=subject, description=error.message
+                    )
+                ]
+            )
+        )
+    elif isinstance(error, (RateLimited, QuotaExhausted)):
+        details.append(
+            error_details_pb2.QuotaFailure(
+                violations=[error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message)]
+            )
+        )
+    elif isinstance(error, (UnknownModel, ModelNotFound, ProviderNotConfigured)):
+        kind = "llmgateway.v1/Provider" if isinstance(error, ProviderNotConfigured) else "llmgateway.v1/Model"
+        name = failure.model if failure is not None else ""
+        details.append(
+            error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name, description=error.message)
+        )
+    return details
+
+
+_FIELD_AT_FAULT = {
+    "CONTEXT_WINDOW_EXCEEDED": "messages",
+    "REQUEST_TOO_LARGE": "messages",
+    "MEDIA_UNREACHABLE": "messages",
+}
+
+
+def _pushback(error: GatewayError) -> int | None:
+    """Milliseconds after which the client's own retry may run (gRFC A6); -1 forbids it."""
+    if isinstance(error, (StreamInterrupted, CredentialsRejected, QuotaExhausted, CallerDeadline)):
+        return -1
+    if isinstance(error, Overload) or error.code is Code.UNAVAILABLE:
+        return None if error.retry_after is None else max(1, int(error.retry_after * 1000))
+    return None

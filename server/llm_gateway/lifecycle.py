@@ -1,0 +1,119 @@
+"""Start, drain, stop: binding, TLS, readiness, and a shutdown that no accepted call notices."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from llm_gateway import config, telemetry
+from llm_gateway.health import SERVICE, MachineHealth
+from llm_gateway.interceptors.rpc.admission import Admission
+
+STOP_GRACE = 1.0
+"""Seconds that gRPC gets to close connections once no call is left."""
+
+
+def server_options(settings: config.Server) -> list[tuple[str, int]]:
+    """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random."""
+    keepalive = settings.keepalive
+    options = [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", 16 << 10),
+        ("grpc.keepalive_time_ms", int(keepalive.time * 1000)),
+        ("grpc.keepalive_timeout_ms", int(keepalive.timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_calls)),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
+        ("grpc.http2.max_ping_strikes", 3),
+        ("grpc.server.max_pending_requests", 10_000),
+        ("grpc.server.max_pending_requests_hard_limit", 20_000),
+        ("grpc.so_reuseport", int(settings.workers > 1)),
+    ]
+    if settings.max_connection_age is not None:
+        options.append(("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)))
+        options.append(("grpc.max_connection_age_grace_ms", int(settings.max_connection_age_grace * 1000)))
+    return options
+
+
+class Lifecycle:
+    """One grpc.aio server from bind to close."""
+
+    def __init__(
+        self, server: grpc.aio.Server, health: MachineHealth, admission: Admission, settings: config.Server
+    ) -> None:
+        self._server = server
+        self._health = health
+        self._admission = admission
+        self._settings = settings
+        self._signalled = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    async def start(self) -> int:
+        """Bind, serve, say SERVING. Returns the port (0 for a Unix socket). Raises OSError when the address cannot be bound."""
+        settings = self._settings
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[no-untyped-call]
+        if settings.reflection:
+            from grpc_reflection.v1alpha import reflection
+
+            reflection.enable_server_reflection(
+                (SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME), self._server
+            )
+        try:
+            if settings.tls is not None and settings.tls.cert_file is not None:
+                port = self._server.add_secure_port(settings.listen, _credentials(settings.tls))
+            else:
+                port = self._server.add_insecure_port(settings.listen)
+        except RuntimeError:
+            raise OSError(f"cannot listen on {settings.listen}; is the port in use?") from None
+        await self._health.ready(False)
+        await self._server.start()
+        await self._health.live()
+        await self._health.ready(True)
+        return port
+
+    async def until_signal(self) -> None:
+        """Wait for SIGTERM or SIGINT; a second one cuts the drain short."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        await self._signalled.wait()
+
+    def _on_signal(self) -> None:
+        (self._hurry if self._signalled.is_set() else self._signalled).set()
+
+    async def drain(self) -> None:
+        """Lame duck (NOT_SERVING, calls still accepted), then refuse new calls, let those under way finish, close.
+
+        gRPC's own stop would cancel calls that it has received and not yet begun; a lame duck has none left of those.
+        """
+        settings = self._settings
+        log = telemetry.log()
+        await self._health.ready(False)
+        log.info("draining", in_flight=self._admission.in_flight)
+        await self._pause(settings.lame_duck)
+        self._admission.draining = True
+        give_up = asyncio.get_running_loop().time() + settings.shutdown_grace
+        while self._admission.in_flight and asyncio.get_running_loop().time() < give_up and not self._hurry.is_set():
+            await self._pause(0.05)
+        left = self._admission.in_flight
+        await self._server.stop(0 if left else STOP_GRACE)
+        log.info("stopped", cut=left)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
+
+
+def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
+    assert tls.cert_file is not None and tls.key_file is not None  # noqa: S101, PT018 - the configuration's check
+    client_ca = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file is not None else None
+    return grpc.ssl_server_credentials(
+        [(Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )

@@ -1,0 +1,77 @@
+"""The stream's options: heartbeats in silence, and text gathered before it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from google.protobuf import duration_pb2
+from llmgateway.v1 import gateway_pb2
+
+from llm_gateway.protocols.events import Event
+
+SHORTEST_HEARTBEAT = 5.0
+
+
+async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOptions) -> AsyncGenerator[Event]:
+    """`events` with heartbeats after `heartbeat_interval` of silence (at least 5 s), and with text deltas of one part merged for up to
+    `coalesce_interval`. Order is kept; the iterator is closed with this one."""
+    heartbeat = _seconds(options.heartbeat_interval) if options.HasField("heartbeat_interval") else None
+    if heartbeat is not None:
+        heartbeat = max(heartbeat, SHORTEST_HEARTBEAT)
+    coalesce = _seconds(options.coalesce_interval) if options.HasField("coalesce_interval") else 0.0
+    loop = asyncio.get_running_loop()
+    held: Event | None = None
+    due = 0.0
+    upcoming: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            if upcoming is None:
+                upcoming = asyncio.ensure_future(anext(events))
+            wait = max(0.0, due - loop.time()) if held is not None else heartbeat
+            done, _ = await asyncio.wait((upcoming,), timeout=wait)
+            if not done:
+                if held is not None:
+                    yield held
+                    held = None
+                else:
+                    yield Event(heartbeat=gateway_pb2.Heartbeat())
+                continue
+            task, upcoming = upcoming, None
+            try:
+                event = task.result()
+            except StopAsyncIteration:
+                break
+            if held is not None:
+                if _mergeable(held, event):
+                    held.part_delta.text += event.part_delta.text
+                    held.part_delta.logprobs.extend(event.part_delta.logprobs)
+                    continue
+                yield held
+                held = None
+            if coalesce and _is_text(event):
+                held, due = event, loop.time() + coalesce
+            else:
+                yield event
+        if held is not None:
+            yield held
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.gather(upcoming, return_exceptions=True)
+        await events.aclose()
+
+
+def _is_text(event: Event) -> bool:
+    return event.HasField("part_delta") and event.part_delta.HasField("text")
+
+
+def _mergeable(held: Event, event: Event) -> bool:
+    if not _is_text(event):
+        return False
+    a, b = held.part_delta, event.part_delta
+    return a.candidate_index == b.candidate_index and a.part_index == b.part_index
+
+
+def _seconds(value: duration_pb2.Duration) -> float:
+    return value.seconds + value.nanos / 1e9

@@ -1,0 +1,213 @@
+"""The servicer: four RPCs, each a few lines. Send is the fold of the events that StreamSend writes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf import timestamp_pb2
+from llmgateway.accumulator import Accumulator
+from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2
+
+from llm_gateway.call import Call, Handler, Reply
+from llm_gateway.errors import GatewayError, InvalidRequest, StreamInterrupted, Violation
+from llm_gateway.interceptors.rpc.state import RpcState, current
+from llm_gateway.pacing import paced
+from llm_gateway.protocols.events import Event
+from llm_gateway.routing import Route, RoutingTable
+from llm_gateway.validation import validate
+
+Context = grpc.aio.ServicerContext
+RESERVE = 0.05
+"""Seconds of the caller's deadline kept back, so that our status reaches it instead of its own timeout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
+
+    allowed: whether the caller (principal) may use this route. list_models, health: the other two RPCs.
+    """
+
+    routing: RoutingTable
+    call: Handler
+    list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
+    health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
+    check_override: Callable[[str, str], None]
+
+
+class Service(gateway_pb2_grpc.LLMGatewayServicer):
+    """llmgateway.v1.LLMGateway."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    async def Send(  # noqa: N802 - the contract's name
+        self, request: gateway_pb2.SendRequest, context: Context[Any, Any]
+    ) -> gateway_pb2.SendResponse:
+        validate(request)
+        state = current.get()
+        call = self._call(request, state, context, stream=False)
+        accumulator = Accumulator()
+        async with aclosing(self._events(call, state)) as events:
+            async for event in events:
+                accumulator.add(event)
+        _tell(context, state)
+        return accumulator.response()
+
+    async def StreamSend(  # type: ignore[override]  # noqa: N802 - writes through the context instead of yielding
+        self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
+    ) -> None:
+        validate(request.request, prefix="request.")
+        state = current.get()
+        call = self._call(request.request, state, context, stream=True)
+        whole = Accumulator() if request.options.include_final_response else None
+        events = self._events(call, state)
+        if request.HasField("options"):
+            events = paced(events, request.options)
+        sequence = 0
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if whole is not None:
+                        whole.add(event)
+                        if event.HasField("completed"):
+                            event.completed.response.CopyFrom(whole.response())
+                    event.sequence = sequence
+                    await context.write(event)
+                    sequence += 1
+        except StreamInterrupted as error:
+            error.events_sent = sequence
+            raise
+        _tell(context, state)
+
+    async def ListModels(  # noqa: N802 - the contract's name
+        self, request: model_pb2.ListModelsRequest, context: Context[Any, Any]
+    ) -> model_pb2.ListModelsResponse:
+        return await self.snapshot.list_models(request)
+
+    async def Health(  # noqa: N802 - the contract's name
+        self, request: health_pb2.HealthRequest, context: Context[Any, Any]
+    ) -> health_pb2.HealthResponse:
+        return await self.snapshot.health(request)
+
+    def _call(
+        self, request: gateway_pb2.SendRequest, state: RpcState, context: Context[Any, Any], *, stream: bool
+    ) -> Call:
+        if request.request_id and "x-request-id" not in state.metadata:
+            state.request_id = request.request_id[:128]
+        remaining = context.time_remaining()
+        deadline = None
+        if remaining is not None:
+            deadline = asyncio.get_running_loop().time() + max(0.0, remaining - min(RESERVE, remaining / 10))
+        return Call(
+            request=request,
+            stream=stream,
+            request_id=state.request_id,
+            route=self._route(request, state),
+            deadline=deadline,
+            principal=state.principal,
+        )
+
+    def _route(self, request: gateway_pb2.SendRequest, state: RpcState) -> Route:
+        metadata = state.metadata
+        provider, model = metadata.get("x-llm-provider", ""), metadata.get("x-llm-model", "")
+        if provider or model:
+            for key in ("x-llm-provider", "x-llm-model"):
+                if key in state.repeated:
+                    raise InvalidRequest(
+                        violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
+                    )
+            self.snapshot.check_override(provider, model)
+        return self.snapshot.routing.resolve(request, provider=provider, model=model)
+
+    async def _events(self, call: Call, state: RpcState) -> AsyncGenerator[Event]:
+        """The stream's events but for their sequence numbers: started, content, completed."""
+        response_id = f"resp_{os.urandom(12).hex()}"
+        try:
+            reply = await self.snapshot.call(call)
+            async with reply:
+                yield _started(call, reply, response_id)
+                async for event in reply:
+                    yield event
+            yield _completed(call, reply)
+            _note(state, call, reply)
+        except GatewayError as error:
+            error.attempts = tuple(call.journal.attempts)  # type: ignore[attr-defined]  # for the status
+            raise
+
+
+def _started(call: Call, reply: Reply, response_id: str) -> Event:
+    event = Event()
+    started = event.started
+    started.response_id = response_id
+    _route_info(started.route, call, reply)
+    created = reply.writer.create_time
+    started.create_time.CopyFrom(created if created is not None else timestamp_pb2.Timestamp(seconds=int(time.time())))
+    return event
+
+
+def _completed(call: Call, reply: Reply) -> Event:
+    writer = reply.writer
+    event = Event()
+    completed = event.completed
+    if writer.usage is not None:
+        completed.usage.CopyFrom(writer.usage)
+    _route_info(completed.route, call, reply)
+    completed.service_tier = writer.service_tier
+    completed.system_fingerprint = writer.system_fingerprint
+    if writer.metadata:
+        completed.provider_metadata_json = writer.metadata_json()
+    return event
+
+
+def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
+    writer = reply.writer
+    target, endpoint = reply.target, reply.endpoint
+    assert target is not None and endpoint is not None  # noqa: S101, PT018 - set by load_balance
+    info.provider = target.provider.id
+    info.model = target.model
+    info.response_model = writer.response_model
+    info.provider_response_id = writer.response_id
+    info.deployment = endpoint.deployment
+    info.route = call.route.name
+    info.fallback_used = bool(call.journal.failures) and target not in call.route.groups[0]
+    call.journal.fill(info)
+
+
+def _note(state: RpcState, call: Call, reply: Reply) -> None:
+    """What the access log and the trailers say of a call."""
+    assert reply.target is not None  # noqa: S101 - set by load_balance
+    outcome = state.outcome
+    outcome["provider"], outcome["model"] = reply.target.provider.id, reply.target.model
+    outcome["attempts"] = call.journal.calls
+    usage = reply.usage
+    if usage is not None:
+        outcome["input_tokens"], outcome["output_tokens"] = usage.input_tokens, usage.output_tokens
+        if usage.HasField("cost_nano_usd"):
+            outcome["cost_nano_usd"] = usage.cost_nano_usd
+
+
+def _tell(context: Context[Any, Any], state: RpcState) -> None:
+    """Trailers for access logs and quota filters of a mesh; clients find the same in RouteInfo and Usage."""
+    outcome = state.outcome
+    context.set_trailing_metadata(
+        (
+            ("x-request-id", state.request_id),
+            ("x-llm-served-provider", _ascii(outcome["provider"])),
+            ("x-llm-served-model", _ascii(outcome["model"])),
+            ("x-llm-attempts", str(outcome["attempts"])),
+            ("x-llm-input-tokens", str(outcome.get("input_tokens", 0))),
+            ("x-llm-output-tokens", str(outcome.get("output_tokens", 0))),
+        )
+    )
+
+
+def _ascii(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:256])

@@ -1,0 +1,357 @@
+"""HttpCaller: the last link of the chain. render → HTTP → framing → parse → first content ⇒ Reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from google.protobuf import duration_pb2
+from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.call import Call, Reply
+from llm_gateway.errors import CallerDeadline, ProviderError, ProviderTimeout, ResponseInvalid, StreamTruncated
+from llm_gateway.protocols import framing
+from llm_gateway.protocols.events import Event, EventWriter
+from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import Outgoing, Rendering, StreamParser, WireFormat
+from llm_gateway.routing import Timeouts
+from llm_gateway.upstream import http
+
+T = TypeVar("T")
+
+HELD_BYTES = 256 << 10
+MAX_ERROR_BODY = 64 << 10
+
+
+class Credential(Protocol):
+    """What authenticates a request to a provider."""
+
+    async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
+        """Headers to add to this request. Raises CredentialsRejected when there are no credentials to be had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticHeaders:
+    """Credentials that are the same for every request, an API key say."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
+        return self.fields
+
+    def __repr__(self) -> str:
+        return "StaticHeaders(...)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCaller:
+    """Calls one endpoint of one provider over HTTP; a Handler.
+
+    wire, dialect: how the provider speaks. client: its connections. settings: what its row takes from the configuration.
+    price: adds the cost to a usage. Raises ProviderError for all that goes wrong before the first content.
+    """
+
+    provider: str
+    kind: str
+    wire: WireFormat
+    dialect: Any
+    client: http.HttpClient
+    credential: Credential
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    extra_headers: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    price: Callable[[str, usage_pb2.Usage], None] | None = None
+
+    async def __call__(self, call: Call) -> Reply:
+        assert call.target is not None  # noqa: S101 - load_balance runs before
+        rendering = Rendering(
+            request=call.request,
+            model=call.target.model,
+            stream=call.stream,
+            provider=self.provider,
+            kind=self.kind,
+            dialect=self.dialect,
+            settings=self.settings,
+        )
+        outgoing = self.wire.render_request(rendering)
+        policy = call.request.routing
+        if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
+            rendering.notes.reject()
+        writer = EventWriter(self.provider, self._price(call.target.model))
+        for warning in rendering.notes.warnings:
+            writer.warn(warning.reason, warning.field, warning.message)
+        limits = _Limits.of(call, self.timeouts)
+        try:
+            async with asyncio.timeout_at(limits.first()):
+                return await self._open(outgoing, writer, call.stream, limits)
+        except TimeoutError:
+            raise limits.expired() from None
+        except http.TransportError as error:
+            raise transport_error(error) from None
+
+    async def _open(self, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
+        response = await self.send(outgoing)
+        try:
+            if not 200 <= response.status < 300:
+                body = await _some(response)
+                raise self.wire.parse_error(response.status, response.headers, body, self.dialect)
+            kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
+            if not stream or kind == "application/json" and self.wire.framing == "sse":
+                _parse_whole(self.wire, await response.read(), writer, self.dialect)
+                await response.aclose()
+                return Reply(writer)
+            source = _Source(response, writer, self.wire.stream_parser(writer, self.dialect), self.wire.framing)
+            held = await source.first_content()
+            return source.reply(held, limits)
+        except BaseException:
+            response.abort()
+            raise
+
+    async def send(self, outgoing: Outgoing) -> http.HttpResponse:
+        """The request with credentials; for calls and for model lists."""
+        headers = [("content-type", "application/json"), *outgoing.headers, *self.extra_headers]
+        headers += await self.credential.headers(outgoing, self.client.host)
+        return await self.client.send(outgoing.method, outgoing.path, headers, outgoing.body)
+
+    def _price(self, model: str) -> Callable[[usage_pb2.Usage], None] | None:
+        price = self.price
+        return None if price is None else lambda usage: price(model, usage)
+
+    async def list_models(self) -> list[model_pb2.Model]:
+        """All models that the provider lists, page after page; also the probe that costs nothing. Raises ProviderError."""
+        models: list[model_pb2.Model] = []
+        token = ""
+        try:
+            async with asyncio.timeout(self.timeouts.connect + 10.0):
+                for _ in range(100):
+                    response = await self.send(self.wire.render_list_models(token, self.dialect))
+                    try:
+                        if not 200 <= response.status < 300:
+                            raise self.wire.parse_error(
+                                response.status, response.headers, await _some(response), self.dialect
+                            )
+                        page = _guarded(lambda body: self.wire.parse_models(body, self.dialect), await response.read())
+                    except BaseException:
+                        response.abort()
+                        raise
+                    await response.aclose()
+                    models += page.models
+                    if not page.next or page.next == token:
+                        break
+                    token = page.next
+        except TimeoutError:
+            raise ProviderTimeout("The provider did not list its models in time.") from None
+        except http.TransportError as error:
+            raise transport_error(error) from None
+        for model in models:
+            model.provider = self.provider
+            model.name = f"providers/{self.provider}/models/{model.model_id}"
+        return models
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+
+class _Source:
+    """One stream being read: bytes to frames to events."""
+
+    __slots__ = ("_frames", "_parser", "_response", "_watch", "_writer")
+
+    def __init__(self, response: http.HttpResponse, writer: EventWriter, parser: StreamParser, kind: str) -> None:
+        self._response = response
+        self._writer = writer
+        self._parser = parser
+        self._frames: framing.Framing = framing.of(kind)
+        self._watch: _Watch | None = None
+
+    async def first_content(self) -> int:
+        """Read until the answer commits. Raises ResponseInvalid when too much comes before it."""
+        held = 0
+        while not self._writer.committed:
+            chunk = await self._response.receive()
+            held += len(chunk)
+            self._take(chunk)
+            if held > HELD_BYTES and not self._writer.committed:
+                raise ResponseInvalid(f"The provider sent {held} bytes without any content.")
+        return held
+
+    def reply(self, held: int, limits: _Limits) -> Reply:
+        self._watch = _Watch(self._response, limits)
+        return Reply(self._writer, pull=self.pull, close=self.close)
+
+    async def pull(self) -> list[Event]:
+        watch = self._watch
+        assert watch is not None  # noqa: S101 - set before the reply is handed out
+        try:
+            while True:
+                self._take(await self._response.receive())
+                events = self._writer.drain()
+                if events or self._writer.done:
+                    watch.touch()
+                    return events
+        except http.TransportError as error:
+            raise (watch.expired or transport_error(error)) from None
+
+    async def close(self, whole: bool) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if whole:
+            await self._response.aclose()
+        else:
+            self._response.abort()
+
+    def _take(self, chunk: bytes) -> None:
+        """Parse what arrived; an empty chunk is the end of the body. Raises ProviderError."""
+        writer = self._writer
+        ended = not chunk
+        for event, data in self._frames.close() if ended else self._frames.feed(chunk):
+            try:
+                self._parser.feed(event, data)
+            except MalformedJson:
+                writer.malformed += 1
+            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+                raise ResponseInvalid(
+                    f"An event of the stream is not of the provider's format ({type(error).__name__})."
+                ) from None
+            if writer.done:
+                return
+        if ended:
+            self._parser.close()
+            if not writer.done:
+                raise StreamTruncated("The provider's stream ended without its end mark.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """When one provider call must be where, in loop time."""
+
+    first_event: float | None
+    attempt: float | None
+    deadline: float | None
+    idle: float | None
+
+    @classmethod
+    def of(cls, call: Call, timeouts: Timeouts) -> _Limits:
+        now = asyncio.get_running_loop().time()
+        policy = call.request.routing
+        attempt = _seconds(policy.attempt_timeout) if policy.HasField("attempt_timeout") else timeouts.attempt
+        first: float | None = timeouts.first_event if call.stream else None
+        if policy.HasField("first_event_timeout"):
+            first = _seconds(policy.first_event_timeout)
+        return cls(
+            first_event=None if first is None else now + first,
+            attempt=None if attempt is None else now + attempt,
+            deadline=call.deadline,
+            idle=timeouts.idle,
+        )
+
+    def first(self) -> float | None:
+        """When the first content must be there."""
+        return min((at for at in (self.first_event, self.attempt, self.deadline) if at is not None), default=None)
+
+    def total(self) -> float | None:
+        """When the call must be over."""
+        return min((at for at in (self.attempt, self.deadline) if at is not None), default=None)
+
+    def expired(self) -> errors.GatewayError:
+        """The error for whichever limit has passed."""
+        now = asyncio.get_running_loop().time() + 1e-3
+        if self.deadline is not None and self.deadline <= now:
+            return CallerDeadline()
+        if self.attempt is not None and self.attempt <= now:
+            return ProviderTimeout("The provider call took longer than its attempt limit.")
+        return ProviderTimeout("The provider sent no content within the first-event limit.")
+
+
+class _Watch:
+    """Ends a stream that is silent for too long, or past its limits, by closing its socket. Touching it costs one assignment:
+    the timer is moved only when it fires."""
+
+    __slots__ = ("_handle", "_idle", "_limits", "_loop", "_response", "_touched", "expired")
+
+    def __init__(self, response: http.HttpResponse, limits: _Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._response = response
+        self._limits = limits
+        self._idle = limits.idle
+        self._touched = self._loop.time()
+        self.expired: errors.GatewayError | None = None
+        at = self._next()
+        self._handle = None if at is None else self._loop.call_at(at, self._fire)
+
+    def touch(self) -> None:
+        """Content arrived."""
+        self._touched = self._loop.time()
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _next(self) -> float | None:
+        idle = None if self._idle is None else self._touched + self._idle
+        return min((at for at in (idle, self._limits.total()) if at is not None), default=None)
+
+    def _fire(self) -> None:
+        at = self._next()
+        assert at is not None  # noqa: S101 - the timer is set only when there is a limit
+        if at > self._loop.time() + 1e-3:
+            self._handle = self._loop.call_at(at, self._fire)
+            return
+        total = self._limits.total()
+        if total is not None and total <= at:
+            self.expired = self._limits.expired()
+        else:
+            self.expired = ProviderTimeout(f"The provider sent no content for {self._idle:g} s.")
+        self._response.abort()
+
+
+def transport_error(error: http.TransportError) -> ProviderError:
+    """The error tree's word for a transport failure. Its messages hold no addresses, headers or bodies."""
+    if isinstance(error, http.ConnectTimeout):
+        return ProviderTimeout("The provider could not be connected to in time.")
+    if isinstance(error, (http.ProtocolViolation, http.ResponseTooLarge)):
+        return ResponseInvalid(f"The provider's answer cannot be read: {error}.")
+    if isinstance(error, (http.ConnectFailed, http.TlsFailed)):
+        return errors.ProviderUnavailable(f"The provider cannot be reached: {error}.")
+    return errors.ProviderUnavailable(f"The connection to the provider broke: {error}.")
+
+
+def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: Any) -> None:
+    _guarded(lambda data: wire.parse_response(data, writer, dialect), body)
+    if not writer.done:
+        raise ResponseInvalid("The provider's answer is not whole.")
+
+
+def _guarded(parse: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return parse(body)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise ResponseInvalid(f"The provider's answer is not of its format ({type(error).__name__}).") from None
+
+
+async def _some(response: http.HttpResponse) -> bytes:
+    """Up to MAX_ERROR_BODY bytes of an error body; a body that breaks off is taken as far as it came."""
+    data = b""
+    try:
+        while len(data) < MAX_ERROR_BODY:
+            chunk = await response.receive()
+            if not chunk:
+                break
+            data += chunk
+    except http.TransportError:
+        pass
+    response.abort() if len(data) >= MAX_ERROR_BODY else await response.aclose()
+    return data
+
+
+def _seconds(value: duration_pb2.Duration) -> float:
+    return value.seconds + value.nanos / 1e9
+
+
+async def call_endpoint(call: Call) -> Reply:
+    """The end of the chain: whatever the chosen endpoint is called by."""
+    assert call.endpoint is not None  # noqa: S101 - load_balance runs before
+    return await call.endpoint.upstream(call)
