@@ -1,0 +1,82 @@
+"""The gateway under test: in this process, or as the command that users start."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_OURS = ("LLM_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "XAI_", "MISTRAL_", "OLLAMA_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A gateway in a process of its own."""
+
+    address: str  # host:port
+    log: Path  # its standard error, JSON lines
+    process: "subprocess.Popen[bytes]"
+
+
+def kinds() -> frozenset[str]:
+    """The kinds of provider that the gateway knows."""
+    from llm_gateway.config import KINDS
+
+    return frozenset(KINDS)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment without what would configure a gateway, and with `extra`."""
+    return {**{k: v for k, v in os.environ.items() if not k.startswith(_OURS)}, **(extra or {})}
+
+
+def configured(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with an ephemeral loopback port and a short shutdown, unless it says otherwise."""
+    server = {"listen": "127.0.0.1:0", "lame_duck": "0s", "shutdown_grace": "2s", **config.get("server", {})}
+    return {**config, "server": server}
+
+
+@contextmanager
+def process(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """`llm-gateway serve` with this configuration, ready to be called; its files go to `folder`. SIGTERM at the end."""
+    path, log = folder / "gateway.yaml", folder / "gateway.log"
+    path.write_text(json.dumps(configured(config)))  # JSON is YAML
+    command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)]
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=environment(env)
+        ) as server,
+    ):
+        try:
+            yield Process(address=_listening(server, log), log=log, process=server)
+        finally:
+            server.terminate()
+            try:
+                server.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _listening(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    """The address from the log line that says where the gateway listens."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        for line in log.read_bytes().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("event") == "listening":
+                return str(entry["address"])
+        if server.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise RuntimeError(f"the gateway does not listen:\n{log.read_text()[-4000:]}")
