@@ -88,7 +88,7 @@ class Retry:
     def _next(self, call: Call, error: ProviderError, retries: int) -> float | None:
         """Seconds to wait before another attempt; None when there must be none."""
         journal = call.journal
-        if journal.calls >= call.route.max_attempts or isinstance(error, (CircuitOpen, EndpointBusy)):
+        if journal.calls >= call.route.max_attempts - _groups_left(call) or isinstance(error, (CircuitOpen, EndpointBusy)):
             return None
         untried = any(
             endpoint not in journal.tried and not endpoint.state.unavailable()
@@ -110,6 +110,12 @@ class Retry:
         if call.deadline is None:
             return True
         return asyncio.get_running_loop().time() + delay + self._backoff.reserve < call.deadline
+
+
+def _groups_left(call: Call) -> int:
+    """Fallback groups behind this one; each is kept one provider call."""
+    groups = call.route.groups
+    return next((len(groups) - index for index, group in enumerate(groups, 1) if group is call.group), 0)
 
 
 def _several_targets(call: Call, error: ProviderError) -> bool:
