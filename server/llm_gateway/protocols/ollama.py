@@ -1,0 +1,613 @@
+"""Ollama's native `/api/chat`: JSON lines, with options that its OpenAI-compatible routes lack.
+
+Facts: docs/api.md and api/types.go of github.com/ollama/ollama.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols import callids, failures, json
+from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering
+
+framing: Literal["sse", "ndjson"] = "ndjson"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What differs between Ollama servers.
+
+    local: whether models run on the operator's own machines, unless the server says that it passes one on.
+    truncate: what the server is told about a conversation longer than the context window: False makes it refuse instead of silently
+    leaving out the oldest messages, None leaves it its default. The setting `truncate` of a provider wins.
+    """
+
+    local: bool = True
+    truncate: bool | None = None
+
+
+OLLAMA = Dialect()
+CLOUD = Dialect(local=False)
+
+# ---------------------------------------------------------------- request
+_OPTIONS = {
+    "max_output_tokens": "num_predict",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "repetition_penalty": "repeat_penalty",
+    "seed": "seed",
+}
+_ROLES = {
+    content_pb2.ROLE_SYSTEM: "system",
+    content_pb2.ROLE_DEVELOPER: "system",
+    content_pb2.ROLE_USER: "user",
+    content_pb2.ROLE_ASSISTANT: "assistant",
+    content_pb2.ROLE_TOOL: "tool",
+}
+_E = gateway_pb2.ReasoningConfig
+_THINK = {
+    _E.EFFORT_MINIMAL: "low",
+    _E.EFFORT_LOW: "low",
+    _E.EFFORT_MEDIUM: "medium",
+    _E.EFFORT_HIGH: "high",
+    _E.EFFORT_XHIGH: "max",
+    _E.EFFORT_MAX: "max",
+}
+_INEXACT = {_E.EFFORT_MINIMAL, _E.EFFORT_XHIGH}
+_ALWAYS_THINKS = re.compile(r"(?:.*/)?gpt-oss")
+"""Models that ignore think: false and know levels only."""
+
+
+def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
+    raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+
+
+def _object(text: str, field: str) -> json.Raw:
+    try:
+        good = isinstance(json.decode(text), dict)
+    except json.MalformedJson:
+        good = False
+    if not good:
+        _refuse(field, "must be a JSON object")
+    return json.Raw(text.encode())
+
+
+def render_request(rendering: Rendering, /) -> Outgoing:
+    """The request to `/api/chat`."""
+    request, notes = rendering.request, rendering.notes
+    body: dict[str, Any] = {"model": rendering.model, "messages": _messages(rendering), "stream": rendering.stream}
+    tools = _tools(rendering)
+    if tools:
+        body["tools"] = tools
+    kind = request.output_format.WhichOneof("format")
+    if kind == "json_object":
+        body["format"] = "json"
+    elif kind == "json_schema":
+        schema = request.output_format.json_schema
+        body["format"] = _object(schema.schema_json, "output_format.json_schema.schema_json")
+        if schema.description:
+            notes.dropped("output_format.json_schema.description", "Ollama takes the schema alone")
+    think = _think(rendering)
+    if think is not None:
+        body["think"] = think
+    options = _options(rendering)
+    if options:
+        body["options"] = options
+    config = request.generation_config
+    if config.HasField("logprobs"):
+        body["logprobs"] = config.logprobs
+    if config.HasField("top_logprobs"):
+        body["top_logprobs"] = config.top_logprobs
+    truncate = rendering.settings.get("truncate", rendering.dialect.truncate)
+    if truncate is not None:
+        body["truncate"] = body["shift"] = bool(truncate)
+    _note_the_rest(rendering)
+    return Outgoing(path="/api/chat", body=json.encode(rendering.merged(body, request.provider_options_json)))
+
+
+def _messages(rendering: Rendering) -> list[dict[str, Any]]:
+    names: dict[str, str] = {}
+    out: list[dict[str, Any]] = []
+    for index, message in enumerate(rendering.request.messages):
+        at = f"messages[{index}]"
+        if message.name:
+            rendering.notes.dropped(f"{at}.name", "Ollama has no names of participants")
+        wire: dict[str, Any] = {"role": _ROLES.get(message.role, "user"), "content": ""}
+        content = _Content()
+        for number, part in enumerate(message.parts):
+            where = f"{at}.parts[{number}]"
+            kind = part.WhichOneof("kind")
+            if part.HasField("cache_control"):
+                rendering.notes.dropped(f"{where}.cache_control", "Ollama finds what to cache by itself")
+            if kind == "tool_result":
+                out.append(_result(rendering, part, where, names))
+            elif kind == "tool_call":
+                names[part.tool_call.id] = part.tool_call.name
+                content.calls.append(
+                    rendering.merged(_call(part.tool_call, f"{where}.tool_call"), part.provider_options_json)
+                )
+            else:
+                _read(rendering, part, where, content)
+        if not content.empty() or all(p.WhichOneof("kind") != "tool_result" for p in message.parts):
+            content.write(wire, "" if message.role == content_pb2.ROLE_ASSISTANT else "\n")
+            out.append(rendering.merged(wire, message.provider_options_json))
+    return out
+
+
+class _Content:
+    """What a message says, by the places that Ollama has for it."""
+
+    __slots__ = ("calls", "images", "texts", "thinking")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.thinking: list[str] = []
+        self.images: list[str] = []
+        self.calls: list[dict[str, Any]] = []
+
+    def empty(self) -> bool:
+        return not (self.texts or self.thinking or self.images or self.calls)
+
+    def write(self, wire: dict[str, Any], between: str) -> None:
+        """between: what joins texts; those of the model are pieces of one answer."""
+        wire["content"] = between.join(self.texts)
+        if self.thinking:
+            wire["thinking"] = "".join(self.thinking)
+        if self.images:
+            wire["images"] = self.images
+        if self.calls:
+            wire["tool_calls"] = self.calls
+
+
+def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Content) -> None:
+    kind, notes = part.WhichOneof("kind"), rendering.notes
+    if kind == "text":
+        content.texts.append(part.text.text)
+    elif kind == "media":
+        content.images.append(_image(rendering, part.media, f"{at}.media"))
+    elif kind == "reasoning":
+        foreign = part.signature_provider and not rendering.owns(part.signature_provider)
+        if foreign or part.reasoning.encrypted:
+            notes.dropped(at, "reasoning of another provider")
+        else:
+            content.thinking.append(part.reasoning.text)
+    elif kind == "refusal":
+        content.texts.append(part.refusal.text)
+        notes.emulated(at, "Ollama has no refusals: sent as text")
+    elif kind == "opaque":
+        notes.dropped(at, "block of another provider")
+    else:
+        _refuse(at, "holds nothing", "REQUIRED")
+    if part.signature and kind != "reasoning":
+        notes.dropped(f"{at}.signature", "signature of another provider")
+
+
+def _call(call: content_pb2.ToolCall, at: str) -> dict[str, Any]:
+    if not call.name:
+        _refuse(f"{at}.name", "is required", "REQUIRED")
+    arguments = _object(call.arguments_json or "{}", f"{at}.arguments_json")
+    wire: dict[str, Any] = {"function": {"name": call.name, "arguments": arguments}}
+    return wire if callids.is_made_up(call.id) else {"id": call.id, **wire}
+
+
+def _result(rendering: Rendering, part: content_pb2.Part, at: str, names: Mapping[str, str]) -> dict[str, Any]:
+    """A message of its own. Servers before tool_call_id match by tool_name."""
+    result, content = part.tool_result, _Content()
+    for number, inner in enumerate(result.parts):
+        _read(rendering, inner, f"{at}.tool_result.parts[{number}]", content)
+    wire: dict[str, Any] = {"role": "tool", "content": ""}
+    content.write(wire, "\n")
+    name = names.get(result.tool_call_id) or result.name
+    if name:
+        wire["tool_name"] = name
+    if not callids.is_made_up(result.tool_call_id):
+        wire["tool_call_id"] = result.tool_call_id
+    if result.is_error:
+        rendering.notes.dropped(
+            f"{at}.tool_result.is_error", "Ollama has no mark for a failed tool: the text must say so"
+        )
+    return rendering.merged(wire, part.provider_options_json)
+
+
+def _image(rendering: Rendering, media: content_pb2.MediaPart, at: str) -> str:
+    source, mime_type, data = media.WhichOneof("source"), media.mime_type, media.data
+    if source == "uri" and media.uri.startswith("data:"):
+        head, _, body = media.uri[5:].partition(",")
+        source, mime_type = "data", mime_type or head.partition(";")[0]
+        data = base64.b64decode(unquote_to_bytes(body)) if head.endswith(";base64") else unquote_to_bytes(body)
+    if source != "data":
+        _refuse(at, "Ollama fetches nothing: send the bytes of the image", "UNSUPPORTED")
+    if not mime_type.startswith("image/") and media.modality != content_pb2.MODALITY_IMAGE:
+        _refuse(f"{at}.mime_type", "Ollama takes images only", "UNSUPPORTED")
+    for field in ("filename", "detail", "transcript"):
+        if getattr(media, field) not in ("", "auto"):
+            rendering.notes.dropped(f"{at}.{field}", "Ollama takes the bytes of an image alone")
+    return base64.b64encode(data).decode()
+
+
+def _tools(rendering: Rendering) -> list[dict[str, Any]]:
+    """Ollama has no tool choice: what it can be given is fewer tools."""
+    config, notes = rendering.request.tool_config, rendering.notes
+    if config.mode == gateway_pb2.ToolConfig.MODE_NONE:
+        return []
+    if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED:
+        notes.dropped("tool_config.mode", "Ollama cannot be made to call a tool")
+    if config.HasField("parallel_tool_calls") and not config.parallel_tool_calls:
+        notes.dropped("tool_config.parallel_tool_calls", "Ollama may always call several tools in one turn")
+    allowed = set(config.allowed_tool_names)
+    if allowed:
+        notes.emulated("tool_config.allowed_tool_names", "the other tools are not sent")
+    out = []
+    for index, tool in enumerate(rendering.request.tools):
+        at = f"tools[{index}]"
+        if tool.WhichOneof("kind") != "function":
+            notes.dropped(at, "Ollama runs no tools of its own")
+            continue
+        function = tool.function
+        if allowed and function.name not in allowed:
+            continue
+        if tool.HasField("cache_control"):
+            notes.dropped(f"{at}.cache_control", "Ollama finds what to cache by itself")
+        if function.strict:
+            notes.dropped(f"{at}.function.strict", "Ollama does not hold arguments to their schema")
+        inner: dict[str, Any] = {"name": function.name}
+        if function.description:
+            inner["description"] = function.description
+        if function.parameters_json_schema:
+            inner["parameters"] = _object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
+        out.append(rendering.merged({"type": "function", "function": inner}, tool.provider_options_json))
+    return out
+
+
+def _think(rendering: Rendering) -> bool | str | None:
+    reasoning, notes = rendering.request.reasoning, rendering.notes
+    levels_only = _ALWAYS_THINKS.match(rendering.model)
+    effort = reasoning.effort
+    if reasoning.HasField("budget_tokens"):
+        if reasoning.budget_tokens == 0 and not effort:
+            effort = _E.EFFORT_NONE
+        else:
+            notes.dropped("reasoning.budget_tokens", "Ollama has no budget for thinking")
+    if effort == _E.EFFORT_NONE:
+        if levels_only:
+            notes.adjusted("reasoning.effort", "this model cannot stop thinking: the least level")
+            return "low"
+        return False
+    if effort:
+        if effort in _INEXACT:
+            notes.adjusted("reasoning.effort", "Ollama thinks at low, medium, high, max")
+        return _THINK.get(effort, "high")
+    if reasoning.include_reasoning:
+        return True
+    if reasoning.HasField("include_reasoning"):
+        notes.dropped("reasoning.include_reasoning", "Ollama returns what a model thinks")
+    return None
+
+
+def _options(rendering: Rendering) -> dict[str, Any]:
+    config = rendering.request.generation_config
+    options: dict[str, Any] = {
+        key: getattr(config, field)
+        for field, key in _OPTIONS.items()
+        if config.HasField(field)  # type: ignore[arg-type]
+    }
+    if config.stop_sequences:
+        options["stop"] = list(config.stop_sequences)
+    return options
+
+
+def _note_the_rest(rendering: Rendering) -> None:
+    """Fields that Ollama has no place for."""
+    request, notes = rendering.request, rendering.notes
+    config = request.generation_config
+    if config.candidate_count > 1:
+        notes.dropped("generation_config.candidate_count", "Ollama gives one answer")
+    if config.logit_bias:
+        notes.dropped("generation_config.logit_bias", "Ollama has no logit bias")
+    if any(modality != content_pb2.MODALITY_TEXT for modality in config.output_modalities):
+        notes.dropped("generation_config.output_modalities", "Ollama answers with what the model writes")
+    if config.service_tier not in (
+        gateway_pb2.SERVICE_TIER_UNSPECIFIED,
+        gateway_pb2.SERVICE_TIER_AUTO,
+        gateway_pb2.SERVICE_TIER_STANDARD,
+    ):
+        notes.dropped("generation_config.service_tier", "Ollama has one tier")
+    for field in ("cache_key", "cached_content"):
+        if getattr(request.cache_config, field):
+            notes.dropped(f"cache_config.{field}", "Ollama finds what to cache by itself")
+    if request.cache_config.HasField("ttl"):
+        notes.dropped("cache_config.ttl", "Ollama keeps a cache as long as it keeps the model")
+    if request.safety_settings:
+        notes.dropped("safety_settings", "Ollama has no safety filters")
+    if request.end_user_id:
+        notes.dropped("end_user_id", "Ollama has no place for the end user")
+    if request.labels:
+        notes.dropped("labels", "Ollama has no labels")
+
+
+# ---------------------------------------------------------------- response
+FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
+    "stop": gateway_pb2.FINISH_REASON_STOP,
+    "length": gateway_pb2.FINISH_REASON_MAX_TOKENS,
+    "": gateway_pb2.FINISH_REASON_UNSPECIFIED,
+}
+"""What is not here, such as load and unload, is OTHER. Servers before done_reason give none."""
+
+_LINE_KEYS = {
+    "model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs",
+}  # fmt: skip
+_MESSAGE_KEYS = {"role", "content", "thinking", "tool_calls", "images"}
+_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+_MAGIC = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
+
+
+class _RawFunction(msgspec.Struct):
+    arguments: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _RawCall(msgspec.Struct):
+    function: _RawFunction = msgspec.field(default_factory=_RawFunction)
+
+
+class _RawMessage(msgspec.Struct):
+    tool_calls: list[_RawCall] = []
+
+
+class _RawLine(msgspec.Struct):
+    message: _RawMessage = msgspec.field(default_factory=_RawMessage)
+
+
+_decode_raw = msgspec.json.Decoder(_RawLine).decode
+
+
+def _arguments(data: bytes, calls: list[dict[str, Any]]) -> list[str]:
+    """The arguments of all calls of a line, with numbers as the model spelled them."""
+    try:
+        found = [
+            msgspec.json.format(bytes(call.function.arguments), indent=-1).decode()
+            if bytes(call.function.arguments)
+            else "{}"
+            for call in _decode_raw(data).message.tool_calls
+        ]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = [json.text(call["function"].get("arguments") or {}) for call in calls]
+    return [json.decode(text) if text.startswith('"') else "{}" if text == "null" else text for text in found]
+
+
+class Reader:
+    """Reads the lines of an answer; a whole answer is one line."""
+
+    __slots__ = ("_calls", "_metadata", "_scores", "_writer")
+
+    def __init__(self, writer: EventWriter) -> None:
+        self._writer = writer
+        self._calls = 0
+        self._metadata: dict[str, Any] = {}
+        self._scores: list[gateway_pb2.TokenLogprob] = []
+
+    def feed(self, event: str, data: bytes) -> None:
+        """One line."""
+        line = json.decode(data)
+        try:
+            self._line(line, data)
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
+
+    def close(self) -> None:
+        """The end mark is a line of its own: a stream without it was cut."""
+
+    def _line(self, line: dict[str, Any], data: bytes) -> None:
+        writer = self._writer
+        message = line.get("message")
+        if message is not None:
+            logprobs = line.get("logprobs")
+            scores = [_logprob(score) for score in logprobs] if logprobs else ()
+            text, thinking = message.get("content"), message.get("thinking")
+            if thinking:
+                writer.flow("reasoning", thinking, logprobs=() if text else scores)
+            if text:
+                writer.flow("text", text, logprobs=scores)
+            if len(message) > 2:
+                self._rest(message, data, line.get("created_at") or "")
+            if scores and not text and not thinking:
+                self._scores.extend(scores)
+        elif "error" in line:
+            raise _in_stream_error(line)
+        if writer.create_time is None:
+            writer.response_model = line.get("model") or ""
+            writer.create_time = _time(line.get("created_at") or "")
+        if line.get("done"):
+            self._done(line)
+
+    def _rest(self, message: dict[str, Any], data: bytes, created_at: str) -> None:
+        writer = self._writer
+        for image in message.get("images") or ():
+            blob = base64.b64decode(image)
+            mime_type = next((kind for magic, kind in _MAGIC if blob.startswith(magic)), "application/octet-stream")
+            writer.whole(content_pb2.Part(media=content_pb2.MediaPart(mime_type=mime_type, data=blob)))
+        calls = message.get("tool_calls")
+        if calls:
+            for call, arguments in zip(calls, _arguments(data, calls), strict=True):
+                call_id = call.get("id") or callids.make_up(created_at, self._calls)
+                self._calls += 1
+                part = content_pb2.ToolCall(id=call_id, name=call["function"]["name"], arguments_json=arguments)
+                writer.whole(content_pb2.Part(tool_call=part))
+        for key in message.keys() - _MESSAGE_KEYS:
+            self._metadata[key] = message[key]
+
+    def _done(self, line: dict[str, Any]) -> None:
+        writer = self._writer
+        for key in line.keys() - _LINE_KEYS:
+            writer.metadata[key] = line[key]
+        prompt, answer = line.get("prompt_eval_count"), line.get("eval_count")
+        if prompt is not None or answer is not None:
+            writer.report_usage(usage_pb2.Usage(input_tokens=prompt or 0, output_tokens=answer or 0))
+        said = line.get("done_reason") or ""
+        reason = FINISH_REASONS.get(said, gateway_pb2.FINISH_REASON_OTHER)
+        if said in ("", "stop") and writer.saw_tool_call():
+            reason = gateway_pb2.FINISH_REASON_TOOL_CALLS
+        completed = writer.finish(reason, said, metadata=json.text(self._metadata) if self._metadata else "")
+        completed.logprobs.extend(self._scores)
+        writer.end()
+
+
+def _logprob(wire: dict[str, Any]) -> gateway_pb2.TokenLogprob:
+    return gateway_pb2.TokenLogprob(
+        token=wire.get("token") or "",
+        token_bytes=bytes(wire.get("bytes") or ()),
+        logprob=wire.get("logprob") or 0.0,
+        top=[_logprob(other) for other in wire.get("top_logprobs") or ()],
+    )
+
+
+def _time(text: str) -> timestamp_pb2.Timestamp | None:
+    moment = timestamp_pb2.Timestamp()
+    try:
+        moment.FromJsonString(text)
+    except ValueError:
+        return None
+    return moment
+
+
+def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
+    """A parser for one streamed answer."""
+    return Reader(writer)
+
+
+def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
+    """A whole answer; one without its end mark was cut on the server."""
+    reader = Reader(writer)
+    try:
+        reader.feed("", body)
+    except json.MalformedJson:
+        raise errors.ResponseInvalid from None
+    if not writer.done:
+        raise errors.ResponseInvalid
+
+
+# ---------------------------------------------------------------- errors
+_UNSUPPORTED = re.compile(r"does not support")
+_USED_UP = re.compile(r"usage limit")
+
+
+class _NoHeaders:
+    def get(self, name: str, /) -> None:
+        return None
+
+
+def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
+    """The error for an answer that is not 2xx: `{"error": text}`."""
+    found, message = failures.body_words(body)
+    code = ""
+    if status == 400 and _UNSUPPORTED.search(message):
+        code = "unsupported"
+    elif status == 429 and _USED_UP.search(message):
+        code = "usage_limit"
+    codes: dict[str, type[errors.ProviderError]] = {
+        "unsupported": errors.NotSupported,
+        "usage_limit": errors.QuotaExhausted,
+    }
+    return failures.from_http(status, headers, code=found.get("code") or code, message=message, codes=codes)
+
+
+def _in_stream_error(line: dict[str, Any]) -> errors.ProviderError:
+    """A line in place of an answer; the status was sent before."""
+    error = line["error"]
+    message = failures.word(error.get("message") if isinstance(error, dict) else error)
+    status = line.get("status_code") or line.get("code")
+    return failures.from_http(status if isinstance(status, int) else 500, _NoHeaders(), message=message)
+
+
+# ---------------------------------------------------------------- models
+_CAPABILITIES: Mapping[str, model_pb2.ModelCapability.ValueType] = {
+    "tools": model_pb2.MODEL_CAPABILITY_TOOLS,
+    "thinking": model_pb2.MODEL_CAPABILITY_REASONING,
+}
+_INPUTS: Mapping[str, content_pb2.Modality.ValueType] = {
+    "vision": content_pb2.MODALITY_IMAGE,
+    "audio": content_pb2.MODALITY_AUDIO,
+}
+_NUM_CTX = re.compile(r"^num_ctx\s+(\d+)", re.MULTILINE)
+
+
+def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
+    """The request for the models the server holds; there is one page."""
+    return Outgoing(path="/api/tags", method="GET")
+
+
+def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
+    """The models the server holds. What they can do is told by `render_show`, model by model."""
+    try:
+        models = []
+        for wire in json.decode(body).get("models") or ():
+            model_id = wire.get("model") or wire["name"]
+            model = model_pb2.Model(model_id=model_id, display_name=wire.get("name") or model_id, local=dialect.local)
+            if wire.get("remote_host") or wire.get("remote_model"):
+                model.local = False
+            appeared = _time(wire.get("modified_at") or "")
+            if appeared is not None:
+                model.create_time.CopyFrom(appeared)
+            models.append(model)
+        return ModelPage(models=models)
+    except _WRONG_SHAPE:
+        raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
+
+
+def render_show(model: str, /) -> Outgoing:
+    """The request for what one model can do; it loads nothing."""
+    return Outgoing(path="/api/show", body=json.encode({"model": model}))
+
+
+def parse_show(body: bytes, /) -> model_pb2.Model:
+    """Capabilities, modalities and context window of one model, to be merged into the entry of the list. The window is num_ctx
+    where the model's file sets it, because that is what the server allocates."""
+    try:
+        wire = json.decode(body)
+        able = wire.get("capabilities") or ()
+        model = model_pb2.Model()
+        if not able or "completion" in able:
+            model.capabilities.extend((model_pb2.MODEL_CAPABILITY_STREAMING, model_pb2.MODEL_CAPABILITY_JSON_SCHEMA))
+            model.output_modalities.append(content_pb2.MODALITY_TEXT)
+        model.capabilities.extend(found for name, found in _CAPABILITIES.items() if name in able)
+        model.input_modalities.append(content_pb2.MODALITY_TEXT)
+        model.input_modalities.extend(found for name, found in _INPUTS.items() if name in able)
+        if "image" in able:
+            model.output_modalities.append(content_pb2.MODALITY_IMAGE)
+        own = _NUM_CTX.search(wire.get("parameters") or "")
+        window = next((v for k, v in (wire.get("model_info") or {}).items() if k.endswith(".context_length")), None)
+        if own is not None:
+            model.input_token_limit = int(own[1])
+        elif window:
+            model.input_token_limit = window
+        return model
+    except _WRONG_SHAPE:
+        raise errors.ResponseInvalid("The provider's description of the model is not in its own format.") from None
+
+
+def render_loaded() -> Outgoing:
+    """The request for the models that are in memory."""
+    return Outgoing(path="/api/ps", method="GET")
+
+
+def parse_loaded(body: bytes, /) -> frozenset[str]:
+    """Ids of the models that are in memory."""
+    try:
+        return frozenset(str(wire.get("model") or wire["name"]) for wire in json.decode(body).get("models") or ())
+    except _WRONG_SHAPE:
+        raise errors.ResponseInvalid("The provider's list of loaded models is not in its own format.") from None
