@@ -1,23 +1,221 @@
-"""Validation of requests: all violations at once, with proto paths."""
+"""Validation of requests: all violations at once, each with its proto path, before anything is sent.
+
+Checked is what no provider could make sense of. What only some providers cannot do is the wire formats' to say, and what a
+model wrote (tool arguments, say) is passed back as it is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
+
+from google.protobuf import duration_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols import json
+
+MAX_REPORTED = 50
+MAX_MESSAGES = 100_000
+MAX_PARTS = 100_000
 
 
 def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> None:
-    """Raise InvalidRequest naming every field that is wrong; `prefix` goes before their paths."""
+    """Raise InvalidRequest with every violation, up to MAX_REPORTED; `prefix` goes before their paths."""
     violations: list[Violation] = []
-    if not request.messages:
-        violations.append(
-            Violation(field=f"{prefix}messages", description="Send at least one message.", reason="REQUIRED")
-        )
-    for index, message in enumerate(request.messages):
-        if message.role == content_pb2.ROLE_UNSPECIFIED:
-            violations.append(
-                Violation(field=f"{prefix}messages[{index}].role", description="Set the role.", reason="REQUIRED")
-            )
+    for field, description, reason in _violations(request):
+        violations.append(Violation(field=prefix + field, description=description, reason=reason))
+        if len(violations) == MAX_REPORTED:
+            break
     if violations:
-        raise InvalidRequest("The request is not valid; see field_violations.", violations=violations)
+        listed = "; ".join(f"{v.field}: {v.description}" for v in violations[:3])
+        more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
+        raise InvalidRequest(f"The request is not valid. {listed}{more}", violations=violations)
+
+
+Found = Iterator[tuple[str, str, str]]
+"""(path, what is wrong and what would be right, reason)."""
+
+
+def _violations(request: gateway_pb2.SendRequest) -> Found:
+    messages = request.messages
+    if not messages:
+        yield "messages", "Send at least one message.", "REQUIRED"
+    if len(messages) > MAX_MESSAGES:
+        yield "messages", f"Send at most {MAX_MESSAGES} messages.", "OUT_OF_RANGE"
+        return
+    last = len(messages) - 1
+    for index, message in enumerate(messages):
+        yield from _message(f"messages[{index}]", message, last=index == last)
+    if request.HasField("generation_config"):
+        yield from _generation(request.generation_config)
+    if request.tools:
+        yield from _tools(request)
+    if request.HasField("tool_config"):
+        yield from _tool_config(request)
+    if request.HasField("output_format"):
+        yield from _output_format(request.output_format)
+    if request.reasoning.HasField("budget_tokens") and request.reasoning.budget_tokens < -1:
+        yield "reasoning.budget_tokens", "Must be 0 or more, or -1 for the model to decide.", "OUT_OF_RANGE"
+    if request.HasField("cache_config") and request.cache_config.HasField("ttl"):
+        yield from _positive("cache_config.ttl", request.cache_config.ttl)
+    if request.HasField("routing"):
+        yield from _routing(request.routing)
+    yield from _options("provider_options_json", request.provider_options_json)
+
+
+def _message(path: str, message: content_pb2.Message, *, last: bool) -> Found:
+    if message.role == content_pb2.ROLE_UNSPECIFIED:
+        yield f"{path}.role", "Set the role.", "REQUIRED"
+    elif message.role not in content_pb2.Role.values():
+        yield f"{path}.role", "This server does not know the role.", "UNKNOWN_VALUE"
+    if len(message.parts) > MAX_PARTS:
+        yield f"{path}.parts", f"Send at most {MAX_PARTS} parts.", "OUT_OF_RANGE"
+        return
+    for index, part in enumerate(message.parts):
+        yield from _part(f"{path}.parts[{index}]", part)
+    if message.prefix and not (last and message.role == content_pb2.ROLE_ASSISTANT):
+        yield f"{path}.prefix", "Only the last message, by the assistant, can be a prefix.", "INVALID_VALUE"
+    if message.provider_options_json:
+        yield from _options(f"{path}.provider_options_json", message.provider_options_json)
+
+
+def _part(path: str, part: content_pb2.Part) -> Found:
+    kind = part.WhichOneof("kind")
+    if kind == "text":
+        pass
+    elif kind is None:
+        yield path, "Set one of text, media, tool_call, tool_result, reasoning, refusal, opaque.", "REQUIRED"
+    elif kind == "media":
+        source = part.media.WhichOneof("source")
+        if source is None:
+            yield f"{path}.media", "Set one of data, uri, file_id.", "REQUIRED"
+        elif source == "data" and not part.media.mime_type:
+            yield f"{path}.media.mime_type", "Required with data, such as image/png.", "REQUIRED"
+    elif kind == "tool_call":
+        if not part.tool_call.name:
+            yield f"{path}.tool_call.name", "Name the tool.", "REQUIRED"
+    elif kind == "tool_result":
+        if not part.tool_result.tool_call_id and not part.tool_result.name:
+            yield f"{path}.tool_result.tool_call_id", "Say which call this answers.", "REQUIRED"
+        for index, inner in enumerate(part.tool_result.parts):
+            where = f"{path}.tool_result.parts[{index}]"
+            if inner.WhichOneof("kind") in ("tool_call", "tool_result"):
+                yield where, "A tool result cannot hold tool calls or results.", "INVALID_VALUE"
+            else:
+                yield from _part(where, inner)
+    elif kind == "opaque":
+        if not part.opaque.provider:
+            yield f"{path}.opaque.provider", "Say which provider the block is for.", "REQUIRED"
+        if not _is_object(part.opaque.json):
+            yield f"{path}.opaque.json", "Must be a JSON object.", "INVALID_JSON"
+    if part.HasField("cache_control") and part.cache_control.HasField("ttl"):
+        yield from _positive(f"{path}.cache_control.ttl", part.cache_control.ttl)
+    if part.provider_options_json:
+        yield from _options(f"{path}.provider_options_json", part.provider_options_json)
+
+
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "max_output_tokens": (1, math.inf),
+    "temperature": (0, 100),
+    "top_p": (0, 1),
+    "top_k": (-1, math.inf),
+    "min_p": (0, 1),
+    "frequency_penalty": (-100, 100),
+    "presence_penalty": (-100, 100),
+    "repetition_penalty": (0, 100),
+    "candidate_count": (1, 128),
+    "top_logprobs": (0, 100),
+}
+
+
+def _generation(config: gateway_pb2.GenerationConfig) -> Found:
+    for field, value in config.ListFields():
+        bounds = _RANGES.get(field.name)
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:
+            upper = "" if math.isinf(bounds[1]) else f" and at most {bounds[1]:g}"
+            yield f"generation_config.{field.name}", f"Must be at least {bounds[0]:g}{upper}.", "OUT_OF_RANGE"
+    for index, text in enumerate(config.stop_sequences):
+        if not text:
+            yield f"generation_config.stop_sequences[{index}]", "Must not be empty.", "REQUIRED"
+    for token, bias in config.logit_bias.items():
+        if not math.isfinite(bias):
+            yield f"generation_config.logit_bias[{token}]", "Must be finite.", "OUT_OF_RANGE"
+
+
+def _tools(request: gateway_pb2.SendRequest) -> Found:
+    names: set[str] = set()
+    for index, tool in enumerate(request.tools):
+        path = f"tools[{index}]"
+        kind = tool.WhichOneof("kind")
+        if kind is None:
+            yield path, "Set function or provider_tool.", "REQUIRED"
+        elif kind == "function":
+            name = tool.function.name
+            if not name:
+                yield f"{path}.function.name", "Name the function.", "REQUIRED"
+            elif name in names:
+                yield f"{path}.function.name", "Another tool has this name.", "DUPLICATE"
+            names.add(name)
+            schema = tool.function.parameters_json_schema
+            if schema and not _is_object(schema):
+                yield f"{path}.function.parameters_json_schema", "Must be a JSON object.", "INVALID_JSON"
+        else:
+            if not tool.provider_tool.type:
+                yield f"{path}.provider_tool.type", "Say which tool.", "REQUIRED"
+            options = tool.provider_tool.options_json
+            if options and not _is_object(options):
+                yield f"{path}.provider_tool.options_json", "Must be a JSON object.", "INVALID_JSON"
+        if tool.provider_options_json:
+            yield from _options(f"{path}.provider_options_json", tool.provider_options_json)
+
+
+def _tool_config(request: gateway_pb2.SendRequest) -> Found:
+    config = request.tool_config
+    if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED and not request.tools and not request.provider_options_json:
+        yield "tool_config.mode", "REQUIRED needs tools.", "INVALID_VALUE"
+    names = {tool.function.name or tool.provider_tool.type for tool in request.tools}
+    for index, name in enumerate(config.allowed_tool_names):
+        if name not in names and not request.provider_options_json:
+            yield f"tool_config.allowed_tool_names[{index}]", "No tool of the request has this name.", "UNKNOWN_VALUE"
+
+
+def _output_format(output: gateway_pb2.OutputFormat) -> Found:
+    if not output.HasField("json_schema"):
+        return
+    schema = output.json_schema.schema_json
+    if not schema:
+        yield "output_format.json_schema.schema_json", "Give the schema.", "REQUIRED"
+    elif not _is_object(schema):
+        yield "output_format.json_schema.schema_json", "Must be a JSON object.", "INVALID_JSON"
+
+
+def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
+    if policy.max_attempts < 0:
+        yield "routing.max_attempts", "Must be 0 or more.", "OUT_OF_RANGE"
+    for name in ("attempt_timeout", "first_event_timeout"):
+        if policy.HasField(name):  # type: ignore[arg-type]  # the two names above
+            yield from _positive(f"routing.{name}", getattr(policy, name))
+    if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
+        yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
+    for index, name in enumerate(policy.fallback_models):
+        if not name:
+            yield f"routing.fallback_models[{index}]", "Name a model.", "REQUIRED"
+
+
+def _positive(path: str, duration: duration_pb2.Duration) -> Found:
+    if duration.seconds + duration.nanos / 1e9 <= 0:
+        yield path, "Must be longer than 0.", "OUT_OF_RANGE"
+
+
+def _options(path: str, options: Mapping[str, str]) -> Found:
+    for provider, text in options.items():
+        if not _is_object(text):
+            yield f'{path}["{provider[:64]}"]', "Must be a JSON object.", "INVALID_JSON"
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.decode(text), dict)
+    except json.MalformedJson:
+        return False
