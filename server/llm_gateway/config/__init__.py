@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from llm_gateway.config.checks import check, complete, override_server
+from llm_gateway.config.checks import check
+from llm_gateway.config.completing import complete, override
 from llm_gateway.config.discovery import ALIASES, KINDS, discover, local_servers
 from llm_gateway.config.models import (
     ApiKey,
@@ -33,7 +34,8 @@ from llm_gateway.config.models import (
     Target,
     Telemetry,
 )
-from llm_gateway.config.reading import INVALID, MAX_FILE_BYTES, ConfigError, ConfigProblem, Reading
+from llm_gateway.config.problems import ConfigError, ConfigProblem
+from llm_gateway.config.reading import INVALID, MAX_FILE_BYTES, Reading
 from llm_gateway.config.secret import Secret
 
 __all__ = [
@@ -81,17 +83,22 @@ def load(
 ) -> Config:
     """Reads and checks the configuration.
 
-    path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides.
+    path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides. A file
+        without a ``providers`` section takes the environment's providers.
     env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
     kinds: the kinds of provider there are.
-    local: names the local servers that answer, asked only without a file; pass ``local_servers``.
+    local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
 
     Raises ConfigError with everything that is wrong.
     """
     file = config_path(path, env)
     reading = Reading(file or "environment", env)
     config = _read(file, reading) if file else discover(env, kinds, local)
-    config = override_server(config, env, reading)
+    if file and not reading.has("providers"):
+        found = discover(env, kinds, local)
+        default = config.default_provider or found.default_provider
+        config = msgspec.structs.replace(config, providers=found.providers, default_provider=default)
+    config = override(config, env, reading)
     config = complete(config, env, reading, kinds)
     check(config, reading)
     if reading.problems:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from llm_gateway.config.models import Config, Defaults, Provider, Retry, RouteTimeouts
-from llm_gateway.config.reading import ConfigError, ConfigProblem, Unfit, duration, url
-from llm_gateway.config.secret import Secret
+from llm_gateway.config.problems import ConfigError, ConfigProblem
+from llm_gateway.config.values import Unfit, boolean, count, header, positive, timeout, url
 
 ALIASES: Final[Mapping[str, str]] = {
     "claude": "anthropic",
@@ -77,8 +77,12 @@ USUAL: Final[Mapping[str, Usual]] = {
     "fireworks": Usual(key=("FIREWORKS_API_KEY",)),
     "cerebras": Usual(key=("CEREBRAS_API_KEY",)),
     "perplexity": Usual(key=("PERPLEXITY_API_KEY",)),
-    "ollama": Usual(key=("OLLAMA_API_KEY",), keyless=True, when=(("OLLAMA_HOST",),)),
-    "lmstudio": Usual(key=("LM_API_TOKEN",), keyless=True, when=(("LMSTUDIO_HOST",),)),
+    "ollama": Usual(
+        key=("OLLAMA_API_KEY",), settings={"endpoint": ("OLLAMA_HOST",)}, keyless=True, when=(("OLLAMA_HOST",),)
+    ),
+    "lmstudio": Usual(
+        key=("LM_API_TOKEN",), settings={"endpoint": ("LMSTUDIO_HOST",)}, keyless=True, when=(("LMSTUDIO_HOST",),)
+    ),
     "vllm": Usual(keyless=True, needs=("endpoint",)),
     "llama_cpp": Usual(keyless=True, needs=("endpoint",)),
     "openai_compatible": Usual(keyless=True, needs=("endpoint",)),
@@ -127,12 +131,6 @@ def first(env: Mapping[str, str], variables: Collection[str]) -> str | None:
     return next((name for name in variables if env.get(name, "").strip()), None)
 
 
-def usual_key(kind: str, env: Mapping[str, str]) -> Secret | None:
-    """The API key that a kind's usual variable holds."""
-    name = first(env, USUAL[kind].key) if kind in USUAL else None
-    return Secret(env[name].strip()) if name else None
-
-
 def ollama_url(host: str) -> str:
     """The URL of ``OLLAMA_HOST``: host, host:port or URL; a bind address such as 0.0.0.0 means this machine.
 
@@ -148,115 +146,106 @@ def ollama_url(host: str) -> str:
     return url(f"{scheme or 'http'}://{bare}{':' if port else ''}{port}{slash}{path}")
 
 
+def lmstudio_url(host: str) -> str:
+    """The URL of ``LMSTUDIO_HOST``: host:port or URL, with or without ``/v1``."""
+    address = url(host if "://" in host else f"http://{host}")
+    return address if address.endswith("/v1") else f"{address}/v1"
+
+
 def discover(
     env: Mapping[str, str], kinds: Collection[str] = KINDS, local: Callable[[], Collection[str]] = tuple
 ) -> Config:
-    """The configuration that the environment alone gives; its ids are kinds.
+    """The configuration that the environment alone gives; the providers' ids are their kinds.
 
-    local: gives the kinds of local servers that answer (``local_servers``); asked only when no variable names theirs.
+    local: gives the kinds of local servers that answer, such as ``local_servers``; asked only where no variable names theirs.
 
-    Raises ConfigError, naming the variables, when one holds something unusable.
+    Raises ConfigError, naming the variables, when some hold something unusable.
     """
-    problems: list[ConfigProblem] = []
-
-    def value(name: str, parse: Callable[[str], Any], right: str) -> Any:
-        text = env.get(name, "").strip()
-        if not text:
-            return None
-        try:
-            return parse(text)
-        except (ValueError, Unfit) as error:
-            wrong = error.wrong if isinstance(error, Unfit) else "cannot be read"
-            problems.append(ConfigProblem(file="environment", key=name, wrong=wrong, right=right))
-            return None
-
+    variables = _Variables(env)
     chosen = env.get("LLM_PROVIDER", "").strip().lower()
     chosen = ALIASES.get(chosen, chosen)
     if chosen and chosen not in kinds:
-        right = "one of " + ", ".join(kinds)
-        problems.append(
-            ConfigProblem(file="environment", key="LLM_PROVIDER", wrong="names no kind of provider", right=right)
-        )
+        variables.problem("LLM_PROVIDER", "names no kind of provider", "one of " + ", ".join(kinds))
         chosen = ""
-    if env.get("LLM_API_KEY", "").strip() and not chosen:
+    elif not chosen and variables.has("LLM_API_KEY"):
         right = "set LLM_PROVIDER too, or the provider's own variable such as OPENAI_API_KEY"
-        problems.append(
-            ConfigProblem(file="environment", key="LLM_API_KEY", wrong="belongs to no provider", right=right)
-        )
+        variables.problem("LLM_API_KEY", "belongs to no provider", right)
 
     providers: dict[str, Provider] = {}
     for kind, usual in USUAL.items():
-        if kind not in kinds or kind == "echo":
-            continue
-        settings: dict[str, Any] = {}
-        for name, variables in usual.settings.items():
-            if variable := first(env, variables):
-                settings[name] = value(variable, url if name == "endpoint" else str, "https://host/path")
-        key = usual_key(kind, env)
-        if kind == chosen and env.get("LLM_API_KEY", "").strip():
-            key = Secret(env["LLM_API_KEY"].strip())
-        there = any(all(env.get(name, "").strip() for name in group) for group in usual.when)
-        if kind == "ollama" and there:
-            settings["endpoint"] = value("OLLAMA_HOST", ollama_url, "host:port or a URL")
-        if kind == "lmstudio" and there:
-            settings["endpoint"] = value("LMSTUDIO_HOST", _lmstudio_url, "host:port or a URL")
-        complete = all(settings.get(name) for name in usual.needs)
-        if complete and (there or key):
-            providers[kind] = Provider(kind=kind, api_key=key, **settings)
-        elif kind == chosen:
-            missing = [name for name in usual.needs if not settings.get(name)]
-            if missing or not (key or usual.keyless):
-                wanted = [" or ".join(usual.settings.get(name, (name,))) for name in missing]
-                wanted += [] if key or usual.keyless else [" or ".join(("LLM_API_KEY", *usual.key))]
-                right = "set " + ", ".join(wanted)
-                wrong = f"names {kind}, which is not complete"
-                problems.append(ConfigProblem(file="environment", key="LLM_PROVIDER", wrong=wrong, right=right))
-            else:
-                providers[kind] = Provider(kind=kind, api_key=key, **settings)
-    for kind in local() if not set(LOCAL) <= providers.keys() else ():
+        if kind in kinds and (provider := _usual_provider(kind, usual, variables, chosen=kind == chosen)):
+            providers[kind] = provider
+    for kind in local() if not LOCAL.keys() <= providers.keys() else ():
         if kind in kinds:
             providers.setdefault(kind, Provider(kind=kind))
-    if chosen == "echo" or not providers:
+    if not providers:
         providers["echo"] = Provider(kind="echo")
 
-    timeout = value("LLM_TIMEOUT", _seconds, "seconds, or a duration such as 2m")
-    retries = value("LLM_MAX_RETRIES", lambda text: _whole(text, 0), "a whole number of 0 or more")
+    total = variables.read("LLM_TIMEOUT", lambda text: timeout(f"{text}s" if text.isdecimal() else text))
+    retries = variables.read("LLM_MAX_RETRIES", count)
     config = Config(
         providers=providers,
         default_provider=chosen if chosen in providers else next(iter(providers)),
-        default_model=env.get("LLM_MODEL", "").strip() or None,
+        default_model=variables.read("LLM_MODEL", str),
         defaults=Defaults(
-            max_output_tokens=value("LLM_MAX_TOKENS", lambda text: _whole(text, 1), "a whole number above 0"),
-            prompt_caching=bool(value("LLM_ENABLE_CACHING", _flag, "true or false")),
-            timeouts=RouteTimeouts(total=timeout) if timeout else RouteTimeouts(),
+            max_output_tokens=variables.read("LLM_MAX_TOKENS", positive),
+            prompt_caching=variables.read("LLM_ENABLE_CACHING", boolean) or False,
+            timeouts=RouteTimeouts(total=total) if total else RouteTimeouts(),
             retry=Retry(max_attempts=retries + 1) if retries is not None else Retry(),
         ),
     )
-    if problems:
-        raise ConfigError(problems)
+    if variables.problems:
+        raise ConfigError(variables.problems)
     return config
 
 
-def _lmstudio_url(host: str) -> str:
-    address = host if "://" in host else f"http://{host}"
-    return url(address) if url(address).endswith("/v1") else url(address) + "/v1"
+class _Variables:
+    """The environment, and what is wrong with it."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.problems: list[ConfigProblem] = []
+
+    def problem(self, name: str, wrong: str, right: str) -> None:
+        self.problems.append(ConfigProblem(file="environment", key=name, wrong=wrong, right=right))
+
+    def has(self, *names: str) -> bool:
+        return all(self.env.get(name, "").strip() for name in names)
+
+    def read(self, name: str | None, parse: Callable[[str], Any]) -> Any:
+        """The parsed value of a variable; None where it is unset, empty, or a problem was noted."""
+        if name is None or not self.has(name):
+            return None
+        try:
+            return parse(self.env[name].strip())
+        except Unfit as unfit:
+            self.problem(name, unfit.wrong, unfit.right)
+            return None
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text) if text.replace(".", "", 1).isdecimal() else duration(text)
-    if not 0 < seconds < 10**6:
-        raise Unfit("is out of range")
-    return seconds
+_PARSERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
+    ("openai", "endpoint"): url,
+    ("anthropic", "endpoint"): url,
+    ("azure_openai", "endpoint"): url,
+    ("ollama", "endpoint"): ollama_url,
+    ("lmstudio", "endpoint"): lmstudio_url,
+}
 
 
-def _whole(text: str, least: int) -> int:
-    number = int(text)
-    if not least <= number < 10**9:
-        raise Unfit("is out of range")
-    return number
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise Unfit("is neither true nor false")
-    return text.lower() in ("1", "true", "yes", "on")
+def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: bool) -> Provider | None:
+    """The provider that its usual variables describe, if they do; ``chosen`` is the one that LLM_PROVIDER names."""
+    settings = {
+        field: variables.read(first(variables.env, names), _PARSERS.get((kind, field), str))
+        for field, names in usual.settings.items()
+    }
+    key = variables.read(
+        "LLM_API_KEY" if chosen and variables.has("LLM_API_KEY") else first(variables.env, usual.key), header
+    )
+    missing = [" or ".join(usual.settings.get(field, (field,))) for field in usual.needs if not settings.get(field)]
+    if not missing and (key or any(variables.has(*group) for group in usual.when) or (chosen and usual.keyless)):
+        return Provider(kind=kind, api_key=key, **settings)
+    if chosen:
+        missing += [] if key or usual.keyless else [" or ".join(("LLM_API_KEY", *usual.key))]
+        if missing:
+            variables.problem("LLM_PROVIDER", f"names {kind}, which needs more", "set " + " and ".join(missing))
+    return None

@@ -1,6 +1,6 @@
 """What may be configured: one frozen struct for each mapping of the file, one field for each key.
 
-The field's type says how its text is read (``reading``), its default what holds when the key is absent. Times are seconds,
+The field's type says how its text is read (``values``), its default what holds when the key is absent. Times are seconds,
 sizes bytes, prices integer nano-USD for a million tokens. None means "not set" and leaves the decision to what the
 docstring names. Mappings are read-only by agreement.
 """
@@ -34,6 +34,8 @@ Url: TypeAlias = Annotated[str, "url"]
 """An http(s) URL without user, password, query or fragment; a trailing slash is dropped."""
 File: TypeAlias = Annotated[str, "file"]
 """Path of an existing file, relative to the configuration file's folder."""
+HeaderValue: TypeAlias = Annotated[Secret, "header"]
+"""A secret of printable ASCII."""
 Name: TypeAlias = Annotated[str, "name"]
 """Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
 
@@ -57,7 +59,7 @@ Capability: TypeAlias = Literal[
 class ApiKey(Struct, frozen=True, kw_only=True):
     """A key and the name it goes by in traces and logs; a bare string in the file gets the name ``key-N``."""
 
-    key: Secret
+    key: HeaderValue
     name: Name = ""
 
 
@@ -203,7 +205,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     endpoint: Url | None = None
     endpoints: tuple[Endpoint, ...] = ()
-    api_key: Secret | None = None
+    api_key: HeaderValue | None = None
     api_keys: tuple[ApiKey, ...] = ()
     credentials: Mapping[str, Secret] = {}
     default_model: str | None = None
@@ -214,7 +216,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     location: str | None = None
     publisher: str | None = None
     api_version: str | None = None
-    headers: Mapping[str, Secret] = {}
+    headers: Mapping[str, HeaderValue] = {}
     options: Mapping[str, Any] = {}
     local: bool | None = None
     proxy: Secret | None = None

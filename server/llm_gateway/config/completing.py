@@ -1,0 +1,178 @@
+"""From what a file says to what is meant: variables that win over it, usual keys, inferred kinds, names and models."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from llm_gateway.config.discovery import ALIASES, USUAL, Usual, first
+from llm_gateway.config.models import ApiKey, Arm, Config, Provider, Route, Target
+from llm_gateway.config.reading import Reading, join
+from llm_gateway.config.secret import Secret
+from llm_gateway.config.values import Unfit, boolean, header
+
+_T = TypeVar("_T", Target, Arm)
+
+
+def override(config: Config, env: Mapping[str, str], reading: Reading) -> Config:
+    """The configuration with the variables that win over the file."""
+    server = config.server
+    for field, variable, parse in (
+        ("listen", "LLM_GATEWAY_LISTEN", str),
+        ("api_keys", "LLM_GATEWAY_API_KEYS", _key_list),
+        ("insecure", "LLM_GATEWAY_INSECURE", boolean),
+    ):
+        if variable not in env or not (env[variable].strip() or field == "api_keys"):
+            continue  # keys set to nothing are a mistake that would open the server
+        reading.override(f"server.{field}", variable)
+        try:
+            server = replace(server, **{field: parse(env[variable].strip())})
+        except Unfit as unfit:
+            reading.environment(variable, unfit.wrong, unfit.right)
+    return replace(config, server=server)
+
+
+def _key_list(text: str) -> tuple[ApiKey, ...]:
+    keys = [ApiKey(key=header(key)) for key in text.split(",") if key.strip()]
+    if not keys:
+        raise Unfit("is set but holds no key", "give keys separated by commas, or unset it")
+    return tuple(keys)
+
+
+def complete(config: Config, env: Mapping[str, str], reading: Reading, kinds: Collection[str]) -> Config:
+    """The configuration with nothing left to infer: kinds, usual keys, names of keys, models of targets, the only provider.
+
+    Providers that are switched off are taken out, and the targets that name them with them.
+    """
+    off = {name for name, provider in config.providers.items() if not provider.enabled}
+    providers = {
+        name: _complete_provider(name, provider, env, reading, kinds)
+        for name, provider in config.providers.items()
+        if name not in off
+    }
+    if not providers and not reading.troubled("providers"):
+        if off:
+            reading.problem("providers", "are all switched off", "set enabled: true for one")
+        providers = {"echo": Provider(kind="echo")}
+    routes = {
+        name: _complete_route(join("routes", name), route, providers, off, reading)
+        for name, route in config.routes.items()
+    }
+    default = config.default_provider
+    if default:
+        default = default if default in config.providers else ALIASES.get(default, default)
+        known(reading, "default_provider", default, providers, off)
+    elif len(providers) == 1:
+        [default] = providers
+    server = replace(config.server, api_keys=_named(config.server.api_keys))
+    return replace(config, server=server, providers=providers, routes=routes, default_provider=default)
+
+
+def _named(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
+    return tuple(replace(key, name=key.name or f"key-{number}") for number, key in enumerate(keys, 1))
+
+
+def _complete_provider(
+    name: str, provider: Provider, env: Mapping[str, str], reading: Reading, kinds: Collection[str]
+) -> Provider:
+    path = join("providers", name)
+    kind = provider.kind or name
+    kind = kind if kind in kinds else ALIASES.get(kind, kind)
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, list(kinds), n=1)
+        right = f"did you mean {near[0]}?" if near else "one of " + ", ".join(kinds)
+        if provider.kind:
+            reading.problem(f"{path}.kind", f"{reading.shown(f'{path}.kind', kind)} is no kind of provider", right)
+        else:
+            reading.problem(path, "is an id that is no kind of provider", f"set its kind: {right}")
+    usual = USUAL.get(kind, Usual(keyless=True))
+    settings = {
+        field: env[variable].strip()
+        for field in usual.needs
+        if field != "endpoint" and getattr(provider, field) is None
+        if (variable := first(env, usual.settings.get(field, ())))
+    }
+    provider = replace(provider, kind=kind, api_keys=_named(provider.api_keys), **settings)
+    for field in usual.needs:
+        met = provider.servers if field == "endpoint" else getattr(provider, field)
+        if field == "region":
+            met = met or (provider.endpoints and all(endpoint.region for endpoint in provider.endpoints))
+        if not met and not reading.troubled(f"{path}.{field}") and not reading.troubled(f"{path}.endpoints"):
+            reading.problem(f"{path}.{field}", "is missing", f"kind {kind} needs it")
+    return replace(provider, api_key=_usual_key(path, provider, usual, env, reading))
+
+
+def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, str], reading: Reading) -> Secret | None:
+    key = provider.api_key
+    if key is not None:
+        return Secret("") if key.reveal() == "none" else key
+    if provider.api_keys or reading.troubled(f"{path}.api_key") or reading.troubled(f"{path}.api_keys"):
+        return None
+    # a key of the environment goes to its vendor's address only
+    variable = None if provider.servers else first(env, usual.key)
+    if variable:
+        try:
+            return header(env[variable])
+        except Unfit as unfit:
+            reading.environment(variable, unfit.wrong, unfit.right)
+    elif not usual.keyless:
+        right = f'set it, such as "${{{usual.key[0]}}}", or to none when the server wants no key'
+        reading.problem(f"{path}.api_key", "is missing", right)
+    return None
+
+
+def _complete_route(
+    path: str, route: Route, providers: Mapping[str, Provider], off: Collection[str], reading: Reading
+) -> Route:
+    def targets(field: str) -> tuple[Target, ...]:
+        return _placed(f"{path}.{field}", getattr(route, field), providers, off, reading)
+
+    experiment = route.experiment
+    if experiment:
+        experiment = replace(
+            experiment, arms=_placed(f"{path}.experiment.arms", experiment.arms, providers, off, reading)
+        )
+    return replace(
+        route,
+        targets=targets("targets"),
+        fallbacks=targets("fallbacks"),
+        context_fallbacks=targets("context_fallbacks"),
+        content_fallbacks=targets("content_fallbacks"),
+        experiment=experiment,
+    )
+
+
+def _placed(
+    path: str, targets: Sequence[_T], providers: Mapping[str, Provider], off: Collection[str], reading: Reading
+) -> tuple[_T, ...]:
+    placed = []
+    for at, target in zip(reading.places(path), targets, strict=False):
+        if target.provider in off:
+            continue
+        if not known(reading, f"{at}.provider", target.provider, providers, off):
+            continue
+        provider = providers[target.provider]
+        model = target.model or provider.default_model
+        if not model and not reading.troubled(f"{at}.model"):
+            right = f"give it, or set {join('providers', target.provider)}.default_model"
+            reading.problem(f"{at}.model", "is missing", right)
+        placed.append(replace(target, model=model or ""))
+    return tuple(placed)
+
+
+def known(reading: Reading, path: str, name: str, providers: Collection[str], off: Collection[str] = ()) -> bool:
+    """Whether a name at a path is a provider's; notes a problem where it is not."""
+    if name in providers:
+        return True
+    if not reading.troubled(path) and not reading.troubled(join("providers", name)):
+        shown = reading.shown(path, name)
+        if name in off:
+            reading.problem(path, f"{shown} is switched off", "set its enabled: true, or name another")
+        else:
+            near = difflib.get_close_matches(name, list(providers), n=1)
+            right = f"did you mean {near[0]}?" if near else "configured: " + (", ".join(providers) or "none")
+            reading.problem(path, f"{shown} is not a configured provider", right)
+    return False

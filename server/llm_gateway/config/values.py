@@ -1,0 +1,191 @@
+"""Text → one value: durations, sizes, prices, URLs, and ``${VAR}``. A text that does not fit raises Unfit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from llm_gateway.config.secret import Secret
+
+
+class Unfit(Exception):
+    """A text that is not what its key wants. wrong: follows the value in a sentence. right: what would do, or empty."""
+
+    def __init__(self, wrong: str, right: str = "") -> None:
+        super().__init__(wrong)
+        self.wrong, self.right = wrong, right
+
+
+class Unset(Unfit):
+    """A text that names a variable which is not set; ``wrong`` is a sentence of its own."""
+
+
+_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{")
+
+
+def interpolate(text: str, env: Mapping[str, str]) -> str:
+    """``${VAR}``, and ``${VAR:-default}`` for a variable unset or empty; ``$${`` is a plain ``${``. Values are not expanded again."""
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if match[0] == "$${":
+            return "${"
+        if name is None:
+            raise Unfit("has a ${ that names no variable", "write ${NAME}, ${NAME:-default}, or $${ for a plain ${")
+        if default is not None:
+            return env.get(name) or str(default)
+        if name not in env:
+            raise Unset(f"environment variable {name} is not set", f"set it, or write ${{{name}:-default}}")
+        return env[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+_NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+_DURATION = re.compile(rf"0|(?=.)(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
+
+
+def duration(text: str) -> float:
+    """Seconds of ``500ms``, ``2s``, ``1m30s``, ``1h``; zero needs no unit."""
+    if not (match := _DURATION.fullmatch(text)):
+        raise Unfit("is not a duration", "write a number with its unit, such as 500ms, 2s or 1m30s")
+    hours, minutes, seconds, milliseconds = (float(number or 0) for number in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+
+
+def timeout(text: str) -> float:
+    """A duration above zero."""
+    if not (seconds := duration(text)):
+        raise Unfit("must be longer than 0", "write a duration such as 2s")
+    return seconds
+
+
+_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+
+def size(text: str) -> int:
+    """Bytes of ``65536``, ``64KiB``, ``32MiB``, ``1GiB``."""
+    match = re.fullmatch(r"(\d{1,12}) ?(|KiB|MiB|GiB)", text, re.ASCII)
+    if not match or not 0 < (number := int(match[1]) * _UNITS[match[2]]) < 1 << 31:
+        raise Unfit("is not a size", "write bytes, or a number with KiB or MiB, such as 32MiB; at most 2 GiB")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number, zero allowed."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise Unfit("is not a whole number", "write digits only")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above zero."""
+    if not (number := count(text)):
+        raise Unfit("must be at least 1")
+    return number
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not (number.is_finite() and 0 <= number <= 10**9):
+        raise Unfit("is not a number of 0 or more", "write a number such as 2 or 0.5")
+    return number
+
+
+def number(text: str) -> float:
+    """A number, zero or more."""
+    return float(_decimal(text))
+
+
+def ratio(text: str) -> float:
+    """A number from 0 to 1."""
+    if (share := _decimal(text)) > 1:
+        raise Unfit("is not between 0 and 1", "write a share such as 0.1")
+    return float(share)
+
+
+def price(text: str) -> int:
+    """Nano-USD of USD."""
+    return round(_decimal(text) * 10**9)
+
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAME_RULE: Final = "use letters, digits, '.', '_' and '-', starting with a letter or digit"
+
+
+def name(text: str) -> str:
+    """An id that needs no escaping anywhere."""
+    if not NAME.fullmatch(text):
+        raise Unfit("is not a name", NAME_RULE)
+    return text
+
+
+def url(text: str) -> str:
+    """An http(s) URL that carries no credentials; without its trailing slash."""
+    right = "write something like https://host:port/v1"
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        raise Unfit("is not a URL", right) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise Unfit("is not an http or https URL", right)
+    if "@" in parts.netloc:
+        raise Unfit("holds a user name or password", "leave them out of the URL and use api_key or headers")
+    if parts.query or parts.fragment:
+        raise Unfit("holds a query or fragment", "leave them out; a dated API version goes into api_version")
+    return text.rstrip("/")
+
+
+def boolean(text: str) -> bool:
+    """``true`` or ``false``."""
+    if text.lower() not in ("true", "false"):
+        raise Unfit("is neither true nor false", "write true or false")
+    return text.lower() == "true"
+
+
+def string(text: str) -> str:
+    """Any text but none at all."""
+    if not text:
+        raise Unfit("is empty", "give a value or leave the key out")
+    return text
+
+
+def secret(text: str) -> Secret:
+    """Any text but none at all, hidden; space around it (a file's last line break) does not count."""
+    if not text.strip():
+        raise Unfit("is empty", "give the value or leave the key out")
+    return Secret(text.strip())
+
+
+def header(text: str) -> Secret:
+    """A secret that an HTTP header or gRPC metadata can carry."""
+    value = secret(text)
+    if not (text.strip().isascii() and text.strip().isprintable()):
+        raise Unfit("holds a character that a header cannot carry", "check how it was copied: printable ASCII only")
+    return value
+
+
+PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
+    str: string,
+    bool: boolean,
+    Secret: secret,
+    "count": count,
+    "duration": duration,
+    "header": header,
+    "name": name,
+    "number": number,
+    "positive": positive,
+    "price": price,
+    "ratio": ratio,
+    "size": size,
+    "timeout": timeout,
+    "url": url,
+}
+"""By type, or by the mark of an annotated type of ``models``."""
