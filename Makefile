@@ -109,8 +109,8 @@ LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
 lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
 	@.ci/venv build/lock
 	build/lock/bin/python $(PIP) install --quiet uv==0.13.8
-	$(LOCK) pyproject.toml -o requirements.lock
-	$(LOCK) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --all-extras -o requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:codegen -o requirements-codegen.lock
 	@! grep -n '://' requirements*.lock

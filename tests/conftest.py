@@ -1,10 +1,14 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.support import gateway as gateways
 from tests.support import llama as llama_server
 from tests.support import upstream as scripted
 from tests.support.llama import Llama
@@ -23,3 +27,29 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     """A real llama.cpp server with a tiny random model; its start-up time is in the fixture's value."""
     with llama_server.running(tmp_path_factory.mktemp("llama")) as server:
         yield server
+
+
+GatewayFactory = Callable[[Mapping[str, Any]], Awaitable[gateways.Local]]
+ProcessFactory = Callable[..., gateways.Process]
+
+
+@pytest_asyncio.fixture
+async def gateway_factory(tmp_path: Path) -> AsyncIterator[GatewayFactory]:
+    """Starts gateways on this event loop: `await gateway_factory(config)`. They drain when the test ends."""
+    async with AsyncExitStack() as stack:
+
+        async def start(config: Mapping[str, Any]) -> gateways.Local:
+            return await stack.enter_async_context(gateways.local(config, tmp_path))
+
+        yield start
+
+
+@pytest.fixture
+def gateway_process(tmp_path: Path) -> Iterator[ProcessFactory]:
+    """Starts gateways as users do, each in a process: `gateway_process(config, env=None)`. They get SIGTERM when the test ends."""
+    with ExitStack() as stack:
+
+        def start(config: Mapping[str, Any], env: Mapping[str, str] | None = None) -> gateways.Process:
+            return stack.enter_context(gateways.process(config, tmp_path, env))
+
+        yield start

@@ -5,11 +5,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from llmgateway import AsyncClient
+
+if TYPE_CHECKING:
+    from llm_gateway.app import Gateway
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -25,11 +31,25 @@ class Process:
     process: "subprocess.Popen[bytes]"
 
 
-def kinds() -> frozenset[str]:
-    """The kinds of provider that the gateway knows."""
-    from llm_gateway.config import KINDS
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """A gateway on this event loop, and a client of it that neither retries nor waits for long."""
 
-    return frozenset(KINDS)
+    address: str
+    gateway: "Gateway"
+    client: AsyncClient
+
+
+def kinds() -> frozenset[str]:
+    """The kinds of provider that the gateway can serve."""
+    from llm_gateway.upstream.providers import ROWS
+
+    return frozenset(ROWS)
+
+
+def provider(url: str, **settings: Any) -> dict[str, Any]:
+    """Configuration of an OpenAI-compatible provider at `url`, with model `m`."""
+    return {"kind": "openai_compatible", "endpoint": f"{url}/v1", "api_key": "none", "models": ["m"], **settings}
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -41,6 +61,23 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
     """`config` with an ephemeral loopback port and a short shutdown, unless it says otherwise."""
     server = {"listen": "127.0.0.1:0", "lame_duck": "0s", "shutdown_grace": "2s", **config.get("server", {})}
     return {**config, "server": server}
+
+
+@asynccontextmanager
+async def local(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Local]:
+    """The gateway on this event loop, serving this configuration; it drains and closes at the end."""
+    from llm_gateway.app import Gateway
+    from llm_gateway.config import load
+
+    path = folder / f"gateway-{uuid4().hex}.yaml"
+    path.write_text(json.dumps(configured(config)))
+    gateway = Gateway(load(str(path), env or {}))
+    address = f"127.0.0.1:{await gateway.start()}"
+    try:
+        async with AsyncClient(address, timeout=30, options=[("grpc.enable_retries", 0)]) as client:
+            yield Local(address=address, gateway=gateway, client=client)
+    finally:
+        await gateway.stop()
 
 
 @contextmanager
@@ -66,7 +103,7 @@ def process(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | No
 
 
 def _listening(server: "subprocess.Popen[bytes]", log: Path) -> str:
-    """The address from the log line that says where the gateway listens."""
+    """The address, by the port in the log line that says that the gateway serves."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         for line in log.read_bytes().splitlines():
@@ -74,8 +111,8 @@ def _listening(server: "subprocess.Popen[bytes]", log: Path) -> str:
                 entry = json.loads(line)
             except ValueError:
                 continue
-            if entry.get("event") == "listening":
-                return str(entry["address"])
+            if entry.get("event") == "serving":
+                return f"127.0.0.1:{entry['port']}"
         if server.poll() is not None:
             break
         time.sleep(0.01)
