@@ -26,9 +26,9 @@ def reasoning(
     config, notes = rendering.request.reasoning, rendering.notes
     level = _EFFORT.Name(config.effort).removeprefix("EFFORT_").lower() if config.effort in _EFFORT.values() else ""
     budget = config.budget_tokens if config.HasField("budget_tokens") else None
-    if level == "none" or (budget == 0 and level in ("", "unspecified")):
+    if budget == 0 or (level == "none" and budget is None):
         return _no_thinking(rendering, rules)
-    asked = level not in ("", "unspecified")
+    asked = level in _EFFORTS
     if not asked and budget is None:
         if rules.thinks and config.HasField("include_reasoning"):
             return {"type": "adaptive", "display": _display(config)}, ""

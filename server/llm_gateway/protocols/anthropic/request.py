@@ -114,7 +114,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         max_tokens = rules.max_output if rendering.stream else min(rules.max_output, MAX_UNSTREAMED)
     body["max_tokens"] = max_tokens
 
-    tools, servers = _tools(rendering, betas)
+    tools, servers = _tools(rendering, rules, betas)
     choice = tool_choice(rendering, rules, bool(tools))
     thinking, effort = reasoning(
         rendering, rules, max_tokens, forced=choice is not None and choice["type"] in ("any", "tool")
@@ -261,16 +261,20 @@ def _blocks(
 ) -> list[Block]:
     blocks = []
     for index, part in enumerate(parts):
-        here = f"{field}[{index}]"
-        block = _block(rendering, part, here, betas, assistant)
+        if part.WhichOneof("kind") == "text" and not part.text.citations:
+            block: Block | None = {"type": "text", "text": part.text.text} if part.text.text else None
+        else:
+            block = _block(rendering, part, f"{field}[{index}]", betas, assistant)
         if block is None:
             continue
         if part.HasField("cache_control"):
-            if block.get("type") in ("thinking", "redacted_thinking"):
-                rendering.notes.dropped(f"{here}.cache_control", "thinking takes no cache breakpoint")
+            if block["type"] in ("thinking", "redacted_thinking"):
+                rendering.notes.dropped(f"{field}[{index}].cache_control", "thinking takes no cache breakpoint")
             else:
                 block["cache_control"] = cache_control(part.cache_control)
-        blocks.append(rendering.merged(block, part.provider_options_json))
+        if part.provider_options_json:
+            block = rendering.merged(block, part.provider_options_json)
+        blocks.append(block)
     return blocks
 
 
@@ -279,7 +283,7 @@ def _block(
 ) -> Block | None:
     kind = part.WhichOneof("kind")
     if kind == "text":
-        return _text(rendering, part.text, field, assistant)
+        return _cited_text(rendering, part.text, field, assistant)
     if kind == "media":
         return _media(rendering, part.media, f"{field}.media", betas)
     if kind == "tool_call":
@@ -306,16 +310,15 @@ def _block(
         if not rendering.owns(part.opaque.provider):
             rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
             return None
-        return dict(_fields(part.opaque.json, f"{field}.opaque.json"))
+        fields: Block = {**_fields(part.opaque.json, f"{field}.opaque.json")}
+        return {**fields, "type": json.decode(bytes(fields["type"])) if "type" in fields else part.opaque.type}
     return None
 
 
-def _text(rendering: Rendering, text: content_pb2.TextPart, field: str, assistant: bool) -> Block | None:
+def _cited_text(rendering: Rendering, text: content_pb2.TextPart, field: str, assistant: bool) -> Block | None:
     if not text.text:
         return None
     block: Block = {"type": "text", "text": text.text}
-    if not text.citations:
-        return block
     if not assistant:
         rendering.notes.dropped(f"{field}.text.citations", "only text of the model carries citations")
         return block
@@ -452,14 +455,17 @@ def _refused(field: str, description: str) -> InvalidRequest:
 
 
 # ---------------------------------------------------------------- tools
-def _tools(rendering: Rendering, betas: dict[str, None]) -> tuple[list[Block], list[dict[str, Any]]]:
+def _tools(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[dict[str, Any]]]:
     """(tools, MCP servers)"""
     tools: list[Block] = []
     servers: list[dict[str, Any]] = []
-    for index, tool in chosen_tools(rendering):
+    for index, tool in chosen_tools(rendering, rules.forced):
         field = f"tools[{index}]"
         if tool.WhichOneof("kind") == "function":
             wire = _function(tool.function, f"{field}.function")
+            if tool.function.strict and not rules.structured:
+                rendering.notes.dropped(f"{field}.function.strict", "the model enforces no schema")
+                del wire["strict"]
         else:
             made = _provider_tool(rendering, tool.provider_tool, f"{field}.provider_tool", servers, betas)
             if made is None:
@@ -471,12 +477,19 @@ def _tools(rendering: Rendering, betas: dict[str, None]) -> tuple[list[Block], l
     return tools, servers
 
 
-def chosen_tools(rendering: Rendering) -> list[tuple[int, gateway_pb2.Tool]]:
-    """The request's tools with their indexes. A choice among several names is made by leaving the other functions out."""
+def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_pb2.Tool]]:
+    """The request's tools with their indexes. A choice that `tool_choice` cannot make is made by leaving the other functions out.
+
+    forced: whether `tool_choice` can name the one tool to be called.
+    """
     config = rendering.request.tool_config
     allowed = set(config.allowed_tool_names)
     every = list(enumerate(rendering.request.tools))
-    if not allowed or (len(allowed) == 1 and config.mode == _MODE.MODE_REQUIRED) or config.mode == _MODE.MODE_NONE:
+    if (
+        not allowed
+        or (forced and len(allowed) == 1 and config.mode == _MODE.MODE_REQUIRED)
+        or config.mode == _MODE.MODE_NONE
+    ):
         return every
     rendering.notes.emulated("tool_config.allowed_tool_names", "the other functions were left out")
     return [(i, tool) for i, tool in every if tool.WhichOneof("kind") != "function" or tool.function.name in allowed]

@@ -47,6 +47,7 @@ CODES: dict[str, type[errors.ProviderError]] = {
     "compaction_unavailable": errors.ProviderUnavailable,
     "timeout_error": errors.ProviderTimeout,
     "overloaded_error": errors.ProviderOverloaded,
+    "FAILED_PRECONDITION": errors.ModelNotFound,  # Google: the model is not served in this region or to this project
 }
 
 # The HTTP status an error type has when it does not come in a stream.
