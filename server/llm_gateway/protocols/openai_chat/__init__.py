@@ -1,0 +1,24 @@
+"""Chat Completions: OpenAI's, and that of every server that speaks it.
+
+    dialect.py    what differs between servers, as data (`Dialect`); the rows stand in protocols/openai_dialects.py
+    request.py    the contract's request to the wire
+    response.py   answers, whole and streamed, and errors to the contract
+    models.py     model lists
+
+Sources: the OpenAI API reference (Chat Completions) and its OpenAPI document; for the others the providers' API references and the
+source of vLLM, llama.cpp and Ollama.
+"""
+
+from typing import Literal
+
+from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
+from llm_gateway.protocols.openai_chat.models import parse_models, render_list_models
+from llm_gateway.protocols.openai_chat.request import render_request
+from llm_gateway.protocols.openai_chat.response import parse_error, parse_response, stream_parser
+
+framing: Literal["sse", "ndjson"] = "sse"
+
+__all__ = [
+    "Dialect", "ModelRule", "framing", "parse_error", "parse_models", "parse_response", "render_list_models", "render_request",
+    "stream_parser",
+]  # fmt: skip

@@ -1,0 +1,977 @@
+"""Chat Completions answers, whole and streamed, and errors.
+
+A whole answer and a chunk of a stream are read by the same code: `message` and `delta` have the same fields.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.protocols import failures, json
+from llm_gateway.protocols.events import EventWriter, FinishReason
+from llm_gateway.protocols.framing import Sse
+from llm_gateway.protocols.openai_chat.dialect import Dialect
+from llm_gateway.protocols.wire import Headers, StreamParser
+
+_Wire = dict[str, Any]
+
+FINISH_REASONS: Mapping[str, FinishReason.ValueType] = {
+    "stop": gateway_pb2.FINISH_REASON_STOP,
+    "eos": gateway_pb2.FINISH_REASON_STOP,
+    "end_turn": gateway_pb2.FINISH_REASON_STOP,
+    "length": gateway_pb2.FINISH_REASON_MAX_TOKENS,
+    "max_tokens": gateway_pb2.FINISH_REASON_MAX_TOKENS,
+    "model_length": gateway_pb2.FINISH_REASON_CONTEXT_WINDOW,
+    "tool_calls": gateway_pb2.FINISH_REASON_TOOL_CALLS,
+    "tool_use": gateway_pb2.FINISH_REASON_TOOL_CALLS,
+    "function_call": gateway_pb2.FINISH_REASON_TOOL_CALLS,
+    "content_filter": gateway_pb2.FINISH_REASON_CONTENT_FILTER,
+    "error": gateway_pb2.FINISH_REASON_ERROR,
+    "insufficient_system_resource": gateway_pb2.FINISH_REASON_ERROR,
+}
+
+SERVICE_TIERS: Mapping[str, gateway_pb2.ServiceTier.ValueType] = {
+    "auto": gateway_pb2.SERVICE_TIER_AUTO,
+    "default": gateway_pb2.SERVICE_TIER_STANDARD,
+    "standard": gateway_pb2.SERVICE_TIER_STANDARD,
+    "standard_only": gateway_pb2.SERVICE_TIER_STANDARD,
+    "on_demand": gateway_pb2.SERVICE_TIER_STANDARD,
+    "flex": gateway_pb2.SERVICE_TIER_FLEX,
+    "priority": gateway_pb2.SERVICE_TIER_PRIORITY,
+    "performance": gateway_pb2.SERVICE_TIER_PRIORITY,
+    "fast": gateway_pb2.SERVICE_TIER_PRIORITY,
+}
+
+# Fields that are read below or say nothing; all others become metadata. `p` and `obfuscation` are random padding.
+_READ = frozenset({
+    "id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "error", "x_groq", "obfuscation", "p",
+    "citations", "stream_options",
+})  # fmt: skip
+_READ_CHOICE = frozenset({
+    "index", "delta", "message", "messages", "finish_reason", "logprobs", "content_filter_results", "error", "text",
+})  # fmt: skip
+_READ_MESSAGE = frozenset({
+    "role", "content", "reasoning", "reasoning_content", "reasoning_text", "reasoning_details", "refusal", "annotations", "audio",
+    "images", "tool_calls", "function_call", "obfuscation",
+})  # fmt: skip
+_REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+_READ_USAGE = frozenset({
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details",
+    "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "num_cached_tokens", "cached_tokens", "reasoning_tokens", "cost",
+    "cost_in_usd_ticks", "service_tier",
+})  # fmt: skip
+
+
+def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
+    text = body.lstrip()
+    if text.startswith(b"data:") or text.startswith(b": "):  # a server that streams whether asked to or not
+        _parse_streamed(text, writer, dialect)
+        return
+    try:
+        value = json.decode(text)
+    except json.MalformedJson:
+        raise errors.ResponseInvalid("The provider's answer is not JSON.") from None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise errors.ResponseInvalid("The provider's answer is not a JSON object.")
+    if not isinstance(value.get("choices"), list):
+        _raise_error(value, dialect)
+    answer = _Answer(writer, dialect)
+    answer.guarded(value, whole=True)
+    answer.end()
+
+
+def _parse_streamed(text: bytes, writer: EventWriter, dialect: Dialect) -> None:
+    framing = Sse()
+    parser = stream_parser(writer, dialect)
+    for event, data in framing.feed(text) + framing.close():
+        parser.feed(event, data)
+    parser.close()
+    if not writer.done:
+        raise errors.StreamTruncated()
+
+
+def stream_parser(writer: EventWriter, dialect: Dialect) -> StreamParser:
+    return _Stream(writer, dialect)
+
+
+class _Stream:
+    """Reads chunks.
+
+    Most chunks of a stream are the one before with another text. So the bytes before and behind the text of a chunk are kept, and a
+    chunk that begins and ends with them, with neither quote nor backslash between, is its text: it needs no JSON parser.
+    """
+
+    __slots__ = ("_answer", "_candidate", "_kind", "_least", "_prefix", "_suffix", "_writer")
+
+    def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
+        self._writer = writer
+        self._answer = _Answer(writer, dialect)
+        self._prefix = b"\n"  # no frame begins so
+        self._suffix = b""
+        self._least = 0
+        self._kind = ""
+        self._candidate = 0
+
+    def feed(self, event: str, data: bytes) -> None:
+        if data.startswith(self._prefix) and data.endswith(self._suffix) and len(data) >= self._least:
+            middle = data[len(self._prefix) : len(data) - len(self._suffix)]
+            if b'"' not in middle and b"\\" not in middle:
+                try:
+                    text = middle.decode()
+                except UnicodeDecodeError:
+                    pass
+                else:
+                    self._writer.flow(self._kind, text, candidate=self._candidate)
+                    return
+        if self._writer.done or not data:
+            return
+        if data.startswith(b"[DONE]"):
+            self._answer.end()
+            return
+        value = json.decode(data)
+        if not isinstance(value, dict):
+            if event == "error":
+                _raise_error({"error": value}, self._answer.dialect)
+            return
+        if event == "error" or (value.get("object") == "error" and "choices" not in value):
+            _raise_error(value, self._answer.dialect)
+        plain = self._answer.guarded(value)
+        if plain is not None:
+            self._learn(data, *plain)
+
+    def _learn(self, data: bytes, name: str, text: str, kind: str, candidate: int) -> None:
+        """Keep what surrounds the text of a chunk that held nothing else. name: its field on the wire."""
+        mark = f'"{name}"'.encode()
+        at = data.find(mark)
+        if at < 0 or data.find(mark, at + 1) >= 0:
+            return
+        start = data.find(b'"', at + len(mark)) + 1
+        raw = text.encode()
+        if (
+            data[at + len(mark) : start].strip() == b':"'.strip()
+            or data[at + len(mark) : start].replace(b" ", b"") == b':"'
+        ):
+            end = start + len(raw)
+            if data[start:end] == raw and data[end : end + 1] == b'"':
+                self._prefix, self._suffix = data[:start], data[end:]
+                self._least = len(self._prefix) + len(self._suffix)
+                self._kind, self._candidate = kind, candidate
+
+    def close(self) -> None:
+        if not self._writer.done and self._answer.finished():
+            self._answer.end()
+
+
+_UNDECIDED, _THINKING, _PLAIN = range(3)
+
+
+class _Call:
+    """A tool call that is being read."""
+
+    __slots__ = ("arguments", "id", "index", "key", "kind", "name", "signature", "started")
+
+    def __init__(self, key: int, index: int | None) -> None:
+        self.key = key
+        self.index = index
+        self.id = self.name = self.kind = ""
+        self.arguments = ""
+        self.signature = b""
+        self.started = False
+
+    def is_whole(self) -> bool:
+        try:
+            json.decode(self.arguments)
+        except json.MalformedJson:
+            return False
+        return True
+
+
+class _Candidate:
+    """What is known of a candidate beside what was written."""
+
+    __slots__ = (
+        "annotations", "audio", "calls", "details", "filters", "finish", "held", "index", "logprobs", "metadata", "refused", "think",
+    )  # fmt: skip
+
+    def __init__(self, index: int, think: int) -> None:
+        self.index = index
+        self.think = think
+        self.held = ""
+        self.calls: list[_Call] = []
+        self.details: dict[Any, _Wire] = {}
+        self.annotations: list[Any] = []
+        self.filters: _Wire = {}
+        self.metadata: _Wire = {}
+        self.logprobs: list[gateway_pb2.TokenLogprob] = []
+        self.finish = ""
+        self.refused = False
+        self.audio = False
+
+
+class _Answer:
+    """Reads one answer into a writer."""
+
+    __slots__ = ("candidates", "citations", "dialect", "writer")
+
+    def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
+        self.writer = writer
+        self.dialect = dialect
+        self.candidates: dict[int, _Candidate] = {}
+        self.citations: list[Any] = []
+
+    def guarded(self, value: _Wire, whole: bool = False) -> tuple[str, str, str, int] | None:
+        try:
+            return self.read(value, whole)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError) as error:
+            if isinstance(error, errors.GatewayError):
+                raise
+            raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
+
+    def read(self, value: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
+        """One chunk, or the whole answer. Returns (wire field, text, kind, candidate) when it said nothing but that text."""
+        if value.get("error"):
+            _raise_error(value, self.dialect)
+        self.head(value)
+        choices = value.get("choices")
+        plain = None
+        if choices:
+            for choice in choices:
+                if isinstance(choice, dict):
+                    plain = self.choice(choice, whole)
+            if len(choices) != 1:
+                plain = None
+        usage = value.get("usage")
+        if usage:
+            self.usage(usage)
+            plain = None
+        if not value.keys() <= _READ:
+            for key in value.keys() - _READ:
+                if value[key] is not None:
+                    self.writer.metadata[key] = value[key]
+        citations = value.get("citations")
+        if citations:
+            if isinstance(citations, list):
+                self.citations = citations
+            self.writer.metadata["citations"] = citations
+        groq = value.get("x_groq")
+        if groq:
+            self.groq(groq)
+        return plain
+
+    def head(self, value: _Wire) -> None:
+        writer = self.writer
+        if not writer.response_id and value.get("id"):
+            writer.response_id = str(value["id"])
+        if not writer.response_model and value.get("model"):
+            writer.response_model = str(value["model"])
+        if writer.create_time is None and value.get("created"):
+            created = value["created"]
+            if isinstance(created, (int, float)) and 0 < created < 1e11:
+                writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
+        fingerprint = value.get("system_fingerprint")
+        if fingerprint:
+            writer.system_fingerprint = str(fingerprint)
+        tier = value.get("service_tier")
+        if tier:
+            self.tier(tier)
+
+    def tier(self, tier: Any) -> None:
+        if isinstance(tier, str) and tier in SERVICE_TIERS:
+            self.writer.service_tier = SERVICE_TIERS[tier]
+        else:
+            self.writer.metadata["service_tier"] = tier
+
+    def groq(self, groq: _Wire) -> None:
+        if groq.get("error"):
+            _raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
+        if groq.get("usage"):
+            self.usage(groq["usage"])
+        rest = {key: value for key, value in groq.items() if key not in ("usage", "error") and value is not None}
+        if rest:
+            self.writer.metadata["x_groq"] = {**self.writer.metadata.get("x_groq", {}), **rest}  # type: ignore[dict-item]
+
+    def usage(self, raw: _Wire) -> None:
+        usage = read_usage(raw)
+        if usage is not None:
+            self.writer.report_usage(usage)
+        if raw.get("service_tier"):
+            self.tier(raw["service_tier"])
+        rest = {key: value for key, value in raw.items() if key not in _READ_USAGE and value is not None}
+        if isinstance(raw.get("cost"), dict):
+            rest["cost"] = raw["cost"]
+        if rest:
+            self.writer.metadata["usage"] = rest
+
+    # ------------------------------------------------------------ choices
+    def choice(self, choice: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
+        index = choice.get("index")
+        if not isinstance(index, int) or index < 0:
+            index = 0
+        candidate = self.candidates.get(index)
+        if candidate is None:
+            think = _UNDECIDED if self.dialect.think_tags else _PLAIN
+            candidate = self.candidates[index] = _Candidate(index, think)
+        error = choice.get("error")
+        if error:
+            _raise_error({"error": error}, self.dialect)
+        first, second = ("message", "delta") if whole else ("delta", "message")
+        message = choice.get(first)
+        if message is None:
+            message = choice.get(second)
+        raw_logprobs = choice.get("logprobs")
+        if raw_logprobs:
+            self.logprobs(candidate, raw_logprobs)
+        finish = choice.get("finish_reason")
+        plain = None
+        if isinstance(message, dict):
+            plain = self.message(candidate, message, whole)
+        elif isinstance(choice.get("messages"), list):
+            for message in choice["messages"]:
+                self.message(candidate, message, whole)
+        elif isinstance(choice.get("text"), str):
+            self.text(candidate, choice["text"])
+        if finish:
+            candidate.finish = finish if isinstance(finish, str) else json.text(finish)
+            plain = None
+        filters = choice.get("content_filter_results")
+        if filters:
+            candidate.filters.update(filters)
+        if not choice.keys() <= _READ_CHOICE:
+            for key in choice.keys() - _READ_CHOICE:
+                if choice[key] is not None:
+                    candidate.metadata[key] = choice[key]
+        return None if raw_logprobs else plain
+
+    def message(self, candidate: _Candidate, message: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
+        """A message or a delta. Parts are written in the order reasoning, text, refusal, sound, images, tool calls."""
+        plain: tuple[str, str, str, int] | None = None
+        said = 0
+        for name in _REASONING:
+            thought = message.get(name)
+            if thought:
+                if isinstance(thought, str):
+                    self.think(candidate, thought)
+                    plain = (name, thought, "reasoning", candidate.index)
+                else:
+                    candidate.metadata[name] = thought
+                said += 1
+                break
+        details = message.get("reasoning_details")
+        if details:
+            self.reasoning_details(candidate, details, silent=said > 0)
+            said += 2
+        content = message.get("content")
+        if content:
+            if isinstance(content, str):
+                self.text(candidate, content, whole)
+                if candidate.think == _PLAIN:
+                    plain = ("content", content, "text", candidate.index)
+                else:
+                    said += 1
+            else:
+                self.content(candidate, content)
+                said += 1
+            said += 1
+        refusal = message.get("refusal")
+        if refusal:
+            candidate.refused = True
+            self.writer.flow("refusal", str(refusal), candidate=candidate.index, logprobs=self.take(candidate))
+            said += 2
+        annotations = message.get("annotations")
+        if annotations:
+            self.annotations(candidate, annotations)
+            said += 2
+        if message.get("audio"):
+            self.audio(candidate, message["audio"])
+            said += 2
+        if message.get("images"):
+            for image in message["images"]:
+                self.image(candidate, image)
+            said += 2
+        calls = message.get("tool_calls")
+        if calls:
+            for call in calls:
+                self.tool_call(candidate, call, whole)
+            said += 2
+        legacy = message.get("function_call")
+        if legacy:
+            self.tool_call(candidate, {"index": 0, "function": legacy}, whole)
+            said += 2
+        if not message.keys() <= _READ_MESSAGE:
+            for key in message.keys() - _READ_MESSAGE:
+                self.unknown(candidate, key, message[key])
+            said += 2
+        return plain if said == 1 else None
+
+    def unknown(self, candidate: _Candidate, key: str, value: Any) -> None:
+        if value in (None, "", [], {}):
+            return
+        old = candidate.metadata.get(key)
+        candidate.metadata[key] = old + value if isinstance(old, list) and isinstance(value, list) else value
+
+    def take(self, candidate: _Candidate) -> list[gateway_pb2.TokenLogprob]:
+        """The log probabilities of the text that is written now."""
+        if not candidate.logprobs:
+            return []
+        found, candidate.logprobs = candidate.logprobs, []
+        return found
+
+    # ------------------------------------------------------------ text and reasoning
+    def think(self, candidate: _Candidate, text: str) -> None:
+        if candidate.think == _UNDECIDED and not candidate.held:
+            candidate.think = _PLAIN
+        self.writer.flow("reasoning", text, candidate=candidate.index)
+
+    def text(self, candidate: _Candidate, text: str, whole: bool = False) -> None:
+        if candidate.think == _PLAIN:
+            self.writer.flow("text", text, candidate=candidate.index, logprobs=self.take(candidate))
+        else:
+            self.tagged(candidate, text, whole)
+
+    def tagged(self, candidate: _Candidate, text: str, whole: bool) -> None:
+        """Text of an answer that begins, or may yet begin, with <think>; the tag and what it holds may come in any number of pieces.
+
+        A whole answer whose tag is never closed stays text as it came; in a stream, which cannot wait for that, it is reasoning."""
+        candidate.held += text
+        if candidate.think == _UNDECIDED:
+            start = candidate.held.lstrip()
+            if whole and "</think>" not in start:
+                self.untag(candidate)  # cut off while it thought, or no tag at all: all that is known is the text
+                return
+            if start.startswith("<think>"):
+                candidate.think = _THINKING
+                candidate.held = start[7:].lstrip("\n")
+            elif "<think>".startswith(start):
+                return
+            else:
+                self.untag(candidate)
+                return
+        before, closed, after = candidate.held.partition("</think>")
+        if closed:
+            candidate.held = after.lstrip("\n")
+            self.writer.flow("reasoning", before, candidate=candidate.index)
+            self.untag(candidate)
+            return
+        kept = next((n for n in range(min(7, len(before)), 0, -1) if "</think>".startswith(before[-n:])), 0)
+        candidate.held = before[len(before) - kept :]
+        self.writer.flow("reasoning", before[: len(before) - kept], candidate=candidate.index)
+
+    def untag(self, candidate: _Candidate) -> None:
+        held, candidate.held = candidate.held, ""
+        kind = "reasoning" if candidate.think == _THINKING and not held else "text"
+        candidate.think = _PLAIN
+        self.writer.flow(kind, held, candidate=candidate.index, logprobs=self.take(candidate) if held else ())
+
+    def content(self, candidate: _Candidate, content: Any) -> None:
+        """Content that is no string: parts (Mistral, vLLM), or an object (Cloudflare, where it is the answer as JSON)."""
+        if not isinstance(content, list):
+            self.text(candidate, json.text(content))
+            return
+        for part in content:
+            if isinstance(part, str):
+                self.text(candidate, part)
+                continue
+            kind = part.get("type")
+            if kind in ("text", "output_text") and isinstance(part.get("text"), str):
+                self.text(candidate, part["text"])
+                if part.get("annotations"):
+                    self.annotations(candidate, part["annotations"])
+            elif kind == "thinking":
+                self.thinking(candidate, part)
+            elif kind == "refusal" and isinstance(part.get("refusal"), str):
+                candidate.refused = True
+                self.writer.flow("refusal", part["refusal"], candidate=candidate.index)
+            elif kind == "reference":
+                self.annotations(candidate, [part])
+            elif kind == "image_url":
+                self.image(candidate, part)
+            else:
+                self.opaque(candidate, str(kind or ""), part)
+
+    def thinking(self, candidate: _Candidate, part: _Wire) -> None:
+        """A `thinking` part of Mistral's: a list of texts and references, perhaps signed."""
+        inner = part.get("thinking")
+        for piece in inner if isinstance(inner, list) else [inner]:
+            if isinstance(piece, str):
+                self.think(candidate, piece)
+            elif isinstance(piece, dict) and isinstance(piece.get("text"), str):
+                self.think(candidate, piece["text"])
+            elif piece:
+                self.unknown(candidate, "thinking", [piece])
+        if part.get("signature"):
+            self.writer.end_flow(candidate=candidate.index, signature=str(part["signature"]).encode())
+
+    def reasoning_details(self, candidate: _Candidate, details: Iterable[Any], *, silent: bool) -> None:
+        """OpenRouter's blocks of reasoning, to be sent back as they came; pieces of a stream are put together by index and type."""
+        for detail in details:
+            if not isinstance(detail, dict):
+                continue
+            for name in ("text", "summary"):
+                if not silent and isinstance(detail.get(name), str):
+                    self.think(candidate, detail[name])
+            key = (detail.get("index", 0), detail.get("type"))
+            known = candidate.details.get(key)
+            if known is None:
+                candidate.details[key] = dict(detail)
+                continue
+            for name, value in detail.items():
+                old = known.get(name)
+                if name in ("text", "summary", "data") and isinstance(old, str) and isinstance(value, str):
+                    known[name] = old + value
+                elif value is not None:
+                    known[name] = value
+
+    # ------------------------------------------------------------ what hangs on the text
+    def annotations(self, candidate: _Candidate, annotations: Iterable[Any]) -> None:
+        key = self.writer.flow_key(candidate=candidate.index)
+        for annotation in annotations:
+            citation = _citation(annotation)
+            if citation is None:
+                self.unknown(candidate, "annotations", [annotation])
+            elif key == ("flow", "text"):
+                self.writer.citation(key, citation, candidate=candidate.index)
+            else:
+                candidate.annotations.append(annotation)
+
+    def logprobs(self, candidate: _Candidate, logprobs: _Wire) -> None:
+        for name in ("content", "refusal"):
+            candidate.logprobs.extend(_logprob(token) for token in logprobs.get(name) or ())
+        tokens = logprobs.get("tokens")  # the shape of the old Completions API, as Together sends it
+        if isinstance(tokens, list) and not candidate.logprobs:
+            values = logprobs.get("token_logprobs") or []
+            candidate.logprobs.extend(
+                gateway_pb2.TokenLogprob(token=str(token), logprob=value)
+                for token, value in zip(tokens, values, strict=False)
+                if isinstance(value, (int, float))
+            )
+
+    # ------------------------------------------------------------ media
+    def audio(self, candidate: _Candidate, audio: _Wire) -> None:
+        data = _decoded(audio.get("data"))
+        if not candidate.audio:
+            candidate.audio = True
+            media = content_pb2.MediaPart(modality=content_pb2.MODALITY_AUDIO, mime_type=_sound(data))
+            part = content_pb2.Part(media=media, item_id=str(audio.get("id") or ""))
+            self.writer.start("audio", part, candidate=candidate.index)
+        self.writer.data("audio", data, candidate=candidate.index)
+        self.writer.transcript("audio", str(audio.get("transcript") or ""), candidate=candidate.index)
+        if audio.get("expires_at"):
+            candidate.metadata["audio"] = {"expires_at": audio["expires_at"]}
+
+    def image(self, candidate: _Candidate, image: _Wire) -> None:
+        url = image.get("image_url") if isinstance(image, dict) else image
+        url = url.get("url") if isinstance(url, dict) else url
+        if not isinstance(url, str):
+            self.opaque(candidate, "image", image)
+            return
+        media = content_pb2.MediaPart(modality=content_pb2.MODALITY_IMAGE)
+        head, comma, data = url.partition(",")
+        if url.startswith("data:") and comma and head.endswith(";base64"):
+            media.mime_type = head[5:].split(";")[0]
+            media.data = _decoded(data)
+        else:
+            media.uri = url
+        self.writer.whole(content_pb2.Part(media=media), candidate=candidate.index)
+
+    def opaque(self, candidate: _Candidate, kind: str, block: Any) -> None:
+        part = content_pb2.Part()
+        part.opaque.provider, part.opaque.type, part.opaque.json = self.writer.provider, kind, json.text(block)
+        self.writer.whole(part, candidate=candidate.index)
+
+    # ------------------------------------------------------------ tool calls
+    def tool_call(self, candidate: _Candidate, delta: _Wire, whole: bool) -> None:
+        kind = str(delta.get("type") or "")
+        function = delta.get("function")
+        if function is None:
+            function = delta.get("custom") or {}
+        identity = delta.get("id")
+        identity = "" if identity in (None, "null") else str(identity)
+        name = function.get("name") or ""
+        fragment = function.get("arguments", function.get("input"))
+        if fragment is None:
+            fragment = ""
+        elif not isinstance(fragment, str):
+            fragment = json.text(fragment)
+        index = delta.get("index")
+        if not isinstance(index, int):
+            index = None
+        call = None if whole else _known_call(candidate.calls, index, identity, name, fragment)
+        if call is None:
+            call = _Call(len(candidate.calls), index)
+            candidate.calls.append(call)
+        elif name and call.arguments and fragment == call.arguments:
+            return  # the whole call once more
+        call.id = call.id or identity
+        call.name = call.name or name
+        if kind not in ("", "function"):
+            call.kind = kind
+        extra = delta.get("extra_content")
+        if isinstance(extra, dict):
+            signature = (extra.get("google") or {}).get("thought_signature")
+            if signature:
+                call.signature = str(signature).encode()
+        if fragment == "null" and not call.arguments:
+            fragment = ""  # Groq's word for no arguments
+        call.arguments += fragment
+        if call.started:
+            self.writer.arguments(call.key, fragment, candidate=candidate.index)
+        elif call.name:
+            self.start_call(candidate, call)
+
+    def start_call(self, candidate: _Candidate, call: _Call) -> None:
+        part = content_pb2.Part()
+        part.tool_call.id = call.id or f"call_{candidate.index}_{call.key}"
+        part.tool_call.name = call.name
+        part.tool_call.provider_tool_type = call.kind
+        if call.signature:
+            part.signature, part.signature_provider = call.signature, self.writer.provider
+        call.started = True
+        self.writer.start(call.key, part, candidate=candidate.index)
+        self.writer.arguments(call.key, call.arguments, candidate=candidate.index)
+
+    # ------------------------------------------------------------ the end
+    def finished(self) -> bool:
+        """Whether every candidate gave a reason to end: servers without [DONE] end so."""
+        return bool(self.candidates) and all(candidate.finish for candidate in self.candidates.values())
+
+    def end(self) -> None:
+        for index in sorted(self.candidates):
+            self.end_candidate(self.candidates[index])
+        self.writer.end()
+
+    def end_candidate(self, candidate: _Candidate) -> None:
+        writer, index = self.writer, candidate.index
+        if candidate.held:
+            writer.flow("reasoning" if candidate.think == _THINKING else "text", candidate.held, candidate=index)
+        self.cite(candidate)
+        for call in candidate.calls:
+            if not call.started:
+                self.start_call(candidate, call)
+            if not call.arguments and call.kind != "custom":
+                writer.arguments(call.key, "{}", candidate=index)
+        if any(detail.get(name) for detail in candidate.details.values() for name in ("signature", "data", "id")):
+            for detail in candidate.details.values():
+                self.opaque(candidate, "reasoning_details", detail)
+        stop = candidate.metadata.get("stop_reason") or candidate.metadata.get("matched_stop")
+        ratings = _ratings(candidate)
+        reason = FINISH_REASONS.get(candidate.finish, gateway_pb2.FINISH_REASON_OTHER) if candidate.finish else 0
+        if reason in (0, gateway_pb2.FINISH_REASON_STOP):
+            if writer.saw_tool_call(index):
+                reason = gateway_pb2.FINISH_REASON_TOOL_CALLS  # so too after a forced choice, which ends with "stop"
+            elif candidate.refused:
+                reason = gateway_pb2.FINISH_REASON_REFUSAL
+        completed = writer.finish(
+            reason,  # type: ignore[arg-type]
+            candidate.finish,
+            candidate=index,
+            stop_sequence=stop if isinstance(stop, str) else "",
+            metadata=json.text(candidate.metadata) if candidate.metadata else "",
+        )
+        completed.safety_ratings.extend(ratings)
+        completed.logprobs.extend(self.take(candidate))
+
+    def cite(self, candidate: _Candidate) -> None:
+        """Citations that came without a text to hang on, and those that name no span (Perplexity)."""
+        found = [citation for annotation in candidate.annotations if (citation := _citation(annotation))]
+        if candidate.index == 0 and self.citations:
+            results = self.writer.metadata.get("search_results")
+            known = (
+                {r["url"]: r for r in results if isinstance(r, dict) and r.get("url")}
+                if isinstance(results, list)
+                else {}
+            )
+            for url in self.citations:
+                if isinstance(url, str):
+                    title = known.get(url, {}).get("title")
+                    found.append(content_pb2.Citation(uri=url, title=title if isinstance(title, str) else ""))
+        key = self.writer.flow_key(candidate=candidate.index)
+        if key == ("flow", "text"):
+            for citation in found:
+                self.writer.citation(key, citation, candidate=candidate.index)
+        elif candidate.annotations:
+            self.unknown(candidate, "annotations", candidate.annotations)
+
+
+def _known_call(calls: list[_Call], index: int | None, identity: str, name: str, fragment: str) -> _Call | None:
+    """The call that a delta goes on with; None when it begins one.
+
+    By index where there is one. Servers that leave it out, or count every call as 0, are told apart by id, else by name.
+    """
+    if not calls:
+        return None
+    if index is not None:
+        call = next((call for call in reversed(calls) if call.index == index), None)
+        if call is None:
+            return None
+        if name and identity and call.id and identity != call.id:
+            return None  # a new id under the old index
+    elif identity:
+        call = next((call for call in reversed(calls) if call.id == identity), None)
+        if call is None:
+            return None
+    elif name:
+        return None
+    else:
+        return calls[-1]
+    if name and not identity and call.name and call.arguments and call.is_whole():
+        return None
+    if name and fragment and call.arguments and index is None and fragment != call.arguments and call.is_whole():
+        return None
+    return call
+
+
+# ---------------------------------------------------------------- values
+def _number(*values: Any) -> int | None:
+    """The first that is a count."""
+    for value in values:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 53:
+            return int(value)
+    return None
+
+
+_BY_MODALITY = (
+    ("text_tokens", content_pb2.MODALITY_TEXT),
+    ("image_tokens", content_pb2.MODALITY_IMAGE),
+    ("audio_tokens", content_pb2.MODALITY_AUDIO),
+    ("video_tokens", content_pb2.MODALITY_VIDEO),
+)
+
+
+def read_usage(raw: Any) -> usage_pb2.Usage | None:
+    """Usage in any of the servers' spellings; None when it counts nothing.
+
+    prompt_tokens include what was cached. completion_tokens include reasoning but at xAI, where it stands beside them: the total
+    tells (docs.x.ai, Chat Completions). Cost: xAI counts ticks of 1e-10 USD, OpenRouter and Perplexity give USD.
+    """
+    if not isinstance(raw, dict):
+        return None
+    given, written = _number(raw.get("prompt_tokens")), _number(raw.get("completion_tokens"))
+    if given is None and written is None:
+        return None
+    inputs = raw.get("prompt_tokens_details")
+    inputs = inputs if isinstance(inputs, dict) else {}
+    outputs = raw.get("completion_tokens_details")
+    outputs = outputs if isinstance(outputs, dict) else {}
+    reasoning = _number(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
+    usage = usage_pb2.Usage(input_tokens=given or 0, output_tokens=written or 0)
+    if reasoning and _number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
+        usage.output_tokens += reasoning
+    if reasoning is not None:
+        usage.reasoning_output_tokens = reasoning
+    read = _number(
+        inputs.get("cached_tokens"),
+        raw.get("prompt_cache_hit_tokens"),
+        raw.get("num_cached_tokens"),
+        raw.get("cached_tokens"),
+    )
+    if read is not None:
+        usage.cache_read_input_tokens = read
+    cached = _number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
+    if cached is not None:
+        usage.cache_write_input_tokens = cached
+    for name, modality in _BY_MODALITY:
+        tokens = _number(inputs.get(name))
+        if tokens:
+            usage.input_by_modality.add(modality=modality, tokens=tokens)
+        tokens = _number(outputs.get(name))
+        if tokens:
+            usage.output_by_modality.add(modality=modality, tokens=tokens)
+    cost = raw.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    ticks = _number(raw.get("cost_in_usd_ticks"))
+    if ticks is not None:
+        usage.provider_cost_nano_usd = round(ticks / 10)
+    elif isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e6:
+        usage.provider_cost_nano_usd = round(cost * 1e9)
+    return usage
+
+
+def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
+    found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""))
+    if isinstance(raw.get("logprob"), (int, float)):
+        found.logprob = raw["logprob"]
+    if isinstance(raw.get("bytes"), list):
+        found.token_bytes = bytes(raw["bytes"])
+    found.top.extend(_logprob(top) for top in raw.get("top_logprobs") or ())
+    return found
+
+
+def _citation(annotation: Any) -> content_pb2.Citation | None:
+    """url_citation (OpenAI, OpenRouter) and reference (Mistral); None for other annotations."""
+    if not isinstance(annotation, dict):
+        return None
+    kind = annotation.get("type")
+    citation = content_pb2.Citation(provider_json=json.text(annotation))
+    if kind == "reference":
+        citation.source_id = ",".join(str(reference) for reference in annotation.get("reference_ids") or ())
+        return citation
+    source = annotation.get("url_citation")
+    if kind != "url_citation" or not isinstance(source, dict):
+        return None
+    citation.uri = str(source.get("url") or "")
+    citation.title = str(source.get("title") or "")
+    citation.cited_text = str(source.get("content") or "")
+    citation.start_index = min(_number(source.get("start_index")) or 0, 2**31 - 1)
+    citation.end_index = min(_number(source.get("end_index")) or 0, 2**31 - 1)
+    return citation
+
+
+def _ratings(candidate: _Candidate) -> list[gateway_pb2.SafetyRating]:
+    """Azure's content filter results; what has no place in a rating goes to the candidate's metadata."""
+    found = []
+    for category, result in candidate.filters.items():
+        if (
+            isinstance(result, dict)
+            and isinstance(result.get("filtered"), bool)
+            and result.keys() <= {"filtered", "severity", "detected"}
+        ):
+            level = result.get("severity") or ("detected" if result.get("detected") else "")
+            found.append(gateway_pb2.SafetyRating(category=category, level=str(level), blocked=result["filtered"]))
+        else:
+            candidate.metadata.setdefault("content_filter_results", {})[category] = result
+    return found
+
+
+def _decoded(data: Any) -> bytes:
+    """base64, with or without padding; nothing for anything else."""
+    if not isinstance(data, str):
+        return b""
+    try:
+        return base64.b64decode(data + "=" * (-len(data) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _sound(data: bytes) -> str:
+    """The media type by the first bytes; streams of OpenAI are bare samples."""
+    for start, kind in (
+        (b"RIFF", "audio/wav"),
+        (b"ID3", "audio/mpeg"),
+        (b"fLaC", "audio/flac"),
+        (b"OggS", "audio/ogg"),
+    ):
+        if data.startswith(start):
+            return kind
+    return "audio/mpeg" if data[:1] == b"\xff" and data[1:2] >= b"\xe0" else "audio/pcm"
+
+
+# ---------------------------------------------------------------- errors
+ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
+    "context_length_exceeded": errors.ContextWindowExceeded,
+    "exceed_context_size_error": errors.ContextWindowExceeded,
+    "string_above_max_length": errors.RequestRefused,
+    "content_policy_violation": errors.ContentBlocked,
+    "content_filter": errors.ContentBlocked,
+    "ResponsibleAIPolicyViolation": errors.ContentBlocked,
+    "invalid_prompt": errors.ContentBlocked,
+    "invalid_api_key": errors.CredentialsRejected,
+    "model_not_found": errors.ModelNotFound,
+    "DeploymentNotFound": errors.ModelNotFound,
+    "insufficient_quota": errors.QuotaExhausted,
+    "credit_balance_exhausted": errors.QuotaExhausted,
+    "billing_hard_limit_reached": errors.QuotaExhausted,
+    "rate_limit_exceeded": errors.RateLimited,
+    "server_is_overloaded": errors.ProviderOverloaded,
+    "invalid_image_url": errors.MediaUnreachable,
+}
+"""`code` and `type` of the OpenAI and Azure API references, and llama.cpp's."""
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "bad_request": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "NotFoundError": 404,
+    "rate_limit_error": 429,
+    "tokens": 429,
+    "requests": 429,
+    "unavailable_error": 503,
+    "service_unavailable_error": 503,
+    "overloaded_error": 529,
+}
+_WAIT = re.compile(
+    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|milliseconds|s|sec|seconds?|m|min|minutes?)?\b",
+    re.IGNORECASE,
+)
+_MINUTE = ("m", "min", "minute", "minutes")
+
+
+def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect) -> errors.ProviderError:
+    error, message = failures.body_words(body)
+    return _error(status, headers, error, message, dialect)
+
+
+class _NoHeaders:
+    def get(self, name: str, /) -> str | None:
+        return None
+
+
+def _raise_error(value: _Wire, dialect: Dialect) -> None:
+    """Raise the error inside an answer with status 200. It may name a status of its own."""
+    error, message = failures.body_words(json.encode(value))
+    inner = value.get("error")
+    if not error and not message and not inner:
+        raise errors.ResponseInvalid("The provider's answer has no choices.")
+    status = 0
+    for name in ("code", "status", "status_code", "http_code"):
+        number = error.get(name)
+        if isinstance(number, str) and number.isdigit():
+            number = int(number)
+        if isinstance(number, int) and 400 <= number < 600:
+            status = number
+            break
+    else:
+        status = next(
+            (_STATUS_OF_TYPE[word] for word in (error.get("type"), error.get("code")) if word in _STATUS_OF_TYPE), 0
+        )
+    raise _error(status, _NoHeaders(), error, message, dialect)
+
+
+def _error(status: int, headers: Headers, error: _Wire, message: str, dialect: Dialect) -> errors.ProviderError:
+    code, kind = error.get("code"), error.get("type")
+    inner = error.get("innererror")
+    if isinstance(inner, dict) and inner.get("code") == "ResponsibleAIPolicyViolation":
+        kind = inner["code"]
+    metadata = error.get("metadata")
+    detail = (
+        metadata.get("raw") if isinstance(metadata, dict) else None
+    )  # OpenRouter: the words of the provider behind it
+    if isinstance(detail, str) and detail not in message:
+        message = f"{message}: {detail}" if message else detail
+    wait = failures.retry_delay(headers)
+    if wait is None and status in (429, 503):
+        found = _WAIT.search(message)
+        if found:
+            unit = (found[2] or "s").lower()
+            wait = float(found[1]) * (
+                0.001 if (unit.startswith("mi") and "sec" in unit) or unit == "ms" else 60 if unit in _MINUTE else 1
+            )
+    request_id = next((value for name in _REQUEST_IDS if (value := headers.get(name))), "") or failures.word(
+        error.get("request_id")
+    )
+    return failures.from_http(
+        status,
+        headers,
+        code=code,
+        kind=kind,
+        message=message,
+        retry_after=wait,
+        request_id=request_id,
+        codes={**ERROR_CODES, **dialect.error_codes},
+    )
+
+
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "mistral-correlation-id", "x-generation-id", "x-groq-request-id")

@@ -1,0 +1,360 @@
+"""Dialects of Chat Completions by server. Data only; sources are the servers' API references and, where open, their code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from llmgateway.v1 import gateway_pb2
+
+from llm_gateway import errors
+from llm_gateway.protocols.openai_chat.dialect import SAMPLING, SERVICE_TIERS, Dialect, ModelRule
+
+_PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
+_SAMPLED = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
+
+
+def _without(*fields: str, **renamed: str) -> dict[str, str]:
+    """The common sampling fields without some, and with others renamed."""
+    return {name: wire for name, wire in SAMPLING.items() if name not in fields} | renamed
+
+
+generic = Dialect()
+
+# ---------------------------------------------------------------- OpenAI and Azure
+_REASONING_REFUSES = _PENALTIES | {"stop_sequences", "logit_bias"}
+_MODERN = ("none", "low", "medium", "high", "xhigh")
+
+
+def _reasoning(
+    pattern: str, efforts: tuple[str, ...], default: str = "", *, no_tools: bool = False, cache: bool = False
+) -> ModelRule:
+    return ModelRule(
+        pattern=pattern,
+        refused=_REASONING_REFUSES,
+        refused_reasoning=_SAMPLED,
+        efforts=efforts,
+        default_effort=default,
+        tools_end_reasoning=no_tools,
+        cache_options=cache,
+    )
+
+
+OPENAI_RULES = (
+    ModelRule(pattern=r"gpt-5(\.\d+)?-chat", takes_effort=False),
+    ModelRule(pattern=r"gpt-(3|4|oss)|chatgpt-|ft:gpt-(3|4)", takes_effort=False),
+    _reasoning(r"o\d", ("low", "medium", "high")),
+    _reasoning(r"gpt-5\.1", ("none", "low", "medium", "high"), "none"),
+    _reasoning(r"gpt-5\.[23]", _MODERN, "none"),
+    _reasoning(r"gpt-5\.4", _MODERN, "none", no_tools=True),
+    _reasoning(r"gpt-5\.5", _MODERN, no_tools=True),
+    _reasoning(r"gpt-5\.[6-9]", _MODERN, no_tools=True, cache=True),
+    _reasoning(r"gpt-5", ("minimal", "low", "medium", "high")),
+    _reasoning(r"gpt-6-astra|gpt-6\.1-sol", ("low", "medium", "high", "xhigh"), cache=True),
+    _reasoning(r"gpt-[6-9]", _MODERN, no_tools=True, cache=True),
+)
+"""Chat Completions' rules per model; `max` is refused here and honoured by the Responses API only."""
+
+openai = Dialect(
+    output_limit="max_completion_tokens",
+    sampling=_without("top_k", "min_p", "repetition_penalty"),
+    max_stop=4,
+    stream_options={"include_usage": True, "include_obfuscation": False},
+    developer_role=True,
+    refusal_field=True,
+    tool_media=False,
+    prefix="",
+    call_id=r"[\s\S]{1,40}",
+    media=frozenset({"image_url", "input_audio", "file"}),
+    audio_formats=("wav", "mp3"),
+    default_filename="document.pdf",
+    cache_breakpoint="breakpoint",
+    reasoning_replay="",
+    allowed_tools=True,
+    provider_tools="web_search_options",
+    budget_field="",
+    exclude_field="",
+    user_field="safety_identifier",
+    metadata_needs_store=True,
+    rules=OPENAI_RULES,
+    think_tags=False,
+)
+
+azure_openai = replace(
+    openai,
+    chat_path="/openai/v1/chat/completions",
+    models_path="/openai/v1/models",
+    deployments=True,
+    stream_options={"include_usage": True},  # include_obfuscation is not taken by the dated versions
+    user_field="user",  # safety_identifier comes later than at OpenAI
+    reasoning_replay="reasoning_content",  # deployments of other makers' models take it
+    think_tags=True,
+)
+
+# ---------------------------------------------------------------- hosted
+xai = Dialect(
+    sampling=_without("top_k", "min_p", "repetition_penalty"),
+    service_tiers={
+        gateway_pb2.SERVICE_TIER_STANDARD: "default",
+        gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
+    },
+    developer_role=True,
+    message_name=False,
+    modalities=False,
+    media=frozenset({"image_url"}),
+    strict=False,
+    provider_tools="",
+    cache_breakpoint="",
+    budget_field="",
+    exclude_field="",
+    metadata_field="",
+    cache_key_field="",
+    cache_key_header="x-grok-conv-id",
+    rules=(
+        ModelRule(pattern=r".*non-reasoning|grok-2|grok-3(?!-mini)", takes_effort=False),
+        ModelRule(pattern=r"grok-4(-0709)?$|grok-code", refused=_PENALTIES | {"stop_sequences"}, takes_effort=False),
+        ModelRule(pattern=r"grok-(3-mini|[4-9]|build)", refused=_PENALTIES | {"stop_sequences"}),
+    ),
+    think_tags=False,
+)
+
+mistral = Dialect(
+    chat_path="/v1/chat/completions",
+    models_path="/v1/models",
+    sampling=_without("min_p", "seed", seed="random_seed"),
+    service_tiers={gateway_pb2.SERVICE_TIER_AUTO: "auto", gateway_pb2.SERVICE_TIER_STANDARD: "standard_only"},
+    logit_bias=False,
+    modalities=False,
+    stream_options={},  # usage always comes; the field is refused
+    message_name=False,
+    prefix="prefix",
+    skip_empty=True,
+    call_id=r"[a-zA-Z0-9]{9}",
+    media=frozenset({"image_url", "input_audio", "audio_url", "file", "file_url"}),
+    media_style="mistral",
+    cache_breakpoint="",
+    reasoning_replay="thinking",
+    parameters_required=True,
+    required_word="any",
+    provider_tools="",
+    budget_field="",
+    exclude_field="",
+    user_field="metadata.user_id",  # there is no `user`, and unknown fields are refused
+    rules=(
+        ModelRule(pattern=r"magistral", takes_effort=False),
+        ModelRule(pattern=r"(mistral|ministral|devstral|codestral|pixtral|voxtral)", efforts=("none", "high")),
+    ),
+    think_tags=False,
+    error_codes={
+        "3051": errors.ContextWindowExceeded,
+        "3505": errors.ProviderOverloaded,
+        "invalid_model": errors.ModelNotFound,
+    },
+)
+
+groq = Dialect(
+    output_limit="max_completion_tokens",
+    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "logprobs", "top_logprobs"),
+    service_tiers={
+        gateway_pb2.SERVICE_TIER_AUTO: "auto",
+        gateway_pb2.SERVICE_TIER_STANDARD: "on_demand",
+        gateway_pb2.SERVICE_TIER_FLEX: "flex",
+        gateway_pb2.SERVICE_TIER_PRIORITY: "performance",
+    },
+    max_stop=4,
+    logit_bias=False,
+    modalities=False,
+    message_name=False,
+    tool_media=False,
+    media=frozenset({"image_url"}),
+    cache_breakpoint="",
+    reasoning_replay="reasoning",
+    efforts=("none", "low", "medium", "high"),
+    budget_field="",
+    include_field="include_reasoning",
+    exclude_field="",
+    cache_key_field="",
+    error_codes={"capacity_exceeded": errors.ProviderOverloaded},
+)
+
+deepseek = Dialect(
+    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "seed"),
+    service_tiers={},
+    max_stop=16,
+    logit_bias=False,
+    modalities=False,
+    text_lists=False,
+    tool_media=False,
+    prefix="prefix",
+    media=frozenset({"image_url"}),
+    cache_breakpoint="",
+    provider_tools="",
+    parallel_tool_calls=False,
+    json_schema="",
+    efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
+    budget_field="",
+    exclude_field="",
+    reasoning_off={"thinking": {"type": "disabled"}},
+    reasoning_on={"thinking": {"type": "enabled"}},
+    user_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+
+openrouter = Dialect(
+    refusal_field=True,
+    media=frozenset({"image_url", "input_audio", "file", "file_url", "video_url"}),
+    reasoning_replay="reasoning",
+    provider_tools="plugins",
+    effort_field="reasoning.effort",
+    efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
+    budget_field="reasoning.max_tokens",
+    exclude_field="reasoning.exclude",
+    metadata_field="metadata",
+)
+
+together = Dialect(
+    service_tiers={},
+    modalities=False,
+    media=frozenset({"image_url", "video_url", "audio_url", "input_audio"}),
+    cache_breakpoint="",
+    provider_tools="",
+    efforts=("low", "medium", "high"),
+    budget_field="",
+    exclude_field="",
+    reasoning_off={"reasoning": {"enabled": False}},
+    metadata_field="",
+    cache_key_field="",
+)
+
+fireworks = Dialect(
+    service_tiers={gateway_pb2.SERVICE_TIER_PRIORITY: "priority"},
+    modalities=False,
+    media=frozenset({"image_url"}),
+    cache_breakpoint="",
+    provider_tools="",
+    efforts=("none", "low", "medium", "high"),
+    budget_field="",
+    exclude_field="",
+)
+
+cerebras = Dialect(
+    output_limit="max_completion_tokens",
+    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
+    service_tiers=SERVICE_TIERS,
+    modalities=False,
+    tool_media=False,
+    message_name=False,
+    media=frozenset(),
+    cache_breakpoint="",
+    reasoning_replay="reasoning",
+    provider_tools="",
+    efforts=("none", "low", "medium", "high"),
+    budget_field="",
+    exclude_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+
+perplexity = Dialect(
+    sampling=_without("min_p", "repetition_penalty", "candidate_count", "seed", "logprobs", "top_logprobs"),
+    service_tiers={},
+    logit_bias=False,
+    modalities=False,
+    message_name=False,
+    tool_media=False,
+    text_lists=False,
+    media=frozenset({"image_url", "file", "file_url"}),
+    cache_breakpoint="",
+    reasoning_replay="",
+    provider_tools="web_search_options",
+    json_object=False,
+    efforts=("minimal", "low", "medium", "high"),
+    budget_field="",
+    exclude_field="",
+    user_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+
+# ---------------------------------------------------------------- local servers
+vllm = Dialect(
+    service_tiers={},
+    modalities=False,
+    prefix="continue_final_message",
+    media=frozenset({"image_url", "input_audio", "audio_url", "video_url"}),
+    cache_breakpoint="",
+    reasoning_replay="reasoning",
+    explicit_auto=True,
+    provider_tools="",
+    budget_field="thinking_token_budget",
+    include_field="include_reasoning",
+    exclude_field="",
+    reasoning_off={"chat_template_kwargs": {"enable_thinking": False}},
+    metadata_field="",
+    cache_key_field="",
+)
+
+llama_cpp = Dialect(
+    sampling=_without("repetition_penalty", repetition_penalty="repeat_penalty"),
+    service_tiers={},
+    modalities=False,
+    tool_media=False,
+    media=frozenset({"image_url", "input_audio"}),
+    cache_breakpoint="",
+    provider_tools="",
+    budget_field="",
+    exclude_field="",
+    reasoning_off={"chat_template_kwargs": {"enable_thinking": False}},
+    user_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+
+lmstudio = Dialect(
+    chat_path="/v1/chat/completions",
+    models_path="/api/v1/models",
+    sampling=_without(
+        "min_p",
+        "candidate_count",
+        "logprobs",
+        "top_logprobs",
+        "repetition_penalty",
+        repetition_penalty="repeat_penalty",
+    ),
+    service_tiers={},
+    modalities=False,
+    message_name=False,
+    tool_media=False,
+    media=frozenset({"image_url"}),
+    cache_breakpoint="",
+    named_tool_choice=False,
+    parallel_tool_calls=False,
+    provider_tools="",
+    json_object=False,
+    budget_field="",
+    exclude_field="",
+    user_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+
+ollama_openai = Dialect(
+    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
+    service_tiers={},
+    logit_bias=False,
+    modalities=False,
+    message_name=False,
+    media=frozenset({"image_url"}),
+    cache_breakpoint="",
+    reasoning_replay="reasoning",
+    strict=False,
+    tool_choice=False,
+    parallel_tool_calls=False,
+    provider_tools="",
+    efforts=("none", "low", "medium", "high", "max"),
+    budget_field="",
+    exclude_field="",
+    user_field="",
+    metadata_field="",
+    cache_key_field="",
+)
