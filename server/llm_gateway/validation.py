@@ -194,7 +194,7 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     if policy.max_attempts < 0:
         yield "routing.max_attempts", "Must be 0 or more.", "OUT_OF_RANGE"
     for name in ("attempt_timeout", "first_event_timeout"):
-        if policy.HasField(name):  # type: ignore[arg-type]  # the two names above
+        if policy.HasField(name):
             yield from _positive(f"routing.{name}", getattr(policy, name))
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
