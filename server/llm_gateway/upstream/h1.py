@@ -495,12 +495,14 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         response = self._response
-        if response is not None:
-            try:
-                response.feed_eof()
-            except ConnectionBroken as error:
-                self._error = error
-            self._wake()
+        if response is None:
+            self.closed = True
+            return
+        try:
+            response.feed_eof()
+        except ConnectionBroken as error:
+            self._error = error
+        self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
