@@ -6,10 +6,13 @@ SSE and NDJSON cut at CR, LF and CRLF only, as their specifications say: U+2028,
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from llm_gateway.errors import ResponseInvalid
+from llm_gateway.errors import ProviderUnavailable, ResponseInvalid
+from llm_gateway.protocols import json
 
 Frame = tuple[str, bytes]
 MAX_FRAME = 16 << 20
@@ -185,13 +188,91 @@ class JsonArray:
         return [("", rest)] if rest else []
 
 
+class EventStream:
+    """application/vnd.amazon.eventstream (https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html; Smithy's
+    Amazon Event Stream specification). A frame's name is its `:event-type`, or its `:exception-type`, or "error" for an error without
+    a modelled type, whose payload is then made from its headers: {"code", "message"}. Both checksums of a message are checked.
+    """
+
+    __slots__ = ("_kept", "_names")
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._names: dict[bytes, Frame] = {}
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Frames that are whole now. Raises ProviderUnavailable for a message that was damaged on its way."""
+        data = self._kept + chunk if self._kept else chunk
+        frames: list[Frame] = []
+        at = 0
+        while len(data) - at >= _PRELUDE.size:
+            size, headers, check = _PRELUDE.unpack_from(data, at)
+            if zlib.crc32(data[at : at + 8]) != check or size < headers + _PRELUDE.size + 4:
+                raise ProviderUnavailable("A message of the event stream is damaged.")
+            if size > MAX_FRAME:
+                raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
+            end = at + size
+            if len(data) < end:
+                break
+            if zlib.crc32(data[at : end - 4]) != int.from_bytes(data[end - 4 : end]):
+                raise ProviderUnavailable("A message of the event stream is damaged.")
+            body = at + _PRELUDE.size + headers
+            name, payload = self._name(data[at + _PRELUDE.size : body])
+            frames.append((name, payload or data[body : end - 4]))
+            at = end
+        self._kept = data[at:]
+        return frames
+
+    def close(self) -> list[Frame]:
+        """None: an unfinished message at the end of the body is a cut stream."""
+        self._kept = b""
+        return []
+
+    def _name(self, headers: bytes) -> Frame:
+        """Name, and payload where the headers are it. Messages of one kind have the same headers, so they are read once."""
+        found = self._names.get(headers)
+        if found is None:
+            try:
+                values = _event_headers(headers)
+            except (IndexError, KeyError, struct.error):
+                raise ResponseInvalid("A message of the event stream has headers out of format.") from None
+            if values.get(":message-type") == "error":
+                told = {"code": values.get(":error-code", ""), "message": values.get(":error-message", "")}
+                return "error", json.encode(told)
+            found = (values.get(":exception-type") or values.get(":event-type", ""), b"")
+            if len(self._names) < 32:
+                self._names[headers] = found
+        return found
+
+
+def _event_headers(data: bytes) -> dict[str, str]:
+    """The headers that are strings; others are skipped by their size."""
+    values: dict[str, str] = {}
+    at = 0
+    while at < len(data):
+        after = at + 1 + data[at]
+        name, kind = data[at + 1 : after].decode("utf-8", "replace"), data[after]
+        at = after + 1
+        if kind in (6, 7):
+            (size,) = struct.unpack_from(">H", data, at)
+            at += 2
+            if kind == 7:
+                values[name] = data[at : at + size].decode("utf-8", "replace")
+            at += size
+        else:
+            at += _HEADER_SIZES[kind]
+    return values
+
+
+_PRELUDE = struct.Struct(">III")
+_HEADER_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _IN_STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 
-_BY_NAME: Mapping[str, Callable[[], Framing]] = {"sse": Sse, "ndjson": Ndjson, "json_array": JsonArray}
+_BY_NAME: Mapping[str, Callable[[], Framing]] = {"sse": Sse, "ndjson": Ndjson, "json_array": JsonArray, "eventstream": EventStream}
 
 
 def of(kind: str) -> Framing:
-    """The framing that a wire format names: sse, ndjson or json_array."""
+    """The framing that a wire format names: sse, ndjson, json_array or eventstream."""
     return _BY_NAME[kind]()

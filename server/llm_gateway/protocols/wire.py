@@ -131,7 +131,7 @@ class StreamParser(Protocol):
 class WireFormat(Protocol):
     """What a wire format module offers."""
 
-    framing: Literal["sse", "ndjson"]
+    framing: Literal["sse", "ndjson", "eventstream"]
 
     def render_request(self, rendering: Rendering, /) -> Outgoing:
         """The provider's request. Unsupported fields go to `rendering.notes`; raises InvalidRequest for what cannot be sent at all."""

@@ -11,7 +11,7 @@ from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import failures, json
+from llm_gateway.protocols import aws, failures, json
 from llm_gateway.protocols.anthropic.request import Dialect
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -168,6 +168,8 @@ class MessageParser:
                 self._writer.end()
             elif kind == "error" or event == "error" or "error" in value:
                 raise _stream_error(value)
+            elif aws.is_exception(event):
+                raise aws.in_stream(event, failures.word(value.get("message")))
         except json.MalformedJson:
             raise
         except _BROKEN as broken:
@@ -437,14 +439,14 @@ def _error_code(error: dict[str, Any]) -> str:
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
     """The error of an answer that is not 2xx: the API's own shape, or that of Google or AWS in front of it."""
     error, message = failures.body_words(body)
-    kind = error.get("type") or error.get("status") or error.get("__type")
+    if named := error.get("__type") or headers.get("x-amzn-errortype"):
+        return aws.from_http(status, headers, name=failures.word(named), message=message)
+    kind = error.get("type") or error.get("status")
     delay = None
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
             delay = failures.duration(detail["retryDelay"])
-    if kind is None and (named := headers.get("x-amzn-errortype")):
-        kind = named.split(":")[0]
     return failures.from_http(
         status,
         headers,
@@ -452,7 +454,7 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /)
         kind=kind,
         message=message,
         retry_after=delay,
-        request_id=headers.get("request-id") or headers.get("x-amzn-requestid") or _request_id(body),
+        request_id=headers.get("request-id") or _request_id(body),
         codes=CODES,
     )
 
