@@ -1,0 +1,157 @@
+"""The command ``llm-gateway``: parsing, exit codes, and one line for every failure.
+
+A subcommand is a module with ``run(args) -> int``; it is imported when it is called, so that ``--help`` needs neither gRPC nor YAML.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from llm_gateway import __version__
+
+OK = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+
+_EPILOG = """\
+exit codes: 0 all well; 1 the call failed, or the gateway is not serving; 2 wrong usage or configuration; 130 interrupted
+
+environment:
+  LLM_GATEWAY_ADDRESS  address of the gateway for chat, models and health (127.0.0.1:50051)
+  LLM_GATEWAY_API_KEY  API key for the same
+  LLM_GATEWAY_CONFIG   configuration file for serve and config check
+"""
+
+
+class UsageError(Exception):
+    """What was asked cannot be done as it was asked; the text says what would be right."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a model writes what a narrow terminal cannot show
+    args = _parser().parse_args(argv)
+    try:
+        status: int = importlib.import_module(f"llm_gateway.cli.{args.module}").run(args)
+        sys.stdout.flush()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does; Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llm-gateway",
+        description="A gRPC gateway in front of LLM providers.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"llm-gateway {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    serve = commands.add_parser("serve", help="run the gateway", description="Run the gateway until SIGTERM or Ctrl-C.")
+    serve.set_defaults(module="serve")
+    _add_config(serve)
+    serve.add_argument("--listen", metavar="ADDR", help="host:port or unix:/path; port 0 picks a free one")
+    serve.add_argument("--insecure", action="store_true", help="allow plaintext beyond this machine")
+    serve.add_argument("--reflection", action="store_true", help="let clients such as grpcurl ask for the contract")
+    serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="least level to log")
+
+    chat = commands.add_parser(
+        "chat",
+        help="ask a model",
+        description="Ask a model and print its answer as it comes; who served, tokens, cost and time go to standard error."
+        " Without MESSAGE: a conversation on a terminal, else the message is read from standard input.",
+    )
+    chat.set_defaults(module="chat")
+    chat.add_argument("message", nargs="*", metavar="MESSAGE", help="what to ask; - reads standard input")
+    chat.add_argument("--model", help="a route, provider/model, or a model that one provider serves")
+    chat.add_argument("--provider", help="only this provider")
+    chat.add_argument("--system", metavar="TEXT", help="system prompt")
+    chat.add_argument("--max-tokens", type=int, metavar="N", help="most tokens to answer with")
+    chat.add_argument("--temperature", type=float, metavar="T")
+    chat.add_argument("--top-p", type=float, metavar="P")
+    chat.add_argument("--seed", type=int, metavar="N")
+    chat.add_argument("--stop", action="append", metavar="TEXT", help="text that ends the answer; may be repeated")
+    chat.add_argument("--no-stream", action="store_true", help="wait for the whole answer")
+    chat.add_argument("--json", action="store_true", help="print the whole response as JSON; implies --no-stream")
+    chat.add_argument(
+        "--embedded", action="store_true", help="run a gateway inside this command instead of calling one"
+    )
+    _add_config(chat, " (with --embedded)")
+    _add_connection(chat, timeout=600)
+
+    models = commands.add_parser("models", help="list the models", description="List the models that may be used.")
+    models.set_defaults(module="models")
+    models.add_argument("--provider", help="only this provider's")
+    models.add_argument("--refresh", action="store_true", help="have the gateway ask the providers again")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    _add_connection(models, timeout=60)
+
+    health = commands.add_parser(
+        "health",
+        help="show how the gateway and its providers are",
+        description="Show how the gateway and its providers are. Exits with 1 when the gateway takes no calls: fit for a container's"
+        " health check.",
+    )
+    health.set_defaults(module="health")
+    health.add_argument("--provider", help="only this provider")
+    health.add_argument("--probe", action="store_true", help="ask the providers now, by a call that costs nothing")
+    health.add_argument("--json", action="store_true", help="print JSON")
+    _add_connection(health, timeout=4)
+
+    config = commands.add_parser("config", help="look at the configuration").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    check = config.add_parser(
+        "check", help="check the configuration", description="Check the configuration; every problem is printed."
+    )
+    check.set_defaults(module="config_check")
+    _add_config(check)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
+    parser.add_argument("--config", metavar="FILE", help=f"YAML file; without one the environment decides{when}")
+
+
+def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
+    group = parser.add_argument_group("connection")
+    group.add_argument(
+        "--address", default=os.environ.get("LLM_GATEWAY_ADDRESS"), metavar="ADDR", help="gateway to call"
+    )
+    group.add_argument(
+        "--api-key",
+        default=os.environ.get("LLM_GATEWAY_API_KEY"),
+        metavar="KEY",
+        help="better given by LLM_GATEWAY_API_KEY: other users of this machine see the command line",
+    )
+    group.add_argument("--tls", action="store_true", help="use TLS with the default authorities")
+    group.add_argument("--ca-file", metavar="PEM", help="use TLS and trust these authorities")
+    group.add_argument("--cert-file", metavar="PEM", help="client certificate (mTLS)")
+    group.add_argument("--key-file", metavar="PEM", help="its private key")
+    group.add_argument("--insecure", action="store_true", help="send the API key in plaintext to another machine")
+    group.add_argument("--timeout", type=_seconds, default=timeout, metavar="S", help=f"seconds to wait ({timeout:g})")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
+    return seconds

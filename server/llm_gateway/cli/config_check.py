@@ -1,0 +1,28 @@
+"""``llm-gateway config check``, and the reading of the configuration for the other commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+
+from llm_gateway import config
+from llm_gateway.cli import OK, UsageError
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args.config, os.environ)
+    source = config.config_path(args.config, os.environ) or "environment"
+    print(f"{source}: ok; listens on {settings.server.listen}")
+    print(f"providers: {', '.join(settings.providers)}")
+    if settings.routes:
+        print(f"routes: {', '.join(settings.routes)}")
+    return OK
+
+
+def load(path: str | None, env: Mapping[str, str]) -> config.Config:
+    """The checked configuration. Raises UsageError with every problem, one a line."""
+    try:
+        return config.load(path, env, local=config.local_servers)
+    except config.ConfigError as error:
+        raise UsageError("\n".join(map(str, error.errors))) from None

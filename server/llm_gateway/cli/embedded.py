@@ -1,0 +1,53 @@
+"""A gateway inside the command, for ``chat --embedded``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import uvloop
+from msgspec.structs import replace
+
+from llm_gateway import app, config, telemetry
+from llm_gateway.cli.config_check import load
+
+
+@contextmanager
+def gateway(path: str | None) -> Iterator[tuple[str, str]]:
+    """Run the configured gateway on an ephemeral loopback port; gives its address and the only key it takes."""
+    settings = load(path, os.environ)
+    key = secrets.token_urlsafe()  # other users of this machine can reach the port
+    server = config.Server(
+        listen="127.0.0.1:0",
+        api_keys=(config.ApiKey(key=config.Secret(key), name="embedded"),),
+        lame_duck=0.0,
+        shutdown_grace=0.0,
+    )
+    telemetry.configure_logging("error", human=True)
+    listening: Future[int] = Future()
+    loop = uvloop.new_event_loop()
+    leave = asyncio.Event()
+
+    async def serve() -> None:
+        running = app.Gateway(replace(settings, server=server))
+        try:
+            listening.set_result(await running.start())
+        except Exception as error:
+            listening.set_exception(error)
+            return
+        await leave.wait()
+        await running.stop()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="gateway", daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{listening.result()}", key
+    finally:
+        loop.call_soon_threadsafe(leave.set)
+        thread.join()
+        loop.close()

@@ -1,0 +1,36 @@
+"""``llm-gateway serve``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+import uvloop
+from msgspec.structs import replace
+
+from llm_gateway import app, telemetry
+from llm_gateway.cli import FAILED, OK
+from llm_gateway.cli.config_check import load
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args.config, _environment(args))
+    server = settings.server
+    log = replace(server.log, level=args.log_level or server.log.level)
+    settings = replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
+    telemetry.configure_logging(log.level, human=log.format == "console")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(app.run(settings))
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _environment(args: argparse.Namespace) -> dict[str, str]:
+    """The environment with the flags in it: they pass the same checks as everything else."""
+    given = {"LLM_GATEWAY_LISTEN": args.listen, "LLM_GATEWAY_INSECURE": "true" if args.insecure else None}
+    return {**os.environ, **{name: value for name, value in given.items() if value}}
