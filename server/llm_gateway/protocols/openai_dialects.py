@@ -18,7 +18,7 @@ def _without(*fields: str, **renamed: str) -> dict[str, str]:
     return {name: wire for name, wire in SAMPLING.items() if name not in fields} | renamed
 
 
-generic = Dialect()
+GENERIC = Dialect()
 
 # ---------------------------------------------------------------- OpenAI and Azure
 _REASONING_REFUSES = _PENALTIES | {"stop_sequences", "logit_bias"}
@@ -54,7 +54,7 @@ OPENAI_RULES = (
 )
 """Chat Completions' rules per model; `max` is refused here and honoured by the Responses API only."""
 
-openai = Dialect(
+OPENAI = Dialect(
     output_limit="max_completion_tokens",
     sampling=_without("top_k", "min_p", "repetition_penalty"),
     max_stop=4,
@@ -79,8 +79,8 @@ openai = Dialect(
     think_tags=False,
 )
 
-azure_openai = replace(
-    openai,
+AZURE_OPENAI = replace(
+    OPENAI,
     chat_path="/openai/v1/chat/completions",
     models_path="/openai/v1/models",
     deployments=True,
@@ -91,7 +91,7 @@ azure_openai = replace(
 )
 
 # ---------------------------------------------------------------- hosted
-xai = Dialect(
+XAI = Dialect(
     sampling=_without("top_k", "min_p", "repetition_penalty"),
     service_tiers={
         gateway_pb2.SERVICE_TIER_STANDARD: "default",
@@ -117,7 +117,7 @@ xai = Dialect(
     think_tags=False,
 )
 
-mistral = Dialect(
+MISTRAL = Dialect(
     chat_path="/v1/chat/completions",
     models_path="/v1/models",
     sampling=_without("min_p", "seed", seed="random_seed"),
@@ -151,7 +151,7 @@ mistral = Dialect(
     },
 )
 
-groq = Dialect(
+GROQ = Dialect(
     output_limit="max_completion_tokens",
     sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "logprobs", "top_logprobs"),
     service_tiers={
@@ -176,7 +176,7 @@ groq = Dialect(
     error_codes={"capacity_exceeded": errors.ProviderOverloaded},
 )
 
-deepseek = Dialect(
+DEEPSEEK = Dialect(
     sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "seed"),
     service_tiers={},
     max_stop=16,
@@ -200,7 +200,7 @@ deepseek = Dialect(
     cache_key_field="",
 )
 
-openrouter = Dialect(
+OPENROUTER = Dialect(
     refusal_field=True,
     media=frozenset({"image_url", "input_audio", "file", "file_url", "video_url"}),
     reasoning_replay="reasoning",
@@ -212,7 +212,7 @@ openrouter = Dialect(
     metadata_field="metadata",
 )
 
-together = Dialect(
+TOGETHER = Dialect(
     service_tiers={},
     modalities=False,
     media=frozenset({"image_url", "video_url", "audio_url", "input_audio"}),
@@ -226,7 +226,7 @@ together = Dialect(
     cache_key_field="",
 )
 
-fireworks = Dialect(
+FIREWORKS = Dialect(
     service_tiers={gateway_pb2.SERVICE_TIER_PRIORITY: "priority"},
     modalities=False,
     media=frozenset({"image_url"}),
@@ -237,7 +237,7 @@ fireworks = Dialect(
     exclude_field="",
 )
 
-cerebras = Dialect(
+CEREBRAS = Dialect(
     output_limit="max_completion_tokens",
     sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
     service_tiers=SERVICE_TIERS,
@@ -255,7 +255,7 @@ cerebras = Dialect(
     cache_key_field="",
 )
 
-perplexity = Dialect(
+PERPLEXITY = Dialect(
     sampling=_without("min_p", "repetition_penalty", "candidate_count", "seed", "logprobs", "top_logprobs"),
     service_tiers={},
     logit_bias=False,
@@ -277,7 +277,7 @@ perplexity = Dialect(
 )
 
 # ---------------------------------------------------------------- local servers
-vllm = Dialect(
+VLLM = Dialect(
     service_tiers={},
     modalities=False,
     prefix="continue_final_message",
@@ -294,7 +294,7 @@ vllm = Dialect(
     cache_key_field="",
 )
 
-llama_cpp = Dialect(
+LLAMA_CPP = Dialect(
     sampling=_without("repetition_penalty", repetition_penalty="repeat_penalty"),
     service_tiers={},
     modalities=False,
@@ -310,7 +310,7 @@ llama_cpp = Dialect(
     cache_key_field="",
 )
 
-lmstudio = Dialect(
+LMSTUDIO = Dialect(
     chat_path="/v1/chat/completions",
     models_path="/api/v1/models",
     sampling=_without(
@@ -338,7 +338,7 @@ lmstudio = Dialect(
     cache_key_field="",
 )
 
-ollama_openai = Dialect(
+OLLAMA_OPENAI = Dialect(
     sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
     service_tiers={},
     logit_bias=False,

@@ -60,7 +60,7 @@ ROWS: Mapping[str, Row] = {
     "cerebras": _openai("CEREBRAS", "https://api.cerebras.ai/v1"),
     "perplexity": _openai("PERPLEXITY", "https://api.perplexity.ai"),
     "ollama": Row(wire="ollama", dialects="ollama", dialect="OLLAMA", base_url="http://127.0.0.1:11434", local=True),
-    "lmstudio": _openai("LMSTUDIO", "http://127.0.0.1:1234/v1", local=True),
+    "lmstudio": _openai("LMSTUDIO", "http://127.0.0.1:1234", local=True),
     "vllm": _openai("VLLM", local=True),
     "llama_cpp": _openai("LLAMA_CPP", local=True),
     "openai_compatible": _openai("GENERIC"),

@@ -15,7 +15,7 @@ from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import failures, json
+from llm_gateway.protocols import callids, failures, json
 from llm_gateway.protocols.events import EventWriter, FinishReason
 from llm_gateway.protocols.framing import Sse
 from llm_gateway.protocols.openai_chat.dialect import Dialect
@@ -63,6 +63,7 @@ _READ_MESSAGE = frozenset({
     "images", "tool_calls", "function_call", "obfuscation",
 })  # fmt: skip
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text")
+_FLOWS = dict.fromkeys(_REASONING, "reasoning") | {"content": "text"}
 _READ_USAGE = frozenset({
     "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details",
     "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "num_cached_tokens", "cached_tokens", "reasoning_tokens", "cost",
@@ -136,6 +137,7 @@ class _Stream:
         if self._writer.done or not data:
             return
         if data.startswith(b"[DONE]"):
+            self._prefix = b"\n"
             self._answer.end()
             return
         value = json.decode(data)
@@ -145,27 +147,40 @@ class _Stream:
             return
         if event == "error" or (value.get("object") == "error" and "choices" not in value):
             _raise_error(value, self._answer.dialect)
-        plain = self._answer.guarded(value)
-        if plain is not None:
-            self._learn(data, *plain)
+        self._answer.guarded(value)
+        self._learn(data, value)
 
-    def _learn(self, data: bytes, name: str, text: str, kind: str, candidate: int) -> None:
-        """Keep what surrounds the text of a chunk that held nothing else. name: its field on the wire."""
-        mark = f'"{name}"'.encode()
+    def _learn(self, data: bytes, value: _Wire) -> None:
+        """Keep what surrounds the text of a chunk, if its delta holds one text and nothing else. What else the chunk says, it would say
+        again: only log probabilities would count twice."""
+        choices = value.get("choices")
+        if (
+            not choices
+            or len(choices) != 1
+            or choices[0].get("logprobs")
+            or not isinstance(choices[0].get("delta"), dict)
+        ):
+            return
+        spoken = [name for name, item in choices[0]["delta"].items() if item and name != "role"]
+        kind = _FLOWS.get(spoken[0]) if len(spoken) == 1 else None
+        text = choices[0]["delta"][spoken[0]] if kind else None
+        if kind is None or not isinstance(text, str) or not self._answer.flows(choices[0].get("index")):
+            return
+        mark = f'"{spoken[0]}"'.encode()
         at = data.find(mark)
-        if at < 0 or data.find(mark, at + 1) >= 0:
+        if data.find(mark, at + 1) >= 0:
             return
         start = data.find(b'"', at + len(mark)) + 1
         raw = text.encode()
+        end = start + len(raw)
         if (
-            data[at + len(mark) : start].strip() == b':"'.strip()
-            or data[at + len(mark) : start].replace(b" ", b"") == b':"'
+            data[at + len(mark) : start].replace(b" ", b"") == b':"'
+            and data[start:end] == raw
+            and data[end : end + 1] == b'"'
         ):
-            end = start + len(raw)
-            if data[start:end] == raw and data[end : end + 1] == b'"':
-                self._prefix, self._suffix = data[:start], data[end:]
-                self._least = len(self._prefix) + len(self._suffix)
-                self._kind, self._candidate = kind, candidate
+            self._prefix, self._suffix = data[:start], data[end:]
+            self._least = len(self._prefix) + len(self._suffix)
+            self._kind, self._candidate = kind, choices[0].get("index") or 0
 
     def close(self) -> None:
         if not self._writer.done and self._answer.finished():
@@ -229,31 +244,23 @@ class _Answer:
         self.candidates: dict[int, _Candidate] = {}
         self.citations: list[Any] = []
 
-    def guarded(self, value: _Wire, whole: bool = False) -> tuple[str, str, str, int] | None:
+    def guarded(self, value: _Wire, whole: bool = False) -> None:
+        """`read`, with values of the wrong type reported as what they are."""
         try:
-            return self.read(value, whole)
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError) as error:
-            if isinstance(error, errors.GatewayError):
-                raise
+            self.read(value, whole)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
             raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
 
-    def read(self, value: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
-        """One chunk, or the whole answer. Returns (wire field, text, kind, candidate) when it said nothing but that text."""
+    def read(self, value: _Wire, whole: bool) -> None:
+        """One chunk, or the whole answer."""
         if value.get("error"):
             _raise_error(value, self.dialect)
         self.head(value)
-        choices = value.get("choices")
-        plain = None
-        if choices:
-            for choice in choices:
-                if isinstance(choice, dict):
-                    plain = self.choice(choice, whole)
-            if len(choices) != 1:
-                plain = None
+        for choice in value.get("choices") or ():
+            self.choice(choice, whole)
         usage = value.get("usage")
         if usage:
             self.usage(usage)
-            plain = None
         if not value.keys() <= _READ:
             for key in value.keys() - _READ:
                 if value[key] is not None:
@@ -266,7 +273,11 @@ class _Answer:
         groq = value.get("x_groq")
         if groq:
             self.groq(groq)
-        return plain
+
+    def flows(self, index: Any) -> bool:
+        """Whether the text of a candidate is written as it comes."""
+        candidate = self.candidates.get(index or 0)
+        return candidate is not None and candidate.think == _PLAIN
 
     def head(self, value: _Wire) -> None:
         writer = self.writer
@@ -313,36 +324,32 @@ class _Answer:
             self.writer.metadata["usage"] = rest
 
     # ------------------------------------------------------------ choices
-    def choice(self, choice: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
-        index = choice.get("index")
-        if not isinstance(index, int) or index < 0:
-            index = 0
+    def choice(self, choice: _Wire, whole: bool) -> None:
+        index = choice.get("index") or 0
         candidate = self.candidates.get(index)
         if candidate is None:
-            think = _UNDECIDED if self.dialect.think_tags else _PLAIN
-            candidate = self.candidates[index] = _Candidate(index, think)
+            if not isinstance(index, int) or not 0 <= index < 1 << 31:
+                raise ValueError("index")
+            candidate = self.candidates[index] = _Candidate(index, _UNDECIDED if self.dialect.think_tags else _PLAIN)
         error = choice.get("error")
         if error:
             _raise_error({"error": error}, self.dialect)
-        first, second = ("message", "delta") if whole else ("delta", "message")
-        message = choice.get(first)
+        message = choice.get("message" if whole else "delta")
         if message is None:
-            message = choice.get(second)
-        raw_logprobs = choice.get("logprobs")
-        if raw_logprobs:
-            self.logprobs(candidate, raw_logprobs)
+            message = choice.get("delta" if whole else "message")
+        logprobs = choice.get("logprobs")
+        if logprobs:
+            self.logprobs(candidate, logprobs)
+        if message:
+            self.message(candidate, message, whole)
+        elif choice.get("messages"):  # Mistral's agents answer with several
+            for each in choice["messages"]:
+                self.message(candidate, each, whole)
+        elif choice.get("text"):
+            self.text(candidate, choice["text"], whole)
         finish = choice.get("finish_reason")
-        plain = None
-        if isinstance(message, dict):
-            plain = self.message(candidate, message, whole)
-        elif isinstance(choice.get("messages"), list):
-            for message in choice["messages"]:
-                self.message(candidate, message, whole)
-        elif isinstance(choice.get("text"), str):
-            self.text(candidate, choice["text"])
         if finish:
             candidate.finish = finish if isinstance(finish, str) else json.text(finish)
-            plain = None
         filters = choice.get("content_filter_results")
         if filters:
             candidate.filters.update(filters)
@@ -350,68 +357,45 @@ class _Answer:
             for key in choice.keys() - _READ_CHOICE:
                 if choice[key] is not None:
                     candidate.metadata[key] = choice[key]
-        return None if raw_logprobs else plain
 
-    def message(self, candidate: _Candidate, message: _Wire, whole: bool) -> tuple[str, str, str, int] | None:
+    def message(self, candidate: _Candidate, message: _Wire, whole: bool) -> None:
         """A message or a delta. Parts are written in the order reasoning, text, refusal, sound, images, tool calls."""
-        plain: tuple[str, str, str, int] | None = None
-        said = 0
+        thought: Any = None
         for name in _REASONING:
             thought = message.get(name)
             if thought:
                 if isinstance(thought, str):
                     self.think(candidate, thought)
-                    plain = (name, thought, "reasoning", candidate.index)
                 else:
-                    candidate.metadata[name] = thought
-                said += 1
+                    self.unknown(candidate, name, thought)
                 break
         details = message.get("reasoning_details")
         if details:
-            self.reasoning_details(candidate, details, silent=said > 0)
-            said += 2
+            self.reasoning_details(candidate, details, silent=bool(thought))
         content = message.get("content")
         if content:
             if isinstance(content, str):
                 self.text(candidate, content, whole)
-                if candidate.think == _PLAIN:
-                    plain = ("content", content, "text", candidate.index)
-                else:
-                    said += 1
             else:
-                self.content(candidate, content)
-                said += 1
-            said += 1
+                self.content(candidate, content, whole)
         refusal = message.get("refusal")
         if refusal:
             candidate.refused = True
-            self.writer.flow("refusal", str(refusal), candidate=candidate.index, logprobs=self.take(candidate))
-            said += 2
-        annotations = message.get("annotations")
-        if annotations:
-            self.annotations(candidate, annotations)
-            said += 2
+            self.writer.flow("refusal", refusal, candidate=candidate.index, logprobs=self.take(candidate))
+        if message.get("annotations"):
+            self.annotations(candidate, message["annotations"])
         if message.get("audio"):
             self.audio(candidate, message["audio"])
-            said += 2
-        if message.get("images"):
-            for image in message["images"]:
-                self.image(candidate, image)
-            said += 2
-        calls = message.get("tool_calls")
-        if calls:
-            for call in calls:
-                self.tool_call(candidate, call, whole)
-            said += 2
+        for image in message.get("images") or ():
+            self.image(candidate, image)
+        for call in message.get("tool_calls") or ():
+            self.tool_call(candidate, call, whole)
         legacy = message.get("function_call")
         if legacy:
             self.tool_call(candidate, {"index": 0, "function": legacy}, whole)
-            said += 2
         if not message.keys() <= _READ_MESSAGE:
             for key in message.keys() - _READ_MESSAGE:
                 self.unknown(candidate, key, message[key])
-            said += 2
-        return plain if said == 1 else None
 
     def unknown(self, candidate: _Candidate, key: str, value: Any) -> None:
         if value in (None, "", [], {}):
@@ -432,7 +416,7 @@ class _Answer:
             candidate.think = _PLAIN
         self.writer.flow("reasoning", text, candidate=candidate.index)
 
-    def text(self, candidate: _Candidate, text: str, whole: bool = False) -> None:
+    def text(self, candidate: _Candidate, text: str, whole: bool) -> None:
         if candidate.think == _PLAIN:
             self.writer.flow("text", text, candidate=candidate.index, logprobs=self.take(candidate))
         else:
@@ -445,45 +429,44 @@ class _Answer:
         candidate.held += text
         if candidate.think == _UNDECIDED:
             start = candidate.held.lstrip()
-            if whole and "</think>" not in start:
-                self.untag(candidate)  # cut off while it thought, or no tag at all: all that is known is the text
+            if not whole and "<think>".startswith(start):
                 return
-            if start.startswith("<think>"):
-                candidate.think = _THINKING
-                candidate.held = start[7:].lstrip("\n")
-            elif "<think>".startswith(start):
+            if not start.startswith("<think>") or (whole and "</think>" not in start):
+                self.untag(candidate, candidate.held)
                 return
-            else:
-                self.untag(candidate)
-                return
+            candidate.think = _THINKING
+            candidate.held = start[7:]
         before, closed, after = candidate.held.partition("</think>")
-        if closed:
-            candidate.held = after.lstrip("\n")
-            self.writer.flow("reasoning", before, candidate=candidate.index)
-            self.untag(candidate)
-            return
-        kept = next((n for n in range(min(7, len(before)), 0, -1) if "</think>".startswith(before[-n:])), 0)
-        candidate.held = before[len(before) - kept :]
+        kept = (
+            0
+            if closed
+            else next((n for n in range(min(7, len(before)), 0, -1) if "</think>".startswith(before[-n:])), 0)
+        )
         self.writer.flow("reasoning", before[: len(before) - kept], candidate=candidate.index)
+        if closed:
+            self.untag(candidate, after)
+        else:
+            candidate.held = before[len(before) - kept :]
 
-    def untag(self, candidate: _Candidate) -> None:
-        held, candidate.held = candidate.held, ""
-        kind = "reasoning" if candidate.think == _THINKING and not held else "text"
+    def untag(self, candidate: _Candidate, text: str) -> None:
+        """From here on it is plain text."""
         candidate.think = _PLAIN
-        self.writer.flow(kind, held, candidate=candidate.index, logprobs=self.take(candidate) if held else ())
+        candidate.held = ""
+        if text:
+            self.writer.flow("text", text, candidate=candidate.index, logprobs=self.take(candidate))
 
-    def content(self, candidate: _Candidate, content: Any) -> None:
+    def content(self, candidate: _Candidate, content: Any, whole: bool) -> None:
         """Content that is no string: parts (Mistral, vLLM), or an object (Cloudflare, where it is the answer as JSON)."""
         if not isinstance(content, list):
-            self.text(candidate, json.text(content))
+            self.text(candidate, json.text(content), whole)
             return
         for part in content:
             if isinstance(part, str):
-                self.text(candidate, part)
+                self.text(candidate, part, whole)
                 continue
             kind = part.get("type")
             if kind in ("text", "output_text") and isinstance(part.get("text"), str):
-                self.text(candidate, part["text"])
+                self.text(candidate, part["text"], whole)
                 if part.get("annotations"):
                     self.annotations(candidate, part["annotations"])
             elif kind == "thinking":
@@ -630,7 +613,7 @@ class _Answer:
 
     def start_call(self, candidate: _Candidate, call: _Call) -> None:
         part = content_pb2.Part()
-        part.tool_call.id = call.id or f"call_{candidate.index}_{call.key}"
+        part.tool_call.id = call.id or callids.make_up(self.writer.response_id, candidate.index * 1000 + call.key)
         part.tool_call.name = call.name
         part.tool_call.provider_tool_type = call.kind
         if call.signature:
