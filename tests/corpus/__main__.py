@@ -5,7 +5,7 @@ them there is nothing to do. Response: the provider's recorded answer must arriv
 one at a time. Request: the recorded request, put in the contract's words, must leave the gateway as it was recorded, or differ for
 a reason kept in `explained.json`: a list of {"family", "difference", "reason"}, the first two regular expressions that must match whole.
 
-Writes `build/corpus.json`: {family: {"response": {matched, total}, "response_by_byte": {…}, "request": {matched, total, explained}}}.
+Arguments go to the scoring program (`--family REGEX`, `--id PREFIX`). Without any, writes `build/corpus.json`: {family: {"response": {matched, total}, "response_by_byte": {…}, "request": {matched, total, explained}}}.
 """
 
 import json
@@ -60,16 +60,27 @@ def explanations() -> list[Explanation]:
     ]
 
 
-def response_scores(records: Records) -> dict[str, Score]:
-    """Cases with every field right, by family."""
+def response_scores(records: Records, shown: Records | None = None) -> dict[str, Score]:
+    """Cases with every field right, by family. What is wrong in `shown` in the same way is counted, not listed again."""
     scores: dict[str, Score] = defaultdict(Score)
     for case_id, record in records.items():
         score = scores[record["family"]]
         score.total += 1
-        wrong = sorted(record.get("bad", {})) if "unsupported" not in record else [f"not run: {record['unsupported']}"]
+        wrong = response_difference(record)
         score.matched += not wrong
-        _note(score, case_id, wrong)
+        _note(score, case_id, [wrong] if wrong and not (shown and response_difference(shown[case_id]) == wrong) else [])
     return scores
+
+
+def response_difference(record: dict[str, Any]) -> str:
+    """The wrong fields of one answer, and the status that explains them; empty when all are right."""
+    if "unsupported" in record:
+        return f"not run: {record['unsupported']}"
+    error = record.get("error") or {}
+    if error.get("class") == "crash":
+        return f"not run: {error['message'].strip().splitlines()[-1]}"
+    status = " ".join(filter(None, (error.get("code"), error.get("reason"))))
+    return ", ".join(sorted(record["bad"])) + (f" [{status}]" if status and record["bad"] else "")
 
 
 def request_scores(records: Records, known: list[Explanation]) -> dict[str, Score]:
@@ -215,11 +226,13 @@ def main(selection: list[str]) -> None:
     with socket.create_server((LOOPBACK, 0)) as probe:
         port = probe.getsockname()[1]
     with gateway.process(tools.configuration(port), WORK) as server:
-        response = response_scores(tools.score("response", "recorded", server.address, port, selection))
-        by_byte = response_scores(tools.score("response", "bytes:1", server.address, port, selection))
+        recorded = tools.score("response", "recorded", server.address, port, selection)
+        response = response_scores(recorded)
+        by_byte = response_scores(tools.score("response", "bytes:1", server.address, port, selection), recorded)
         request = request_scores(tools.score("request", "recorded", server.address, port, selection), explanations())
     print(table(response, by_byte, request))
-    (BUILD / "corpus.json").write_text(json.dumps(as_json(response, by_byte, request), indent=1) + "\n")
+    if not selection:
+        (BUILD / "corpus.json").write_text(json.dumps(as_json(response, by_byte, request), indent=1) + "\n")
 
 
 if __name__ == "__main__":
