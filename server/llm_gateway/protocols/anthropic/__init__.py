@@ -33,4 +33,4 @@ __all__ = [
     "stream_parser",
 ]
 
-framing: Literal["sse", "ndjson"] = "sse"
+framing: Literal["sse", "ndjson", "eventstream"] = "sse"

@@ -24,7 +24,7 @@ def reasoning(
     those without budgets an effort for the budget.
     """
     config, notes = rendering.request.reasoning, rendering.notes
-    level = _EFFORT.Name(config.effort).removeprefix("EFFORT_").lower() if config.effort in _EFFORT.values() else ""
+    level = _level(config)
     budget = config.budget_tokens if config.HasField("budget_tokens") else None
     if budget == 0 or (level == "none" and budget is None):
         return _no_thinking(rendering, rules)
@@ -50,8 +50,7 @@ def reasoning(
     elif "adaptive" in rules.thinking:
         thinking = {"type": "adaptive"}
         if budget is not None and budget > 0 and not asked and rules.effort:
-            wanted = next((name for name in _EFFORTS if budget <= _BUDGETS[name]), "max")
-            effort = nearest(wanted, rules.effort)
+            effort = nearest(_by_budget(budget), rules.effort)
             notes.adjusted("reasoning.budget_tokens", f"the model takes no budget: effort {effort}")
         if rules.thinks:
             thinking = {}
@@ -90,6 +89,22 @@ def _display(config: gateway_pb2.ReasoningConfig) -> str:
     return "summarized" if config.include_reasoning else "omitted"
 
 
+def wished_effort(config: gateway_pb2.ReasoningConfig) -> str:
+    """The level asked for, by name or by a budget, for models that take levels only: "none" to "max", "" when nothing was said."""
+    if config.HasField("budget_tokens") and config.budget_tokens >= 0:
+        return _by_budget(config.budget_tokens) if config.budget_tokens else "none"
+    return _level(config)
+
+
+def _level(config: gateway_pb2.ReasoningConfig) -> str:
+    name = _EFFORT.Name(config.effort).removeprefix("EFFORT_").lower() if config.effort in _EFFORT.values() else ""
+    return "" if name == "unspecified" else name
+
+
+def _by_budget(tokens: int) -> str:
+    return next((name for name in _EFFORTS if tokens <= _BUDGETS[name]), "max")
+
+
 def nearest(level: str, allowed: tuple[str, ...]) -> str:
     """The strongest allowed level that is not above `level`, or the weakest there is."""
     below = [name for name in allowed if _EFFORTS.index(name) <= _EFFORTS.index(level)]
@@ -116,5 +131,5 @@ def sampling(rendering: Rendering, rules: Rules, thinking: dict[str, Any] | None
         notes.dropped("generation_config.top_p", "the model takes temperature or top_p, not both")
     if found.get("temperature", 0) > 1:
         found["temperature"] = 1.0
-        notes.adjusted("generation_config.temperature", "1, the highest that Claude takes")
+        notes.adjusted("generation_config.temperature", "1, the highest that the model takes")
     return found

@@ -310,7 +310,7 @@ def _block(
         if not rendering.owns(part.opaque.provider):
             rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
             return None
-        fields: Block = {**_fields(part.opaque.json, f"{field}.opaque.json")}
+        fields: Block = {**fields_of(part.opaque.json, f"{field}.opaque.json")}
         return {**fields, "type": json.decode(bytes(fields["type"])) if "type" in fields else part.opaque.type}
     return None
 
@@ -359,11 +359,12 @@ def tool_id(text: str) -> str:
 
 def json_object(text: str, field: str) -> msgspec.Raw:
     """JSON text of an object, to be embedded as it stands. Raises InvalidRequest for anything else."""
-    _fields(text, field)
+    fields_of(text, field)
     return json.Raw(text.encode())
 
 
-def _fields(text: str, field: str) -> dict[str, msgspec.Raw]:
+def fields_of(text: str, field: str) -> dict[str, msgspec.Raw]:
+    """The fields of a JSON object, each as its own text. Raises InvalidRequest for anything else."""
     try:
         return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -509,7 +510,7 @@ def input_schema(text: str, field: str) -> Any:
     """A function's schema; the API wants it to say that it is an object."""
     if not text:
         return {"type": "object", "properties": {}}
-    fields = _fields(text, field)
+    fields = fields_of(text, field)
     return json.Raw(text.encode()) if "type" in fields else {"type": "object", **fields}
 
 
@@ -520,7 +521,7 @@ def _provider_tool(
     servers: list[dict[str, Any]],
     betas: dict[str, None],
 ) -> Block | None:
-    options: dict[str, Any] = dict(_fields(tool.options_json, f"{field}.options_json")) if tool.options_json else {}
+    options = fields_of(tool.options_json, f"{field}.options_json") if tool.options_json else {}
     if tool.type == "file_search":
         rendering.notes.dropped(field, "Claude has no file search")
         return None
@@ -530,11 +531,17 @@ def _provider_tool(
             return {"type": "mcp_toolset", **options}
         servers.append({"type": "url", "name": "mcp", **options})
         return {"type": "mcp_toolset", "mcp_server_name": options.get("name", "mcp")}
-    kind = json.decode(bytes(options["type"])) if "type" in options else PROVIDER_TOOLS.get(tool.type, tool.type)
-    if kind in BETAS:
-        betas[BETAS[kind]] = None
-    stem = _DATED.sub("", str(kind))
-    return {"type": kind, "name": TOOL_NAMES.get(stem, stem), **options}
+    wire = provider_tool(tool.type, options)
+    if wire["type"] in BETAS:
+        betas[BETAS[wire["type"]]] = None
+    return wire
+
+
+def provider_tool(kind: str, options: dict[str, msgspec.Raw]) -> Block:
+    """A tool of Anthropic's by its portable, undated or dated type; `type` in the options wins."""
+    named = json.decode(bytes(options["type"])) if "type" in options else PROVIDER_TOOLS.get(kind, kind)
+    stem = _DATED.sub("", str(named))
+    return {"name": TOOL_NAMES.get(stem, stem), **options, "type": str(named)}
 
 
 def tool_choice(rendering: Rendering, rules: Rules, tools: bool) -> dict[str, Any] | None:
@@ -620,19 +627,19 @@ def _automatic_cache(rendering: Rendering, body: dict[str, Any]) -> None:
 
 
 def refuse_the_rest(rendering: Rendering) -> None:
-    """Note the fields that no Claude has a place for."""
+    """Note the fields that neither the Messages API nor Converse has a place for."""
     request, notes = rendering.request, rendering.notes
     config = request.generation_config
     for name in (
         "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "top_logprobs",
     ):  # fmt: skip
         if config.HasField(name) and getattr(config, name) is not False:
-            notes.dropped(f"generation_config.{name}", "Claude has no such parameter")
+            notes.dropped(f"generation_config.{name}", "the model has no such parameter")
     if config.candidate_count > 1:
-        notes.dropped("generation_config.candidate_count", "Claude gives one answer")
+        notes.dropped("generation_config.candidate_count", "the model gives one answer")
     if config.logit_bias:
-        notes.dropped("generation_config.logit_bias", "Claude has no such parameter")
+        notes.dropped("generation_config.logit_bias", "the model has no such parameter")
     if any(modality != content_pb2.MODALITY_TEXT for modality in config.output_modalities):
-        notes.dropped("generation_config.output_modalities", "Claude answers in text")
+        notes.dropped("generation_config.output_modalities", "the model answers in text")
     if request.safety_settings:
-        notes.dropped("safety_settings", "Claude has no safety thresholds")
+        notes.dropped("safety_settings", "the model has no safety thresholds")
