@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any, TypeVar
 
 import grpc
 from llmgateway.v1 import content_pb2, gateway_pb2_grpc, model_pb2
 
 from llm_gateway import config, telemetry
-from llm_gateway.balancing import BreakerPolicy, EndpointState
+from llm_gateway.balancing import EndpointState, Permits
 from llm_gateway.call import Handler, chain
+from llm_gateway.capabilities import ModelFacts
 from llm_gateway.catalogue import Catalogue
 from llm_gateway.errors import OverrideNotAllowed
 from llm_gateway.health import HealthView, MachineHealth
@@ -27,11 +29,15 @@ from llm_gateway.interceptors.rpc.auth import Auth
 from llm_gateway.interceptors.rpc.errors import Errors
 from llm_gateway.interceptors.rpc.telemetry import Telemetry
 from llm_gateway.lifecycle import Lifecycle, server_options
-from llm_gateway.routing import Endpoint, Provider, Route, RoutingTable, Target
+from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Group, Provider, Route, RoutingTable, Target
 from llm_gateway.service import Service, Snapshot
 from llm_gateway.upstream.build import Upstream, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.providers import ROWS
+
+
+T = TypeVar("T")
 
 
 def provider_chain() -> Handler:
@@ -64,7 +70,7 @@ class Gateway:
 
     def __init__(self, settings: config.Config, *, tracing: bool = False) -> None:
         self.settings = settings
-        self._states: dict[str, EndpointState] = {}
+        self._states: dict[str, Any] = {}
         self._chain = provider_chain()
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
@@ -132,33 +138,41 @@ class Gateway:
         )
         return Built(snapshot=snapshot, upstreams=tuple(upstreams))
 
-    def _endpoints(self, name: str, provider: config.Provider, breaker: config.Breaker) -> tuple[Endpoint, ...]:
-        """One endpoint for each address and key."""
+    def _endpoints(self, name: str, provider: config.Provider, settings: config.Breaker) -> tuple[Endpoint, ...]:
+        """One endpoint for each address and key. Their health is kept by name, so that a reload does not forget it."""
+        policy = _breaker(settings)
+        whole = self._kept(f"{name} provider", lambda: Breaker(policy, monotonic))
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
         for index, server in enumerate(servers):
+            address = (server.region if server is not None else None) or f"endpoint-{index + 1}"
+            breaker = self._kept(f"{name} server {address}", lambda: Breaker(policy, monotonic))
             for key in keys:
-                labels = []
-                if len(servers) > 1:
-                    labels.append((server.region if server is not None else None) or f"endpoint-{index + 1}")
-                if len(keys) > 1 and key is not None:
-                    labels.append(key.name)
-                deployment = "/".join(labels)
-                state = self._states.setdefault(
-                    f"{name}/{deployment}", EndpointState(clock=monotonic, policy=_breaker(breaker))
-                )
-                state.limit = provider.limits.concurrency
+                alias = key.name if key is not None else ""
+                rest = self._kept(f"{name} key {alias}", lambda: Cooldown(monotonic))
+                labels = [address] if len(servers) > 1 else []
+                labels += [alias] if len(keys) > 1 else []
+                permits = self._kept(f"{name} permits {address} {alias}", Permits)
+                permits.capacity = provider.limits.concurrency
+                permits.queue, permits.queue_timeout = provider.limits.queue, provider.limits.queue_timeout
+                state = EndpointState(server=breaker, provider=whole, key=rest, permits=permits, clock=monotonic)
                 endpoints.append(
                     Endpoint(
                         provider=name,
-                        deployment=deployment,
+                        deployment="/".join(labels),
                         upstream=upstream(name, provider, server, key, None),
-                        state=state,
+                        state=self._kept(f"{name} state {address} {alias}", lambda: state),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
                     )
                 )
         return tuple(endpoints)
+
+    def _kept(self, name: str, make: Callable[[], T]) -> T:
+        """The object of this name from an earlier configuration, or a new one."""
+        if name not in self._states:
+            self._states[name] = make()
+        return self._states[name]  # type: ignore[no-any-return]  # names are unique to a kind of object
 
 
 async def run(settings: config.Config, *, ready: Callable[[int], None] | None = None) -> None:
@@ -176,25 +190,89 @@ async def run(settings: config.Config, *, ready: Callable[[int], None] | None = 
 
 
 def _routing(settings: config.Config, providers: Mapping[str, Provider]) -> RoutingTable:
-    def target(configured: config.Target) -> Target:
-        return Target(provider=providers[configured.provider], model=configured.model, weight=configured.weight)
+    facts = _facts(settings)
 
-    routes = {
-        name: Route(
-            name=name,
-            groups=(tuple(map(target, route.targets)), *((target(fallback),) for fallback in route.fallbacks)),
-            strategy=route.strategy,
-            total=route.timeouts.total,
-            max_attempts=route.retry.max_attempts,
+    def target(configured: config.Target | config.Arm) -> Target:
+        known = facts(configured.provider, configured.model)
+        if isinstance(configured, config.Target) and configured.capabilities:
+            known = replace(known, capabilities=_merged(known.capabilities, configured.capabilities))
+        return Target(
+            provider=providers[configured.provider], model=configured.model, weight=configured.weight, facts=known
         )
-        for name, route in settings.routes.items()
-    }
+
+    def each(targets: Sequence[config.Target]) -> tuple[Group, ...]:
+        return tuple((target(one),) for one in targets)
+
+    def experiment(configured: config.Experiment) -> Experiment:
+        arms = tuple(Arm(name=arm.name, target=target(arm)) for arm in configured.arms)
+        return Experiment(name=configured.name, arms=arms, sticky=configured.sticky)
+
+    routes = {}
+    for name, route in settings.routes.items():
+        split = experiment(route.experiment) if route.experiment is not None else None
+        targets = tuple(map(target, route.targets)) or tuple(arm.target for arm in split.arms if split is not None)  # type: ignore[union-attr]
+        routes[name] = Route(
+            name=name,
+            groups=(targets, *each(route.fallbacks)),
+            context_groups=each(route.context_fallbacks),
+            content_groups=each(route.content_fallbacks),
+            strategy=route.strategy,
+            sticky=route.affinity,
+            total=route.timeouts.total,
+            first_event=route.timeouts.first_event,
+            idle=route.timeouts.idle,
+            attempt=route.timeouts.attempt,
+            max_attempts=route.retry.max_attempts,
+            backoff=_backoff(route.retry),
+            experiment=split,
+        )
     return RoutingTable(
         providers=providers,
         routes=routes,
         default_provider=settings.default_provider or "",
         default_model=settings.default_model or "",
         max_attempts=settings.defaults.retry.max_attempts,
+        total=settings.defaults.timeouts.total,
+        backoff=_backoff(settings.defaults.retry),
+        facts=facts,
+    )
+
+
+def _facts(settings: config.Config) -> Callable[[str, str], ModelFacts]:
+    """What is known of a model: the operator's word over the catalogue's."""
+
+    def facts(provider: str, model: str) -> ModelFacts:
+        configured = settings.providers[provider]
+        info = configured.model_info.get(model, config.ModelInfo())
+        price = configured.prices.get(model) or configured.prices.get("*") or config.ModelPrice()
+        capabilities = dict(_merged({}, info.capabilities))
+        if info.input_modalities is not None:
+            for word, need in (("image", "vision"), ("audio", "audio"), ("video", "video"), ("document", "documents")):
+                capabilities.setdefault(need, word in info.input_modalities)
+        return ModelFacts(
+            input_limit=info.input_token_limit,
+            output_limit=info.output_token_limit,
+            capabilities=capabilities,
+            specialisations=frozenset(info.specialisations or ()),
+            input_price=price.input,
+            output_price=price.output,
+            score=info.score or 0.0,
+        )
+
+    return facts
+
+
+def _merged(known: Mapping[str, bool], more: Mapping[Any, bool]) -> Mapping[str, bool]:
+    return {**known, **more}
+
+
+def _backoff(retry: config.Retry) -> Backoff:
+    return Backoff(
+        base=retry.initial_backoff,
+        longest=retry.max_backoff,
+        hint=retry.max_retry_after,
+        budget=retry.budget_size,
+        ratio=retry.budget_ratio,
     )
 
 
@@ -238,12 +316,14 @@ def _override_check(allowed: config.models.Overrides) -> Callable[[str, str], No
 
 def _breaker(settings: config.Breaker) -> BreakerPolicy:
     return BreakerPolicy(
+        enabled=settings.enabled,
         consecutive=settings.consecutive_failures,
         ratio=settings.failure_ratio,
         volume=settings.min_calls,
         window=settings.window,
         ejection=settings.base_ejection,
         longest=settings.max_ejection,
+        slow_start=settings.slow_start,
     )
 
 

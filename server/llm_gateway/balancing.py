@@ -1,113 +1,83 @@
-"""The recent past of an endpoint, and how one is picked among several. Clock and randomness are injected; nothing here awaits."""
+"""The recent past of an endpoint, and in which order endpoints are tried. Clock and randomness are injected; nothing here awaits."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm_gateway.errors import Blame, ProviderError
+from llm_gateway.capabilities import Needs
+from llm_gateway.errors import Blame, CredentialsRejected, ProviderError
+from llm_gateway.outlier import Breaker, Clock, Cooldown
 
 if TYPE_CHECKING:
     from llm_gateway.routing import Endpoint, Target
 
 Candidate = tuple["Target", "Endpoint"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerPolicy:
-    """When an endpoint is ejected, after Envoy's outlier detection and gRFC A50, scaled to few endpoints.
-
-    consecutive: failures in a row. ratio, volume, window: share of failures among at least `volume` calls in `window` seconds.
-    ejection: seconds of the first ejection; it doubles with every further one up to `longest`, and halves after recovery.
-    """
-
-    consecutive: int = 5
-    ratio: float = 0.6
-    volume: int = 20
-    window: float = 10.0
-    ejection: float = 5.0
-    longest: float = 60.0
+REJECTED_REST = 60.0
+"""Seconds that a rejected key, or one without quota, rests where the provider names no time."""
+LIMITED_REST = 1.0
+"""Seconds that a rate-limited key rests where the provider names no time."""
+LATENCY_HALF_LIFE = 30.0
+"""A latency not measured again counts half after so many seconds: what was slow is tried again."""
+BOUNDED_LOAD = 1.25
+"""Affinity gives way when an endpoint has this many times the mean load (consistent hashing with bounded loads)."""
 
 
 class EndpointState:
     """Health, load and latency of one endpoint.
 
-    A breaker (closed, open, half-open with one probe at a time) and a cooldown (set by rate limits and rejected keys, never shortened).
+    server: breaker of its address. provider: breaker of all the provider's addresses together. key: rest of its key. Endpoints that share
+    an address or a key share these.
     """
 
     __slots__ = (
-        "_clock", "_consecutive", "_ejections", "_open_until", "_policy", "_probing", "_recent", "cooldown_until", "in_flight",
-        "last_error_reason", "last_success", "latency", "limit",
+        "_clock", "_latency", "_measured", "in_flight", "key", "last_error_reason", "last_success", "permits", "provider", "server",
     )  # fmt: skip
 
-    def __init__(self, *, clock: Callable[[], float], policy: BreakerPolicy | None = None, limit: int = 0) -> None:
-        """limit: most calls in flight; 0 is none."""
-        self._clock = clock
-        self._policy = policy or BreakerPolicy()
-        self._recent: deque[tuple[float, bool]] = deque(maxlen=1000)
-        self._consecutive = 0
-        self._ejections = 0
-        self._open_until = 0.0
-        self._probing = False
-        self.cooldown_until = 0.0
+    def __init__(self, *, server: Breaker, provider: Breaker, key: Cooldown, permits: Permits, clock: Clock) -> None:
+        self.server = server
+        self.provider = provider
+        self.key = key
+        self.permits = permits
         self.in_flight = 0
-        self.limit = limit
-        self.latency = 0.0
         self.last_success = 0.0
         self.last_error_reason = ""
-
-    # ------------------------------------------------------------ reading
-    @property
-    def circuit(self) -> str:
-        """closed, open or half_open."""
-        if not self._open_until:
-            return "closed"
-        return "open" if self._clock() < self._open_until else "half_open"
+        self._clock = clock
+        self._latency = 0.0
+        self._measured = 0.0
 
     def unavailable(self) -> str:
         """Why no call should go here now; "" when one may."""
-        now = self._clock()
-        if now < self.cooldown_until:
+        if self.key.left():
             return "COOLDOWN"
-        if self._open_until and (now < self._open_until or self._probing):
+        if not self.server.allows():
             return "CIRCUIT_OPEN"
+        if not self.provider.allows():
+            return "PROVIDER_CIRCUIT_OPEN"
         return ""
 
     def available_in(self) -> float:
-        """Seconds until a call may go here; 0 when now."""
-        return max(0.0, max(self.cooldown_until, self._open_until) - self._clock())
+        """Seconds until a call may go here."""
+        return max(self.key.left(), self.server.opens_in(), self.provider.opens_in())
 
-    def error_rate(self) -> float:
-        """Share of failures in the window, 0 to 1."""
-        self._forget()
-        return sum(failed for _, failed in self._recent) / len(self._recent) if self._recent else 0.0
-
-    # ------------------------------------------------------------ learning
-    def begin(self) -> None:
-        """A call is sent here."""
-        self.in_flight += 1
-        if self._open_until:
-            self._probing = True
-
-    def end(self) -> None:
-        """A call is over, however it ended."""
-        self.in_flight -= 1
-        self._probing = False
+    @property
+    def latency(self) -> float:
+        """Smoothed seconds to the first event, 0 when not known; what is old fades."""
+        if not self._latency:
+            return 0.0
+        return float(self._latency * 0.5 ** ((self._clock() - self._measured) / LATENCY_HALF_LIFE))
 
     def succeeded(self, seconds: float) -> None:
         """The first content came after `seconds`."""
-        self.latency = seconds if not self.latency else 0.8 * self.latency + 0.2 * seconds
-        self.last_success = self._clock()
-        self._consecutive = 0
-        if self._open_until:
-            self._open_until = 0.0
-            self._recent.clear()
-        elif self._ejections and not self.error_rate():
-            self._ejections -= 1
-        self._recent.append((self._clock(), False))
+        self._latency = seconds if not self._latency else 0.8 * self._latency + 0.2 * seconds
+        self._measured = self.last_success = self._clock()
+        self.server.succeeded()
+        self.provider.succeeded()
 
     def failed(self, error: ProviderError) -> None:
         """A call failed. Errors that are nobody's fault here leave no mark."""
@@ -115,53 +85,131 @@ class EndpointState:
             return
         self.last_error_reason = error.reason
         if error.blame is Blame.KEY:
-            pause = error.retry_after if error.retry_after is not None else (1.0 if error.retry_same else 60.0)
-            self.cooldown_until = max(self.cooldown_until, self._clock() + pause)
+            usual = LIMITED_REST if error.retry_same and not isinstance(error, CredentialsRejected) else REJECTED_REST
+            self.key.rest(usual if error.retry_after is None else error.retry_after, error.reason)
             return
-        now = self._clock()
-        self._recent.append((now, True))
-        self._consecutive += 1
+        self.server.failed()
+        self.provider.failed()
         if error.retry_after:
-            self.cooldown_until = max(self.cooldown_until, now + error.retry_after)
-        self._forget()
-        failures = sum(failed for _, failed in self._recent)
-        policy = self._policy
-        if (
-            self._open_until
-            or self._consecutive >= policy.consecutive
-            or (len(self._recent) >= policy.volume and failures / len(self._recent) >= policy.ratio)
-        ):
-            self._open_until = now + min(policy.ejection * 2**self._ejections, policy.longest)
-            self._ejections = min(self._ejections + 1, 10)
-
-    def _forget(self) -> None:
-        oldest = self._clock() - self._policy.window
-        while self._recent and self._recent[0][0] < oldest:
-            self._recent.popleft()
+            self.key.rest(error.retry_after, error.reason)
 
 
-def weighted(candidates: Sequence[Candidate], rng: random.Random) -> Candidate:
-    """One at random, by target weight times endpoint weight."""
+class Permits:
+    """How many calls an endpoint takes at once, and how many may wait for a place, first come first served."""
+
+    __slots__ = ("__weakref__", "capacity", "in_use", "queue", "queue_timeout", "waiting")
+
+    def __init__(self, capacity: int = 0, queue: int = 0, queue_timeout: float = 1.0) -> None:
+        """capacity: 0 is no limit. queue: calls that may wait, each at most `queue_timeout` seconds."""
+        self.capacity = capacity
+        self.queue = queue
+        self.queue_timeout = queue_timeout
+        self.in_use = 0
+        self.waiting = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether a call would get a place at once."""
+        return not self.capacity or self.in_use < self.capacity
+
+
+# ---------------------------------------------------------------- strategies
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a strategy may look at beside the candidates: the request's needs, randomness, and the group's turn (for round robin)."""
+
+    rng: random.Random
+    needs: Needs = field(default_factory=Needs)
+    turn: int = 0
+
+
+Order = Callable[[Sequence[Candidate], Choice], list[Candidate]]
+"""Candidates in the order in which they should be tried."""
+
+
+def weighted(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """At random, in proportion to target weight times endpoint weight (weighted sampling without replacement, Efraimidis–Spirakis)."""
     if len(candidates) == 1:
-        return candidates[0]
-    weights = [target.weight * endpoint.weight for target, endpoint in candidates]
-    return rng.choices(candidates, weights)[0] if any(weights) else rng.choice(candidates)
+        return list(candidates)
+    return sorted(candidates, key=lambda c: -(choice.rng.random() ** (1.0 / max(c[0].weight * c[1].weight, 1e-9))))
 
 
-def least_loaded(candidates: Sequence[Candidate], rng: random.Random) -> Candidate:
-    """The better of two picked at random, by calls in flight times latency (power of two choices)."""
-    if len(candidates) == 1:
-        return candidates[0]
-    return min(rng.sample(candidates, 2), key=lambda c: (c[1].state.in_flight + 1) * (c[1].state.latency or 1e-3))
+def round_robin(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """In turn."""
+    first = choice.turn % len(candidates)
+    return [*candidates[first:], *candidates[:first]]
 
 
-def lowest_latency(candidates: Sequence[Candidate], rng: random.Random) -> Candidate:
-    """Shortest smoothed time to first event; one not yet measured goes first."""
-    return min(candidates, key=lambda c: c[1].state.latency)
+def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """The better of two picked at random, by calls in flight times latency (power of two choices); then the rest."""
+    shuffled = choice.rng.sample(candidates, len(candidates))
+    if len(shuffled) > 1 and _load(shuffled[1]) < _load(shuffled[0]):
+        shuffled[0], shuffled[1] = shuffled[1], shuffled[0]
+    return shuffled
 
 
-STRATEGIES: dict[str, Callable[[Sequence[Candidate], random.Random], Candidate]] = {
+def _load(candidate: Candidate) -> float:
+    state = candidate[1].state
+    return (state.in_flight + 1) * max(state.latency, 1e-4) / max(1e-3, 1.0 - state.server.error_rate()) ** 4
+
+
+def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Shortest smoothed time to the first event; one not measured, or not for long, goes first."""
+    return sorted(choice.rng.sample(candidates, len(candidates)), key=lambda c: c[1].state.latency)
+
+
+def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Lowest estimated price of this request; unknown prices last."""
+
+    def price(candidate: Candidate) -> float:
+        cost = choice.needs.cost(candidate[0].facts)
+        return math.inf if cost is None else cost
+
+    return sorted(weighted(candidates, choice), key=price)
+
+
+def capability_score(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Most of the needs and specialisations known to be met, then the operator's score."""
+    needs = choice.needs
+
+    def score(candidate: Candidate) -> tuple[int, float]:
+        facts = candidate[0].facts
+        met = sum(facts.capabilities.get(need) is True for need in needs.implied | needs.required)
+        return -(met + len(needs.specialisations & facts.specialisations)), -facts.score
+
+    return sorted(weighted(candidates, choice), key=score)
+
+
+STRATEGIES: Mapping[str, Order] = {
     "weighted": weighted,
+    "round_robin": round_robin,
     "least_loaded": least_loaded,
     "lowest_latency": lowest_latency,
+    "lowest_cost": lowest_cost,
+    "capability_score": capability_score,
 }
+
+
+def by_affinity(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
+    """Rendezvous hashing by weight: the same key leads to the same endpoint while that is a candidate and not overloaded."""
+    mean = sum(endpoint.state.in_flight for _, endpoint in candidates) / len(candidates)
+    ceiling = BOUNDED_LOAD * (mean + 1)
+
+    def rank(candidate: Candidate) -> tuple[bool, float]:
+        target, endpoint = candidate
+        digest = hashlib.blake2b(f"{key}\0{target.label}\0{endpoint.deployment}".encode(), digest_size=8).digest()
+        uniform = (int.from_bytes(digest, "big") + 1) / (2**64 + 2)
+        weight = max(target.weight * endpoint.weight, 1e-9)
+        return endpoint.state.in_flight > ceiling, math.log(uniform) / -weight
+
+    return sorted(candidates, key=rank)
+
+
+def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
+    """Candidates with those that are just back moved behind the others, but for the share of calls that they should get."""
+    ready: list[Candidate] = []
+    later: list[Candidate] = []
+    for candidate in candidates:
+        share = candidate[1].state.server.share()
+        (ready if share >= 1.0 or rng.random() < share else later).append(candidate)
+    return ready + later

@@ -54,7 +54,7 @@ class Call:
     """One logical call on its way in; links narrow it with `dataclasses.replace`.
 
     deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
-    group: the targets to choose among now. target, endpoint: chosen by load_balance. attempt: 1 for the first provider call.
+    group: the targets to choose among now; groups_left: fallback groups behind it. target, endpoint: chosen by load_balance. attempt: 1 for the first provider call.
     """
 
     request: gateway_pb2.SendRequest
@@ -64,10 +64,15 @@ class Call:
     deadline: float | None = None
     principal: str = ""
     group: tuple[Target, ...] = ()
+    groups_left: int = 0
     target: Target | None = None
     endpoint: Endpoint | None = None
     attempt: int = 0
     journal: Journal = field(default_factory=Journal)
+
+    def group_candidates(self) -> list[tuple[Target, Endpoint]]:
+        """Every endpoint of every target of the group."""
+        return [(target, endpoint) for target in self.group for endpoint in target.provider.endpoints]
 
 
 class Reply:

@@ -113,27 +113,28 @@ class HealthView:
 
     def _view(self, provider: Provider, endpoint: Endpoint, probed: bool) -> health_pb2.ProviderHealth:
         state = endpoint.state
+        circuit = state.server.state
         view = health_pb2.ProviderHealth(
             provider=provider.id,
             deployment=endpoint.deployment,
-            circuit_state=_CIRCUITS[state.circuit],
-            error_rate=state.error_rate(),
+            circuit_state=_CIRCUITS[circuit],
+            error_rate=state.server.error_rate(),
             last_error_reason=state.last_error_reason,
         )
         if state.latency:
             view.p50_first_event.CopyFrom(_duration(state.latency))
         now = self._clock()
-        if state.cooldown_until > now:
-            view.cooldown_until.CopyFrom(_timestamp(time() + state.cooldown_until - now))
+        if state.key.left():
+            view.cooldown_until.CopyFrom(_timestamp(time() + state.key.left()))
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
         found = self._probed.get(endpoint) if probed else None
         if found is not None and found[1]:
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
             view.last_error_reason = found[1]
-        elif state.circuit == "open" or state.cooldown_until > now:
+        elif circuit == "open" or state.key.left():
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
-        elif state.circuit == "half_open":
+        elif circuit == "half_open":
             view.status = health_pb2.HEALTH_STATUS_DEGRADED
         elif state.last_success or (found is not None and found[1] == ""):
             view.status = health_pb2.HEALTH_STATUS_SERVING

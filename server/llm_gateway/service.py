@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -110,12 +110,12 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             request=request,
             stream=stream,
             request_id=state.request_id,
-            route=self._route(request, state),
+            route=self._route(request, state, stream=stream),
             deadline=deadline,
             principal=state.principal,
         )
 
-    def _route(self, request: gateway_pb2.SendRequest, state: RpcState) -> Route:
+    def _route(self, request: gateway_pb2.SendRequest, state: RpcState, *, stream: bool) -> Route:
         metadata = state.metadata
         provider, model = metadata.get("x-llm-provider", ""), metadata.get("x-llm-model", "")
         if provider or model:
@@ -125,7 +125,16 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
                         violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
                     )
             self.snapshot.check_override(provider, model)
-        return self.snapshot.routing.resolve(request, provider=provider, model=model)
+        policy_off = metadata.get("x-llm-fallback", "").lower() == "off"
+        route = self.snapshot.routing.resolve(
+            request, provider=provider, model=model, affinity=metadata.get("x-llm-routing-key", ""), stream=stream
+        )
+        if policy_off:
+            route = replace(route, groups=route.groups[:1], context_groups=(), content_groups=())
+        previous = metadata.get("grpc-previous-rpc-attempts", "")
+        if previous.isdigit() and previous != "0":  # retries of a client or mesh must not multiply with ours
+            route = replace(route, max_attempts=max(1, route.max_attempts - int(previous)))
+        return route
 
     async def _events(self, call: Call, state: RpcState) -> AsyncGenerator[Event]:
         """The stream's events but for their sequence numbers: started, content, completed."""
@@ -177,6 +186,8 @@ def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
     info.provider_response_id = writer.response_id
     info.deployment = endpoint.deployment
     info.route = call.route.name
+    if call.route.experiment is not None:
+        info.experiment, info.experiment_arm = call.route.experiment.name, call.route.arm
     info.fallback_used = bool(call.journal.failures) and target not in call.route.groups[0]
     call.journal.fill(info)
 

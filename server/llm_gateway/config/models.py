@@ -322,13 +322,13 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
     enabled: bool = True
     consecutive_failures: Positive = 5
-    failure_ratio: Ratio = 0.5
+    failure_ratio: Ratio = 0.25
     min_calls: Positive = 20
     window: Timeout = 10.0
-    base_ejection: Timeout = 5.0
-    max_ejection: Timeout = 60.0
+    base_ejection: Timeout = 1.0
+    max_ejection: Timeout = 4.0
     probes: Positive = 1
-    slow_start: Duration = 10.0
+    slow_start: Duration = 5.0
 
 
 class Defaults(Struct, frozen=True, kw_only=True):

@@ -237,15 +237,20 @@ class _Limits:
     def of(cls, call: Call, timeouts: Timeouts) -> _Limits:
         now = asyncio.get_running_loop().time()
         policy = call.request.routing
-        attempt = _seconds(policy.attempt_timeout) if policy.HasField("attempt_timeout") else timeouts.attempt
-        first: float | None = timeouts.first_event if call.stream else None
+        route = call.route
+        attempt = route.attempt if route.attempt is not None else timeouts.attempt
+        if policy.HasField("attempt_timeout"):
+            attempt = _seconds(policy.attempt_timeout)
+        first: float | None = None
+        if call.stream:
+            first = route.first_event if route.first_event is not None else timeouts.first_event
         if policy.HasField("first_event_timeout"):
             first = _seconds(policy.first_event_timeout)
         return cls(
             first_event=None if first is None else now + first,
             attempt=None if attempt is None else now + attempt,
             deadline=call.deadline,
-            idle=timeouts.idle,
+            idle=route.idle if route.idle is not None else timeouts.idle,
         )
 
     def first(self) -> float | None:

@@ -5,35 +5,51 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import AllRoutesFailed, Code, ProviderError
+from llm_gateway.errors import AllRoutesFailed, Code, ContentBlocked, ContextWindowExceeded, ProviderError
+from llm_gateway.routing import Group
 
 
 class Fallback:
-    """Walks `call.route.groups` in order. Whether an error leads on is said by its class (`failover`), never by its text.
+    """Walks `call.route.groups` in order. Whether an error leads on is said by its class, never by its text.
 
-    With one group its error is raised as it is; after several, AllRoutesFailed sums up.
+    A context overflow leads to the route's context groups, or else to later targets with a larger window; a content-policy refusal leads
+    to the content groups only. With one group tried its error is raised as it is; after several, AllRoutesFailed sums up.
     """
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        groups = call.route.groups
-        journal = call.journal
+        route, journal = call.route, call.journal
+        for exclusion in route.excluded:
+            target = exclusion.target
+            journal.skip(target.provider.id, target.model, "", "+".join(exclusion.reasons))
+        waiting = list(route.groups)
         failures: list[ProviderError] = []
-        for group in groups:
-            if failures and journal.calls >= call.route.max_attempts:
+        while waiting:
+            group = waiting.pop(0)
+            if failures and journal.calls >= route.max_attempts:
                 for target in group:
                     journal.skip(target.provider.id, target.model, "", "MAX_ATTEMPTS_REACHED")
                 continue
             try:
-                return await proceed(replace(call, group=group))
+                return await proceed(replace(call, group=group, groups_left=len(waiting)))
             except ProviderError as error:
                 failures.append(error)
-                if not error.failover:
-                    break
-        if len(groups) == 1:
-            raise failures[-1]
-        if not failures[-1].failover:
+                waiting = _next(call, group, waiting, error)
+        if len(failures) == 1 or not failures[-1].failover:
             raise failures[-1]
         raise _summary(failures)
+
+
+def _next(call: Call, group: Group, waiting: list[Group], error: ProviderError) -> list[Group]:
+    """The groups that may still be tried after this error."""
+    if isinstance(error, ContextWindowExceeded):
+        if call.route.context_groups and group in call.route.groups:
+            return list(call.route.context_groups)
+        limit = min((t.facts.input_limit for t in group if t.facts.input_limit is not None), default=None)
+        larger = [tuple(t for t in g if limit is not None and (t.facts.input_limit or 0) > limit) for g in waiting]
+        return [g for g in larger if g]
+    if isinstance(error, ContentBlocked):
+        return list(call.route.content_groups) if group in call.route.groups else []
+    return waiting if error.failover else []
 
 
 def _summary(failures: list[ProviderError]) -> AllRoutesFailed:

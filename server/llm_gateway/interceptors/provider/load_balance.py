@@ -3,62 +3,93 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
-from llm_gateway.balancing import STRATEGIES, Candidate
+from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import CircuitOpen, ProviderError
 
+MOST_TURNS = 10_000
+
 
 class LoadBalance:
-    """Chooses `call.target` and `call.endpoint`. Endpoints that already failed this call come last; a single endpoint is skipped too
-    while its breaker is open. Raises CircuitOpen, with the soonest time, when no endpoint takes calls now."""
+    """Chooses `call.target` and `call.endpoint`.
+
+    Endpoints that already failed this call, and those without a free place, come last. Ejected ones are left out; a breaker lets a probe
+    through now and then, so that even the only endpoint comes back. Raises CircuitOpen, with the soonest time, when no endpoint takes
+    calls now.
+    """
 
     def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._clock = clock
+        self._turns: Counter[str] = Counter()
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         target, endpoint = self._pick(call)
         state = endpoint.state
-        state.begin()
+        probes = [breaker for breaker in (state.server, state.provider) if breaker.begin()]
+        state.in_flight += 1
         started = self._clock()
         try:
             reply = await proceed(replace(call, target=target, endpoint=endpoint))
-        except ProviderError as error:
-            state.failed(error)
-            call.journal.tried.append(endpoint)
-            call.journal.failures.append(error)
-            state.end()
+        except BaseException as error:
+            state.in_flight -= 1
+            for breaker in probes:
+                breaker.end()
+            if isinstance(error, ProviderError):
+                state.failed(error)
+                call.journal.tried.append(endpoint)
+                call.journal.failures.append(error)
             raise
-        except BaseException:
-            state.end()
-            raise
+        for breaker in probes:
+            breaker.end()
         state.succeeded(self._clock() - started)
         reply.target, reply.endpoint = target, endpoint
         reply.on_close(_closed)
         return reply
 
     def _pick(self, call: Call) -> Candidate:
-        candidates: list[Candidate] = []
+        candidates = call.group_candidates()
+        if len(candidates) > 1 or candidates[0][1].state.unavailable():
+            candidates = self._ordered(call, self._available(call, candidates))
+        return candidates[0]
+
+    def _available(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        found: list[Candidate] = []
         soonest = float("inf")
-        for target in call.group:
-            for endpoint in target.provider.endpoints:
-                why = endpoint.state.unavailable()
-                if not why:
-                    candidates.append((target, endpoint))
-                    continue
-                soonest = min(soonest, endpoint.state.available_in())
-                call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
-        if not candidates:
+        for target, endpoint in candidates:
+            why = endpoint.state.unavailable()
+            if not why:
+                found.append((target, endpoint))
+                continue
+            soonest = min(soonest, endpoint.state.available_in())
+            call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
+        if not found:
             raise CircuitOpen("Calls to the provider are held back after failures.", retry_after=max(soonest, 0.001))
+        return found
+
+    def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        if len(candidates) == 1:
+            return candidates
+        live = [c for c in candidates if c[0].weight * c[1].weight > 0] or candidates
+        route = call.route
+        if route.affinity:
+            ordered = by_affinity(live, route.affinity)
+        else:
+            name = route.name or call.group[0].label
+            if route.strategy == "round_robin":
+                if len(self._turns) > MOST_TURNS:
+                    self._turns.clear()
+                self._turns[name] += 1
+            choice = Choice(rng=self._rng, needs=route.needs, turn=self._turns[name])
+            ordered = STRATEGIES[route.strategy](live, choice)
+        ordered = in_slow_start(ordered, self._rng)
         tried = call.journal.tried
-        if tried and len(candidates) > 1:
-            candidates = [c for c in candidates if c[1] not in tried] or candidates
-        live = [c for c in candidates if c[0].weight > 0] or candidates
-        return STRATEGIES.get(call.route.strategy, STRATEGIES["weighted"])(live, self._rng)
+        return sorted(ordered, key=lambda c: (c[1] in tried, not c[1].state.permits.free))
 
 
 def _closed(reply: Reply) -> None:
@@ -66,4 +97,4 @@ def _closed(reply: Reply) -> None:
     state = reply.endpoint.state
     if isinstance(reply.error, ProviderError):
         state.failed(reply.error)
-    state.end()
+    state.in_flight -= 1

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import CircuitOpen, EndpointBusy, ProviderError
+from llm_gateway.errors import Blame, CircuitOpen, EndpointBusy, ProviderError
+from llm_gateway.routing import Backoff
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Full jitter: attempt n waits a uniform time between 0 and min(longest, base · 2^(n-1)) seconds.
-
-    hint: longest Retry-After that is waited for. reserve: seconds that must be left before the deadline for another attempt.
-    """
-
-    base: float = 0.2
-    longest: float = 5.0
-    hint: float = 10.0
-    reserve: float = 0.05
-
-    def delay(self, attempt: int, rng: random.Random) -> float:
-        return rng.uniform(0.0, min(self.longest, self.base * 2 ** (attempt - 1)))
+MOST_BUDGETS = 10_000
 
 
 class RetryBudget:
@@ -34,7 +21,7 @@ class RetryBudget:
 
     __slots__ = ("_capacity", "_ratio", "_tokens")
 
-    def __init__(self, capacity: float = 20.0, ratio: float = 0.1) -> None:
+    def __init__(self, capacity: float, ratio: float) -> None:
         self._capacity = self._tokens = capacity
         self._ratio = ratio
 
@@ -51,24 +38,24 @@ class RetryBudget:
 class Retry:
     """Repeats `proceed` while the error's class allows it and attempts, budget and deadline last.
 
-    An untried endpoint of the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After when that
-    fits. Raises the last error.
+    An endpoint of the group that has not failed yet is tried at once; the same endpoint after a backoff, or after the provider's
+    Retry-After when that fits. One provider call is kept for every group still waiting. Raises the last error.
     """
 
-    def __init__(self, backoff: Backoff | None = None, rng: random.Random | None = None) -> None:
-        self._backoff = backoff or Backoff()
+    def __init__(self, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._budgets: dict[str, RetryBudget] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         journal = call.journal
-        budget = self._budget(call)
+        backoff = call.route.backoff or Backoff()
+        budget = self._budget(call, backoff)
         retries = 0
         while True:
             try:
                 reply = await proceed(replace(call, attempt=journal.calls + 1))
             except ProviderError as error:
-                delay = self._next(call, error, retries)
+                delay = self._next(call, error, retries, backoff)
                 if delay is None or not budget.take():
                     raise
                 retries += 1
@@ -78,45 +65,53 @@ class Retry:
                 budget.succeeded()
                 return reply
 
-    def _budget(self, call: Call) -> RetryBudget:
-        name = call.group[0].label
+    def _budget(self, call: Call, backoff: Backoff) -> RetryBudget:
+        name = "+".join(target.label for target in call.group)
         budget = self._budgets.get(name)
         if budget is None:
-            budget = self._budgets[name] = RetryBudget()
+            if len(self._budgets) > MOST_BUDGETS:
+                self._budgets.clear()
+            budget = self._budgets[name] = RetryBudget(backoff.budget, backoff.ratio)
         return budget
 
-    def _next(self, call: Call, error: ProviderError, retries: int) -> float | None:
+    def _next(self, call: Call, error: ProviderError, retries: int, backoff: Backoff) -> float | None:
         """Seconds to wait before another attempt; None when there must be none."""
-        journal = call.journal
-        if journal.calls >= call.route.max_attempts - _groups_left(call) or isinstance(error, (CircuitOpen, EndpointBusy)):
+        if call.journal.calls >= call.route.max_attempts - call.groups_left:
             return None
-        untried = any(
-            endpoint not in journal.tried and not endpoint.state.unavailable()
-            for target in call.group
-            for endpoint in target.provider.endpoints
-        )
-        if untried and (error.other_key or (error.failover and error.retry_same) or _several_targets(call, error)):
-            return 0.0 if self._fits(call, 0.0) else None
+        if isinstance(error, (CircuitOpen, EndpointBusy)) or not (
+            error.retry_same or error.other_key or error.failover
+        ):
+            return None
+        if _elsewhere(call, error):
+            return 0.0 if _fits(call, 0.0, backoff) else None
         if not error.retry_same:
             return None
-        delay = self._backoff.delay(retries + 1, self._rng)
+        delay = backoff.delay(retries + 1, self._rng)
         if error.retry_after is not None:
-            if error.retry_after > self._backoff.hint:
+            if error.retry_after > backoff.hint:
                 return None
             delay += error.retry_after
-        return delay if self._fits(call, delay) else None
-
-    def _fits(self, call: Call, delay: float) -> bool:
-        if call.deadline is None:
-            return True
-        return asyncio.get_running_loop().time() + delay + self._backoff.reserve < call.deadline
+        return delay if _fits(call, delay, backoff) else None
 
 
-def _groups_left(call: Call) -> int:
-    """Fallback groups behind this one; each is kept one provider call."""
-    groups = call.route.groups
-    return next((len(groups) - index for index, group in enumerate(groups, 1) if group is call.group), 0)
+def _elsewhere(call: Call, error: ProviderError) -> bool:
+    """Whether the group has an endpoint left that may do better after this error."""
+    failed = call.journal.tried[-1] if call.journal.tried else None
+    for target in call.group:
+        same_provider = failed is not None and target.provider.id == failed.provider
+        if same_provider and not (error.other_key or error.retry_same or error.blame is Blame.ENDPOINT):
+            continue
+        for endpoint in target.provider.endpoints:
+            if endpoint not in call.journal.tried and not endpoint.state.unavailable():
+                return True
+    return False
 
 
-def _several_targets(call: Call, error: ProviderError) -> bool:
-    return error.failover and (len(call.group) > 1 or len(call.group[0].provider.endpoints) > 1)
+def _fits(call: Call, delay: float, backoff: Backoff) -> bool:
+    """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must be left then."""
+    if call.deadline is None:
+        return True
+    usual = min(
+        (endpoint.state.latency for target in call.group for endpoint in target.provider.endpoints), default=0.0
+    )
+    return asyncio.get_running_loop().time() + delay + max(backoff.reserve, usual) < call.deadline

@@ -36,6 +36,9 @@ class Trace:
         span.set_attribute(telemetry.REQUEST_ID, call.request_id)
         if call.route.name:
             span.set_attribute(telemetry.ROUTE, call.route.name)
+        if call.route.experiment is not None:
+            span.set_attribute(telemetry.EXPERIMENT, call.route.experiment.name)
+            span.set_attribute(telemetry.EXPERIMENT_ARM, call.route.arm)
         if call.request.conversation_id:
             span.set_attribute(telemetry.CONVERSATION, call.request.conversation_id)
         try:
