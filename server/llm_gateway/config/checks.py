@@ -29,10 +29,10 @@ def _check_server(server: Server, reading: Reading) -> None:
     host, _, port = listen.rpartition(":")
     if listen.startswith("unix:"):
         if not re.fullmatch(r"unix:(//)?[^\0]+", listen):
-            reading.problem(path, f"{reading.shown(path, listen)} names no socket", "write unix:/path/to/socket")
+            reading.problem(path, f"{reading.shown(path)} names no socket", "write unix:/path/to/socket")
     elif not host or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535 or not _HOST.fullmatch(host):
         right = "write host:port such as 127.0.0.1:50051 or [::1]:50051, or unix:/path"
-        reading.problem(path, f"{reading.shown(path, listen)} is not an address", right)
+        reading.problem(path, f"{reading.shown(path)} is not an address", right)
     elif not is_loopback(host):
         if not server.api_keys and not reading.troubled("server.api_keys"):
             right = "set server.api_keys, or listen on 127.0.0.1"
@@ -81,7 +81,9 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
     _check_weights(f"{path}.endpoints", [endpoint.weight for endpoint in provider.endpoints], reading)
     for field in ("api_keys", "endpoints"):
         at = f"{path}.{field}"
-        if reading.has(at) and not getattr(provider, field) and not reading.troubled(at):
+        if reading.has(at) and reading.has(at[:-1]):
+            reading.problem(at, f"is given beside {field[:-1]}", "keep one of them")
+        elif reading.has(at) and not getattr(provider, field) and not reading.troubled(at):
             reading.problem(at, "is empty", "list at least one, or take the key out")
     names: set[str] = set()
     for at, key in zip(reading.places(f"{path}.api_keys"), provider.api_keys, strict=False):
@@ -101,12 +103,23 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
     listed = provider.models
     if listed is not None and provider.default_model and provider.default_model not in listed:
         at = f"{path}.default_model"
-        reading.problem(at, f"{reading.shown(at, provider.default_model)} is not among models", "add it there")
+        reading.problem(at, f"{reading.shown(at)} is not among models", "add it there")
 
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
-    "connection content-length content-type cookie host keep-alive te trailer transfer-encoding upgrade".split()
+    [
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 
 
@@ -115,15 +128,13 @@ def _check_route(path: str, name: str, route: Route, reading: Reading) -> None:
         reading.problem(path, "is not a route name", NAME_RULE)
     if name == "auto":
         reading.problem(path, "is a reserved name: auto picks among all models", "name the route differently")
-    if not route.targets and not route.experiment and not reading.troubled(f"{path}.targets"):
-        reading.problem(f"{path}.targets", "names no provider that is switched on", "list at least one target")
     _check_weights(f"{path}.targets", [target.weight for target in route.targets], reading)
     if route.retry.initial_backoff > route.retry.max_backoff:
         reading.problem(f"{path}.retry.max_backoff", "is shorter than initial_backoff", "make it at least as long")
     if experiment := route.experiment:
         at = f"{path}.experiment.arms"
         if not experiment.arms and not reading.troubled(at):
-            reading.problem(at, "names no provider that is switched on", "list at least one arm")
+            reading.problem(at, "is empty", "list at least one arm")
         _check_weights(at, [arm.weight for arm in experiment.arms], reading)
         names = [arm.name for arm in experiment.arms]
         for arm in sorted({arm for arm in names if names.count(arm) > 1}):
@@ -144,7 +155,7 @@ def _check_names(config: Config, reading: Reading) -> None:
         provider, slash, _ = model.partition("/")
         if not config.default_provider and not (slash and provider in config.providers):
             right = "name a route or provider/model, or set default_provider"
-            reading.problem("default_model", f"{reading.shown('default_model', model)} belongs to no provider", right)
+            reading.problem("default_model", f"{reading.shown('default_model')} belongs to no provider", right)
     breaker = config.breaker
     if breaker.base_ejection > breaker.max_ejection:
         reading.problem("breaker.max_ejection", "is shorter than base_ejection", "make it at least as long")

@@ -85,7 +85,7 @@ def _complete_provider(
         near = difflib.get_close_matches(kind, list(kinds), n=1)
         right = f"did you mean {near[0]}?" if near else "one of " + ", ".join(kinds)
         if provider.kind:
-            reading.problem(f"{path}.kind", f"{reading.shown(f'{path}.kind', kind)} is no kind of provider", right)
+            reading.problem(f"{path}.kind", f"{reading.shown(f'{path}.kind')} is no kind of provider", right)
         else:
             reading.problem(path, "is an id that is no kind of provider", f"set its kind: {right}")
     usual = USUAL.get(kind, Usual(keyless=True))
@@ -109,7 +109,7 @@ def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, st
     key = provider.api_key
     if key is not None:
         return Secret("") if key.reveal() == "none" else key
-    if provider.api_keys or reading.troubled(f"{path}.api_key") or reading.troubled(f"{path}.api_keys"):
+    if reading.has(f"{path}.api_keys") or reading.troubled(f"{path}.api_key"):
         return None
     # a key of the environment goes to its vendor's address only
     variable = None if provider.servers else first(env, usual.key)
@@ -132,9 +132,10 @@ def _complete_route(
 
     experiment = route.experiment
     if experiment:
-        experiment = replace(
-            experiment, arms=_placed(f"{path}.experiment.arms", experiment.arms, providers, off, reading)
-        )
+        arms = _placed(f"{path}.experiment.arms", experiment.arms, providers, off, reading)
+        experiment = replace(experiment, arms=arms)
+    elif not route.targets and not reading.troubled(f"{path}.targets") and not reading.troubled(f"{path}.experiment"):
+        reading.problem(f"{path}.targets", "is missing", "list at least one target")
     return replace(
         route,
         targets=targets("targets"),
@@ -148,18 +149,18 @@ def _complete_route(
 def _placed(
     path: str, targets: Sequence[_T], providers: Mapping[str, Provider], off: Collection[str], reading: Reading
 ) -> tuple[_T, ...]:
+    """The targets whose providers are there, each with a model."""
     placed = []
     for at, target in zip(reading.places(path), targets, strict=False):
-        if target.provider in off:
+        if target.provider in off or not known(reading, f"{at}.provider", target.provider, providers):
             continue
-        if not known(reading, f"{at}.provider", target.provider, providers, off):
-            continue
-        provider = providers[target.provider]
-        model = target.model or provider.default_model
+        model = target.model or providers[target.provider].default_model or ""
         if not model and not reading.troubled(f"{at}.model"):
             right = f"give it, or set {join('providers', target.provider)}.default_model"
             reading.problem(f"{at}.model", "is missing", right)
-        placed.append(replace(target, model=model or ""))
+        placed.append(replace(target, model=model))
+    if targets and all(target.provider in off for target in targets) and path.endswith(("targets", "arms")):
+        reading.problem(path, "names only providers that are switched off", "name one that is on")
     return tuple(placed)
 
 
@@ -168,7 +169,7 @@ def known(reading: Reading, path: str, name: str, providers: Collection[str], of
     if name in providers:
         return True
     if not reading.troubled(path) and not reading.troubled(join("providers", name)):
-        shown = reading.shown(path, name)
+        shown = reading.shown(path)
         if name in off:
             reading.problem(path, f"{shown} is switched off", "set its enabled: true, or name another")
         else:

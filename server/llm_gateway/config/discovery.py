@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from llm_gateway.config.models import Config, Defaults, Provider, Retry, RouteTimeouts
 from llm_gateway.config.problems import ConfigError, ConfigProblem
-from llm_gateway.config.values import Unfit, boolean, count, header, positive, timeout, url
+from llm_gateway.config.values import Unfit, boolean, count, header, positive, timeout, unicode, url
 
 ALIASES: Final[Mapping[str, str]] = {
     "claude": "anthropic",
@@ -217,7 +217,7 @@ class _Variables:
         if name is None or not self.has(name):
             return None
         try:
-            return parse(self.env[name].strip())
+            return parse(unicode(self.env[name].strip()))
         except Unfit as unfit:
             self.problem(name, unfit.wrong, unfit.right)
             return None
@@ -234,6 +234,7 @@ _PARSERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
 
 def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: bool) -> Provider | None:
     """The provider that its usual variables describe, if they do; ``chosen`` is the one that LLM_PROVIDER names."""
+    noted = len(variables.problems)
     settings = {
         field: variables.read(first(variables.env, names), _PARSERS.get((kind, field), str))
         for field, names in usual.settings.items()
@@ -244,8 +245,7 @@ def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: b
     missing = [" or ".join(usual.settings.get(field, (field,))) for field in usual.needs if not settings.get(field)]
     if not missing and (key or any(variables.has(*group) for group in usual.when) or (chosen and usual.keyless)):
         return Provider(kind=kind, api_key=key, **settings)
-    if chosen:
+    if chosen and len(variables.problems) == noted:
         missing += [] if key or usual.keyless else [" or ".join(("LLM_API_KEY", *usual.key))]
-        if missing:
-            variables.problem("LLM_PROVIDER", f"names {kind}, which needs more", "set " + " and ".join(missing))
+        variables.problem("LLM_PROVIDER", f"names {kind}, which needs more", "set " + " and ".join(missing))
     return None

@@ -103,9 +103,9 @@ class Reading:
         """The paths of a list's items that could be read, in order, without end."""
         return (at for index in itertools.count() if (at := f"{path}[{index}]") not in self._dropped)
 
-    def shown(self, path: str, value: str) -> str:
-        """The value of a path as the file has it, in quotes; the value itself where the file does not have it."""
-        return repr(self._texts.get(path, value))
+    def shown(self, path: str) -> str:
+        """The value of a path as the file has it, in quotes, for the start of a sentence."""
+        return "its value" if path in self._variables or path not in self._texts else repr(self._texts[path])
 
     # --- reading
 
@@ -113,8 +113,8 @@ class Reading:
         """The root node of a YAML text; None where it is empty, or not YAML and a problem was noted."""
         import yaml  # not paid for by a gateway without a file
 
-        if text.lstrip().startswith("{"):  # JSON may be indented by tabs, YAML may not; JSON strings span no lines
-            text = re.sub(r"^\t+", lambda tabs: "  " * len(tabs[0]), text, flags=re.MULTILINE)
+        if text.lstrip().startswith("{"):
+            text = _yaml_of_json(text)
         try:
             return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except yaml.MarkedYAMLError as error:
@@ -129,10 +129,14 @@ class Reading:
     def read(self, node: Node, kind: Any, path: str) -> Any:
         """The value of a node as a type of ``models``; INVALID where a problem was noted instead."""
         self._lines.setdefault(path, node.start_mark.line + 1)
-        self._visit(node, path)
+        if not self._visit(node, path):
+            return INVALID
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
         if kind is Any:
-            return self._plain(node, path, 0)
+            try:
+                return self._plain(node, path, 0)
+            except Unfit as unfit:
+                return self._unfit(path, unfit)
         if origin in (typing.Union, types.UnionType):
             [inner] = [argument for argument in arguments if argument is not types.NoneType]
             return self.read(node, inner, path)
@@ -144,13 +148,15 @@ class Reading:
             return self._struct(node, kind, path)
         return self._scalar(node, kind, path)
 
-    def _visit(self, node: Node, path: str) -> None:
+    def _visit(self, node: Node, path: str) -> bool:
         self._nodes += 1
         if self._nodes > _MAX_NODES:
             self.problem("", "is too large once its aliases are expanded")
             raise ConfigError(self.problems)
         if node.tag.startswith("!"):
             self.problem(path, "has a YAML tag, which means nothing here", "for a variable write ${NAME}")
+            return False
+        return True
 
     def _scalar(self, node: Node, kind: Any, path: str) -> Any:
         base, *marks = typing.get_args(kind) if typing.get_origin(kind) is typing.Annotated else (kind,)
@@ -179,9 +185,7 @@ class Reading:
         return INVALID
 
     def _expand(self, node: Node) -> str:
-        text = values.interpolate(node.value, self._env)
-        # JSON writes characters beyond the BMP as two escapes
-        return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return values.unicode(values.interpolate(node.value, self._env))
 
     def _choice(self, text: str, known: tuple[str, ...]) -> str:
         if text not in known:
@@ -220,7 +224,10 @@ class Reading:
     def _struct(self, node: Node, kind: type[Struct], path: str) -> Any:
         if node.id == "scalar" and kind in _SHORT:
             try:
-                return kind(**_SHORT[kind](self._expand(node)))
+                short = kind(**_SHORT[kind](self._expand(node)))
+                if kind is Target:
+                    self._texts[f"{path}.provider"] = node.value
+                return short
             except Unfit as unfit:
                 return self._unfit(path, unfit)
         if node.id != "mapping":
@@ -270,10 +277,10 @@ class Reading:
 
     def _plain(self, node: Node, path: str, depth: int) -> Any:
         """Free-form settings, as JSON has them."""
-        self._visit(node, path)
         if depth > _MAX_DEPTH:
-            self.problem(path, "is nested too deeply")
-            raise ConfigError(self.problems)
+            raise Unfit("is nested too deeply")
+        if not self._visit(node, path):
+            return None
         if node.id == "mapping":
             return {name: self._plain(item, join(path, name), depth + 1) for name, item in self._items(node, path)}
         if node.id == "sequence":
@@ -303,6 +310,19 @@ class Reading:
             self.problem(path, "is unknown", near or "known here: " + ", ".join(known))
         else:  # a key written where a value belongs: {sk-…}
             self.problem(parent, "has an unknown key", "known here: " + ", ".join(known))
+
+
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][\dA-Fa-f]{2})\\u([dD][c-fC-F][\dA-Fa-f]{2})")
+
+
+def _yaml_of_json(text: str) -> str:
+    """What JSON allows and YAML does not: indenting by tabs (no JSON string spans lines), a character as two escapes (RFC 8259, 7)."""
+
+    def one_escape(pair: re.Match[str]) -> str:
+        character = bytes.fromhex(pair[2] + pair[3]).decode("utf-16-be")
+        return f"{pair[1]}\\U{ord(character):08x}"
+
+    return _SURROGATES.sub(one_escape, re.sub(r"^\t+", lambda tabs: " " * len(tabs[0]), text, flags=re.MULTILINE))
 
 
 def _is_null(node: Node) -> bool:

@@ -44,7 +44,17 @@ def interpolate(text: str, env: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
-_NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+def unicode(text: str) -> str:
+    """The text, unless it came from bytes that are not UTF-8 (os.environ keeps those as lone surrogates)."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Unfit("is not UTF-8 text") from None
+    return text
+
+
+_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(rf"0|(?=.)(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
 
 
