@@ -22,7 +22,7 @@ from llm_gateway.protocols import callids, failures, json
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering
 
-framing: Literal["sse", "ndjson"] = "ndjson"
+framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from llm_gateway.protocols.gemini.dialect import GEMINI, VERTEX, Dialect
 from llm_gateway.protocols.gemini.request import render_list_models, render_request
 from llm_gateway.protocols.gemini.response import parse_error, parse_models, parse_response, stream_parser
 
-framing: Literal["sse", "ndjson"] = "sse"
+framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 
 __all__ = [
     "GEMINI",

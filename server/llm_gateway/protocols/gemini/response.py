@@ -283,6 +283,8 @@ class Reader:
             index = wire.get("index", 0)
             candidate = self._candidates.get(index)
             if candidate is None:
+                if not isinstance(index, int):
+                    raise TypeError
                 candidate = self._candidates[index] = _Candidate(index)
             content = wire.get("content")
             if content:
