@@ -151,7 +151,10 @@ def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError("must be a number of seconds above 0")
     return seconds

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(model: model_pb2.Model) -> tuple[str, ...]:
     price = model.pricing
-    can = [enum_name(model_pb2.ModelCapability, "MODEL_CAPABILITY_", one) for one in model.capabilities]
+    can = [enum_name(model_pb2.ModelCapability, "MODEL_CAPABILITY_", one).lower() for one in model.capabilities]
     return (
         f"{model.provider}/{model.model_id}" + (" (deprecated)" if model.deprecated else ""),
         str(model.input_token_limit) if model.HasField("input_token_limit") else "-",

@@ -1,0 +1,143 @@
+"""What the command line prints: nothing that drives a terminal, and lines that a person can act on."""
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from llm_gateway.cli.chat import summary
+from llm_gateway.cli.connection import explain
+from llm_gateway.cli.terminal import enum_name, one_line, printable, table
+from llmgateway import (
+    ChatReply,
+    DeadlineExceeded,
+    GatewayError,
+    Internal,
+    InvalidArgument,
+    ModelNotFound,
+    RateLimited,
+    StreamTruncated,
+    Unauthenticated,
+    Unavailable,
+)
+from llmgateway.v1 import error_pb2, gateway_pb2
+
+Code = grpc.StatusCode
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;owned\x07", "\u241b]0;owned\u2407"),
+        ("\x1b[2J", "\u241b[2J"),
+        ("\x9b31m", "\ufffd31m"),
+        ("safe\rtrick", "safetrick"),
+        ("a\b\x7f", "a\u2408\u2421"),
+        ("\u202egnp.exe", "\ufffdgnp.exe"),
+        ("\u2066x\u2069", "\ufffdx\ufffd"),
+        ("tab\tand\nbreak, ünïcode 漢字 🙂", "tab\tand\nbreak, ünïcode 漢字 🙂"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
+    """Escape sequences, C1, carriage returns, bidirectional controls; everything else is left alone."""
+    assert printable(text) == shown
+
+
+def test_one_line_is_one_line() -> None:
+    """A server's text cannot forge further lines."""
+    assert one_line("a\nerror: b\r\n\x1b[1m") == "a error: b \u241b[1m"
+
+
+def test_a_table_aligns_its_columns_and_cleans_its_cells() -> None:
+    """Names come from providers."""
+    assert table(("A", "B"), [("long name", "x"), ("s\x1b", "y")]) == "A          B\nlong name  x\ns\u241b         y"
+
+
+def test_a_table_of_nothing_is_its_header() -> None:
+    """No models is no error."""
+    assert table(("A", "B"), []) == "A  B"
+
+
+def test_an_enum_value_of_a_newer_gateway_is_shown_as_its_number() -> None:
+    """Known ones lose their prefix."""
+    assert enum_name(gateway_pb2.FinishReason, "FINISH_REASON_", gateway_pb2.FINISH_REASON_MAX_TOKENS) == "MAX_TOKENS"
+    assert enum_name(gateway_pb2.FinishReason, "FINISH_REASON_", 99) == "99"
+
+
+def reply(**usage: object) -> ChatReply:
+    response = gateway_pb2.SendResponse()
+    response.candidates.add(finish_reason=gateway_pb2.FINISH_REASON_STOP)
+    response.route.provider, response.route.model = "a", "m"
+    response.route.attempts.add()
+    response.usage.input_tokens, response.usage.output_tokens = 12, 34
+    for name, value in usage.items():
+        setattr(response.usage, name, value)
+    return ChatReply(response=response)
+
+
+def test_the_summary_says_who_served_and_what_it_cost() -> None:
+    """One attempt, known price, streamed."""
+    line = summary(reply(cost_nano_usd=120_000), 0.4211)
+    assert line == "a/m, 1 attempt | 12 tokens in, 34 out | $0.000120 | first token after 0.42 s"
+
+
+def test_the_summary_tells_a_fallback_an_estimate_an_unknown_price_and_an_early_end() -> None:
+    """What is not known is not made up."""
+    told = reply(estimated=True)
+    told.route.attempts.add()
+    told.route.fallback_used = True
+    told.response.candidates[0].finish_reason = gateway_pb2.FINISH_REASON_MAX_TOKENS
+    assert (
+        summary(told, None)
+        == "a/m, 2 attempts with fallback | ~12 tokens in, ~34 out | cost unknown | ended by max_tokens"
+    )
+
+
+def test_the_provider_s_price_stands_in_for_the_gateway_s() -> None:
+    """Zero is a price."""
+    assert "| $0.000000" in summary(reply(provider_cost_nano_usd=0), None)
+
+
+VIOLATION = error_details_pb2.BadRequest.FieldViolation(field="messages", description="is empty.")
+TRIED = error_pb2.ProviderFailure(
+    attempts=[
+        gateway_pb2.Attempt(provider="a", model="m", reason="PROVIDER_OVERLOADED"),
+        gateway_pb2.Attempt(provider="b", model="n", skip_reason="CIRCUIT_OPEN"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            Unauthenticated("No key.", code=Code.UNAUTHENTICATED),
+            "No key; set LLM_GATEWAY_API_KEY to a key of this gateway",
+        ),
+        (ModelNotFound("No model x.", code=Code.NOT_FOUND), "No model x; `llm-gateway models` lists what there is"),
+        (DeadlineExceeded("Late.", code=Code.DEADLINE_EXCEEDED), "Late; give it more time with --timeout"),
+        (
+            RateLimited("Slow down.", code=Code.RESOURCE_EXHAUSTED, reason="R", retry_delay=1.5),
+            "Slow down; try again in 1.5 s",
+        ),
+        (
+            InvalidArgument("Bad.", code=Code.INVALID_ARGUMENT, reason="INVALID_REQUEST", violations=[VIOLATION]),
+            "Bad: messages is empty (INVALID_REQUEST)",
+        ),
+        (
+            Unavailable("All failed.", code=Code.UNAVAILABLE, reason="ALL_ROUTES_FAILED", provider_failure=TRIED),
+            "All failed; tried a/m (PROVIDER_OVERLOADED), b/n (CIRCUIT_OPEN) (ALL_ROUTES_FAILED)",
+        ),
+        (Internal("Bug.", code=Code.INTERNAL, request_id="q1"), "Bug; report it with the request id q1"),
+        (StreamTruncated(), "the stream ended before the answer was whole; ask again"),
+        (GatewayError("odd", code=Code.ABORTED), "odd (ABORTED)"),
+    ],
+)
+def test_an_error_says_what_happened_and_what_to_do(error: GatewayError, line: str) -> None:
+    """In that order, on one line."""
+    assert explain(error, "127.0.0.1:50051") == line
+
+
+def test_silence_at_a_local_address_says_how_to_start_a_gateway() -> None:
+    """Elsewhere, what to check."""
+    silence = Unavailable("failed to connect to all addresses", code=Code.UNAVAILABLE)
+    assert "llm-gateway serve" in explain(silence, "127.0.0.1:50051")
+    assert "--tls" in explain(silence, "gateway.example:443")
