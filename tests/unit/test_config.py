@@ -205,6 +205,12 @@ def test_a_usual_key_is_not_sent_to_another_address(write: Write) -> None:
     assert (problem.key, problem.wrong) == ("providers.openai.api_key", "is missing")
 
 
+def test_a_usual_variable_that_holds_no_key_is_named(write: Write) -> None:
+    """The variable is at fault, not the file."""
+    problem = one_problem(write("providers: {openai: {}}"), {"OPENAI_API_KEY": "a\u2019b"})
+    assert (problem.file, problem.key) == ("environment", "OPENAI_API_KEY")
+
+
 def test_api_key_none_means_no_credentials(write: Write) -> None:
     """none is told apart from a key that was left out."""
     edge = load(write("providers: {" + EDGE + "}"), {"OPENAI_API_KEY": "k"}).providers["edge"]
@@ -417,6 +423,10 @@ def test_a_problem_reads_as_a_sentence(write: Write, text: str, said: str | None
         ("server: {api_keys: [same, same]}", "server.api_keys[1]"),
         ("server: {api_keys: [{name: a, key: x}, {name: a, key: y}]}", "server.api_keys[1].name"),
         ("server: {api_keys: [{name: a}]}", "server.api_keys[0].key"),
+        ("server: {api_keys: [{name: a b, key: x}]}", "server.api_keys[0].name"),
+        ("server: {api_keys: [[x]]}", "server.api_keys[0]"),
+        ("default_model: ''", "default_model"),
+        ("providers: {openai: {api_key: x, options: {a: !env A}}}", "providers.openai.options.a"),
         ("server: {api_keys: [schlüssel]}", "server.api_keys[0]"),
         ("server: {tls: {}}", "server.tls.key_file"),
         ("server: {tls: {cert_file: gateway.yaml}}", "server.tls.key_file"),

@@ -164,9 +164,9 @@ def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["box:1", "http://box:1", "http://box:1/v1", "box:1/v1/"])
-def test_lmstudio_host_ends_in_v1(host: str) -> None:
-    """Its OpenAI dialect stands below /v1."""
-    assert lmstudio_url(host) == "http://box:1/v1"
+def test_lmstudio_host_is_the_root_of_the_server(host: str) -> None:
+    """Its OpenAI dialect stands below /v1, its own API beside it."""
+    assert lmstudio_url(host) == "http://box:1"
 
 
 @contextmanager

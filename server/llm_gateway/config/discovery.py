@@ -147,9 +147,8 @@ def ollama_url(host: str) -> str:
 
 
 def lmstudio_url(host: str) -> str:
-    """The URL of ``LMSTUDIO_HOST``: host:port or URL, with or without ``/v1``."""
-    address = url(host if "://" in host else f"http://{host}")
-    return address if address.endswith("/v1") else f"{address}/v1"
+    """The URL of ``LMSTUDIO_HOST``: host:port or URL, given with or without the ``/v1`` of its OpenAI dialect."""
+    return url(host if "://" in host else f"http://{host}").removesuffix("/v1")
 
 
 def discover(
