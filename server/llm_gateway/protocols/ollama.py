@@ -352,6 +352,7 @@ FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
 _LINE_KEYS = {
     "model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs",
 }  # fmt: skip
+_TEXT_KEYS = {"role", "content", "thinking"}
 _MESSAGE_KEYS = {"role", "content", "thinking", "tool_calls", "images"}
 _WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 _MAGIC = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
@@ -423,7 +424,7 @@ class Reader:
                 writer.flow("reasoning", thinking, logprobs=() if text else scores)
             if text:
                 writer.flow("text", text, logprobs=scores)
-            if len(message) > 2:
+            if not message.keys() <= _TEXT_KEYS:
                 self._rest(message, data, line.get("created_at") or "")
             if scores and not text and not thinking:
                 self._scores.extend(scores)
@@ -448,13 +449,11 @@ class Reader:
                 self._calls += 1
                 part = content_pb2.ToolCall(id=call_id, name=call["function"]["name"], arguments_json=arguments)
                 writer.whole(content_pb2.Part(tool_call=part))
-        for key in message.keys() - _MESSAGE_KEYS:
-            self._metadata[key] = message[key]
+        self._metadata.update((key, value) for key, value in message.items() if key not in _MESSAGE_KEYS)
 
     def _done(self, line: dict[str, Any]) -> None:
         writer = self._writer
-        for key in line.keys() - _LINE_KEYS:
-            writer.metadata[key] = line[key]
+        writer.metadata.update((key, value) for key, value in line.items() if key not in _LINE_KEYS)
         prompt, answer = line.get("prompt_eval_count"), line.get("eval_count")
         if prompt is not None or answer is not None:
             writer.report_usage(usage_pb2.Usage(input_tokens=prompt or 0, output_tokens=answer or 0))

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -261,8 +261,8 @@ class Reader:
         if "error" in chunk:
             self._report_usage()
             raise in_stream_error(chunk)
-        for key in chunk.keys() - _FRAME_KEYS:
-            writer.metadata[key] = chunk[key]
+        if not chunk.keys() <= _FRAME_KEYS:
+            writer.metadata.update(_beyond(chunk, _FRAME_KEYS))
         if not writer.response_id:
             writer.response_id = chunk.get("responseId") or ""
         if not writer.response_model:
@@ -296,8 +296,8 @@ class Reader:
                             writer.text(candidate.text.key, text, candidate=index)
                     else:
                         self._part(candidate, part, (data, place, position, number))
-                if content.keys() - _CONTENT_KEYS:
-                    candidate.metadata["content"] = {k: content[k] for k in content.keys() - _CONTENT_KEYS}
+                if not content.keys() <= _CONTENT_KEYS:
+                    candidate.metadata["content"] = _beyond(content, _CONTENT_KEYS)
             if len(wire) > 1:
                 self._rest(candidate, wire)
 
@@ -319,11 +319,10 @@ class Reader:
         if scores:
             candidate.chosen.extend(scores.get("chosenCandidates") or ())
             candidate.top.extend(scores.get("topCandidates") or ())
-            rest = {k: v for k, v in scores.items() if k not in ("chosenCandidates", "topCandidates")}
+            rest = _beyond(scores, {"chosenCandidates", "topCandidates"})
             if rest:
                 candidate.metadata["logprobsResult"] = rest
-        for key in wire.keys() - _CANDIDATE_KEYS:
-            value = wire[key]
+        for key, value in _beyond(wire, _CANDIDATE_KEYS).items():
             if isinstance(value, dict):
                 old = candidate.metadata.get(key)
                 value = {**old, **value} if isinstance(old, dict) else value
@@ -457,7 +456,7 @@ class Reader:
             message=feedback.get("blockReasonMessage") or f"The provider blocked the prompt: {reason}.",
         )
         completed.safety_ratings.extend(map(_rating, feedback.get("safetyRatings") or ()))
-        rest = {k: v for k, v in feedback.items() if k not in ("blockReason", "blockReasonMessage", "safetyRatings")}
+        rest = _beyond(feedback, {"blockReason", "blockReasonMessage", "safetyRatings"})
         if rest or _rich(feedback.get("safetyRatings")):
             self._writer.metadata["promptFeedback"] = feedback
 
@@ -537,10 +536,14 @@ class Reader:
                     writer.metadata[key] = counts[key]
                 else:
                     writer.service_tier = tier
-        for key in counts.keys() - _USAGE_KEYS:
-            writer.metadata[key] = counts[key]
+        writer.metadata.update(_beyond(counts, _USAGE_KEYS))
         if counts.keys() & {"promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount"}:
             writer.report_usage(usage_of(counts))
+
+
+def _beyond(wire: dict[str, Any], known: Set[str]) -> dict[str, Any]:
+    """What a part of an answer holds beside what has a field of the contract."""
+    return {key: value for key, value in wire.items() if key not in known}
 
 
 def usage_of(counts: dict[str, Any]) -> usage_pb2.Usage:
