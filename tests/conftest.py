@@ -14,6 +14,8 @@ from tests.support import upstream as scripted
 from tests.support.llama import Llama
 from tests.support.upstream import Upstream
 
+LLAMA_START_SECONDS = pytest.StashKey[float]()
+
 
 @pytest_asyncio.fixture
 async def upstream() -> AsyncIterator[Upstream]:
@@ -23,10 +25,17 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
-    """A real llama.cpp server with a tiny random model; its start-up time is in the fixture's value."""
+def llama(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Llama]:
+    """A real llama.cpp server with a tiny random model."""
     with llama_server.running(tmp_path_factory.mktemp("llama")) as server:
+        pytestconfig.stash[LLAMA_START_SECONDS] = server.start_seconds
         yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How long the real model server took to start, when a test used it."""
+    if LLAMA_START_SECONDS in config.stash:
+        terminalreporter.write_line(f"llama.cpp: model written and served in {config.stash[LLAMA_START_SECONDS]:.2f} s")
 
 
 GatewayFactory = Callable[[Mapping[str, Any]], Awaitable[gateways.Local]]
