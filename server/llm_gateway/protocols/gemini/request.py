@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+import re
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote_to_bytes
 
@@ -410,8 +411,9 @@ class _Request:
                 if function.description:
                     wire["description"] = function.description
                 if function.parameters_json_schema:
-                    wire["parametersJsonSchema"] = json_object(
-                        function.parameters_json_schema, f"{at}.function.parameters_json_schema"
+                    schema = json_object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
+                    wire["parameters" if _is_openapi(function.parameters_json_schema) else "parametersJsonSchema"] = (
+                        schema
                     )
                 functions.append(self._rendering.merged(wire, tool.provider_options_json))
             elif tool.WhichOneof("kind") == "provider_tool":
@@ -508,7 +510,8 @@ class _Request:
         wire["responseMimeType"] = "application/json"
         if kind == "json_schema":
             schema = self._request.output_format.json_schema
-            wire["responseJsonSchema"] = json_object(schema.schema_json, "output_format.json_schema.schema_json")
+            key = "responseSchema" if _is_openapi(schema.schema_json) else "responseJsonSchema"
+            wire[key] = json_object(schema.schema_json, "output_format.json_schema.schema_json")
             if schema.description:
                 self._notes.dropped(
                     "output_format.json_schema.description", "Gemini takes no description beside the schema"
@@ -569,6 +572,14 @@ class _Request:
         if held != tokens:
             self._notes.adjusted(at, f"this model thinks with {least} to {most} tokens")
         return held
+
+
+_OPENAPI = re.compile(r'"type"\s*:\s*"(?:STRING|NUMBER|INTEGER|BOOLEAN|ARRAY|OBJECT)"')
+
+
+def _is_openapi(schema: str) -> bool:
+    """Whether the schema is in Google's own dialect, whose types are upper case. It goes into the older fields."""
+    return _OPENAPI.search(schema) is not None
 
 
 def _response(text: str, is_error: bool) -> Any:
