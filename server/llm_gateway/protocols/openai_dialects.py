@@ -224,6 +224,9 @@ TOGETHER = Dialect(
     reasoning_off={"reasoning": {"enabled": False}},
     metadata_field="",
     cache_key_field="",
+    error_codes={
+        "403": errors.ContextWindowExceeded
+    },  # docs.together.ai, error codes: input and max_tokens exceed the context
 )
 
 FIREWORKS = Dialect(

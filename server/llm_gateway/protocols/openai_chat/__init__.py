@@ -16,7 +16,7 @@ from llm_gateway.protocols.openai_chat.models import parse_models, render_list_m
 from llm_gateway.protocols.openai_chat.request import render_request
 from llm_gateway.protocols.openai_chat.response import parse_error, parse_response, stream_parser
 
-framing: Literal["sse", "ndjson"] = "sse"
+framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 
 __all__ = [
     "Dialect", "ModelRule", "framing", "parse_error", "parse_models", "parse_response", "render_list_models", "render_request",

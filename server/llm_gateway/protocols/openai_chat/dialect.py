@@ -82,7 +82,8 @@ class Dialect:
 
     user_field, metadata_field, cache_key_field, cache_key_header: places of end_user_id, labels and cache_key.
     metadata_needs_store: labels are refused unless the caller's options store the answer.
-    rules: the first that matches the model applies. think_tags: an answer may begin with <think>. error_codes: to the error tree.
+    rules: the first that matches the model applies. think_tags: an answer may begin with <think>. error_codes: codes, types and
+    statuses that mean something else here than in `failures`.
     """
 
     chat_path: str = "/chat/completions"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,6 +63,7 @@ _READ_MESSAGE = frozenset({
     "role", "content", "reasoning", "reasoning_content", "reasoning_text", "reasoning_details", "refusal", "annotations", "audio",
     "images", "tool_calls", "function_call", "obfuscation",
 })  # fmt: skip
+_STOPS = ("stop_reason", "matched_stop")  # vLLM, SGLang: the sequence as text, or a token as a number
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text")
 _FLOWS = dict.fromkeys(_REASONING, "reasoning") | {"content": "text"}
 _READ_USAGE = frozenset({
@@ -88,6 +90,8 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
         _raise_error(value, dialect)
     answer = _Answer(writer, dialect)
     answer.guarded(value, whole=True)
+    if not answer.candidates:
+        raise errors.ResponseInvalid("The provider's answer has no choices.")
     answer.end()
 
 
@@ -117,9 +121,8 @@ class _Stream:
     def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
         self._writer = writer
         self._answer = _Answer(writer, dialect)
-        self._prefix = b"\n"  # no frame begins so
-        self._suffix = b""
-        self._least = 0
+        self._prefix = self._suffix = b""
+        self._least = sys.maxsize  # of a frame that may be read by its text: none yet
         self._kind = ""
         self._candidate = 0
 
@@ -137,7 +140,7 @@ class _Stream:
         if self._writer.done or not data:
             return
         if data.startswith(b"[DONE]"):
-            self._prefix = b"\n"
+            self._least = sys.maxsize
             self._answer.end()
             return
         value = json.decode(data)
@@ -645,7 +648,8 @@ class _Answer:
         if any(detail.get(name) for detail in candidate.details.values() for name in ("signature", "data", "id")):
             for detail in candidate.details.values():
                 self.opaque(candidate, "reasoning_details", detail)
-        stop = candidate.metadata.get("stop_reason") or candidate.metadata.get("matched_stop")
+        stop = next((name for name in _STOPS if isinstance(candidate.metadata.get(name), str)), "")
+        stop_sequence = candidate.metadata.pop(stop) if stop else ""
         ratings = _ratings(candidate)
         reason = FINISH_REASONS.get(candidate.finish, gateway_pb2.FINISH_REASON_OTHER) if candidate.finish else 0
         if reason in (0, gateway_pb2.FINISH_REASON_STOP):
@@ -657,7 +661,7 @@ class _Answer:
             reason,  # type: ignore[arg-type]
             candidate.finish,
             candidate=index,
-            stop_sequence=stop if isinstance(stop, str) else "",
+            stop_sequence=stop_sequence,
             metadata=json.text(candidate.metadata) if candidate.metadata else "",
         )
         completed.safety_ratings.extend(ratings)
@@ -906,7 +910,7 @@ def _raise_error(value: _Wire, dialect: Dialect) -> None:
     """Raise the error inside an answer with status 200. It may name a status of its own."""
     error, message = failures.body_words(json.encode(value))
     inner = value.get("error")
-    if not error and not message and not inner:
+    if not message and not inner:
         raise errors.ResponseInvalid("The provider's answer has no choices.")
     status = 0
     for name in ("code", "status", "status_code", "http_code"):
@@ -917,9 +921,8 @@ def _raise_error(value: _Wire, dialect: Dialect) -> None:
             status = number
             break
     else:
-        status = next(
-            (_STATUS_OF_TYPE[word] for word in (error.get("type"), error.get("code")) if word in _STATUS_OF_TYPE), 0
-        )
+        words = (error.get("type"), error.get("code"))
+        status = next((_STATUS_OF_TYPE[word] for word in words if isinstance(word, str) and word in _STATUS_OF_TYPE), 0)
     raise _error(status, _NoHeaders(), error, message, dialect)
 
 
@@ -928,6 +931,8 @@ def _error(status: int, headers: Headers, error: _Wire, message: str, dialect: D
     inner = error.get("innererror")
     if isinstance(inner, dict) and inner.get("code") == "ResponsibleAIPolicyViolation":
         kind = inner["code"]
+    if str(status) in dialect.error_codes:
+        kind = str(status)
     metadata = error.get("metadata")
     detail = (
         metadata.get("raw") if isinstance(metadata, dict) else None
