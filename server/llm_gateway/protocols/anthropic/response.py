@@ -498,8 +498,8 @@ def _model(entry: dict[str, Any]) -> model_pb2.Model:
         model.input_token_limit = entry["max_input_tokens"]
     if entry.get("max_tokens"):
         model.output_token_limit = entry["max_tokens"]
-    _time(entry.get("created_at"), model.create_time)
-    _time(entry.get("retires_at"), model.retire_time)
+    set_time(model.create_time, entry.get("created_at"))
+    set_time(model.retire_time, entry.get("retires_at"))
     model.deprecated = entry.get("lifecycle") in ("deprecated", "retired")
     model.capabilities.extend(
         (
@@ -527,9 +527,11 @@ def _supported(value: Any) -> bool:
     return value.get("supported") is True if isinstance(value, dict) else value is True
 
 
-def _time(text: Any, into: timestamp_pb2.Timestamp) -> None:
-    if isinstance(text, str) and text:
-        try:
-            into.FromJsonString(text)
-        except ValueError:
-            into.Clear()
+def set_time(into: timestamp_pb2.Timestamp, text: Any) -> None:
+    """Set a time from RFC 3339 text; leave it unset for anything else."""
+    moment = timestamp_pb2.Timestamp()
+    try:
+        moment.FromJsonString(text)
+    except (AttributeError, TypeError, ValueError):
+        return
+    into.CopyFrom(moment)
