@@ -64,8 +64,9 @@ class Dialect:
     output_limit, sampling, service_tiers: names and words on the wire. max_stop: most stop sequences, 0 for any number.
     stream_options: sent with a streamed request.
 
-    developer_role, message_name, refusal_field: whether messages have these. text_lists: whether several texts may stay apart
-    outside user messages. tool_media: whether tool results may hold media. prefix: how a prefill is marked; "plain" needs no mark.
+    developer_role, refusal_field: whether messages have these. message_name: roles whose messages may have a name.
+    text_lists: whether several texts may stay apart outside user messages. tool_media: whether tool results may hold media.
+    prefix: how a prefill is marked; "plain" needs no mark.
     skip_empty: leave out assistant messages without content. call_id: pattern of valid tool-call ids, others are replaced.
     media: content part types that the server reads. audio_formats: () for any. media_style: shape of documents and audio.
     default_filename: stands in where the server insists on a file name.
@@ -99,7 +100,7 @@ class Dialect:
     stream_options: Mapping[str, Any] = field(default_factory=lambda: {"include_usage": True})
 
     developer_role: bool = False
-    message_name: bool = True
+    message_name: tuple[str, ...] = ("system", "developer", "user", "assistant")
     refusal_field: bool = False
     text_lists: bool = True
     tool_media: bool = True

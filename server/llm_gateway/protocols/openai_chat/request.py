@@ -134,10 +134,10 @@ class _Conversation:
         else:
             wire = {"role": "system", "content": self.content(others, lists=self.dialect.text_lists)}
         if message.name:
-            if self.dialect.message_name:
+            if wire["role"] in self.dialect.message_name:
                 wire["name"] = message.name
             else:
-                self.notes.dropped(f"{path}.name", "Messages have no name here.")
+                self.notes.dropped(f"{path}.name", "Messages of this role have no name here.")
         self.out.append(self.rendering.merged(wire, message.provider_options_json))
 
     def assistant(
@@ -370,7 +370,7 @@ class _Conversation:
             return {"type": "file", "file": {"file_id": media.file_id}}
         url = _url(media)
         if modality == content_pb2.MODALITY_IMAGE:
-            return {"type": "image_url", "image_url": {"url": url} | ({"detail": media.detail} if media.detail else {})}
+            return _image(url, media)
         if modality == content_pb2.MODALITY_VIDEO:
             return {"type": "video_url", "video_url": {"url": url} | ({"detail": media.detail} if media.detail else {})}
         if modality == content_pb2.MODALITY_AUDIO:
@@ -387,13 +387,17 @@ class _Conversation:
         return {"type": "file", "file": ({"filename": name} if name else {}) | {"file_data": url}}
 
 
+def _image(url: str, media: content_pb2.MediaPart) -> _Wire:
+    return {"type": "image_url", "image_url": {"url": url} | ({"detail": media.detail} if media.detail else {})}
+
+
 def _mistral_media(media: content_pb2.MediaPart, modality: int) -> _Wire | None:
     """Content parts of Mistral's API reference (Chat): documents by URL, audio as a plain string."""
     if media.WhichOneof("source") == "file_id":
         return {"type": "file", "file_id": media.file_id}
     url = _url(media)
     if modality == content_pb2.MODALITY_IMAGE:
-        return {"type": "image_url", "image_url": {"url": url, "detail": media.detail} if media.detail else url}
+        return _image(url, media) if media.detail else {"type": "image_url", "image_url": url}
     if modality == content_pb2.MODALITY_AUDIO:
         return {"type": "input_audio", "input_audio": url.partition(",")[2] if url.startswith("data:") else url}
     if modality == content_pb2.MODALITY_DOCUMENT:
