@@ -29,7 +29,7 @@ def test_help_and_version_load_neither_grpc_nor_yaml() -> None:
     assert run.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_module_is_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_module_is_the_command() -> None:
     """``python -m llm_gateway``."""
     run = subprocess.run([sys.executable, "-m", "llm_gateway", "--version"], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == f"llm-gateway {__version__}"
