@@ -518,6 +518,36 @@ def test_a_bad_setting_is_named(write: Write, text: str, key: str | None) -> Non
     assert all(problem.wrong for problem in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("server:\n  listen: 'x\n", 3),
+        ("server:\n  api_keys:\n    - a\n    -\n", 4),
+        ("\n\nproviders: {openai: {}}", 3),
+        ("providers:\n  openai:\n    limits: {}\n", 3),
+        ("server:\n\n  tls: {}\nproviders: {}", 3),
+    ],
+)
+def test_a_problem_stands_on_its_line(write: Write, text: str, line: int) -> None:
+    """Broken syntax, empty items, and keys that are missing from a mapping."""
+    assert {problem.line for problem in problems(write(text))} == {line}
+
+
+def test_a_reference_to_a_provider_that_is_off_says_so(write: Write) -> None:
+    """Not that it is unknown."""
+    path = write("default_provider: openai\nproviders: {openai: {enabled: false}, " + EDGE + "}")
+    assert one_problem(path).wrong == "'openai' is switched off"
+
+
+def test_limits_may_be_equal(write: Write) -> None:
+    """A constant ejection and a constant backoff are sane."""
+    text = (
+        "providers: {" + EDGE + "}\nbreaker: {base_ejection: 5s, max_ejection: 5s}\n"
+        "routes: {r: {targets: [edge/m], retry: {initial_backoff: 1s, max_backoff: 1s}}}"
+    )
+    assert load(write(text), {}).breaker.max_ejection == 5.0
+
+
 def test_positions_survive_an_item_that_could_not_be_read(write: Write) -> None:
     """After a broken item the later items of a list are still called by their own places."""
     found = problems(write("providers: {" + EDGE + "}\nroutes: {r: {targets: [broken, edge/m, nobody/m]}}"))

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from llm_gateway.config import ConfigError, load, local_servers
@@ -144,6 +145,21 @@ def test_a_bad_variable_is_named(env: Mapping[str, str], names: list[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("openai", "set LLM_API_KEY or OPENAI_API_KEY"),
+        ("azure", "set AZURE_OPENAI_ENDPOINT"),
+        ("vertex", "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION or GOOGLE_CLOUD_REGION"),
+    ],
+)
+def test_what_the_chosen_provider_lacks_is_named(name: str, right: str) -> None:
+    """The variables that would do are in the message."""
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"LLM_PROVIDER": name})
+    assert [problem.right for problem in caught.value.errors] == [right]
+
+
+@pytest.mark.parametrize(
     ("host", "url"),
     [
         ("", "http://127.0.0.1:11434"),
@@ -236,3 +252,14 @@ def test_every_local_kind_is_probed_at_its_own_place() -> None:
 
     assert local_servers(probe) == ("lmstudio",)
     assert asked == list(LOCAL.values())
+
+
+def test_the_guide_names_every_variable() -> None:
+    """docs/configuration.md and .env.example keep up with the table of variables."""
+    root = Path(__file__).parents[2]
+    guide, sample = (root / "docs" / "configuration.md").read_text(), (root / ".env.example").read_text()
+    for kind, usual in USUAL.items():
+        names = [*usual.key[:1], *(names[0] for names in usual.settings.values())]
+        assert f"`{kind}`" in guide or not names
+        known = [name for name in names if name in sample or f"`{name}`" in guide]
+        assert known == names
