@@ -54,6 +54,16 @@ def echo_file(tmp_path: Path) -> str:
     return str(file)
 
 
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs beside the test, and not longer."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 # ---------------------------------------------------------------- chat
 def test_chat_prints_the_answer_and_then_who_served(
     gateway: ScriptedGateway, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -186,7 +196,7 @@ def test_ctrl_c_exits_with_130_and_cancels_the_call(gateway: ScriptedGateway) ->
 
     gateway.stream = hang
     command = [*COMMAND, "chat", "hi"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+    with started(command) as process:
         assert process.stdout is not None
         assert process.stdout.read(5) == b"Hello"
         process.send_signal(signal.SIGINT)
@@ -200,7 +210,7 @@ def test_a_reader_that_leaves_gets_no_traceback(gateway: ScriptedGateway) -> Non
     """As in `llm-gateway chat hi | head -c 1`."""
     gateway.send = lambda request, context: answer("x" * 1_000_000)
     command = [*COMMAND, "chat", "--no-stream", "hi"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+    with started(command) as process:
         assert process.stdout is not None
         process.stdout.read(1)
         process.stdout.close()
@@ -445,7 +455,7 @@ def test_serve_serves_the_other_commands_until_it_is_told_to_stop(echo_file: str
     """On a socket of the file system, whose name is known before it starts; SIGTERM ends it with 0."""
     listen = f"unix:{tmp_path / 'socket'}"
     command = [*COMMAND, "serve", "--config", echo_file, "--listen", listen, "--reflection", "--log-level", "warning"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+    with started(command) as server:
         end = time.monotonic() + SOON
         while not (tmp_path / "socket").exists():
             assert server.poll() is None
