@@ -36,7 +36,6 @@ from llm_gateway.upstream.build import Upstream, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.providers import ROWS
 
-
 T = TypeVar("T")
 
 
@@ -141,7 +140,6 @@ class Gateway:
     def _endpoints(self, name: str, provider: config.Provider, settings: config.Breaker) -> tuple[Endpoint, ...]:
         """One endpoint for each address and key. Their health is kept by name, so that a reload does not forget it."""
         policy = _breaker(settings)
-        whole = self._kept(f"{name} provider", lambda: Breaker(policy, monotonic))
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
@@ -156,7 +154,7 @@ class Gateway:
                 permits = self._kept(f"{name} permits {address} {alias}", Permits)
                 permits.capacity = provider.limits.concurrency
                 permits.queue, permits.queue_timeout = provider.limits.queue, provider.limits.queue_timeout
-                state = EndpointState(server=breaker, provider=whole, key=rest, permits=permits, clock=monotonic)
+                state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
                 endpoints.append(
                     Endpoint(
                         provider=name,
@@ -304,7 +302,7 @@ def _declared(name: str, provider: config.Provider) -> list[model_pb2.Model]:
     return models
 
 
-def _override_check(allowed: config.models.Overrides) -> Callable[[str, str], None]:
+def _override_check(allowed: config.Overrides) -> Callable[[str, str], None]:
     def check(provider: str, model: str) -> None:
         if provider and allowed.providers is not None and provider not in allowed.providers:
             raise OverrideNotAllowed("x-llm-provider may not name this provider.")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from llm_gateway.capabilities import Needs
 from llm_gateway.errors import Blame, CredentialsRejected, ProviderError
-from llm_gateway.outlier import Breaker, Clock, Cooldown
+from llm_gateway.outlier import Breaker, BreakerPolicy, Clock, Cooldown
 
 if TYPE_CHECKING:
     from llm_gateway.routing import Endpoint, Target
 
 Candidate = tuple["Target", "Endpoint"]
 
+MOST_MODELS = 1000
 REJECTED_REST = 60.0
 """Seconds that a rejected key, or one without quota, rests where the provider names no time."""
 LIMITED_REST = 1.0
@@ -28,42 +29,17 @@ BOUNDED_LOAD = 1.25
 """Affinity gives way when an endpoint has this many times the mean load (consistent hashing with bounded loads)."""
 
 
-class EndpointState:
-    """Health, load and latency of one endpoint.
+class Deployment:
+    """A model at an endpoint: the unit that fails, slows down and is rate limited, for providers limit and lose models one by one."""
 
-    server: breaker of its address. provider: breaker of all the provider's addresses together. key: rest of its key. Endpoints that share
-    an address or a key share these.
-    """
+    __slots__ = ("_clock", "_latency", "_measured", "breaker", "limited")
 
-    __slots__ = (
-        "_clock", "_latency", "_measured", "in_flight", "key", "last_error_reason", "last_success", "permits", "provider", "server",
-    )  # fmt: skip
-
-    def __init__(self, *, server: Breaker, provider: Breaker, key: Cooldown, permits: Permits, clock: Clock) -> None:
-        self.server = server
-        self.provider = provider
-        self.key = key
-        self.permits = permits
-        self.in_flight = 0
-        self.last_success = 0.0
-        self.last_error_reason = ""
+    def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
+        self.breaker = Breaker(policy, clock)
+        self.limited = Cooldown(clock)
         self._clock = clock
         self._latency = 0.0
         self._measured = 0.0
-
-    def unavailable(self) -> str:
-        """Why no call should go here now; "" when one may."""
-        if self.key.left():
-            return "COOLDOWN"
-        if not self.server.allows():
-            return "CIRCUIT_OPEN"
-        if not self.provider.allows():
-            return "PROVIDER_CIRCUIT_OPEN"
-        return ""
-
-    def available_in(self) -> float:
-        """Seconds until a call may go here."""
-        return max(self.key.left(), self.server.opens_in(), self.provider.opens_in())
 
     @property
     def latency(self) -> float:
@@ -72,26 +48,97 @@ class EndpointState:
             return 0.0
         return float(self._latency * 0.5 ** ((self._clock() - self._measured) / LATENCY_HALF_LIFE))
 
-    def succeeded(self, seconds: float) -> None:
-        """The first content came after `seconds`."""
+    def measured(self, seconds: float) -> None:
         self._latency = seconds if not self._latency else 0.8 * self._latency + 0.2 * seconds
-        self._measured = self.last_success = self._clock()
-        self.server.succeeded()
-        self.provider.succeeded()
+        self._measured = self._clock()
 
-    def failed(self, error: ProviderError) -> None:
+
+class EndpointState:
+    """Health, load and latency of one endpoint, and of each model there.
+
+    server: breaker of its address; it hears of calls that got no answer at all. key: rest of a key that was rejected. Endpoints that share
+    an address or a key share these.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_deployments",
+        "_policy",
+        "in_flight",
+        "key",
+        "last_error_reason",
+        "last_success",
+        "permits",
+        "server",
+    )
+
+    def __init__(
+        self, *, server: Breaker, key: Cooldown, permits: Permits, policy: BreakerPolicy, clock: Clock
+    ) -> None:
+        self.server = server
+        self.key = key
+        self.permits = permits
+        self.in_flight = 0
+        self.last_success = 0.0
+        self.last_error_reason = ""
+        self._policy = policy
+        self._clock = clock
+        self._deployments: dict[str, Deployment] = {}
+
+    def of(self, model: str) -> Deployment:
+        """The model at this endpoint. Models are the callers' words, so the oldest are forgotten beyond MOST_MODELS."""
+        found = self._deployments.get(model)
+        if found is None:
+            if len(self._deployments) >= MOST_MODELS:
+                del self._deployments[next(iter(self._deployments))]
+            found = self._deployments[model] = Deployment(self._policy, self._clock)
+        return found
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Every model that was called here lately."""
+        return self._deployments
+
+    def unavailable(self, model: str) -> str:
+        """Why no call for the model should go here now; "" when one may."""
+        deployment = self.of(model)
+        if deployment.limited.left():
+            return "COOLDOWN"
+        if not (self.server.allows() and deployment.breaker.allows()):
+            return "CIRCUIT_OPEN"
+        if self.key.left():
+            return "KEY_REJECTED"
+        return ""
+
+    def available_in(self, model: str) -> float:
+        """Seconds until a call for the model may go here."""
+        deployment = self.of(model)
+        return max(deployment.limited.left(), deployment.breaker.opens_in(), self.server.opens_in())
+
+    def succeeded(self, model: str, seconds: float) -> None:
+        """The first content came after `seconds`."""
+        deployment = self.of(model)
+        deployment.measured(seconds)
+        deployment.breaker.succeeded()
+        self.server.succeeded()
+        self.last_success = self._clock()
+
+    def failed(self, model: str, error: ProviderError) -> None:
         """A call failed. Errors that are nobody's fault here leave no mark."""
         if error.blame is Blame.NOBODY:
             return
         self.last_error_reason = error.reason
-        if error.blame is Blame.KEY:
-            usual = LIMITED_REST if error.retry_same and not isinstance(error, CredentialsRejected) else REJECTED_REST
-            self.key.rest(usual if error.retry_after is None else error.retry_after, error.reason)
-            return
-        self.server.failed()
-        self.provider.failed()
-        if error.retry_after:
-            self.key.rest(error.retry_after, error.reason)
+        deployment = self.of(model)
+        if isinstance(error, CredentialsRejected):
+            self.key.rest(REJECTED_REST, error.reason)
+        elif error.blame is Blame.KEY:
+            usual = LIMITED_REST if error.retry_same else REJECTED_REST
+            deployment.limited.rest(usual if error.retry_after is None else error.retry_after, error.reason)
+        else:
+            deployment.breaker.failed()
+            if not error.status:
+                self.server.failed()
+            if error.retry_after:
+                deployment.limited.rest(error.retry_after, error.reason)
 
 
 class Permits:
@@ -149,13 +196,18 @@ def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candid
 
 
 def _load(candidate: Candidate) -> float:
-    state = candidate[1].state
-    return (state.in_flight + 1) * max(state.latency, 1e-4) / max(1e-3, 1.0 - state.server.error_rate()) ** 4
+    target, endpoint = candidate
+    deployment = endpoint.state.of(target.model)
+    return (
+        (endpoint.state.in_flight + 1)
+        * max(deployment.latency, 1e-4)
+        / max(0.1, 1.0 - deployment.breaker.error_rate()) ** 4
+    )
 
 
 def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
     """Shortest smoothed time to the first event; one not measured, or not for long, goes first."""
-    return sorted(choice.rng.sample(candidates, len(candidates)), key=lambda c: c[1].state.latency)
+    return sorted(choice.rng.sample(candidates, len(candidates)), key=lambda c: c[1].state.of(c[0].model).latency)
 
 
 def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
@@ -210,6 +262,7 @@ def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> list[C
     ready: list[Candidate] = []
     later: list[Candidate] = []
     for candidate in candidates:
-        share = candidate[1].state.server.share()
+        target, endpoint = candidate
+        share = min(endpoint.state.server.share(), endpoint.state.of(target.model).breaker.share())
         (ready if share >= 1.0 or rng.random() < share else later).append(candidate)
     return ready + later

@@ -113,26 +113,31 @@ class HealthView:
 
     def _view(self, provider: Provider, endpoint: Endpoint, probed: bool) -> health_pb2.ProviderHealth:
         state = endpoint.state
-        circuit = state.server.state
+        deployments = state.deployments().values()
+        breakers = [state.server, *(deployment.breaker for deployment in deployments)]
+        circuit = next((word for word in ("open", "half_open") if any(b.state == word for b in breakers)), "closed")
+        rest = max((deployment.limited.left() for deployment in deployments), default=0.0)
+        latencies = sorted(deployment.latency for deployment in deployments if deployment.latency)
         view = health_pb2.ProviderHealth(
             provider=provider.id,
             deployment=endpoint.deployment,
             circuit_state=_CIRCUITS[circuit],
-            error_rate=state.server.error_rate(),
+            error_rate=max(breaker.error_rate() for breaker in breakers),
             last_error_reason=state.last_error_reason,
         )
-        if state.latency:
-            view.p50_first_event.CopyFrom(_duration(state.latency))
+        if latencies:
+            view.p50_first_event.CopyFrom(_duration(latencies[len(latencies) // 2]))
         now = self._clock()
-        if state.key.left():
-            view.cooldown_until.CopyFrom(_timestamp(time() + state.key.left()))
+        rest = max(rest, state.key.left())
+        if rest:
+            view.cooldown_until.CopyFrom(_timestamp(time() + rest))
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
         found = self._probed.get(endpoint) if probed else None
         if found is not None and found[1]:
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
             view.last_error_reason = found[1]
-        elif circuit == "open" or state.key.left():
+        elif circuit == "open" or rest:
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
         elif circuit == "half_open":
             view.status = health_pb2.HEALTH_STATUS_DEGRADED

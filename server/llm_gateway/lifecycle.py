@@ -56,7 +56,7 @@ class Lifecycle:
     async def start(self) -> int:
         """Bind, serve, say SERVING. Returns the port (0 for a Unix socket). Raises OSError when the address cannot be bound."""
         settings = self._settings
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             from grpc_reflection.v1alpha import reflection
 

@@ -270,7 +270,12 @@ _STRUCTURE = re.compile(rb'["\[\]{}]')
 _IN_STRING = re.compile(rb'["\\]')
 _BETWEEN = b" \t\r\n,"
 
-_BY_NAME: Mapping[str, Callable[[], Framing]] = {"sse": Sse, "ndjson": Ndjson, "json_array": JsonArray, "eventstream": EventStream}
+_BY_NAME: Mapping[str, Callable[[], Framing]] = {
+    "sse": Sse,
+    "ndjson": Ndjson,
+    "json_array": JsonArray,
+    "eventstream": EventStream,
+}
 
 
 def of(kind: str) -> Framing:

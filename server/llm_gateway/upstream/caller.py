@@ -99,7 +99,7 @@ class HttpCaller:
                 body = await _some(response)
                 raise self.wire.parse_error(response.status, response.headers, body, self.dialect)
             kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
-            if not stream or kind == "application/json" and self.wire.framing == "sse":
+            if not stream or (kind == "application/json" and self.wire.framing == "sse"):
                 _parse_whole(self.wire, await response.read(), writer, self.dialect)
                 await response.aclose()
                 return Reply(writer)

@@ -10,7 +10,7 @@ from time import monotonic
 
 from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import CircuitOpen, ProviderError
+from llm_gateway.errors import CircuitOpen, ProviderError, QuotaExhausted, RateLimited
 
 MOST_TURNS = 10_000
 
@@ -19,8 +19,8 @@ class LoadBalance:
     """Chooses `call.target` and `call.endpoint`.
 
     Endpoints that already failed this call, and those without a free place, come last. Ejected ones are left out; a breaker lets a probe
-    through now and then, so that even the only endpoint comes back. Raises CircuitOpen, with the soonest time, when no endpoint takes
-    calls now.
+    through now and then, so that even the only endpoint comes back, and a rejected key is tried where there is no other. Raises
+    CircuitOpen or RateLimited, with the soonest time, when no endpoint takes calls now.
     """
 
     def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -31,7 +31,8 @@ class LoadBalance:
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         target, endpoint = self._pick(call)
         state = endpoint.state
-        probes = [breaker for breaker in (state.server, state.provider) if breaker.begin()]
+        deployment = state.of(target.model)
+        probes = [breaker for breaker in (state.server, deployment.breaker) if breaker.begin()]
         state.in_flight += 1
         started = self._clock()
         try:
@@ -41,36 +42,38 @@ class LoadBalance:
             for breaker in probes:
                 breaker.end()
             if isinstance(error, ProviderError):
-                state.failed(error)
+                state.failed(target.model, error)
                 call.journal.tried.append(endpoint)
                 call.journal.failures.append(error)
             raise
         for breaker in probes:
             breaker.end()
-        state.succeeded(self._clock() - started)
+        state.succeeded(target.model, self._clock() - started)
         reply.target, reply.endpoint = target, endpoint
         reply.on_close(_closed)
         return reply
 
     def _pick(self, call: Call) -> Candidate:
         candidates = call.group_candidates()
-        if len(candidates) > 1 or candidates[0][1].state.unavailable():
+        if len(candidates) > 1 or candidates[0][1].state.unavailable(candidates[0][0].model):
             candidates = self._ordered(call, self._available(call, candidates))
         return candidates[0]
 
     def _available(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         found: list[Candidate] = []
-        soonest = float("inf")
-        for target, endpoint in candidates:
-            why = endpoint.state.unavailable()
+        rejected: list[Candidate] = []
+        for candidate in candidates:
+            target, endpoint = candidate
+            why = endpoint.state.unavailable(target.model)
             if not why:
-                found.append((target, endpoint))
+                found.append(candidate)
                 continue
-            soonest = min(soonest, endpoint.state.available_in())
+            if why == "KEY_REJECTED":
+                rejected.append(candidate)
             call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
-        if not found:
-            raise CircuitOpen("Calls to the provider are held back after failures.", retry_after=max(soonest, 0.001))
-        return found
+        if not found and not rejected:
+            raise _held_back(candidates)
+        return found or rejected
 
     def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) == 1:
@@ -92,9 +95,20 @@ class LoadBalance:
         return sorted(ordered, key=lambda c: (c[1] in tried, not c[1].state.permits.free))
 
 
+def _held_back(candidates: list[Candidate]) -> ProviderError:
+    """The error when no endpoint takes calls now: a rate limit where that is all there is, else an open circuit."""
+    soonest = max(0.001, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
+    limits = [endpoint.state.of(target.model).limited for target, endpoint in candidates]
+    reasons = {limit.reason for limit in limits if limit.left()}
+    if all(limit.left() for limit in limits) and reasons <= {RateLimited.reason, QuotaExhausted.reason}:
+        limited = RateLimited if RateLimited.reason in reasons else QuotaExhausted
+        return limited("The provider limits the rate of calls; its delay is not over.", retry_after=soonest)
+    return CircuitOpen("Calls to the provider are held back after failures.", retry_after=soonest)
+
+
 def _closed(reply: Reply) -> None:
-    assert reply.endpoint is not None  # noqa: S101 - set before the callback is registered
+    assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set before the callback is registered
     state = reply.endpoint.state
     if isinstance(reply.error, ProviderError):
-        state.failed(reply.error)
+        state.failed(reply.target.model, reply.error)
     state.in_flight -= 1

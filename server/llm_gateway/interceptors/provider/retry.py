@@ -102,7 +102,7 @@ def _elsewhere(call: Call, error: ProviderError) -> bool:
         if same_provider and not (error.other_key or error.retry_same or error.blame is Blame.ENDPOINT):
             continue
         for endpoint in target.provider.endpoints:
-            if endpoint not in call.journal.tried and not endpoint.state.unavailable():
+            if endpoint not in call.journal.tried and not endpoint.state.unavailable(target.model):
                 return True
     return False
 
@@ -111,7 +111,5 @@ def _fits(call: Call, delay: float, backoff: Backoff) -> bool:
     """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must be left then."""
     if call.deadline is None:
         return True
-    usual = min(
-        (endpoint.state.latency for target in call.group for endpoint in target.provider.endpoints), default=0.0
-    )
+    usual = min((endpoint.state.of(target.model).latency for target, endpoint in call.group_candidates()), default=0.0)
     return asyncio.get_running_loop().time() + delay + max(backoff.reserve, usual) < call.deadline

@@ -14,8 +14,8 @@ from llmgateway.v1 import error_pb2, gateway_pb2
 from llm_gateway import telemetry
 from llm_gateway.errors import (
     CallerDeadline,
-    CredentialsRejected,
     Code,
+    CredentialsRejected,
     GatewayError,
     InternalError,
     InvalidRequest,

@@ -1,0 +1,332 @@
+"""The RPC edge on real sockets: auth, parsing, admission, errors, health, reflection, TLS."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2 as machine_pb2
+from grpc_health.v1 import health_pb2_grpc as machine_grpc
+from llmgateway import (
+    TLS,
+    AsyncClient,
+    GatewayError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    StreamInterrupted,
+    Unavailable,
+    make_request,
+)
+from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc
+
+from tests.support import gateway as gateways
+from tests.support import upstream as scripted
+from tests.support.upstream import Upstream
+
+ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
+KEYED: dict[str, Any] = {**ECHO, "server": {"api_keys": ["correct-horse-battery"]}}
+SEND = "/llmgateway.v1.LLMGateway/Send"
+
+
+async def raw(address: str, method: str, body: bytes, *metadata: tuple[str, str]) -> grpc.aio.AioRpcError | bytes:
+    """One unary call with these bytes as its request: the answer's bytes or the error."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call = channel.unary_unary(method)
+        try:
+            return await call(body, metadata=metadata, timeout=5)
+        except grpc.aio.AioRpcError as error:
+            return error
+
+
+def details(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    """The google.rpc.Status in the trailers."""
+    trailers = dict(error.trailing_metadata() or ())
+    return status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (),
+        (("authorization", ""),),
+        (("authorization", "correct-horse-battery"),),
+        (("authorization", "Basic correct-horse-battery"),),
+        (("authorization", "Bearer wrong"),),
+        (("authorization", "Bearer correct-horse-battery "),),
+        (("x-api-key", "correct-horse-battery"),),
+        (("authorization", "Bearer wrong"), ("authorization", "Bearer correct-horse-battery")),
+        (("authorization", "Bearer correct-horse-battery"), ("authorization", "Bearer correct-horse-battery")),
+    ],
+)
+@pytest.mark.parametrize("method", ["Send", "StreamSend", "ListModels", "Health", "Nonsense"])
+async def test_without_the_key_every_method_is_unauthenticated_before_its_bytes_are_parsed(
+    gateway_factory: Callable[..., Any], metadata: tuple[tuple[str, str], ...], method: str
+) -> None:
+    """Bytes that are no message would be INVALID_ARGUMENT had they been parsed."""
+    running = await gateway_factory(KEYED)
+    error = await raw(running.address, f"/llmgateway.v1.LLMGateway/{method}", b"\xff\xff\xff", *metadata)
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_the_key_opens_and_the_scheme_is_not_case_sensitive(gateway_factory: Callable[..., Any]) -> None:
+    """RFC 9110 section 11.1: the scheme is case-insensitive."""
+    running = await gateway_factory(KEYED)
+    request = make_request("hi", model="echo/echo").SerializeToString()
+    for scheme in ("Bearer", "bearer"):
+        answer = await raw(running.address, SEND, request, ("authorization", f"{scheme} correct-horse-battery"))
+        assert isinstance(answer, bytes)
+        assert gateway_pb2.SendResponse.FromString(answer).route.provider == "echo"
+
+
+async def test_bytes_that_are_no_message_are_an_invalid_argument(gateway_factory: Callable[..., Any]) -> None:
+    """gRPC's own answer would be UNKNOWN with an exception's text."""
+    running = await gateway_factory(ECHO)
+    error = await raw(running.address, SEND, b"\xff\xff\xff")
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "DecodeError" not in (error.details() or "")
+
+
+async def test_machine_health_needs_no_key(gateway_factory: Callable[..., Any]) -> None:
+    """Check, Watch and List answer probes; an unknown service is NOT_FOUND to Check and SERVICE_UNKNOWN to Watch."""
+    running = await gateway_factory(KEYED)
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        stub = machine_grpc.HealthStub(channel)
+        for service in ("", "llmgateway.v1.LLMGateway"):
+            answer = await stub.Check(machine_pb2.HealthCheckRequest(service=service), timeout=5)
+            assert answer.status == machine_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Check(machine_pb2.HealthCheckRequest(service="nope"), timeout=5)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        watch = stub.Watch(machine_pb2.HealthCheckRequest(service="nope"))
+        assert (await watch.read()).status == machine_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        watch.cancel()
+        listed = await stub.List(machine_pb2.HealthListRequest(), timeout=5)
+        assert listed.statuses["llmgateway.v1.LLMGateway"].status == machine_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("on", [False, True])
+async def test_reflection_is_off_unless_configured(gateway_factory: Callable[..., Any], on: bool) -> None:
+    """With it on, the service is listed."""
+    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+    running = await gateway_factory({**ECHO, "server": {"reflection": on}})
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+        if not on:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call.read()
+            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        else:
+            answer = await call.read()
+            assert "llmgateway.v1.LLMGateway" in {s.name for s in answer.list_services_response.service}
+
+
+async def test_all_violations_are_named_at_once_with_their_paths(gateway_factory: Callable[..., Any]) -> None:
+    """Paths are those below the RPC's own request message."""
+    running = await gateway_factory(ECHO)
+    request = make_request("hi", model="echo/echo", temperature=-1)
+    request.messages[0].parts.add()
+    request.messages[0].parts.add().media.data = b"x"
+    request.tools.add()
+    with pytest.raises(InvalidArgument) as caught:
+        await running.client.send(request)
+    assert {v.field for v in caught.value.violations} == {
+        "messages[0].parts[1]",
+        "messages[0].parts[2].media.mime_type",
+        "generation_config.temperature",
+        "tools[0]",
+    }
+    with pytest.raises(InvalidArgument) as caught:
+        await anext(running.client.stream_send(gateway_pb2.StreamSendRequest(request=request)).events())
+    assert "request.tools[0]" in {v.field for v in caught.value.violations}
+
+
+async def test_errors_carry_the_contracts_details(gateway_factory: Callable[..., Any], upstream: Upstream) -> None:
+    """A rate limit: ErrorInfo, RetryInfo, QuotaFailure, RequestInfo and ProviderFailure, at most 4 KiB of trailers."""
+    upstream.script(
+        scripted.whole(
+            429,
+            {"error": {"message": "slow down " + "x" * 5000, "type": "requests", "code": "rate_limit_exceeded"}},
+            [("retry-after", "30"), ("x-request-id", "req_42")],
+        )
+    )
+    running = await gateway_factory({"providers": {"edge": gateways.provider(upstream.url)}})
+    request = make_request("hi", model="edge/m").SerializeToString()
+    error = await raw(running.address, SEND, request, ("x-request-id", "mine-1"))
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "slow down" not in (error.details() or "")
+    status = details(error)
+    kinds = [detail.type_url.rpartition(".")[2] for detail in status.details]
+    assert kinds == ["ErrorInfo", "RetryInfo", "QuotaFailure", "RequestInfo", "ProviderFailure"]
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    assert (info.reason, info.metadata["provider"], info.metadata["providerStatus"]) == (
+        "PROVIDER_RATE_LIMITED",
+        "edge",
+        "429",
+    )
+    trailers = error.trailing_metadata() or ()
+    assert sum(len(k) + len(v) * 4 / 3 for k, v in trailers) < 4096
+    with pytest.raises(RateLimited) as caught:
+        await running.client.send(make_request("hi", model="edge/another"))
+    assert caught.value.provider_failure is not None
+    assert caught.value.provider_failure.provider_message.startswith("slow down")
+    assert len(caught.value.provider_failure.provider_message.encode()) <= 512
+
+
+async def test_no_secret_and_no_prompt_reaches_log_status_or_repr(
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream
+) -> None:
+    """Canaries in the provider key, the caller's key, the prompt and the provider's own words."""
+    upstream.script(
+        scripted.whole(401, {"error": {"message": "Incorrect API key provided: sk-canaryprovider0123456789abcdef"}}),
+        scripted.whole(500, b"boom canary-raw-provider-text"),
+        scripted.whole(200, b"{not json canary-raw-provider-text"),
+        scripted.chat(),
+    )
+    key = "sk-canaryprovider0123456789abcdef"
+    config = {
+        "server": {"api_keys": ["canary-caller-key"], "log": {"level": "debug"}},
+        "providers": {"edge": gateways.provider(upstream.url, api_key=key)},
+        "defaults": {"retry": {"max_attempts": 1}},
+    }
+    running = gateway_process(config)
+    shown = ""
+    options = [("grpc.enable_retries", 0)]
+    async with AsyncClient(running.address, api_key="canary-caller-key", options=options) as client:
+        for _ in range(3):
+            with pytest.raises(GatewayError) as caught:
+                await client.send(make_request("canary-prompt", model="edge/m"))
+            shown += f"{caught.value!r} {caught.value.message} {caught.value.metadata}"
+            assert caught.value.provider_failure is not None
+            assert "canaryprovider" not in str(caught.value.provider_failure)
+    log = running.log.read_text()
+    assert '"code":"' in log
+    for canary in ("canaryprovider", "canary-caller-key", "canary-prompt", "canary-raw-provider-text"):
+        assert canary not in log
+        assert canary not in shown
+
+
+async def test_unknown_names_are_not_found_and_say_what_there_is(gateway_factory: Callable[..., Any]) -> None:
+    """A model, a provider, a page token."""
+    running = await gateway_factory(ECHO)
+    with pytest.raises(NotFound) as caught:
+        await running.client.send(make_request("hi", model="nowhere/m"))
+    assert caught.value.reason == "MODEL_NOT_FOUND"
+    with pytest.raises(NotFound) as caught:
+        await running.client.send(make_request("hi", provider="nowhere"))
+    assert caught.value.reason == "PROVIDER_NOT_CONFIGURED"
+    assert "echo" in caught.value.message
+
+
+async def test_metadata_overrides_the_body_under_the_allow_list(gateway_factory: Callable[..., Any]) -> None:
+    """x-llm-model and x-llm-provider win; what is not on the list is PERMISSION_DENIED; a repeated key is refused."""
+    config = {
+        "providers": {"a": {"kind": "echo", "default_model": "echo"}, "b": {"kind": "echo", "default_model": "echo"}},
+        "default_provider": "a",
+        "server": {"overrides": {"providers": ["b"]}},
+    }
+    running = await gateway_factory(config)
+    request = make_request("hi", model="a/echo")
+    response = await running.client.send(request, metadata=(("x-llm-provider", "b"), ("x-llm-model", "echo-tool")))
+    assert (response.route.provider, response.route.model) == ("b", "echo-tool")
+    with pytest.raises(PermissionDenied):
+        await running.client.send(request, metadata=(("x-llm-provider", "a"),))
+    with pytest.raises(InvalidArgument):
+        await running.client.send(request, metadata=(("x-llm-provider", "b"), ("x-llm-provider", "a")))
+
+
+async def test_beyond_the_global_limit_calls_are_refused_with_a_time_to_come_back(
+    gateway_factory: Callable[..., Any], upstream: Upstream
+) -> None:
+    """Health still answers."""
+    release = asyncio.Event()
+    upstream.script((scripted.Until(release), *scripted.chat()))
+    running = await gateway_factory(
+        {"providers": {"edge": gateways.provider(upstream.url)}, "server": {"max_in_flight": 2}}
+    )
+    request = make_request("hi", model="edge/m")
+    held = [asyncio.create_task(running.client.send(request)) for _ in range(2)]
+    await upstream.seen(requests=2)
+    with pytest.raises(Unavailable) as caught:
+        await running.client.send(request)
+    assert caught.value.reason == "GATEWAY_OVERLOADED"
+    assert caught.value.retry_delay
+    assert (await running.client.get_status()).in_flight == 2
+    release.set()
+    assert [r.route.provider for r in await asyncio.gather(*held)] == ["edge", "edge"]
+
+
+async def test_mutual_tls(gateway_factory: Callable[..., Any], tmp_path: Path) -> None:
+    """A client with a certificate of the configured authority is served, one without is not."""
+    authority = trustme.CA()
+    server, client = authority.issue_cert("localhost", "127.0.0.1"), authority.issue_cert("client")
+    files = {name: tmp_path / name for name in ("ca", "cert", "key", "client_cert", "client_key")}
+    authority.cert_pem.write_to_path(files["ca"])
+    server.cert_chain_pems[0].write_to_path(files["cert"])
+    server.private_key_pem.write_to_path(files["key"])
+    client.cert_chain_pems[0].write_to_path(files["client_cert"])
+    client.private_key_pem.write_to_path(files["client_key"])
+    tls = {"cert_file": str(files["cert"]), "key_file": str(files["key"]), "client_ca_file": str(files["ca"])}
+    running = await gateway_factory({**ECHO, "server": {"tls": tls}})
+    known = TLS(ca_file=files["ca"], cert_file=files["client_cert"], key_file=files["client_key"])
+    async with AsyncClient(running.address, tls=known) as trusted:
+        assert (await trusted.chat("over mTLS", model="echo/echo")).text == "over mTLS"
+    async with AsyncClient(running.address, tls=TLS(ca_file=files["ca"]), timeout=3) as stranger:
+        with pytest.raises(GatewayError):
+            await stranger.chat("hi", model="echo/echo")
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await gateway_pb2_grpc.LLMGatewayStub(channel).Send(make_request("hi"), timeout=3)
+
+
+async def test_a_message_beyond_the_limit_is_refused(gateway_factory: Callable[..., Any]) -> None:
+    """gRPC itself refuses it, as RESOURCE_EXHAUSTED."""
+    running = await gateway_factory({**ECHO, "server": {"max_message_bytes": "64KiB"}})
+    with pytest.raises(GatewayError) as caught:
+        await running.client.chat("x" * 100_000, model="echo/echo")
+    assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_an_oversized_error_stays_below_the_trailer_limit(gateway_factory: Callable[..., Any]) -> None:
+    """Twenty violations with long paths."""
+    running = await gateway_factory(ECHO)
+    request = make_request("hi", model="echo/echo")
+    for _ in range(60):
+        request.messages[0].parts.add()
+    error = await raw(running.address, SEND, request.SerializeToString())
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert sum(len(k) + len(v) * 4 / 3 for k, v in error.trailing_metadata() or ()) < 4096
+
+
+async def test_a_cut_stream_is_an_error_with_the_usage_so_far(
+    gateway_factory: Callable[..., Any], upstream: Upstream
+) -> None:
+    """Never OK: the client holds two events' text and is told so."""
+    upstream.script((*scripted.stream(*scripted.numbered(2), end=False), scripted.RESET))
+    running = await gateway_factory({"providers": {"edge": gateways.provider(upstream.url)}})
+    stream = running.client.stream("hi", model="edge/m")
+    pieces: list[str] = []
+
+    async def read() -> None:
+        async for piece in stream:
+            pieces.append(piece)
+
+    with pytest.raises(StreamInterrupted) as caught:
+        await read()
+    assert "".join(pieces) == "0 1 "
+    assert caught.value.provider_failure is not None
+    assert caught.value.provider_failure.events_sent >= 2
+    assert not caught.value.retryable
+    assert len(upstream.requests) == 1
