@@ -62,7 +62,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     more: dict[str, Any] = {"anthropic_beta": [*(rendering.settings.get("betas") or ())]}
     if config.HasField("max_output_tokens"):
         inference["maxTokens"] = config.max_output_tokens
-    tools = _tools(rendering, family, turns, more)
+    tools = _tools(rendering, family, more)
     forced = _tool_choice(rendering, family, tools, more)
     room = inference.get("maxTokens", family.rules.max_output)
     thinking, effort = _reasoning(rendering, family, room, forced)
@@ -351,12 +351,7 @@ def _refused(field: str, description: str) -> InvalidRequest:
 
 
 # ---------------------------------------------------------------- tools
-def _tools(
-    rendering: Rendering,
-    family: Family,
-    turns: list[dict[str, Any]],
-    more: dict[str, Any],
-) -> dict[str, Any]:
+def _tools(rendering: Rendering, family: Family, more: dict[str, Any]) -> dict[str, Any]:
     """`toolConfig`. Tools of Anthropic's own go beside it, into `additionalModelRequestFields`."""
     tools: list[Block] = []
     for index, tool in chosen_tools(rendering, family.rules.forced):
@@ -372,21 +367,29 @@ def _tools(
         if tool.HasField("cache_control") and family.caches:
             tools.append(cache_point(tool.cache_control))
     if not tools:
-        tools = _recalled_tools(rendering, turns)
+        tools = _recalled_tools(rendering)
     return {"tools": tools} if tools else {}
 
 
-def _recalled_tools(rendering: Rendering, turns: list[dict[str, Any]]) -> list[Block]:
+def _recalled_tools(rendering: Rendering) -> list[Block]:
     """Converse wants a tool configuration as soon as the conversation holds tool blocks."""
-    blocks = [block for turn in turns for block in turn["content"]]
-    names = dict.fromkeys(
-        block["toolUse"]["name"] for block in blocks if "toolUse" in block and "name" in block["toolUse"]
-    )
-    if not names and not any("toolResult" in block for block in blocks):
+    if not _has_tool_parts(rendering):
         return []
+    parts = [part for message in rendering.request.messages for part in message.parts]
+    names = dict.fromkeys(
+        part.tool_call.name for part in parts if part.tool_call.name and not part.tool_call.provider_executed
+    )
     rendering.notes.emulated("tools", "declared from the calls in the conversation, since Converse demands it")
     schema = {"json": {"type": "object", "properties": {}}}
-    return [{"toolSpec": {"name": name, "inputSchema": schema}} for name in names or {"tool": None}]
+    return [{"toolSpec": {"name": name, "inputSchema": schema}} for name in names or ("tool",)]
+
+
+def _has_tool_parts(rendering: Rendering) -> bool:
+    return any(
+        (part.HasField("tool_call") and not part.tool_call.provider_executed) or part.HasField("tool_result")
+        for message in rendering.request.messages
+        for part in message.parts
+    )
 
 
 def _function(rendering: Rendering, family: Family, function: gateway_pb2.FunctionTool, field: str) -> Block:
@@ -433,8 +436,7 @@ def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], mo
         return False
     forces: bool = choice["type"] in ("any", "tool")
     if choice["type"] == "none":
-        blocks = [block for turn in rendering.request.messages for block in turn.parts]
-        if any(block.WhichOneof("kind") in ("tool_call", "tool_result") for block in blocks):
+        if _has_tool_parts(rendering):
             rendering.notes.dropped("tool_config.mode", "Converse cannot forbid tools that the conversation has used")
         else:
             tools.clear()

@@ -279,11 +279,11 @@ class ConverseParser:
         elif "toolUse" in delta:
             fragment = delta["toolUse"]["input"]
             held = self._held.get(index)
-            if held is None or held[0] == "arguments":
+            if held is not None and held[0] != "arguments":
+                held[2].append(fragment)
+            elif fragment:
                 self._held.pop(index, None)
                 writer.arguments(index, fragment)
-            else:
-                held[2].append(fragment)
         elif "reasoningContent" in delta:
             self._reasoning(index, delta["reasoningContent"])
         elif "citation" in delta:
