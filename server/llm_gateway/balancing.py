@@ -32,11 +32,12 @@ BOUNDED_LOAD = 1.25
 class Deployment:
     """A model at an endpoint: the unit that fails, slows down and is rate limited, for providers limit and lose models one by one."""
 
-    __slots__ = ("_clock", "_latency", "_measured", "breaker", "limited")
+    __slots__ = ("_clock", "_latency", "_measured", "breaker", "last_error", "limited")
 
     def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
         self.breaker = Breaker(policy, clock)
         self.limited = Cooldown(clock)
+        self.last_error: ProviderError | None = None
         self._clock = clock
         self._latency = 0.0
         self._measured = 0.0
@@ -128,6 +129,7 @@ class EndpointState:
             return
         self.last_error_reason = error.reason
         deployment = self.of(model)
+        deployment.last_error = error
         if isinstance(error, CredentialsRejected):
             self.key.rest(REJECTED_REST, error.reason)
         elif error.blame is Blame.KEY:
@@ -135,7 +137,7 @@ class EndpointState:
             deployment.limited.rest(usual if error.retry_after is None else error.retry_after, error.reason)
         else:
             deployment.breaker.failed()
-            if not error.status:
+            if error.blame is Blame.SERVER:
                 self.server.failed()
             if error.retry_after:
                 deployment.limited.rest(error.retry_after, error.reason)

@@ -49,7 +49,8 @@ class Blame(enum.Enum):
 
     NOBODY = "nobody"
     KEY = "key"
-    ENDPOINT = "endpoint"
+    MODEL = "model"
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,7 +323,13 @@ class ProviderUnavailable(ProviderError):
     """The provider failed or could not be reached."""
 
     retry_same = True
-    blame = Blame.ENDPOINT
+    blame = Blame.MODEL
+
+
+class ProviderUnreachable(ProviderUnavailable):
+    """No answer came from the provider's address at all."""
+
+    blame = Blame.SERVER
 
 
 class ProviderOverloaded(ProviderUnavailable):
@@ -343,7 +350,7 @@ class ResponseInvalid(ProviderError):
 
     code = Code.INTERNAL
     reason = "PROVIDER_RESPONSE_INVALID"
-    blame = Blame.ENDPOINT
+    blame = Blame.MODEL
 
 
 class StreamTruncated(ProviderUnavailable):
@@ -360,7 +367,7 @@ class StreamInterrupted(ProviderError):
 
     reason = "STREAM_INTERRUPTED"
     failover = False
-    blame = Blame.ENDPOINT
+    blame = Blame.MODEL
     events_sent = 0
 
 

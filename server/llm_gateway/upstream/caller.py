@@ -316,11 +316,13 @@ class _Watch:
 def transport_error(error: http.TransportError) -> ProviderError:
     """The error tree's word for a transport failure. Its messages hold no addresses, headers or bodies."""
     if isinstance(error, http.ConnectTimeout):
-        return ProviderTimeout("The provider could not be connected to in time.")
+        return errors.ProviderUnreachable("The provider could not be connected to in time.")
     if isinstance(error, (http.ProtocolViolation, http.ResponseTooLarge)):
         return ResponseInvalid(f"The provider's answer cannot be read: {error}.")
     if isinstance(error, (http.ConnectFailed, http.TlsFailed)):
-        return errors.ProviderUnavailable(f"The provider cannot be reached: {error}.")
+        return errors.ProviderUnreachable(f"The provider cannot be reached: {error}.")
+    if isinstance(error, http.ConnectionBroken) and not error.response_started:
+        return errors.ProviderUnreachable(f"The provider closed the connection without an answer: {error}.")
     return errors.ProviderUnavailable(f"The connection to the provider broke: {error}.")
 
 

@@ -96,14 +96,26 @@ class LoadBalance:
 
 
 def _held_back(candidates: list[Candidate]) -> ProviderError:
-    """The error when no endpoint takes calls now: a rate limit where that is all there is, else an open circuit."""
+    """The error when no endpoint takes calls now: a rate limit where that is all there is, else an open circuit; with what the
+    provider last said."""
     soonest = max(0.001, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
-    limits = [endpoint.state.of(target.model).limited for target, endpoint in candidates]
-    reasons = {limit.reason for limit in limits if limit.left()}
-    if all(limit.left() for limit in limits) and reasons <= {RateLimited.reason, QuotaExhausted.reason}:
-        limited = RateLimited if RateLimited.reason in reasons else QuotaExhausted
-        return limited("The provider limits the rate of calls; its delay is not over.", retry_after=soonest)
-    return CircuitOpen("Calls to the provider are held back after failures.", retry_after=soonest)
+    deployments = [endpoint.state.of(target.model) for target, endpoint in candidates]
+    reasons = {deployment.limited.reason for deployment in deployments if deployment.limited.left()}
+    held: type[ProviderError] = CircuitOpen
+    if all(d.limited.left() for d in deployments) and reasons <= {RateLimited.reason, QuotaExhausted.reason}:
+        held = RateLimited if RateLimited.reason in reasons else QuotaExhausted
+    cause = next((deployment.last_error for deployment in deployments if deployment.last_error is not None), None)
+    message = f"{held.__doc__} No call was made: too little time has passed since the last failure."
+    if cause is None:
+        return held(message, retry_after=soonest)
+    return held(
+        message,
+        status=cause.status,
+        provider_code=cause.provider_code,
+        provider_message=cause.provider_message,
+        provider_request_id=cause.provider_request_id,
+        retry_after=soonest,
+    )
 
 
 def _closed(reply: Reply) -> None:

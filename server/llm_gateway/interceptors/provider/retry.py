@@ -99,7 +99,7 @@ def _elsewhere(call: Call, error: ProviderError) -> bool:
     failed = call.journal.tried[-1] if call.journal.tried else None
     for target in call.group:
         same_provider = failed is not None and target.provider.id == failed.provider
-        if same_provider and not (error.other_key or error.retry_same or error.blame is Blame.ENDPOINT):
+        if same_provider and not (error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)):
             continue
         for endpoint in target.provider.endpoints:
             if endpoint not in call.journal.tried and not endpoint.state.unavailable(target.model):
