@@ -2,7 +2,9 @@
 
     dialect.py    what differs between servers, as data (`Dialect`); the rows stand in protocols/openai_dialects.py
     request.py    the contract's request to the wire
-    response.py   answers, whole and streamed, and errors to the contract
+    response.py   answers, whole and streamed, to the contract
+    values.py     usage, citations, log probabilities, media
+    failure.py    errors
     models.py     model lists
 
 Sources: the OpenAI API reference (Chat Completions) and its OpenAPI document; for the others the providers' API references and the
@@ -12,9 +14,10 @@ source of vLLM, llama.cpp and Ollama.
 from typing import Literal
 
 from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
+from llm_gateway.protocols.openai_chat.failure import parse_error
 from llm_gateway.protocols.openai_chat.models import parse_models, render_list_models
 from llm_gateway.protocols.openai_chat.request import render_request
-from llm_gateway.protocols.openai_chat.response import parse_error, parse_response, stream_parser
+from llm_gateway.protocols.openai_chat.response import parse_response, stream_parser
 
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 

@@ -1,26 +1,25 @@
-"""Chat Completions answers, whole and streamed, and errors.
+"""Chat Completions answers, whole and streamed.
 
 A whole answer and a chunk of a stream are read by the same code: `message` and `delta` have the same fields.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from google.protobuf import timestamp_pb2
-from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import callids, failures, json
+from llm_gateway.protocols import callids, json
 from llm_gateway.protocols.events import EventWriter, FinishReason
 from llm_gateway.protocols.framing import Sse
+from llm_gateway.protocols.openai_chat import values
 from llm_gateway.protocols.openai_chat.dialect import Dialect
-from llm_gateway.protocols.wire import Headers, StreamParser
+from llm_gateway.protocols.openai_chat.failure import raise_error
+from llm_gateway.protocols.wire import StreamParser
 
 _Wire = dict[str, Any]
 
@@ -87,7 +86,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
     if not isinstance(value, dict):
         raise errors.ResponseInvalid("The provider's answer is not a JSON object.")
     if not isinstance(value.get("choices"), list):
-        _raise_error(value, dialect)
+        raise_error(value, dialect)
     answer = _Answer(writer, dialect)
     answer.guarded(value, whole=True)
     if not answer.candidates:
@@ -146,10 +145,10 @@ class _Stream:
         value = json.decode(data)
         if not isinstance(value, dict):
             if event == "error":
-                _raise_error({"error": value}, self._answer.dialect)
+                raise_error({"error": value}, self._answer.dialect)
             return
         if event == "error" or (value.get("object") == "error" and "choices" not in value):
-            _raise_error(value, self._answer.dialect)
+            raise_error(value, self._answer.dialect)
         self._answer.guarded(value)
         self._learn(data, value)
 
@@ -257,7 +256,7 @@ class _Answer:
     def read(self, value: _Wire, whole: bool) -> None:
         """One chunk, or the whole answer."""
         if value.get("error"):
-            _raise_error(value, self.dialect)
+            raise_error(value, self.dialect)
         self.head(value)
         for choice in value.get("choices") or ():
             self.choice(choice, whole)
@@ -307,7 +306,7 @@ class _Answer:
 
     def groq(self, groq: _Wire) -> None:
         if groq.get("error"):
-            _raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
+            raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
         if groq.get("usage"):
             self.usage(groq["usage"])
         rest = {key: value for key, value in groq.items() if key not in ("usage", "error") and value is not None}
@@ -315,7 +314,7 @@ class _Answer:
             self.writer.metadata["x_groq"] = {**self.writer.metadata.get("x_groq", {}), **rest}  # type: ignore[dict-item]
 
     def usage(self, raw: _Wire) -> None:
-        usage = read_usage(raw)
+        usage = values.read_usage(raw)
         if usage is not None:
             self.writer.report_usage(usage)
         if raw.get("service_tier"):
@@ -336,7 +335,7 @@ class _Answer:
             candidate = self.candidates[index] = _Candidate(index, _UNDECIDED if self.dialect.think_tags else _PLAIN)
         error = choice.get("error")
         if error:
-            _raise_error({"error": error}, self.dialect)
+            raise_error({"error": error}, self.dialect)
         message = choice.get("message" if whole else "delta")
         if message is None:
             message = choice.get("delta" if whole else "message")
@@ -521,7 +520,7 @@ class _Answer:
     def annotations(self, candidate: _Candidate, annotations: Iterable[Any]) -> None:
         key = self.writer.flow_key(candidate=candidate.index)
         for annotation in annotations:
-            citation = _citation(annotation)
+            citation = values.citation_of(annotation)
             if citation is None:
                 self.unknown(candidate, "annotations", [annotation])
             elif key == ("flow", "text"):
@@ -531,22 +530,22 @@ class _Answer:
 
     def logprobs(self, candidate: _Candidate, logprobs: _Wire) -> None:
         for name in ("content", "refusal"):
-            candidate.logprobs.extend(_logprob(token) for token in logprobs.get(name) or ())
+            candidate.logprobs.extend(values.logprob(token) for token in logprobs.get(name) or ())
         tokens = logprobs.get("tokens")  # the shape of the old Completions API, as Together sends it
         if isinstance(tokens, list) and not candidate.logprobs:
-            values = logprobs.get("token_logprobs") or []
+            likelihoods = logprobs.get("token_logprobs") or []
             candidate.logprobs.extend(
                 gateway_pb2.TokenLogprob(token=str(token), logprob=value)
-                for token, value in zip(tokens, values, strict=False)
+                for token, value in zip(tokens, likelihoods, strict=False)
                 if isinstance(value, (int, float))
             )
 
     # ------------------------------------------------------------ media
     def audio(self, candidate: _Candidate, audio: _Wire) -> None:
-        data = _decoded(audio.get("data"))
+        data = values.decoded(audio.get("data"))
         if not candidate.audio:
             candidate.audio = True
-            media = content_pb2.MediaPart(modality=content_pb2.MODALITY_AUDIO, mime_type=_sound(data))
+            media = content_pb2.MediaPart(modality=content_pb2.MODALITY_AUDIO, mime_type=values.sound(data))
             part = content_pb2.Part(media=media, item_id=str(audio.get("id") or ""))
             self.writer.start("audio", part, candidate=candidate.index)
         self.writer.data("audio", data, candidate=candidate.index)
@@ -564,7 +563,7 @@ class _Answer:
         head, comma, data = url.partition(",")
         if url.startswith("data:") and comma and head.endswith(";base64"):
             media.mime_type = head[5:].split(";")[0]
-            media.data = _decoded(data)
+            media.data = values.decoded(data)
         else:
             media.uri = url
         self.writer.whole(content_pb2.Part(media=media), candidate=candidate.index)
@@ -650,7 +649,7 @@ class _Answer:
                 self.opaque(candidate, "reasoning_details", detail)
         stop = next((name for name in _STOPS if isinstance(candidate.metadata.get(name), str)), "")
         stop_sequence = candidate.metadata.pop(stop) if stop else ""
-        ratings = _ratings(candidate)
+        ratings = values.ratings(candidate.filters, candidate.metadata)
         reason = FINISH_REASONS.get(candidate.finish, gateway_pb2.FINISH_REASON_OTHER) if candidate.finish else 0
         if reason in (0, gateway_pb2.FINISH_REASON_STOP):
             if writer.saw_tool_call(index):
@@ -669,7 +668,7 @@ class _Answer:
 
     def cite(self, candidate: _Candidate) -> None:
         """Citations that came without a text to hang on, and those that name no span (Perplexity)."""
-        found = [citation for annotation in candidate.annotations if (citation := _citation(annotation))]
+        found = [citation for annotation in candidate.annotations if (citation := values.citation_of(annotation))]
         if candidate.index == 0 and self.citations:
             results = self.writer.metadata.get("search_results")
             known = (
@@ -715,251 +714,3 @@ def _known_call(calls: list[_Call], index: int | None, identity: str, name: str,
     if name and fragment and call.arguments and index is None and fragment != call.arguments and call.is_whole():
         return None
     return call
-
-
-# ---------------------------------------------------------------- values
-def _number(*values: Any) -> int | None:
-    """The first that is a count."""
-    for value in values:
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 53:
-            return int(value)
-    return None
-
-
-_BY_MODALITY = (
-    ("text_tokens", content_pb2.MODALITY_TEXT),
-    ("image_tokens", content_pb2.MODALITY_IMAGE),
-    ("audio_tokens", content_pb2.MODALITY_AUDIO),
-    ("video_tokens", content_pb2.MODALITY_VIDEO),
-)
-
-
-def read_usage(raw: Any) -> usage_pb2.Usage | None:
-    """Usage in any of the servers' spellings; None when it counts nothing.
-
-    prompt_tokens include what was cached. completion_tokens include reasoning but at xAI, where it stands beside them: the total
-    tells (docs.x.ai, Chat Completions). Cost: xAI counts ticks of 1e-10 USD, OpenRouter and Perplexity give USD.
-    """
-    if not isinstance(raw, dict):
-        return None
-    given, written = _number(raw.get("prompt_tokens")), _number(raw.get("completion_tokens"))
-    if given is None and written is None:
-        return None
-    inputs = raw.get("prompt_tokens_details")
-    inputs = inputs if isinstance(inputs, dict) else {}
-    outputs = raw.get("completion_tokens_details")
-    outputs = outputs if isinstance(outputs, dict) else {}
-    reasoning = _number(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
-    usage = usage_pb2.Usage(input_tokens=given or 0, output_tokens=written or 0)
-    if reasoning and _number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
-        usage.output_tokens += reasoning
-    if reasoning is not None:
-        usage.reasoning_output_tokens = reasoning
-    read = _number(
-        inputs.get("cached_tokens"),
-        raw.get("prompt_cache_hit_tokens"),
-        raw.get("num_cached_tokens"),
-        raw.get("cached_tokens"),
-    )
-    if read is not None:
-        usage.cache_read_input_tokens = read
-    cached = _number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
-    if cached is not None:
-        usage.cache_write_input_tokens = cached
-    for name, modality in _BY_MODALITY:
-        tokens = _number(inputs.get(name))
-        if tokens:
-            usage.input_by_modality.add(modality=modality, tokens=tokens)
-        tokens = _number(outputs.get(name))
-        if tokens:
-            usage.output_by_modality.add(modality=modality, tokens=tokens)
-    cost = raw.get("cost")
-    if isinstance(cost, dict):
-        cost = cost.get("total_cost")
-    ticks = _number(raw.get("cost_in_usd_ticks"))
-    if ticks is not None:
-        usage.provider_cost_nano_usd = round(ticks / 10)
-    elif isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e6:
-        usage.provider_cost_nano_usd = round(cost * 1e9)
-    return usage
-
-
-def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
-    found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""))
-    if isinstance(raw.get("logprob"), (int, float)):
-        found.logprob = raw["logprob"]
-    if isinstance(raw.get("bytes"), list):
-        found.token_bytes = bytes(raw["bytes"])
-    found.top.extend(_logprob(top) for top in raw.get("top_logprobs") or ())
-    return found
-
-
-def _citation(annotation: Any) -> content_pb2.Citation | None:
-    """url_citation (OpenAI, OpenRouter) and reference (Mistral); None for other annotations."""
-    if not isinstance(annotation, dict):
-        return None
-    kind = annotation.get("type")
-    citation = content_pb2.Citation(provider_json=json.text(annotation))
-    if kind == "reference":
-        citation.source_id = ",".join(str(reference) for reference in annotation.get("reference_ids") or ())
-        return citation
-    source = annotation.get("url_citation")
-    if kind != "url_citation" or not isinstance(source, dict):
-        return None
-    citation.uri = str(source.get("url") or "")
-    citation.title = str(source.get("title") or "")
-    citation.cited_text = str(source.get("content") or "")
-    citation.start_index = min(_number(source.get("start_index")) or 0, 2**31 - 1)
-    citation.end_index = min(_number(source.get("end_index")) or 0, 2**31 - 1)
-    return citation
-
-
-def _ratings(candidate: _Candidate) -> list[gateway_pb2.SafetyRating]:
-    """Azure's content filter results; what has no place in a rating goes to the candidate's metadata."""
-    found = []
-    for category, result in candidate.filters.items():
-        if (
-            isinstance(result, dict)
-            and isinstance(result.get("filtered"), bool)
-            and result.keys() <= {"filtered", "severity", "detected"}
-        ):
-            level = result.get("severity") or ("detected" if result.get("detected") else "")
-            found.append(gateway_pb2.SafetyRating(category=category, level=str(level), blocked=result["filtered"]))
-        else:
-            candidate.metadata.setdefault("content_filter_results", {})[category] = result
-    return found
-
-
-def _decoded(data: Any) -> bytes:
-    """base64, with or without padding; nothing for anything else."""
-    if not isinstance(data, str):
-        return b""
-    try:
-        return base64.b64decode(data + "=" * (-len(data) % 4))
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _sound(data: bytes) -> str:
-    """The media type by the first bytes; streams of OpenAI are bare samples."""
-    for start, kind in (
-        (b"RIFF", "audio/wav"),
-        (b"ID3", "audio/mpeg"),
-        (b"fLaC", "audio/flac"),
-        (b"OggS", "audio/ogg"),
-    ):
-        if data.startswith(start):
-            return kind
-    return "audio/mpeg" if data[:1] == b"\xff" and data[1:2] >= b"\xe0" else "audio/pcm"
-
-
-# ---------------------------------------------------------------- errors
-ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
-    "context_length_exceeded": errors.ContextWindowExceeded,
-    "exceed_context_size_error": errors.ContextWindowExceeded,
-    "string_above_max_length": errors.RequestRefused,
-    "content_policy_violation": errors.ContentBlocked,
-    "content_filter": errors.ContentBlocked,
-    "ResponsibleAIPolicyViolation": errors.ContentBlocked,
-    "invalid_prompt": errors.ContentBlocked,
-    "invalid_api_key": errors.CredentialsRejected,
-    "model_not_found": errors.ModelNotFound,
-    "DeploymentNotFound": errors.ModelNotFound,
-    "insufficient_quota": errors.QuotaExhausted,
-    "credit_balance_exhausted": errors.QuotaExhausted,
-    "billing_hard_limit_reached": errors.QuotaExhausted,
-    "rate_limit_exceeded": errors.RateLimited,
-    "server_is_overloaded": errors.ProviderOverloaded,
-    "invalid_image_url": errors.MediaUnreachable,
-}
-"""`code` and `type` of the OpenAI and Azure API references, and llama.cpp's."""
-
-_STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
-    "BadRequestError": 400,
-    "bad_request": 400,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "NotFoundError": 404,
-    "rate_limit_error": 429,
-    "tokens": 429,
-    "requests": 429,
-    "unavailable_error": 503,
-    "service_unavailable_error": 503,
-    "overloaded_error": 529,
-}
-_WAIT = re.compile(
-    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|milliseconds|s|sec|seconds?|m|min|minutes?)?\b",
-    re.IGNORECASE,
-)
-_MINUTE = ("m", "min", "minute", "minutes")
-
-
-def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect) -> errors.ProviderError:
-    error, message = failures.body_words(body)
-    return _error(status, headers, error, message, dialect)
-
-
-class _NoHeaders:
-    def get(self, name: str, /) -> str | None:
-        return None
-
-
-def _raise_error(value: _Wire, dialect: Dialect) -> None:
-    """Raise the error inside an answer with status 200. It may name a status of its own."""
-    error, message = failures.body_words(json.encode(value))
-    inner = value.get("error")
-    if not message and not inner:
-        raise errors.ResponseInvalid("The provider's answer has no choices.")
-    status = 0
-    for name in ("code", "status", "status_code", "http_code"):
-        number = error.get(name)
-        if isinstance(number, str) and number.isdigit():
-            number = int(number)
-        if isinstance(number, int) and 400 <= number < 600:
-            status = number
-            break
-    else:
-        words = (error.get("type"), error.get("code"))
-        status = next((_STATUS_OF_TYPE[word] for word in words if isinstance(word, str) and word in _STATUS_OF_TYPE), 0)
-    raise _error(status, _NoHeaders(), error, message, dialect)
-
-
-def _error(status: int, headers: Headers, error: _Wire, message: str, dialect: Dialect) -> errors.ProviderError:
-    code, kind = error.get("code"), error.get("type")
-    inner = error.get("innererror")
-    if isinstance(inner, dict) and inner.get("code") == "ResponsibleAIPolicyViolation":
-        kind = inner["code"]
-    if str(status) in dialect.error_codes:
-        kind = str(status)
-    metadata = error.get("metadata")
-    detail = (
-        metadata.get("raw") if isinstance(metadata, dict) else None
-    )  # OpenRouter: the words of the provider behind it
-    if isinstance(detail, str) and detail not in message:
-        message = f"{message}: {detail}" if message else detail
-    wait = failures.retry_delay(headers)
-    if wait is None and status in (429, 503):
-        found = _WAIT.search(message)
-        if found:
-            unit = (found[2] or "s").lower()
-            wait = float(found[1]) * (
-                0.001 if (unit.startswith("mi") and "sec" in unit) or unit == "ms" else 60 if unit in _MINUTE else 1
-            )
-    request_id = next((value for name in _REQUEST_IDS if (value := headers.get(name))), "") or failures.word(
-        error.get("request_id")
-    )
-    return failures.from_http(
-        status,
-        headers,
-        code=code,
-        kind=kind,
-        message=message,
-        retry_after=wait,
-        request_id=request_id,
-        codes={**ERROR_CODES, **dialect.error_codes},
-    )
-
-
-_REQUEST_IDS = ("x-request-id", "apim-request-id", "mistral-correlation-id", "x-generation-id", "x-groq-request-id")

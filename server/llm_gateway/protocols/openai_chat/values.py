@@ -1,0 +1,148 @@
+"""Usage, citations, log probabilities and media in the servers' spellings."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+
+from llm_gateway.protocols import json
+
+_Wire = dict[str, Any]
+
+
+def number(*values: Any) -> int | None:
+    """The first that is a count."""
+    for value in values:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1 << 53:
+            return int(value)
+    return None
+
+
+_BY_MODALITY = (
+    ("text_tokens", content_pb2.MODALITY_TEXT),
+    ("image_tokens", content_pb2.MODALITY_IMAGE),
+    ("audio_tokens", content_pb2.MODALITY_AUDIO),
+    ("video_tokens", content_pb2.MODALITY_VIDEO),
+)
+
+
+def read_usage(raw: Any) -> usage_pb2.Usage | None:
+    """Usage in any of the servers' spellings; None when it counts nothing.
+
+    prompt_tokens include what was cached. completion_tokens include reasoning but at xAI, where it stands beside them: the total
+    tells (docs.x.ai, Chat Completions). Cost: xAI counts ticks of 1e-10 USD, OpenRouter and Perplexity give USD.
+    """
+    if not isinstance(raw, dict):
+        return None
+    given, written = number(raw.get("prompt_tokens")), number(raw.get("completion_tokens"))
+    if given is None and written is None:
+        return None
+    inputs = raw.get("prompt_tokens_details")
+    inputs = inputs if isinstance(inputs, dict) else {}
+    outputs = raw.get("completion_tokens_details")
+    outputs = outputs if isinstance(outputs, dict) else {}
+    reasoning = number(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
+    usage = usage_pb2.Usage(input_tokens=given or 0, output_tokens=written or 0)
+    if reasoning and number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
+        usage.output_tokens += reasoning
+    if reasoning is not None:
+        usage.reasoning_output_tokens = reasoning
+    read = number(
+        inputs.get("cached_tokens"),
+        raw.get("prompt_cache_hit_tokens"),
+        raw.get("num_cached_tokens"),
+        raw.get("cached_tokens"),
+    )
+    if read is not None:
+        usage.cache_read_input_tokens = read
+    cached = number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
+    if cached is not None:
+        usage.cache_write_input_tokens = cached
+    for name, modality in _BY_MODALITY:
+        tokens = number(inputs.get(name))
+        if tokens:
+            usage.input_by_modality.add(modality=modality, tokens=tokens)
+        tokens = number(outputs.get(name))
+        if tokens:
+            usage.output_by_modality.add(modality=modality, tokens=tokens)
+    cost = raw.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    ticks = number(raw.get("cost_in_usd_ticks"))
+    if ticks is not None:
+        usage.provider_cost_nano_usd = round(ticks / 10)
+    elif isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e6:
+        usage.provider_cost_nano_usd = round(cost * 1e9)
+    return usage
+
+
+def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
+    found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""))
+    if isinstance(raw.get("logprob"), (int, float)):
+        found.logprob = raw["logprob"]
+    if isinstance(raw.get("bytes"), list):
+        found.token_bytes = bytes(raw["bytes"])
+    found.top.extend(logprob(top) for top in raw.get("top_logprobs") or ())
+    return found
+
+
+def citation_of(annotation: Any) -> content_pb2.Citation | None:
+    """url_citation (OpenAI, OpenRouter) and reference (Mistral); None for other annotations."""
+    if not isinstance(annotation, dict):
+        return None
+    kind = annotation.get("type")
+    citation = content_pb2.Citation(provider_json=json.text(annotation))
+    if kind == "reference":
+        citation.source_id = ",".join(str(reference) for reference in annotation.get("reference_ids") or ())
+        return citation
+    source = annotation.get("url_citation")
+    if kind != "url_citation" or not isinstance(source, dict):
+        return None
+    citation.uri = str(source.get("url") or "")
+    citation.title = str(source.get("title") or "")
+    citation.cited_text = str(source.get("content") or "")
+    citation.start_index = min(number(source.get("start_index")) or 0, 2**31 - 1)
+    citation.end_index = min(number(source.get("end_index")) or 0, 2**31 - 1)
+    return citation
+
+
+def ratings(filters: _Wire, metadata: _Wire) -> list[gateway_pb2.SafetyRating]:
+    """Azure's content filter results; what has no place in a rating goes to `metadata`."""
+    found = []
+    for category, result in filters.items():
+        if (
+            isinstance(result, dict)
+            and isinstance(result.get("filtered"), bool)
+            and result.keys() <= {"filtered", "severity", "detected"}
+        ):
+            level = result.get("severity") or ("detected" if result.get("detected") else "")
+            found.append(gateway_pb2.SafetyRating(category=category, level=str(level), blocked=result["filtered"]))
+        else:
+            metadata.setdefault("content_filter_results", {})[category] = result
+    return found
+
+
+def decoded(data: Any) -> bytes:
+    """base64, with or without padding; nothing for anything else."""
+    if not isinstance(data, str):
+        return b""
+    try:
+        return base64.b64decode(data + "=" * (-len(data) % 4))
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def sound(data: bytes) -> str:
+    """The media type by the first bytes; streams of OpenAI are bare samples."""
+    for start, kind in (
+        (b"RIFF", "audio/wav"),
+        (b"ID3", "audio/mpeg"),
+        (b"fLaC", "audio/flac"),
+        (b"OggS", "audio/ogg"),
+    ):
+        if data.startswith(start):
+            return kind
+    return "audio/mpeg" if data[:1] == b"\xff" and data[1:2] >= b"\xe0" else "audio/pcm"
