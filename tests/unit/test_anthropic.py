@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llm_gateway.errors import ProviderError, ProviderOverloaded, RateLimited
+from llm_gateway.errors import GatewayError, ProviderError, ProviderOverloaded, RateLimited
 from llm_gateway.protocols import anthropic
 from llm_gateway.protocols.anthropic.rules import BY_MODEL, UNKNOWN, rules_of
 from llm_gateway.protocols.events import EventWriter
@@ -244,3 +244,31 @@ def test_errors_and_answers_survive_any_bytes(body: bytes, status: int) -> None:
     anthropic.parse_error(status, runner.LowerCase(), body, anthropic.ANTHROPIC)
     with contextlib.suppress(ProviderError, MalformedJson):
         anthropic.parse_response(body, EventWriter(PROVIDER), anthropic.ANTHROPIC)
+
+
+_OPTIONS = st.dictionaries(
+    st.sampled_from(["role", "content", "type", "text", "messages", "betas", "thinking", "name", "tools", "input"]),
+    _JSON,
+    max_size=3,
+).map(json.dumps)
+
+
+@settings(max_examples=100)
+@given(_OPTIONS, _OPTIONS, _OPTIONS, _OPTIONS)
+def test_options_of_any_shape_are_merged_or_refused(request: str, message: str, part: str, tool: str) -> None:
+    """The caller's own JSON never breaks the rendering."""
+    text = {"text": {"text": "x"}, "provider_options_json": {PROVIDER: part}, "cache_control": {}}
+    turns = [
+        {"role": role, "parts": [text, text], "provider_options_json": {PROVIDER: message}}
+        for role in ("ROLE_USER", "ROLE_USER", "ROLE_ASSISTANT", "ROLE_SYSTEM", "ROLE_ASSISTANT")
+    ]
+    tools = [
+        {"function": {"name": "f"}, "provider_options_json": {PROVIDER: tool}},
+        {"provider_tool": {"type": "web_search", "options_json": tool}},
+    ]
+    case = {
+        "request": {"messages": turns, "tools": tools, "provider_options_json": {PROVIDER: request}},
+        "model": "claude-opus-4-5",
+    }
+    with contextlib.suppress(GatewayError):
+        anthropic.render_request(runner.rendering(case, anthropic.ANTHROPIC, PROVIDER))

@@ -238,3 +238,31 @@ def test_parser_survives_anything(events: list[tuple[str, Any]]) -> None:
             bedrock.parse_models(body, bedrock.BEDROCK)
         bedrock.parse_error(400, runner.LowerCase(), body, bedrock.BEDROCK)
     parser.close()
+
+
+_OPTIONS = st.dictionaries(
+    st.sampled_from(["role", "content", "type", "text", "messages", "betas", "thinking", "name", "tools", "input"]),
+    _JSON,
+    max_size=3,
+).map(json.dumps)
+
+
+@settings(max_examples=100)
+@given(_OPTIONS, _OPTIONS, _OPTIONS, _OPTIONS)
+def test_options_of_any_shape_are_merged_or_refused(request: str, message: str, part: str, tool: str) -> None:
+    """The caller's own JSON never breaks the rendering."""
+    text = {"text": {"text": "x"}, "provider_options_json": {PROVIDER: part}, "cache_control": {}}
+    turns = [
+        {"role": role, "parts": [text, text], "provider_options_json": {PROVIDER: message}}
+        for role in ("ROLE_USER", "ROLE_USER", "ROLE_ASSISTANT", "ROLE_SYSTEM", "ROLE_ASSISTANT")
+    ]
+    tools = [
+        {"function": {"name": "f"}, "provider_options_json": {PROVIDER: tool}},
+        {"provider_tool": {"type": "web_search", "options_json": tool}},
+    ]
+    case = {
+        "request": {"messages": turns, "tools": tools, "provider_options_json": {PROVIDER: request}},
+        "model": "claude-opus-4-5",
+    }
+    with contextlib.suppress(GatewayError):
+        bedrock.render_request(runner.rendering(case, bedrock.BEDROCK, PROVIDER))

@@ -1,6 +1,8 @@
 """The Anthropic Messages API, as Anthropic, Vertex AI, Bedrock and compatible hosts serve it.
 
 rules.py       what each Claude model takes
+reasoning.py   thinking, effort and sampling by those rules
+turns.py       messages gathered into system text and turns
 request.py     Dialect; the contract's request as a body
 response.py    answers, streams, errors and model lists
 """

@@ -17,6 +17,7 @@ from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
 from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
+from llm_gateway.protocols.anthropic.turns import Block, Turn, gather
 from llm_gateway.protocols.wire import Outgoing, Rendering
 
 
@@ -95,8 +96,6 @@ _ID = re.compile(r"[^A-Za-z0-9_-]")
 _MODE = gateway_pb2.ToolConfig.Mode
 _HOUR = 3600
 
-Block = dict[str, Any]
-
 
 def render_request(rendering: Rendering, /) -> Outgoing:
     """POST to the Messages API; see `WireFormat.render_request`."""
@@ -125,7 +124,8 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     _output_format(rendering, rules, output, system)
     if system:
         body["system"] = system
-    body["messages"] = turns
+    _automatic_cache(rendering, body, turns)
+    body["messages"] = [turn.wire(rendering) for turn in turns]
     if tools:
         body["tools"] = tools
     if servers:
@@ -143,21 +143,24 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     _service_tier(rendering, body)
     if request.end_user_id:
         body["metadata"] = {"user_id": request.end_user_id}
-    _automatic_cache(rendering, body)
     refuse_the_rest(rendering)
     if rendering.stream and dialect.stream_field:
         body["stream"] = True
     body = rendering.merged(body, request.provider_options_json)
-    return _outgoing(rendering, rules, body, betas)
+    legacy = (
+        any(name in body for name in ("temperature", "top_p", "top_k"))
+        or (dialect.legacy_first and rules.sampling)
+        or _has_assistant_document(turns)
+    )
+    return _outgoing(rendering, body, betas, legacy)
 
 
-def _outgoing(rendering: Rendering, rules: Rules, body: dict[str, Any], betas: dict[str, None]) -> Outgoing:
+def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None], legacy: bool) -> Outgoing:
     dialect = rendering.dialect
     for name in ("betas", "anthropic_beta"):
         asked = body.pop(name, None)
-        betas.update(dict.fromkeys(asked.split(",") if isinstance(asked, str) else asked or ()))
-    sampled = any(name in body for name in ("temperature", "top_p", "top_k"))
-    legacy = sampled or _has_assistant_document(body["messages"]) or (dialect.legacy_first and rules.sampling)
+        asked = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, list) else ()
+        betas.update(dict.fromkeys(str(beta).strip() for beta in asked))
     version = rendering.settings.get("api_version") or (dialect.legacy_version if legacy else dialect.version)
     headers: list[tuple[str, str]] = []
     if dialect.in_path:
@@ -174,81 +177,25 @@ def _outgoing(rendering: Rendering, rules: Rules, body: dict[str, Any], betas: d
     return Outgoing(path=path, body=json.encode(body), headers=tuple(headers))
 
 
-def _has_assistant_document(messages: Any) -> bool:
+def _has_assistant_document(turns: list[Turn]) -> bool:
     return any(
-        turn["role"] == "assistant"
-        and any(isinstance(b, dict) and b.get("type") == "document" for b in turn["content"])
-        for turn in messages
+        turn.role == "assistant" and any(block.get("type") == "document" for block in turn.content) for turn in turns
     )
 
 
 # ---------------------------------------------------------------- the conversation
-def _conversation(
-    rendering: Rendering, rules: Rules, betas: dict[str, None]
-) -> tuple[list[Block], list[dict[str, Any]]]:
-    """(system blocks, turns). Turns of one role that follow each other become one, with tool results first, as the API demands."""
-    system: list[Block] = []
-    turns: list[dict[str, Any]] = []
-    messages = rendering.request.messages
-    for index, message in enumerate(messages):
-        field = f"messages[{index}]"
-        if message.name:
-            rendering.notes.dropped(f"{field}.name", "Claude has no participant names")
+def _conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[Turn]]:
+    """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
+
+    def blocks(message: content_pb2.Message, field: str) -> list[Block]:
         assistant = message.role == content_pb2.ROLE_ASSISTANT
-        if message.prefix and index == len(messages) - 1 and not rules.prefill:
-            raise InvalidRequest(
-                violations=[Violation(field=f"{field}.prefix", description="The model continues no prefilled answer.")]
-            )
-        blocks = _blocks(rendering, message.parts, f"{field}.parts", betas, assistant=assistant)
-        if not blocks:
-            continue
-        role = "assistant" if assistant else "user"
-        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
-            if not turns:
-                system += blocks
-                continue
-            if rules.system_turns and not _awaits_results(turns[-1]):
-                role = "system"
-            else:
-                rendering.notes.emulated(
-                    f"{field}.role", "sent as user text: the model takes system messages only at the start"
-                )
-        turn = rendering.merged({"role": role, "content": blocks}, message.provider_options_json)
-        if turns and turns[-1]["role"] == turn["role"]:
-            turns[-1] = {**turns[-1], **turn, "content": _listed(turns[-1]["content"]) + _listed(turn["content"])}
-        else:
-            turns.append(turn)
-    if not turns:
-        raise InvalidRequest(
-            violations=[
-                Violation(field="messages", description="Claude needs a user message with content.", reason="REQUIRED")
-            ]
-        )
+        return _blocks(rendering, message.parts, field, betas, assistant=assistant)
+
+    system, turns = gather(rendering, rules, blocks, lambda block: block.get("type") == "tool_use")
     for turn in turns:
-        if turn["role"] == "user" and isinstance(turn["content"], list):
-            turn["content"].sort(key=lambda block: block.get("type") != "tool_result")
-    _trim_prefill(turns)
+        if turn.role == "user" and len(turn.content) > 1:
+            turn.content.sort(key=lambda block: block.get("type") != "tool_result")
     return system, turns
-
-
-def _listed(content: Any) -> list[Any]:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def _awaits_results(turn: dict[str, Any]) -> bool:
-    return turn["role"] == "assistant" and any(block.get("type") == "tool_use" for block in turn["content"])
-
-
-def _trim_prefill(turns: list[dict[str, Any]]) -> None:
-    """The API refuses a last assistant turn that ends in white space."""
-    last = turns[-1]
-    if last["role"] == "assistant" and isinstance(last["content"], list) and last["content"][-1].get("type") == "text":
-        block = last["content"][-1]
-        block["text"] = block["text"].rstrip()
-        if not block["text"]:
-            last["content"].pop()
-        if not last["content"]:
-            turns.pop()
 
 
 def _blocks(
@@ -406,7 +353,7 @@ def _source(media: content_pb2.MediaPart, field: str, betas: dict[str, None]) ->
         mime, data = data_uri(uri, mime, field)
         uri = ""
     if not mime and uri:
-        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0])[0] or ""
+        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0].rpartition("/")[2])[0] or ""
     kind = modality(media, mime, field)
     if media.WhichOneof("source") == "file_id":
         betas[BETAS["file"]] = None
@@ -609,7 +556,7 @@ def _service_tier(rendering: Rendering, body: dict[str, Any]) -> None:
         rendering.notes.dropped("generation_config.service_tier", "Claude has no such tier")
 
 
-def _automatic_cache(rendering: Rendering, body: dict[str, Any]) -> None:
+def _automatic_cache(rendering: Rendering, body: dict[str, Any], turns: list[Turn]) -> None:
     config = rendering.request.cache_config
     for name in ("cache_key", "cached_content"):
         if getattr(config, name):
@@ -620,8 +567,8 @@ def _automatic_cache(rendering: Rendering, body: dict[str, Any]) -> None:
     if rendering.dialect.automatic_cache:
         body["cache_control"] = control
         return
-    last = body["messages"][-1]["content"][-1]
-    if isinstance(last, dict) and last.get("type") not in ("thinking", "redacted_thinking"):
+    last = turns[-1].content[-1]
+    if last.get("type") not in ("thinking", "redacted_thinking"):
         last.setdefault("cache_control", control)
         rendering.notes.emulated("cache_config.ttl", "a breakpoint behind the last message")
 

@@ -27,10 +27,9 @@ from llm_gateway.protocols.anthropic.request import (
     stop_sequences,
     tool_choice,
 )
+from llm_gateway.protocols.anthropic.turns import Block, Turn, gather
 from llm_gateway.protocols.bedrock.families import Family, family_of
 from llm_gateway.protocols.wire import Outgoing, Rendering
-
-Block = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +73,9 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     if stops:
         inference["stopSequences"] = stops
     _output_format(rendering, family, output, system)
+    _refuse(rendering, family, turns)
     body: dict[str, Any] = {
-        "messages": turns,
+        "messages": [turn.wire(rendering) for turn in turns],
         "system": system,
         "inferenceConfig": inference,
         "toolConfig": tools,
@@ -90,7 +90,6 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     tier = TIERS.get(config.service_tier)
     if tier:
         body["serviceTier"] = {"type": tier}
-    _refuse(rendering, family, turns)
     body = rendering.merged(body, request.provider_options_json)
     template = rendering.dialect.stream_path if rendering.stream else rendering.dialect.path
     return Outgoing(path=template.format(model=quote(rendering.model, safe="")), body=json.encode(body))
@@ -104,50 +103,18 @@ TIERS = {
 
 
 # ---------------------------------------------------------------- the conversation
-def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], list[dict[str, Any]]]:
-    """(system blocks, turns). Turns alternate, so those of one role that follow each other become one, tool results first."""
-    system: list[Block] = []
-    turns: list[dict[str, Any]] = []
+def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], list[Turn]]:
+    """(system blocks, turns), with the tool results of a turn before everything else."""
     names: set[str] = set()
-    messages = rendering.request.messages
-    for index, message in enumerate(messages):
-        field = f"messages[{index}]"
-        if message.name:
-            rendering.notes.dropped(f"{field}.name", "Converse has no participant names")
-        if message.prefix and index == len(messages) - 1 and not family.rules.prefill:
-            raise _refused(f"{field}.prefix", "The model continues no prefilled answer.")
-        blocks = _blocks(rendering, family, message.parts, f"{field}.parts", names)
-        if not blocks:
-            continue
-        role = "assistant" if message.role == content_pb2.ROLE_ASSISTANT else "user"
-        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
-            if not turns:
-                system += blocks
-                continue
-            if family.rules.system_turns and not any("toolUse" in block for block in turns[-1]["content"]):
-                role = "system"
-            else:
-                rendering.notes.emulated(
-                    f"{field}.role", "sent as user text: the model takes system messages only at the start"
-                )
-        turn = rendering.merged({"role": role, "content": blocks}, message.provider_options_json)
-        if turns and turns[-1]["role"] == turn["role"]:
-            turns[-1] = {**turns[-1], **turn, "content": turns[-1]["content"] + turn["content"]}
-        else:
-            turns.append(turn)
-    if not turns:
-        raise InvalidRequest(
-            violations=[
-                Violation(
-                    field="messages", description="Converse needs a user message with content.", reason="REQUIRED"
-                )
-            ]
-        )
+
+    def blocks(message: content_pb2.Message, field: str) -> list[Block]:
+        return _blocks(rendering, family, message.parts, field, names)
+
+    system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block)
     for turn in turns:
-        if turn["role"] == "user":
-            turn["content"] = _results_first(turn["content"])
-            _accompany_documents(rendering, turn["content"])
-    _trim_prefill(turns[-1])
+        if turn.role == "user":
+            turn.content = _results_first(turn.content)
+            _accompany_documents(rendering, turn.content)
     return system, turns
 
 
@@ -167,12 +134,6 @@ def _accompany_documents(rendering: Rendering, content: list[Block]) -> None:
     if any("document" in block for block in content) and not any("text" in block for block in content):
         content.append({"text": "See the attached document."})
         rendering.notes.emulated("messages", "a line of text was added: Converse takes no document without text")
-
-
-def _trim_prefill(turn: dict[str, Any]) -> None:
-    """Claude refuses a last assistant turn that ends in white space."""
-    if turn["role"] == "assistant" and isinstance(turn["content"][-1].get("text"), str):
-        turn["content"][-1]["text"] = turn["content"][-1]["text"].rstrip()
 
 
 def _blocks(
@@ -324,9 +285,9 @@ def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names
         if not uri.startswith("s3://"):
             raise _refused(f"{field}.uri", "Bedrock fetches nothing but s3 URIs; send the bytes.")
         source = {"s3Location": {"uri": uri}}
-    kind = mime.split("/")[0]
-    if kind in ("image", "video", "audio"):
-        return {kind: {"format": _FORMATS.get(mime, mime.split("/")[1]), "source": source}}
+    kind, _, form = mime.partition("/")
+    if kind in ("image", "video", "audio") and form:
+        return {kind: {"format": _FORMATS.get(mime, form), "source": source}}
     if mime not in _DOCUMENTS and kind != "text":
         raise _refused(
             f"{field}.mime_type", "Converse reads images, video, audio and common documents, by their media type."
@@ -526,7 +487,7 @@ def _output_format(rendering: Rendering, family: Family, output: dict[str, Any],
         )
 
 
-def _refuse(rendering: Rendering, family: Family, turns: list[dict[str, Any]]) -> None:
+def _refuse(rendering: Rendering, family: Family, turns: list[Turn]) -> None:
     """The rest: what Converse has another form of, or no place for."""
     request, notes = rendering.request, rendering.notes
     refuse_the_rest(rendering)
@@ -537,7 +498,7 @@ def _refuse(rendering: Rendering, family: Family, turns: list[dict[str, Any]]) -
             notes.dropped(f"cache_config.{name}", "Converse caches by content")
     if request.cache_config.HasField("ttl"):
         if family.caches:
-            turns[-1]["content"].append(cache_point(content_pb2.CacheControl(ttl=request.cache_config.ttl)))
+            turns[-1].content.append(cache_point(content_pb2.CacheControl(ttl=request.cache_config.ttl)))
             notes.emulated("cache_config.ttl", "a cache point behind the last message")
         else:
             notes.dropped("cache_config.ttl", "the model has no prompt cache")

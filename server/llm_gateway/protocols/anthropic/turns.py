@@ -1,0 +1,93 @@
+"""A conversation as Claude takes it, in the Messages API and in Converse: system text first, then turns of alternating roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llmgateway.v1 import content_pb2
+
+from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols.anthropic.rules import Rules
+from llm_gateway.protocols.wire import Rendering
+
+Block = dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """Messages of one role that follow each other, being put together. options: the callers' options for their wire form."""
+
+    role: str
+    content: list[Block]
+    options: list[Mapping[str, str]] = field(default_factory=list)
+
+    def wire(self, rendering: Rendering) -> dict[str, Any]:
+        """The wire form, with the options merged last."""
+        wire: dict[str, Any] = {"role": self.role, "content": self.content}
+        for options in self.options:
+            wire = rendering.merged(wire, options)
+        return wire
+
+
+def gather(
+    rendering: Rendering,
+    rules: Rules,
+    blocks: Callable[[content_pb2.Message, str], list[Block]],
+    is_call: Callable[[Block], bool],
+) -> tuple[list[Block], list[Turn]]:
+    """(system blocks, turns). blocks: renders the parts of a message, given the path of their field. is_call: whether a block waits
+    for a tool result, which nothing may come before.
+
+    Raises InvalidRequest for a conversation without content, and for a prefill that the model does not continue.
+    """
+    system: list[Block] = []
+    turns: list[Turn] = []
+    messages = rendering.request.messages
+    for index, message in enumerate(messages):
+        path = f"messages[{index}]"
+        if message.name:
+            rendering.notes.dropped(f"{path}.name", "there are no participant names")
+        if message.prefix and index == len(messages) - 1 and not rules.prefill:
+            raise InvalidRequest(
+                violations=[Violation(field=f"{path}.prefix", description="The model continues no prefilled answer.")]
+            )
+        content = blocks(message, f"{path}.parts")
+        if not content:
+            continue
+        role = "assistant" if message.role == content_pb2.ROLE_ASSISTANT else "user"
+        if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
+            if not turns:
+                system += content
+                continue
+            if rules.system_turns and not any(is_call(block) for block in turns[-1].content):
+                role = "system"
+            else:
+                rendering.notes.emulated(
+                    f"{path}.role", "sent as user text: the model takes system messages only at the start"
+                )
+        if not turns or turns[-1].role != role:
+            turns.append(Turn(role=role, content=content))
+        else:
+            turns[-1].content += content
+        if message.provider_options_json:
+            turns[-1].options.append(message.provider_options_json)
+    _trim_prefill(turns)
+    if not turns:
+        missing = "At least one message of the user needs content."
+        raise InvalidRequest(violations=[Violation(field="messages", description=missing, reason="REQUIRED")])
+    return system, turns
+
+
+def _trim_prefill(turns: list[Turn]) -> None:
+    """Claude refuses a last assistant turn that ends in white space."""
+    if not turns or turns[-1].role != "assistant":
+        return
+    content = turns[-1].content
+    if isinstance(content[-1].get("text"), str):
+        content[-1]["text"] = content[-1]["text"].rstrip()
+        if not content[-1]["text"]:
+            content.pop()
+        if not content:
+            turns.pop()
