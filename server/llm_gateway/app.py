@@ -34,6 +34,7 @@ from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Group, Provi
 from llm_gateway.service import Service, Snapshot
 from llm_gateway.upstream.build import Upstream, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
+from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 from llm_gateway.upstream.providers import ROWS
 
 T = TypeVar("T")
@@ -113,8 +114,8 @@ class Gateway:
                 id=name,
                 kind=provider.kind,
                 endpoints=endpoints,
-                models=tuple(provider.models or ()),
-                default_model=provider.default_model or "",
+                models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
+                default_model=provider.default_model or (ECHO_MODELS[0] if provider.kind == "echo" else ""),
                 local=provider.local if provider.local is not None else _is_local(provider.kind),
                 timeouts=timeouts(provider),
             )
@@ -173,11 +174,21 @@ class Gateway:
         return self._states[name]  # type: ignore[no-any-return]  # names are unique to a kind of object
 
 
-async def run(settings: config.Config, *, ready: Callable[[int], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port."""
+async def run(
+    settings: config.Config,
+    *,
+    ready: Callable[[int], None] | None = None,
+    reload: Callable[[], config.Config] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again on SIGHUP.
+
+    Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
+    """
     tracing = telemetry.configure_tracing()
     gateway = Gateway(settings, tracing=tracing is not None)
     port = await gateway.start()
+    if reload is not None:
+        gateway.lifecycle.on_hangup(lambda: _reload(gateway, reload))
     telemetry.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
     if ready is not None:
         ready(port)
@@ -185,6 +196,17 @@ async def run(settings: config.Config, *, ready: Callable[[int], None] | None = 
     await gateway.stop()
     if tracing is not None:
         tracing.shutdown()
+
+
+async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
+    """Take the new configuration if it is right; else keep the old one and say so. What `server` holds needs a restart."""
+    try:
+        settings = await asyncio.to_thread(read)
+        await gateway.reload(settings)
+    except (config.ConfigError, OSError, ValueError) as error:
+        telemetry.log().error("configuration not reloaded", problem=str(error))
+    else:
+        telemetry.log().info("configuration reloaded", version=config.fingerprint(settings))
 
 
 def _routing(settings: config.Config, providers: Mapping[str, Provider]) -> RoutingTable:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -13,6 +15,7 @@ from grpc_health.v1 import health_pb2_grpc
 from llm_gateway import config, telemetry
 from llm_gateway.health import SERVICE, MachineHealth
 from llm_gateway.interceptors.rpc.admission import Admission
+from llm_gateway.workers import is_worker
 
 STOP_GRACE = 1.0
 """Seconds that gRPC gets to close connections once no call is left."""
@@ -32,7 +35,7 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
         ("grpc.http2.max_ping_strikes", 3),
         ("grpc.server.max_pending_requests", 10_000),
         ("grpc.server.max_pending_requests_hard_limit", 20_000),
-        ("grpc.so_reuseport", int(settings.workers > 1)),
+        ("grpc.so_reuseport", int(is_worker())),
     ]
     if settings.max_connection_age is not None:
         options.append(("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)))
@@ -52,6 +55,7 @@ class Lifecycle:
         self._settings = settings
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Bind, serve, say SERVING. Returns the port (0 for a Unix socket). Raises OSError when the address cannot be bound."""
@@ -82,6 +86,16 @@ class Lifecycle:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         await self._signalled.wait()
+
+    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `reload` on SIGHUP, one at a time."""
+        loop = asyncio.get_running_loop()
+
+        def hangup() -> None:
+            if self._reloading is None or self._reloading.done():
+                self._reloading = loop.create_task(reload())
+
+        loop.add_signal_handler(signal.SIGHUP, hangup)
 
     def _on_signal(self) -> None:
         (self._hurry if self._signalled.is_set() else self._signalled).set()

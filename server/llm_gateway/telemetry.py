@@ -70,6 +70,10 @@ OPERATIONS: Mapping[str, str] = {"gemini": "generate_content", "vertex": "genera
 """`gen_ai.operation.name` by provider kind, `chat` for all others."""
 
 
+class TelemetryError(Exception):
+    """The OTEL_* variables ask for what cannot be done."""
+
+
 def tracer() -> trace.Tracer:
     """The gateway's tracer; its spans cost next to nothing while no exporter is configured."""
     return trace.get_tracer(SCOPE)
@@ -79,7 +83,8 @@ def configure_tracing(env: Mapping[str, str] = os.environ) -> TracerProvider | N
     """Install a tracer provider when OTEL_TRACES_EXPORTER names one (`otlp` or `console`), or an OTLP endpoint is set.
 
     Returns it, for shutdown, or None. Sampling, resource, endpoint, headers and batching follow the OTEL_* variables
-    (OpenTelemetry environment variable specification). Raises RuntimeError when the `otlp` extra is missing.
+    (OpenTelemetry environment variable specification). Raises TelemetryError for an unknown
+    exporter, and when the `otlp` extra is missing.
     """
     endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     names = [name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none").split(",")]
@@ -104,7 +109,7 @@ def configure_tracing(env: Mapping[str, str] = os.environ) -> TracerProvider | N
         elif name == "otlp":
             exporter = _otlp_exporter()
         else:
-            raise RuntimeError(f"OTEL_TRACES_EXPORTER={name} is not known; use otlp, console or none.")
+            raise TelemetryError(f"OTEL_TRACES_EXPORTER={name} is not known; use otlp, console or none.")
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     return provider
@@ -114,7 +119,7 @@ def _otlp_exporter() -> Any:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError:
-        raise RuntimeError("OTLP export needs the extra: pip install 'llm-gateway[otlp]'.") from None
+        raise TelemetryError("OTLP export needs the extra: pip install 'llm-gateway[otlp]'.") from None
     return OTLPSpanExporter()
 
 

@@ -10,7 +10,7 @@ import sys
 import uvloop
 from msgspec.structs import replace
 
-from llm_gateway import app, telemetry
+from llm_gateway import app, telemetry, workers
 from llm_gateway.cli import FAILED, OK
 from llm_gateway.cli.config_check import load
 
@@ -20,11 +20,15 @@ def run(args: argparse.Namespace) -> int:
     server = settings.server
     log = replace(server.log, level=args.log_level or server.log.level)
     settings = replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
+    if server.workers > 1 and not workers.is_worker():
+        return workers.supervise(
+            server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args)
+        )
     telemetry.configure_logging(log.level, human=log.format == "console")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.run(settings))
-    except OSError as error:
+            runner.run(app.run(settings, reload=lambda: load(args.config, _environment(args))))
+    except (OSError, telemetry.TelemetryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
@@ -32,5 +36,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _environment(args: argparse.Namespace) -> dict[str, str]:
     """The environment with the flags in it: they pass the same checks as everything else."""
-    given = {"LLM_GATEWAY_LISTEN": args.listen, "LLM_GATEWAY_INSECURE": "true" if args.insecure else None}
+    listen = None if workers.is_worker() else args.listen  # the supervisor has put the port in place of 0
+    given = {"LLM_GATEWAY_LISTEN": listen, "LLM_GATEWAY_INSECURE": "true" if args.insecure else None}
     return {**os.environ, **{name: value for name, value in given.items() if value}}

@@ -5,6 +5,8 @@ The gateway itself answers Send by this fold, so both give the same response by 
 
 from __future__ import annotations
 
+from typing import Any
+
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 
@@ -14,11 +16,13 @@ class Accumulator:
     Events of unknown kind, and deltas for parts that never started, are ignored: a newer server may send more than this client knows.
     """
 
-    __slots__ = ("_candidates", "_response", "finished")
+    __slots__ = ("_candidates", "_grown", "_response", "finished")
 
     def __init__(self) -> None:
         self._response = gateway_pb2.SendResponse()
         self._candidates: dict[int, gateway_pb2.Candidate] = {}
+        # Fragments by (candidate, part, field), joined once: appending to a protobuf string copies all of it each time.
+        self._grown: dict[tuple[int, int, str], list[Any]] = {}
         self.finished = False
         """Whether the `completed` event was seen. A stream that ends without it was cut."""
 
@@ -30,9 +34,8 @@ class Accumulator:
         elif kind == "part_started":
             started = event.part_started
             parts = self._candidate(started.candidate_index).message.parts
-            while len(parts) < started.part_index:
-                parts.add()
-            parts.append(started.part)
+            if started.part_index == len(parts):
+                parts.append(started.part)
         elif kind == "part_completed":
             self._part_completed(event.part_completed)
         elif kind == "candidate_completed":
@@ -52,6 +55,7 @@ class Accumulator:
 
     def response(self) -> gateway_pb2.SendResponse:
         """The answer so far; whole when `finished`."""
+        self._join()
         del self._response.candidates[:]
         self._response.candidates.extend(self._candidates[index] for index in sorted(self._candidates))
         return self._response
@@ -73,24 +77,24 @@ class Accumulator:
             return
         what = delta.WhichOneof("delta")
         kind = part.WhichOneof("kind")
-        if what == "text":
-            if kind == "reasoning":
-                part.reasoning.text += delta.text
-            elif kind == "refusal":
-                part.refusal.text += delta.text
-            else:
-                part.text.text += delta.text
-        elif what == "arguments_json":
-            part.tool_call.arguments_json += delta.arguments_json
-        elif what == "data":
-            part.media.data += delta.data
-        elif what == "citation":
+        if what == "citation":
             part.text.citations.append(delta.citation)
-        elif what == "transcript":
-            part.media.transcript += delta.transcript
+        elif what is not None:
+            self._grown.setdefault((delta.candidate_index, delta.part_index, what), []).append(getattr(delta, what))
         if delta.logprobs:
             candidate = self._candidate(delta.candidate_index)
             (candidate.refusal_logprobs if kind == "refusal" else candidate.logprobs).extend(delta.logprobs)
+
+    def _join(self) -> None:
+        for (candidate, index, what), fragments in self._grown.items():
+            part = self._candidates[candidate].message.parts[index]
+            if what == "text":
+                kind = part.WhichOneof("kind")
+                holder = getattr(part, kind) if kind in ("reasoning", "refusal") else part.text
+            else:
+                holder = part.tool_call if what == "arguments_json" else part.media
+            setattr(holder, what, getattr(holder, what) + type(fragments[0])().join(fragments))
+        self._grown.clear()
 
     def _part_completed(self, completed: gateway_pb2.PartCompleted) -> None:
         part = self._part(completed.candidate_index, completed.part_index)
