@@ -403,7 +403,9 @@ class Reader:
         self._scores: list[gateway_pb2.TokenLogprob] = []
 
     def feed(self, event: str, data: bytes) -> None:
-        """One line."""
+        """One line. Nothing follows the end mark."""
+        if self._writer.done:
+            return
         line = json.decode(data)
         try:
             self._line(line, data)

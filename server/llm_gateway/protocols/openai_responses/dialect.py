@@ -1,0 +1,81 @@
+"""What differs between servers that speak the Responses API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from llm_gateway.protocols import openai_chat, openai_dialects
+from llm_gateway.protocols.openai_chat import ModelRule
+
+_NO_RULE = ModelRule(pattern="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dialect:
+    """One server's reading of the Responses API.
+
+    chat: what the server's two APIs share: service tiers, places of user, labels and cache key, rules per model, error codes, the
+    list of models.
+    path: below the endpoint's base URL. dated_path: where the setting `api_version` names a version; "" where there are none.
+    stateless: ask that nothing is stored, and for encrypted reasoning, without which reasoning cannot be sent back.
+    plain_reasoning: whether reasoning that is not encrypted may be sent back.
+    hides_obfuscation: whether padding of streams can be switched off.
+    developer_role: whether the role developer is known.
+    strict: whether functions take `strict`, which must be said because it is true by default.
+    max_effort: pattern of models that take the effort max here although not in Chat Completions.
+    tools: the contract's portable tool types to the server's, with what it requires beside them.
+    """
+
+    chat: openai_chat.Dialect
+    path: str = "/responses"
+    dated_path: str = ""
+    stateless: bool = True
+    plain_reasoning: bool = False
+    hides_obfuscation: bool = False
+    developer_role: bool = True
+    strict: bool = True
+    max_effort: str = ""
+    tools: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: TOOLS)
+
+    def rule(self, model: str) -> ModelRule:
+        """What the model takes."""
+        return _rule(self.chat.rules, model)
+
+    def efforts(self, model: str) -> tuple[str, ...]:
+        """Words of effort that the model takes, weakest first; () is all."""
+        found = self.rule(model).efforts or self.chat.efforts
+        if found and self.max_effort and "max" not in found and re.match(self.max_effort, model):
+            found = (*found, "max")
+        return found
+
+
+@lru_cache(maxsize=1024)
+def _rule(rules: tuple[ModelRule, ...], model: str) -> ModelRule:
+    return next((rule for rule in rules if re.match(rule.pattern, model)), _NO_RULE)
+
+
+TOOLS: Mapping[str, Mapping[str, object]] = {
+    "web_search": {"type": "web_search"},
+    "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
+    "file_search": {"type": "file_search"},
+    "computer_use": {"type": "computer_use_preview"},
+    "mcp": {"type": "mcp"},
+}
+
+OPENAI = Dialect(chat=openai_dialects.OPENAI, hides_obfuscation=True, max_effort=r"gpt-[6-9]")
+AZURE = Dialect(
+    chat=openai_dialects.AZURE_OPENAI,
+    path="/openai/v1/responses",
+    dated_path="/openai/responses?api-version={api_version}",
+    max_effort=r"gpt-[6-9]",
+)
+XAI = Dialect(
+    chat=openai_dialects.XAI,
+    plain_reasoning=True,
+    strict=False,
+    tools={**TOOLS, "code_execution": {"type": "code_interpreter"}},
+)
+GENERIC = Dialect(chat=openai_dialects.GENERIC, stateless=False, plain_reasoning=True)

@@ -1,0 +1,483 @@
+"""Responses answers, whole and streamed, to the contract."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from google.protobuf import timestamp_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+
+from llm_gateway import errors
+from llm_gateway.protocols import failures, json
+from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.openai_responses.dialect import Dialect
+from llm_gateway.protocols.openai_responses.request import CUSTOM
+
+_Wire = dict[str, Any]
+_Key = tuple[str, int, int]
+_F = gateway_pb2
+
+INCOMPLETE: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
+    "max_output_tokens": _F.FINISH_REASON_MAX_TOKENS,
+    "content_filter": _F.FINISH_REASON_CONTENT_FILTER,
+    "max_messages": _F.FINISH_REASON_PAUSED,
+    "steered": _F.FINISH_REASON_PAUSED,
+}
+"""incomplete_details.reason; what is not here is OTHER."""
+
+TIERS: Mapping[str, gateway_pb2.ServiceTier.ValueType] = {
+    "auto": _F.SERVICE_TIER_AUTO,
+    "default": _F.SERVICE_TIER_STANDARD,
+    "standard": _F.SERVICE_TIER_STANDARD,
+    "flex": _F.SERVICE_TIER_FLEX,
+    "priority": _F.SERVICE_TIER_PRIORITY,
+    "fast": _F.SERVICE_TIER_PRIORITY,
+}
+
+ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
+    "rate_limit_exceeded": errors.RateLimited,
+    "insufficient_quota": errors.QuotaExhausted,
+    "credit_balance_exhausted": errors.QuotaExhausted,
+    "server_error": errors.ProviderUnavailable,
+    "server_is_overloaded": errors.ProviderOverloaded,
+    "slow_down": errors.ProviderOverloaded,
+    "vector_store_timeout": errors.ProviderTimeout,
+    "context_length_exceeded": errors.ContextWindowExceeded,
+    "content_filter": errors.ContentBlocked,
+    "invalid_prompt": errors.ContentBlocked,
+    "bio_policy": errors.ContentBlocked,
+    "cyber_policy": errors.ContentBlocked,
+    "misalignment_policy_violation": errors.ContentBlocked,
+    "image_content_policy_violation": errors.ContentBlocked,
+    "data_residency_mismatch": errors.CredentialsRejected,
+    "failed_to_download_image": errors.MediaUnreachable,
+    "image_file_not_found": errors.MediaUnreachable,
+}
+"""Codes of errors inside an answer (ResponseError.code), and of the error event."""
+
+_ECHO = frozenset({
+    "id", "object", "created_at", "status", "error", "incomplete_details", "model", "output", "output_text", "usage", "service_tier",
+    # what the request said
+    "background", "conversation", "frequency_penalty", "include", "instructions", "max_output_tokens", "max_tool_calls", "metadata",
+    "parallel_tool_calls", "presence_penalty", "previous_response_id", "prompt", "prompt_cache_key", "prompt_cache_options",
+    "prompt_cache_retention", "reasoning", "safety_identifier", "store", "stream", "temperature", "text", "tool_choice", "tools",
+    "top_logprobs", "top_p", "truncation", "user",
+})  # fmt: skip
+_USAGE = frozenset({
+    "input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details", "cost_in_usd_ticks",
+})  # fmt: skip
+_CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
+_IMAGE = frozenset({"type", "id", "status", "result", "output_format"})
+_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+
+
+class Reader:
+    """Reads the events of a stream, or the items of a whole answer."""
+
+    __slots__ = ("_annotated", "_dialect", "_items", "_keys", "_refused", "_started", "_tools", "_writer")
+
+    def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
+        self._writer = writer
+        self._dialect = dialect
+        self._items: dict[int, set[_Key]] = {}
+        """Parts opened for an item, by its output_index."""
+        self._keys: dict[int, tuple[str, str]] = {}
+        """Id and phase of an item."""
+        self._started: set[str] = set()
+        """Ids of the items that were written."""
+        self._annotated: set[tuple[int, int, int]] = set()
+        self._refused = False
+        self._tools: dict[str, int] = {}
+
+    # ------------------------------------------------------------ the seam
+    def feed(self, event: str, data: bytes) -> None:
+        """One event of a stream."""
+        if data == b"[DONE]" or self._writer.done:
+            return
+        frame = json.decode(data)
+        try:
+            kind = frame.get("type")
+            if kind == "response.output_text.delta":
+                key = ("text", frame["output_index"], frame.get("content_index", 0))
+                if key not in self._items.get(key[1], ()):
+                    self._open(key)
+                logprobs = frame.get("logprobs")
+                self._writer.text(key, frame["delta"], logprobs=[_logprob(raw) for raw in logprobs] if logprobs else ())
+                return
+            handle = _EVENTS.get(kind)
+            if handle is not None:
+                handle(self, frame)
+            elif kind is None and "error" in frame:
+                raise _error(frame["error"], self._dialect)
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
+
+    def close(self) -> None:
+        """The end mark is an event of its own: a stream without it was cut."""
+
+    def whole(self, response: _Wire) -> None:
+        """A whole answer."""
+        try:
+            if "output" not in response and "status" not in response:
+                if response.get("error"):
+                    raise _error(response["error"], self._dialect)
+                raise errors.ResponseInvalid("The provider's answer has no output.")
+            self._header(response)
+            self._end(response)
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
+
+    # ------------------------------------------------------------ the answer as a whole
+    def _on_response(self, frame: _Wire) -> None:
+        self._header(frame["response"])
+
+    def _on_end(self, frame: _Wire) -> None:
+        response = frame["response"]
+        response.setdefault("status", frame["type"].removeprefix("response."))
+        self._header(response)
+        self._end(response)
+
+    def _on_error(self, frame: _Wire) -> None:
+        inner = frame.get("error")
+        raise _error(inner if isinstance(inner, dict) else frame, self._dialect)
+
+    def _header(self, response: _Wire) -> None:
+        writer = self._writer
+        writer.response_id = response.get("id") or writer.response_id
+        writer.response_model = response.get("model") or writer.response_model
+        created = response.get("created_at")
+        if created and writer.create_time is None:
+            writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
+        tier = response.get("service_tier")
+        if tier:
+            writer.service_tier = TIERS.get(tier, _F.SERVICE_TIER_UNSPECIFIED)
+            if not writer.service_tier:
+                writer.metadata["service_tier"] = tier
+
+    def _end(self, response: _Wire) -> None:
+        """Items that no event told of, usage, and why the answer ended."""
+        writer = self._writer
+        for index, item in enumerate(response.get("output") or ()):
+            if item.get("id") not in self._started and (item.get("id") or not self._items):
+                self._item(-1 - index, item)
+        self._usage(response.get("usage"))
+        writer.metadata.update(
+            (key, value) for key, value in response.items() if key not in _ECHO and value not in (None, "", [], {})
+        )
+        status = response.get("status") or "completed"
+        if status == "failed" or response.get("error"):
+            raise _error(response.get("error") or {}, self._dialect, usage=writer.usage)
+        details = response.get("incomplete_details") or {}
+        said = details.get("reason") or status
+        if status == "incomplete":
+            reason = INCOMPLETE.get(said, _F.FINISH_REASON_OTHER)
+        elif status != "completed":
+            reason = _F.FINISH_REASON_ERROR if status == "cancelled" else _F.FINISH_REASON_OTHER
+        elif writer.saw_tool_call():
+            reason = _F.FINISH_REASON_TOOL_CALLS
+        elif self._refused:
+            reason = _F.FINISH_REASON_REFUSAL
+        else:
+            reason = _F.FINISH_REASON_STOP
+        writer.finish(reason, said)
+        writer.end()
+
+    def _usage(self, raw: _Wire | None) -> None:
+        if not raw:
+            return
+        usage = usage_of(raw)
+        for tool, uses in self._tools.items():
+            usage.provider_tool_uses[tool] = uses
+        self._writer.report_usage(usage)
+        rest = {key: value for key, value in raw.items() if key not in _USAGE and value}
+        if rest:
+            self._writer.metadata["usage"] = rest
+
+    # ------------------------------------------------------------ items
+    def _item(self, index: int, item: _Wire) -> None:
+        """What of a finished item was not written yet, and its end."""
+        kind = item.get("type")
+        identity = item.get("id") or ""
+        self._started.add(identity)
+        self._keys.setdefault(index, (identity, item.get("phase") or ""))
+        opened = self._items.setdefault(index, set())
+        if kind == "message":
+            self._message(index, item, opened)
+        elif kind == "reasoning":
+            self._reasoning(index, item, opened)
+        elif kind in ("function_call", "custom_tool_call"):
+            key = ("call", index, 0)
+            if key not in opened:
+                self._call(index, item)
+                self._writer.arguments(key, self._arguments(item))
+            self._writer.complete(key)
+        elif kind == "image_generation_call" and item.get("result"):
+            self._image(item)
+        else:
+            opaque = content_pb2.OpaquePart(provider=self._writer.provider, type=kind or "", json=json.text(item))
+            self._writer.whole(content_pb2.Part(opaque=opaque, item_id=identity))
+        if kind and kind.endswith("_call") and kind not in ("function_call", "custom_tool_call"):
+            tool = kind.removesuffix("_call")
+            self._tools[tool] = self._tools.get(tool, 0) + 1
+
+    def _open(self, key: _Key, part: content_pb2.Part | None = None) -> None:
+        """Open the part of an item; text, refusal, summary or thought by the key's kind."""
+        kind, index, _ = key
+        part = part or content_pb2.Part()
+        if kind == "text":
+            part.text.SetInParent()
+        elif kind == "refusal":
+            part.refusal.SetInParent()
+            self._refused = True
+        elif kind in ("summary", "thought"):
+            part.reasoning.is_summary = kind == "summary"
+        part.item_id, part.phase = self._keys.get(index, ("", ""))
+        self._items.setdefault(index, set()).add(key)
+        self._writer.start(key, part)
+
+    def _message(self, index: int, item: _Wire, opened: set[_Key]) -> None:
+        for number, content in enumerate(item.get("content") or ()):
+            kind = {"output_text": "text", "refusal": "refusal"}.get(content.get("type"), "")
+            key = (kind, index, number)
+            if not kind:
+                opaque = content_pb2.OpaquePart(
+                    provider=self._writer.provider, type=content.get("type") or "", json=json.text(content)
+                )
+                self._writer.whole(content_pb2.Part(opaque=opaque, item_id=item.get("id") or ""))
+                continue
+            if key not in opened:
+                self._open(key)
+                logprobs = [_logprob(raw) for raw in content.get("logprobs") or ()]
+                self._writer.text(key, content.get(kind) or "", logprobs=logprobs)
+            if self._writer.is_open(key) and kind == "text":
+                for place, annotation in enumerate(content.get("annotations") or ()):
+                    self._annotate(key, place, annotation)
+            self._writer.complete(key)
+
+    def _reasoning(self, index: int, item: _Wire, opened: set[_Key]) -> None:
+        """Its encrypted form stands on its last part; without any text it is a part of its own."""
+        for kind, field in (("summary", "summary"), ("thought", "content")):
+            for number, piece in enumerate(item.get(field) or ()):
+                key = (kind, index, number)
+                if key not in opened:
+                    self._open(key)
+                    self._writer.text(key, piece.get("text") or "")
+        if not opened:
+            self._open(("summary", index, 0))
+        encrypted = (item.get("encrypted_content") or "").encode()
+        *others, last = sorted(self._items[index], key=lambda key: (key[0] == "thought", key[2]))
+        for key in others:
+            self._writer.complete(key)
+        self._writer.complete(last, encrypted=encrypted)
+
+    def _call(self, index: int, item: _Wire) -> None:
+        """A call that the caller answers. What the contract has no field for goes back through the part's options."""
+        call = content_pb2.ToolCall(id=item.get("call_id") or item.get("id") or "", name=item.get("name") or "")
+        if item.get("type") == "custom_tool_call":
+            call.provider_tool_type = CUSTOM
+        part = content_pb2.Part(tool_call=call)
+        self._keep(part, item, _CALL)
+        self._keys.setdefault(index, (item.get("id") or "", ""))
+        self._open(("call", index, 0), part)
+
+    def _keep(self, part: content_pb2.Part, item: _Wire, known: frozenset[str]) -> None:
+        rest = {key: value for key, value in item.items() if key not in known and value is not None}
+        if rest:
+            part.provider_options_json[self._writer.provider] = json.text(rest)
+
+    def _arguments(self, item: _Wire) -> str:
+        text = item.get("input") if item.get("type") == "custom_tool_call" else item.get("arguments")
+        return text if isinstance(text, str) else json.text(text if text is not None else {})
+
+    def _image(self, item: _Wire) -> None:
+        kind = item.get("output_format") or "png"
+        media = content_pb2.MediaPart(mime_type=f"image/{kind}", data=_bytes(item["result"]))
+        part = content_pb2.Part(media=media, item_id=item.get("id") or "")
+        self._keep(part, item, _IMAGE)
+        self._writer.whole(part)
+
+    def _annotate(self, key: _Key, place: int, annotation: _Wire) -> None:
+        mark = (key[1], key[2], place)
+        if mark not in self._annotated:
+            self._annotated.add(mark)
+            self._writer.citation(key, _citation(annotation))
+
+    # ------------------------------------------------------------ events
+    def _on_item_added(self, frame: _Wire) -> None:
+        item, index = frame["item"], frame["output_index"]
+        identity = item.get("id") or ""
+        self._keys[index] = (identity, item.get("phase") or "")
+        self._items.setdefault(index, set())
+        if item.get("type") in ("function_call", "custom_tool_call"):
+            self._started.add(identity)
+            self._call(index, item)
+
+    def _on_item_done(self, frame: _Wire) -> None:
+        item, index = frame["item"], frame["output_index"]
+        if item.get("phase"):
+            self._keys[index] = (item.get("id") or "", item["phase"])
+        self._item(index, item)
+
+    def _on_refusal(self, frame: _Wire) -> None:
+        self._grow(("refusal", frame["output_index"], frame.get("content_index", 0)), frame["delta"])
+
+    def _on_summary(self, frame: _Wire) -> None:
+        self._grow(("summary", frame["output_index"], frame.get("summary_index", 0)), frame["delta"])
+
+    def _on_thought(self, frame: _Wire) -> None:
+        self._grow(("thought", frame["output_index"], frame.get("content_index", 0)), frame["delta"])
+
+    def _grow(self, key: _Key, text: str) -> None:
+        if key not in self._items.get(key[1], ()):
+            self._open(key)
+        self._writer.text(key, text)
+
+    def _on_arguments(self, frame: _Wire) -> None:
+        key = ("call", frame["output_index"], 0)
+        if key not in self._items.get(key[1], ()):
+            self._call(key[1], {"id": frame.get("item_id"), "call_id": frame.get("call_id"), "name": frame.get("name")})
+        self._writer.arguments(key, frame["delta"])
+        self._items[key[1]].add(("argued", key[1], 0))
+
+    def _on_arguments_done(self, frame: _Wire) -> None:
+        """Servers that send no deltas send the arguments here."""
+        index = frame["output_index"]
+        argued = ("argued", index, 0)
+        opened = self._items.get(index, set())
+        if argued not in opened and ("call", index, 0) in opened:
+            text = frame.get("arguments", frame.get("input"))
+            self._writer.arguments(("call", index, 0), text if isinstance(text, str) else json.text(text or {}))
+            opened.add(argued)
+
+    def _on_annotation(self, frame: _Wire) -> None:
+        key = ("text", frame["output_index"], frame.get("content_index", 0))
+        if key not in self._items.get(key[1], ()):
+            self._open(key)
+        self._annotate(key, frame.get("annotation_index", len(self._annotated)), frame["annotation"])
+
+
+_EVENTS: Mapping[Any, Callable[[Reader, _Wire], None]] = {
+    "response.created": Reader._on_response,
+    "response.queued": Reader._on_response,
+    "response.in_progress": Reader._on_response,
+    "response.output_item.added": Reader._on_item_added,
+    "response.output_item.done": Reader._on_item_done,
+    "response.output_text.annotation.added": Reader._on_annotation,
+    "response.refusal.delta": Reader._on_refusal,
+    "response.reasoning_summary_text.delta": Reader._on_summary,
+    "response.reasoning_text.delta": Reader._on_thought,
+    "response.function_call_arguments.delta": Reader._on_arguments,
+    "response.function_call_arguments.done": Reader._on_arguments_done,
+    "response.custom_tool_call_input.delta": Reader._on_arguments,
+    "response.custom_tool_call_input.done": Reader._on_arguments_done,
+    "response.completed": Reader._on_end,
+    "response.incomplete": Reader._on_end,
+    "response.failed": Reader._on_end,
+    "response.cancelled": Reader._on_end,
+    "error": Reader._on_error,
+    "response.error": Reader._on_error,
+}
+"""Events that are not here (progress of the provider's own tools, ends of parts) say nothing that the ends of items do not say."""
+
+
+def usage_of(raw: _Wire) -> usage_pb2.Usage:
+    """`usage`: totals are inclusive, but for servers whose own sum shows that reasoning stands beside the output."""
+    before, after = raw.get("input_tokens_details") or {}, raw.get("output_tokens_details") or {}
+    usage = usage_pb2.Usage(input_tokens=raw.get("input_tokens") or 0, output_tokens=raw.get("output_tokens") or 0)
+    reasoning = after.get("reasoning_tokens")
+    if reasoning is not None:
+        usage.reasoning_output_tokens = reasoning
+        if reasoning and raw.get("total_tokens") == usage.input_tokens + usage.output_tokens + reasoning:
+            usage.output_tokens += reasoning
+    if before.get("cached_tokens") is not None:
+        usage.cache_read_input_tokens = before["cached_tokens"]
+    if before.get("cache_write_tokens") is not None:
+        usage.cache_write_input_tokens = before["cache_write_tokens"]
+    for details, field in ((before, usage.input_by_modality), (after, usage.output_by_modality)):
+        for name, modality in _MODALITIES.items():
+            if details.get(name):
+                field.add(modality=modality, tokens=details[name])
+    ticks = raw.get("cost_in_usd_ticks")
+    if ticks is not None:
+        usage.provider_cost_nano_usd = round(ticks / 10)  # xAI: a tick is 1e-10 USD
+    return usage
+
+
+_MODALITIES = {
+    "text_tokens": content_pb2.MODALITY_TEXT,
+    "image_tokens": content_pb2.MODALITY_IMAGE,
+    "audio_tokens": content_pb2.MODALITY_AUDIO,
+}
+
+
+def _citation(annotation: _Wire) -> content_pb2.Citation:
+    """url_citation, file_citation, container_file_citation and file_path."""
+    place = annotation.get("index") or 0
+    return content_pb2.Citation(
+        start_index=annotation.get("start_index", place) or 0,
+        end_index=annotation.get("end_index", place) or 0,
+        uri=annotation.get("url") or "",
+        title=annotation.get("title") or annotation.get("filename") or "",
+        source_id=annotation.get("file_id") or "",
+        provider_json=json.text(annotation),
+    )
+
+
+def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
+    return gateway_pb2.TokenLogprob(
+        token=raw.get("token") or "",
+        token_bytes=bytes(raw.get("bytes") or ()),
+        logprob=raw.get("logprob") or 0.0,
+        top=[_logprob(other) for other in raw.get("top_logprobs") or ()],
+    )
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        raise ValueError("base64") from None
+
+
+class _NoHeaders:
+    def get(self, name: str, /) -> None:
+        return None
+
+
+def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> errors.ProviderError:
+    """An error inside an answer whose status was 200. A code that names the request's fault has no HTTP status beside it."""
+    found = raw if isinstance(raw, dict) else {"message": raw}
+    code = failures.word(found.get("code"))
+    status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 0
+    if not status and code.startswith(("invalid", "image", "unsupported", "empty_image")):
+        status = 400
+    kind = failures.word(found.get("type"))
+    error = failures.from_http(
+        status,
+        _NoHeaders(),
+        code=code,
+        kind="" if kind in ("error", "response.failed") else kind,
+        message=found.get("message"),
+        codes={**ERROR_CODES, **dialect.chat.error_codes},
+    )
+    error.usage = usage
+    return error
+
+
+def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
+    """A parser for one streamed answer."""
+    return Reader(writer, dialect)
+
+
+def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
+    """A whole answer."""
+    try:
+        response = json.decode(body)
+    except json.MalformedJson:
+        raise errors.ResponseInvalid from None
+    if not isinstance(response, dict):
+        raise errors.ResponseInvalid
+    Reader(writer, dialect).whole(response)
