@@ -37,9 +37,10 @@ SEND = "/llmgateway.v1.LLMGateway/Send"
 async def raw(address: str, method: str, body: bytes, *metadata: tuple[str, str]) -> grpc.aio.AioRpcError | bytes:
     """One unary call with these bytes as its request: the answer's bytes or the error."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(method)
+        call: Any = channel.unary_unary(method)
         try:
-            return await call(body, metadata=metadata, timeout=5)
+            answer: bytes = await call(body, metadata=metadata, timeout=5)
+            return answer
         except grpc.aio.AioRpcError as error:
             return error
 
