@@ -18,7 +18,7 @@ from typing import Any, ParamSpec
 import pytest
 import trustme
 import uvloop
-from llm_gateway.upstream import http
+from llm_gateway.upstream import h1, http
 from llm_gateway.upstream.http import (
     ConnectFailed,
     ConnectionBroken,
@@ -33,7 +33,8 @@ from llm_gateway.upstream.http import (
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
-GONE = 1.0  # seconds within which a closed socket must be seen by its peer; 50 ms is the aim and is printed
+HANG = 20.0  # seconds after which a test has failed; a signal does not interrupt uvloop
+GONE = 5.0  # seconds within which a closed socket must be seen by its peer; 50 ms is the aim and is printed
 
 P = ParamSpec("P")
 Reader = asyncio.StreamReader
@@ -45,7 +46,7 @@ def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        uvloop.run(test(*args, **kwargs))
+        uvloop.run(asyncio.wait_for(test(*args, **kwargs), HANG))
 
     return run
 
@@ -584,11 +585,11 @@ async def test_answer_nobody_asked_for_never_reaches_the_next_call() -> None:
     """A second response, sent along, later, or while idle, ends the connection."""
     evil = HELLO.replace(b"hello", b"evil!")
     for parts in ([HELLO + evil], [HELLO, 0.02, evil]):
-        peer = Peer(once(*parts, 1))
+        peer = Peer(once(*parts, 60))
         async with running(peer), client_of(peer) as client:
             for number in range(1, 4):
                 assert await get(client) == b"hello"
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.1)
                 assert peer.connections == number
 
 
@@ -601,7 +602,7 @@ async def test_early_answer_to_an_unread_request_spoils_the_connection() -> None
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(answer)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(60)
 
     async with running(Peer(script)) as peer, client_of(peer) as client:
         for number in (1, 2):
@@ -610,8 +611,9 @@ async def test_early_answer_to_an_unread_request_spoils_the_connection() -> None
 
 
 @on_loop
-async def test_stream_left_at_its_last_event_keeps_its_connection() -> None:
+async def test_stream_left_at_its_last_event_keeps_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of the body often comes in a segment of its own, just after the event that made the reader stop."""
+    monkeypatch.setattr(h1, "DRAIN_SECONDS", HANG)
     peer = Peer()
 
     async def script(reader: Reader, writer: Writer) -> None:
@@ -631,8 +633,10 @@ async def test_stream_left_at_its_last_event_keeps_its_connection() -> None:
 
 @pytest.mark.parametrize("more", [False, True], ids=["silent", "talking"])
 @on_loop
-async def test_stream_left_in_the_middle_closes_its_connection(more: bool) -> None:
-    """`aclose` does not read on for ever."""
+async def test_stream_left_in_the_middle_closes_its_connection(more: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`aclose` does not read on for ever: neither long nor much."""
+    if more:
+        monkeypatch.setattr(h1, "DRAIN_SECONDS", HANG)
     peer = Peer()
 
     async def script(reader: Reader, writer: Writer) -> None:
@@ -701,11 +705,12 @@ async def test_failed_calls_give_their_slot_back() -> None:
     peer = Peer()
     coded = OK + b"content-encoding: br\r\ncontent-length: 0\r\n\r\n"
     scripts = [once(), once(b"SSH\r\n"), once(coded), once(CHUNKED + b"zz\r\n"), once(60), once(CHUNKED, 60)]
-    peer.scripts = (*scripts, peer.answering(HELLO))
+    peer.scripts = (*scripts, once(60))
     async with running(peer), client_of(peer, max_connections=1) as client:
         for _ in scripts:
             with pytest.raises((TransportError, TimeoutError)):
-                await asyncio.wait_for(get(client), 0.05)
+                await asyncio.wait_for(get(client), 0.1)
+        peer.scripts = (peer.answering(HELLO),)
         assert await asyncio.wait_for(get(client), GONE) == b"hello"
 
 

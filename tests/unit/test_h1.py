@@ -143,6 +143,13 @@ def test_unacceptable_response_is_a_protocol_violation(raw: bytes) -> None:
         parse(*(raw[i : i + 1] for i in range(len(raw))))
 
 
+def test_large_head_is_refused_even_if_it_comes_with_its_body() -> None:
+    """The bound does not depend on how the network cut the response."""
+    fields = b"".join(b"x-%d: %s\r\n" % (number, b"v" * 1000) for number in range(70))
+    with pytest.raises(ProtocolViolation, match="bound"):
+        parse(HEAD + fields + b"content-length: 1\r\n\r\nx")
+
+
 @pytest.mark.parametrize(
     ("start", "repeat"),
     [

@@ -337,10 +337,11 @@ class Inflater:
 
 
 class Connection(asyncio.Protocol):
-    """One connection; one exchange at a time: `exchange`, `receive` until b"", then `close` (or `abort` at any time).
+    """One connection; one exchange at a time: `exchange`, `receive` until b"", then `close`, or `abort` at any time.
 
-    A task cancelled while it waits here closes the socket at once. `on_idle` is called exactly once for each exchange
-    that returned, when the connection is free again or gone; `reusable` tells which.
+    `exchange` leaves no open socket behind when it raises or is cancelled; when `receive` does, the caller aborts.
+    `on_idle` is called exactly once for each exchange that returned, when the connection is free again or gone;
+    `reusable` tells which.
     """
 
     __slots__ = ("_drain", "_error", "_loop", "_on_idle", "_paused", "_response", "_transport", "_waiter", "closed")
@@ -385,16 +386,12 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is None:
             raise ConnectionBroken("response is closed", response_started=True)
-        try:
-            while not response.buffered:
-                if response.complete:
-                    return b""
-                if self._error is not None:
-                    raise self._error
-                await self._wait()
-        except BaseException:
-            self.abort()
-            raise
+        while not response.buffered:
+            if response.complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            await self._wait()
         data = response.take()
         if self._paused:
             self._paused = False
