@@ -10,8 +10,12 @@ from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.wire import Rendering
 
 MIN_BUDGET = 1_024
-_EFFORT = gateway_pb2.ReasoningConfig.Effort
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+_LEVELS = {
+    number: name.removeprefix("EFFORT_").lower()
+    for name, number in gateway_pb2.ReasoningConfig.Effort.items()
+    if number
+}
 _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
 
 
@@ -23,6 +27,8 @@ def reasoning(
     Effort asks for thinking: where a model does not think by itself it is told to. Models without `effort` get a budget for it, and
     those without budgets an effort for the budget.
     """
+    if not rendering.request.HasField("reasoning"):
+        return None, ""
     config, notes = rendering.request.reasoning, rendering.notes
     level = _level(config)
     budget = config.budget_tokens if config.HasField("budget_tokens") else None
@@ -97,8 +103,7 @@ def wished_effort(config: gateway_pb2.ReasoningConfig) -> str:
 
 
 def _level(config: gateway_pb2.ReasoningConfig) -> str:
-    name = _EFFORT.Name(config.effort).removeprefix("EFFORT_").lower() if config.effort in _EFFORT.values() else ""
-    return "" if name == "unspecified" else name
+    return _LEVELS.get(config.effort, "")
 
 
 def _by_budget(tokens: int) -> str:

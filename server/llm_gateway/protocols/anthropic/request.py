@@ -93,7 +93,9 @@ BETAS = {
 
 _DATED = re.compile(r"_\d{8}$")
 _ID = re.compile(r"[^A-Za-z0-9_-]")
-_MODE = gateway_pb2.ToolConfig.Mode
+_AUTO = gateway_pb2.ToolConfig.MODE_AUTO
+_REQUIRED = gateway_pb2.ToolConfig.MODE_REQUIRED
+_NONE = gateway_pb2.ToolConfig.MODE_NONE
 _HOUR = 3600
 
 
@@ -171,9 +173,10 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
         body["anthropic_beta"] = [*betas]
     elif betas:
         headers.append(("anthropic-beta", ",".join(betas)))
-    template = (rendering.stream and dialect.stream_path) or dialect.path
-    settings = {name: quote(str(value), safe="") for name, value in rendering.settings.items()}
-    path = template.format_map({**settings, "model": quote(rendering.model, safe="@")})
+    path = (rendering.stream and dialect.stream_path) or dialect.path
+    if dialect.in_path:
+        settings = {name: quote(str(value), safe="") for name, value in rendering.settings.items()}
+        path = path.format_map({**settings, "model": quote(rendering.model, safe="@")})
     return Outgoing(path=path, body=json.encode(body), headers=tuple(headers))
 
 
@@ -433,11 +436,7 @@ def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_
     config = rendering.request.tool_config
     allowed = set(config.allowed_tool_names)
     every = list(enumerate(rendering.request.tools))
-    if (
-        not allowed
-        or (forced and len(allowed) == 1 and config.mode == _MODE.MODE_REQUIRED)
-        or config.mode == _MODE.MODE_NONE
-    ):
+    if not allowed or (forced and len(allowed) == 1 and config.mode == _REQUIRED) or config.mode == _NONE:
         return every
     rendering.notes.emulated("tool_config.allowed_tool_names", "the other functions were left out")
     return [(i, tool) for i, tool in every if tool.WhichOneof("kind") != "function" or tool.function.name in allowed]
@@ -496,20 +495,20 @@ def tool_choice(rendering: Rendering, rules: Rules, tools: bool) -> dict[str, An
     config = rendering.request.tool_config
     serial = config.HasField("parallel_tool_calls") and not config.parallel_tool_calls
     if not tools:
-        if config.mode == _MODE.MODE_REQUIRED:
+        if config.mode == _REQUIRED:
             rendering.notes.dropped("tool_config.mode", "there is no tool to choose")
         return None
     mode = config.mode
     choice: dict[str, Any]
-    if mode == _MODE.MODE_REQUIRED and not rules.forced:
+    if mode == _REQUIRED and not rules.forced:
         rendering.notes.dropped("tool_config.mode", "the model cannot be made to call a tool")
-        mode = _MODE.MODE_AUTO
-    if mode == _MODE.MODE_NONE:
+        mode = _AUTO
+    if mode == _NONE:
         return {"type": "none"}
-    if mode == _MODE.MODE_REQUIRED:
+    if mode == _REQUIRED:
         names = config.allowed_tool_names
         choice = {"type": "tool", "name": names[0]} if len(names) == 1 else {"type": "any"}
-    elif mode == _MODE.MODE_AUTO or serial:
+    elif mode == _AUTO or serial:
         choice = {"type": "auto"}
     else:
         return None

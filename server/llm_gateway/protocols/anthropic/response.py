@@ -170,7 +170,7 @@ class MessageParser:
                 raise _stream_error(value)
             elif aws.is_exception(event):
                 raise aws.in_stream(event, failures.word(value.get("message")))
-        except json.MalformedJson:
+        except json.MalformedJson:  # is a ValueError
             raise
         except _BROKEN as broken:
             raise errors.ResponseInvalid("An event of the stream is not in the Messages format.") from broken

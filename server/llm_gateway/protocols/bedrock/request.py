@@ -45,7 +45,6 @@ class Dialect:
 
 BEDROCK = Dialect()
 
-_MODE = gateway_pb2.ToolConfig.Mode
 _HOUR = 3600
 _ID = re.compile(r"[^A-Za-z0-9_.:-]")
 _ID_LENGTH = 64
@@ -408,7 +407,7 @@ def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], mo
             more["tool_choice"] = choice
             return forces
         rendering.notes.dropped("tool_config.parallel_tool_calls", "the model has no such setting")
-        if mode not in (_MODE.MODE_REQUIRED, _MODE.MODE_AUTO):
+        if mode not in (gateway_pb2.ToolConfig.MODE_REQUIRED, gateway_pb2.ToolConfig.MODE_AUTO):
             return False
     tools["toolChoice"] = {choice["type"]: {"name": choice["name"]} if choice["type"] == "tool" else {}}
     return forces
