@@ -107,7 +107,7 @@ class _Request:
         if not self._dialect.stateless:
             return False
         if self._rule.pattern:
-            return self._rule.takes_effort
+            return bool(self._rule.takes_effort)
         return self._request.HasField("reasoning") or any(item.get("type") == "reasoning" for item in self._items)
 
     def _path(self) -> str:

@@ -70,7 +70,7 @@ _USAGE = frozenset({
     "input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details", "cost_in_usd_ticks",
 })  # fmt: skip
 _CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
-_IMAGE = frozenset({"type", "id", "status", "result", "output_format"})
+_IMAGE = frozenset({"type", "id", "status", "result"})
 _WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 
 
