@@ -123,8 +123,9 @@ def sampling(rendering: Rendering, rules: Rules, thinking: dict[str, Any] | None
     if not found:
         return found
     if not rules.sampling:
-        for name in found:
-            notes.dropped(f"generation_config.{name}", "the model takes no sampling parameters")
+        for name, value in found.items():
+            if name == "top_k" or value != 1:  # 1 is the default, and nothing is lost
+                notes.dropped(f"generation_config.{name}", "the model takes no sampling parameters")
         return {}
     if thinking and thinking["type"] in ("enabled", "adaptive"):
         fixed = {"temperature": found.get("temperature") == 1, "top_p": found.get("top_p", 0) >= 0.95}
