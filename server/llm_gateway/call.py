@@ -54,7 +54,7 @@ class Call:
     """One logical call on its way in; links narrow it with `dataclasses.replace`.
 
     deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
-    group: the targets to choose among now; groups_left: fallback groups behind it. target, endpoint: chosen by load_balance. attempt: 1 for the first provider call.
+    group: the targets to choose among now; groups_left: fallback groups behind it. target, endpoint: chosen by load_balance.
     """
 
     request: gateway_pb2.SendRequest
@@ -67,8 +67,37 @@ class Call:
     groups_left: int = 0
     target: Target | None = None
     endpoint: Endpoint | None = None
-    attempt: int = 0
     journal: Journal = field(default_factory=Journal)
+
+    def with_group(self, group: tuple[Target, ...], left: int) -> Call:
+        """The call among the targets of one group. Written out, as `at` is: `dataclasses.replace` takes four times as long."""
+        return Call(
+            request=self.request,
+            stream=self.stream,
+            request_id=self.request_id,
+            route=self.route,
+            deadline=self.deadline,
+            principal=self.principal,
+            group=group,
+            groups_left=left,
+            journal=self.journal,
+        )
+
+    def at(self, target: Target, endpoint: Endpoint) -> Call:
+        """The call to one endpoint."""
+        return Call(
+            request=self.request,
+            stream=self.stream,
+            request_id=self.request_id,
+            route=self.route,
+            deadline=self.deadline,
+            principal=self.principal,
+            group=self.group,
+            groups_left=self.groups_left,
+            target=target,
+            endpoint=endpoint,
+            journal=self.journal,
+        )
 
     def group_candidates(self) -> list[tuple[Target, Endpoint]]:
         """Every endpoint of every target of the group."""

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from llmgateway.v1 import usage_pb2
+from llmgateway.v1 import gateway_pb2, usage_pb2
 
 
 class Code(enum.IntEnum):
@@ -72,6 +72,7 @@ class GatewayError(Exception):
 
     message: English, ours, safe to log; it never holds a provider's words, a key or a prompt.
     retry_after: seconds after which a new call may succeed, or None.
+    attempts: what was tried for the call; filled in on the way out.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -83,6 +84,7 @@ class GatewayError(Exception):
         super().__init__(message or (self.__doc__ or "").split("\n")[0])
         self.violations = tuple(violations)
         self.retry_after = retry_after
+        self.attempts: Sequence[gateway_pb2.Attempt] = ()
 
     @property
     def message(self) -> str:

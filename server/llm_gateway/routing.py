@@ -25,6 +25,7 @@ ALIASES: Mapping[str, str] = {"claude": "anthropic", "gpt": "openai"}
 AUTO = "auto"
 """Model name that stands for every model there is."""
 MOST_ATTEMPTS = 10
+MOST_DIRECT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +194,10 @@ _STRATEGY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingTable:
-    """Everything a name can mean. default_model: a name to use when a request names none. facts: (provider, model) → what is known."""
+    """Everything a name can mean. default_model: a name to use when a request names none. facts: (provider, model) → what is known.
+
+    direct: routes made of models' names, kept because making one takes longer than the rest of resolving.
+    """
 
     providers: Mapping[str, Provider]
     routes: Mapping[str, Route] = field(default_factory=dict)
@@ -204,6 +208,7 @@ class RoutingTable:
     backoff: Backoff = field(default_factory=Backoff)
     facts: Facts = field(default=lambda provider, model: ModelFacts())
     rng: random.Random = field(default_factory=random.Random)
+    direct: dict[tuple[str, str], Route] = field(default_factory=dict)
 
     def resolve(
         self,
@@ -309,14 +314,20 @@ class RoutingTable:
                     )
                 ]
             )
-        target = Target(provider=provider, model=model, facts=self.facts(provider.id, model))
-        return Route(
-            name="",
-            groups=((target,),),
-            max_attempts=self.max_attempts,
-            total=self.total,
-            backoff=self.backoff,
-        )
+        route = self.direct.get((provider.id, model))
+        if route is None:
+            target = Target(provider=provider, model=model, facts=self.facts(provider.id, model))
+            route = Route(
+                name="",
+                groups=((target,),),
+                max_attempts=self.max_attempts,
+                total=self.total,
+                backoff=self.backoff,
+            )
+            if len(self.direct) >= MOST_DIRECT:
+                self.direct.clear()
+            self.direct[provider.id, model] = route
+        return route
 
     def _auto(self) -> Route:
         """All models that are known by name: those declared, and the defaults."""

@@ -55,11 +55,17 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         state = current.get()
         call = self._call(request, state, context, stream=False)
         accumulator = Accumulator()
-        async with aclosing(self._events(call, state)) as events:
-            async for event in events:
+        reply = await self._reply(call)
+        async with reply:
+            async for event in reply:
                 accumulator.add(event)
+        accumulator.add(_completed(call, reply))
+        _note(state, call, reply)
         _tell(context, state)
-        return accumulator.response()
+        response = accumulator.response()
+        response.response_id = _response_id()
+        response.create_time.CopyFrom(_created(reply))
+        return response
 
     async def StreamSend(  # type: ignore[override]  # noqa: N802 - writes through the context instead of yielding
         self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
@@ -138,28 +144,47 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
 
     async def _events(self, call: Call, state: RpcState) -> AsyncGenerator[Event]:
         """The stream's events but for their sequence numbers: started, content, completed."""
-        response_id = f"resp_{os.urandom(12).hex()}"
+        reply = await self._reply(call)
+        async with reply:
+            yield _started(call, reply)
+            async for event in reply:
+                yield event
+        yield _completed(call, reply)
+        _note(state, call, reply)
+
+    async def _reply(self, call: Call) -> Reply:
+        """The committed answer. Its errors, now and later, say what was tried."""
         try:
             reply = await self.snapshot.call(call)
-            async with reply:
-                yield _started(call, reply, response_id)
-                async for event in reply:
-                    yield event
-            yield _completed(call, reply)
-            _note(state, call, reply)
         except GatewayError as error:
-            error.attempts = tuple(call.journal.attempts)  # type: ignore[attr-defined]  # for the status
+            error.attempts = call.journal.attempts
             raise
+        reply.on_close(lambda closed: _say_attempts(call, closed))
+        return reply
 
 
-def _started(call: Call, reply: Reply, response_id: str) -> Event:
+def _say_attempts(call: Call, reply: Reply) -> None:
+    if isinstance(reply.error, GatewayError):
+        reply.error.attempts = call.journal.attempts
+
+
+def _started(call: Call, reply: Reply) -> Event:
     event = Event()
     started = event.started
-    started.response_id = response_id
+    started.response_id = _response_id()
     _route_info(started.route, call, reply)
-    created = reply.writer.create_time
-    started.create_time.CopyFrom(created if created is not None else timestamp_pb2.Timestamp(seconds=int(time.time())))
+    started.create_time.CopyFrom(_created(reply))
     return event
+
+
+def _response_id() -> str:
+    return f"resp_{os.urandom(12).hex()}"
+
+
+def _created(reply: Reply) -> timestamp_pb2.Timestamp:
+    """When the provider says that it made the answer, else now."""
+    created = reply.writer.create_time
+    return created if created is not None else timestamp_pb2.Timestamp(seconds=int(time.time()))
 
 
 def _completed(call: Call, reply: Reply) -> Event:

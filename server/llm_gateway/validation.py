@@ -15,6 +15,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
 
+_ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
@@ -67,7 +68,7 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
 def _message(path: str, message: content_pb2.Message, *, last: bool) -> Found:
     if message.role == content_pb2.ROLE_UNSPECIFIED:
         yield f"{path}.role", "Set the role.", "REQUIRED"
-    elif message.role not in content_pb2.Role.values():
+    elif message.role not in _ROLES:
         yield f"{path}.role", "This server does not know the role.", "UNKNOWN_VALUE"
     if len(message.parts) > MAX_PARTS:
         yield f"{path}.parts", f"Send at most {MAX_PARTS} parts.", "OUT_OF_RANGE"

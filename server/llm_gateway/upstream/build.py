@@ -20,7 +20,9 @@ Price = Callable[[str, usage_pb2.Usage], None]
 
 
 class Upstream(Protocol):
-    """What calls one endpoint of a provider: a Handler that also lists models, which serves as its probe, and can be closed."""
+    """What calls one endpoint of a provider: a Handler that also lists models, which serves as its probe, and can be closed.
+
+    A call ends by `call.deadline`, with CallerDeadline, before the commit and after it."""
 
     async def __call__(self, call: Call, /) -> Reply: ...
 

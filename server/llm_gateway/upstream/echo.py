@@ -22,7 +22,7 @@ from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway.call import Call, Reply
-from llm_gateway.errors import ModelNotFound, ProviderUnavailable, RateLimited, StreamTruncated
+from llm_gateway.errors import CallerDeadline, ModelNotFound, ProviderUnavailable, RateLimited, StreamTruncated
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import Event, EventWriter
 
@@ -37,6 +37,13 @@ class Echo:
     provider: str = "echo"
 
     async def __call__(self, call: Call) -> Reply:
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self._reply(call)
+        except TimeoutError:
+            raise CallerDeadline() from None
+
+    async def _reply(self, call: Call) -> Reply:
         assert call.target is not None  # noqa: S101 - load_balance runs before
         model = call.target.model
         if model not in MODELS:

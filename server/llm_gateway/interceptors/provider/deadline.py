@@ -10,24 +10,20 @@ from llm_gateway.errors import CallerDeadline, ProviderTimeout
 
 
 class Deadline:
-    """Sets `call.deadline` and interrupts whatever is under way when it passes before the commit.
+    """Sets `call.deadline`. Every wait further in ends by it: a provider call is interrupted there, in flight or streaming; a backoff or a
+    place in a queue is not waited for beyond it.
 
-    Behind the commit the caller link watches `call.deadline`. Raises CallerDeadline when it was the caller's, ProviderTimeout when
-    the route's limit was reached.
+    Raises CallerDeadline when it was the caller's, ProviderTimeout when the route's limit was reached.
     """
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        deadline = call.deadline
         total = call.route.total
-        if total is not None:
-            limit = asyncio.get_running_loop().time() + total
-            deadline = limit if deadline is None else min(deadline, limit)
-        if deadline is None:
+        if total is None:
+            return await proceed(call)
+        limit = asyncio.get_running_loop().time() + total
+        if call.deadline is not None and call.deadline <= limit:
             return await proceed(call)
         try:
-            async with asyncio.timeout_at(deadline):
-                return await proceed(call if deadline is call.deadline else replace(call, deadline=deadline))
-        except TimeoutError:
-            if deadline == call.deadline:
-                raise CallerDeadline() from None
+            return await proceed(replace(call, deadline=limit))
+        except CallerDeadline:
             raise ProviderTimeout(f"The route's limit of {total:g} s was reached.") from None

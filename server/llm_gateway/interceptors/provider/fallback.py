@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import AllRoutesFailed, Code, ContentBlocked, ContextWindowExceeded, ProviderError
 from llm_gateway.routing import Group
@@ -30,7 +28,7 @@ class Fallback:
                     journal.skip(target.provider.id, target.model, "", "MAX_ATTEMPTS_REACHED")
                 continue
             try:
-                return await proceed(replace(call, group=group, groups_left=len(waiting)))
+                return await proceed(call.with_group(group, len(waiting)))
             except ProviderError as error:
                 failures.append(error)
                 waiting = _next(call, group, waiting, error)

@@ -25,7 +25,7 @@ class Limit:
         permits = call.endpoint.state.permits
         if permits.capacity:
             if permits.in_use >= permits.capacity or permits.waiting:
-                await self._wait(permits, call.endpoint.label)
+                await self._wait(permits, call)
             else:
                 permits.in_use += 1
             try:
@@ -37,7 +37,9 @@ class Limit:
             return reply
         return await proceed(call)
 
-    async def _wait(self, permits: Permits, label: str) -> None:
+    async def _wait(self, permits: Permits, call: Call) -> None:
+        assert call.endpoint is not None  # noqa: S101 - load_balance runs before
+        label = call.endpoint.label
         if permits.waiting >= permits.queue:
             raise EndpointBusy(
                 f"{label} has {permits.in_use} calls in flight and {permits.waiting} waiting, its limits.",
@@ -48,7 +50,8 @@ class Limit:
         waiters.append(waiter)
         permits.waiting += 1
         try:
-            async with asyncio.timeout(permits.queue_timeout):
+            until = asyncio.get_running_loop().time() + permits.queue_timeout
+            async with asyncio.timeout_at(until if call.deadline is None else min(until, call.deadline)):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from time import monotonic
 
 from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
@@ -36,7 +35,7 @@ class LoadBalance:
         state.in_flight += 1
         started = self._clock()
         try:
-            reply = await proceed(replace(call, target=target, endpoint=endpoint))
+            reply = await proceed(call.at(target, endpoint))
         except BaseException as error:
             state.in_flight -= 1
             for breaker in probes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
 
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import Blame, CircuitOpen, EndpointBusy, ProviderError
@@ -47,13 +46,12 @@ class Retry:
         self._budgets: dict[str, RetryBudget] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        journal = call.journal
         backoff = call.route.backoff or Backoff()
         budget = self._budget(call, backoff)
         retries = 0
         while True:
             try:
-                reply = await proceed(replace(call, attempt=journal.calls + 1))
+                reply = await proceed(call)
             except ProviderError as error:
                 delay = self._next(call, error, retries, backoff)
                 if delay is None or not budget.take():

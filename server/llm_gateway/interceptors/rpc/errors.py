@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2
-from llmgateway.v1 import error_pb2, gateway_pb2
+from llmgateway.v1 import error_pb2
 
 from llm_gateway import telemetry
 from llm_gateway.errors import (
@@ -138,7 +137,7 @@ def _pack(status: status_pb2.Status, detail: message.Message) -> None:
 
 
 def _failure(error: GatewayError) -> error_pb2.ProviderFailure | None:
-    attempts: Sequence[gateway_pb2.Attempt] = getattr(error, "attempts", ())
+    attempts = error.attempts
     if not isinstance(error, ProviderError) and not attempts:
         return None
     failure = error_pb2.ProviderFailure()
