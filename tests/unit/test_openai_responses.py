@@ -55,6 +55,15 @@ def test_stream_and_whole_answer_of_one_case_agree() -> None:
         assert both[f"{stem}_stream"]["response"] == both[f"{stem}_unary"]["response"]
 
 
+def as_sent(item: dict[str, Any]) -> dict[str, Any]:
+    """An item of an answer without what only answers hold."""
+    without_status = item["type"] in ("function_call", "custom_tool_call")
+    sent = {key: value for key, value in item.items() if key != "status" or not without_status}
+    if item["type"] == "message":
+        sent["content"] = [{key: value for key, value in part.items() if key != "logprobs"} for part in item["content"]]
+    return sent
+
+
 @pytest.mark.parametrize(
     "name", ["answer_text_stream", "answer_calls_unary", "answer_items_unary", "answer_refusal_unary"]
 )
