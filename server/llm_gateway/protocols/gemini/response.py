@@ -654,13 +654,17 @@ def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
 
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
-    """A whole answer, or an array of chunks."""
+    """A whole answer, or an array of chunks, which is whole when a chunk says why it ended."""
     reader = Reader(writer)
     try:
         reader.feed("", body)
     except json.MalformedJson:
         raise errors.ResponseInvalid from None
-    reader.end()
+    if not body.lstrip().startswith(b"["):
+        reader.end()
+    reader.close()
+    if not writer.done:
+        raise errors.StreamTruncated
 
 
 # ---------------------------------------------------------------- errors
