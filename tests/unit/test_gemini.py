@@ -268,6 +268,20 @@ def test_no_chunk_breaks_the_parser(values: list[Any]) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@given(st.dictionaries(_KEYS | st.just("@type") | st.just("metadata"), _JSON, max_size=5), st.integers(400, 599))
+def test_no_error_body_breaks_the_classification(error: dict[str, Any], status: int) -> None:
+    """An error of any shape has a class, a reason and a code."""
+    for body in (
+        {"error": error},
+        [{"error": error}],
+        {"error": {"details": [error, {**error, "@type": "x.RetryInfo"}]}},
+    ):
+        found = gemini.parse_error(status, runner.LowerCase(), json.dumps(body).encode(), gemini.GEMINI)
+        assert found.status == status
+        assert found.reason
+
+
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(body: bytes) -> None:
     """Errors are always classified; answers that are no JSON are a ProviderError."""

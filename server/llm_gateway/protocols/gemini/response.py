@@ -237,9 +237,13 @@ class Reader:
 
     def close(self) -> None:
         """The stream ends by closing once a finish reason or a blocked prompt was seen."""
-        self._report_usage()
         if self._ended:
             self.end()
+            return
+        try:
+            self._report_usage()
+        except _WRONG_SHAPE:
+            raise errors.ResponseInvalid from None
 
     def end(self) -> None:
         """Write what comes last: citations, signatures, finish reasons."""
