@@ -2,7 +2,9 @@
 
     dialect.py     what differs between the two services and between model families: data
     request.py     the contract to a request body
-    response.py    answers, streams, errors and model lists to the contract
+    response.py    answers and streams to the contract
+    errors.py      errors to the error tree
+    models.py      model lists
 
 Facts: the generateContent reference and the guides on thinking, thought signatures and function calling at ai.google.dev and
 docs.cloud.google.com, and google.rpc error details (AIP-193).
@@ -13,8 +15,10 @@ from __future__ import annotations
 from typing import Literal
 
 from llm_gateway.protocols.gemini.dialect import GEMINI, VERTEX, Dialect
-from llm_gateway.protocols.gemini.request import render_list_models, render_request
-from llm_gateway.protocols.gemini.response import parse_error, parse_models, parse_response, stream_parser
+from llm_gateway.protocols.gemini.errors import parse_error
+from llm_gateway.protocols.gemini.models import parse_models, render_list_models
+from llm_gateway.protocols.gemini.request import render_request
+from llm_gateway.protocols.gemini.response import parse_response, stream_parser
 
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 

@@ -80,12 +80,6 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     return _Request(rendering).outgoing()
 
 
-def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
-    """The request for a page of the model list; free of charge."""
-    page = f"&pageToken={quote(token, safe='')}" if token else ""
-    return Outgoing(path=f"/{dialect.version}/{dialect.models}?pageSize=1000{page}", method="GET")
-
-
 def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
     raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
 
