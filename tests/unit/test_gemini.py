@@ -13,7 +13,7 @@ from llm_gateway.protocols import callids, framing, gemini
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
 from llmgateway.accumulator import Accumulator
-from llmgateway.v1 import model_pb2
+from llmgateway.v1 import content_pb2, model_pb2
 
 from tests.golden import runner
 
@@ -202,6 +202,24 @@ def test_models_of_ai_studio() -> None:
     )
     assert model_pb2.MODEL_CAPABILITY_REASONING in model.capabilities
     assert model_pb2.MODEL_CAPABILITY_PROMPT_CACHING in model.capabilities
+
+
+@pytest.mark.parametrize(
+    ("model_id", "writes", "calls_tools"),
+    [
+        ("gemini-3-flash-preview", [content_pb2.MODALITY_TEXT], True),
+        ("gemini-2.5-flash-image", [content_pb2.MODALITY_TEXT, content_pb2.MODALITY_IMAGE], False),
+        ("gemini-2.5-pro-preview-tts", [content_pb2.MODALITY_AUDIO], False),
+        ("gemma-3-27b-it", [], False),
+    ],
+)
+def test_what_a_model_can_do_is_known_by_its_kind(model_id: str, writes: list[int], calls_tools: bool) -> None:
+    """The lists do not tell; an unknown model is left open."""
+    (model,) = gemini.parse_models(
+        json.dumps({"models": [{"name": f"models/{model_id}"}]}).encode(), gemini.GEMINI
+    ).models
+    assert list(model.output_modalities) == writes
+    assert (model_pb2.MODEL_CAPABILITY_TOOLS in model.capabilities) == calls_tools
 
 
 def test_models_of_vertex() -> None:

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
-from llmgateway.v1 import model_pb2
+from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import errors
 from llm_gateway.protocols import json
 from llm_gateway.protocols.gemini.dialect import Dialect, family_of
 from llm_gateway.protocols.wire import ModelPage, Outgoing
+
+
+_TEXT, _IMAGE, _AUDIO = content_pb2.MODALITY_TEXT, content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO
+_READS_ALL = (_TEXT, _IMAGE, _AUDIO, content_pb2.MODALITY_VIDEO, content_pb2.MODALITY_DOCUMENT)
+_CHAT = (
+    model_pb2.MODEL_CAPABILITY_TOOLS,
+    model_pb2.MODEL_CAPABILITY_PARALLEL_TOOLS,
+    model_pb2.MODEL_CAPABILITY_JSON_SCHEMA,
+    model_pb2.MODEL_CAPABILITY_PROVIDER_TOOLS,
+)
+_KINDS = (
+    (re.compile(r"gemini-.*tts"), (_TEXT,), (_AUDIO,), ()),
+    (re.compile(r"gemini-.*image"), (_TEXT, _IMAGE), (_TEXT, _IMAGE), ()),
+    (re.compile(r"gemini-.*(?:live|native-audio|computer-use|embedding|robotics)"), (), (), ()),
+    (re.compile(r"gemini-(?:1\.5|[2-9])|gemini-(?:flash|pro)(?:-lite)?-latest"), _READS_ALL, (_TEXT,), _CHAT),
+)
+"""What the models' pages say and the lists do not: (id, what it reads, what it writes, what it can). The first match holds."""
 
 
 def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
@@ -48,6 +66,12 @@ def _model(wire: dict[str, Any]) -> model_pb2.Model:
         able.append(model_pb2.MODEL_CAPABILITY_REASONING)
     if "createCachedContent" in (wire.get("supportedGenerationMethods") or ()):
         able.append(model_pb2.MODEL_CAPABILITY_PROMPT_CACHING)
+    for pattern, reads, writes, can in _KINDS:
+        if pattern.match(model_id):
+            model.input_modalities.extend(reads)
+            model.output_modalities.extend(writes)
+            able.extend(can)
+            break
     if wire.get("launchStage") == "DEPRECATED":
         model.deprecated = True
     return model
