@@ -13,7 +13,6 @@ from llm_gateway.protocols import json
 from llm_gateway.protocols.gemini.dialect import Dialect, family_of
 from llm_gateway.protocols.wire import ModelPage, Outgoing
 
-
 _TEXT, _IMAGE, _AUDIO = content_pb2.MODALITY_TEXT, content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO
 _READS_ALL = (_TEXT, _IMAGE, _AUDIO, content_pb2.MODALITY_VIDEO, content_pb2.MODALITY_DOCUMENT)
 _CHAT = (
