@@ -81,6 +81,10 @@ test: $(SETUP) ## Run all tests and print the coverage of server/ and clients/py
 test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" chooses)
 	$(BIN)/pytest -q tests/unit tests/golden $(ARGS)
 
+.PHONY: test-clients
+test-clients: $(SETUP) ## Play the conversations of tests/conformance through the client of every language: build/conformance.json
+	$(PYTHON) -m tests.conformance $(ARGS)
+
 .PHONY: demo
 demo: $(SETUP) ## Start a gateway on the embedded provider and show every call
 	$(PYTHON) -m llm_gateway.demo

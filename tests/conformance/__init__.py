@@ -1,0 +1,1 @@
+"""Conversations played through the clients of all languages; see README.md."""
