@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ from llm_gateway.lifecycle import Lifecycle, server_options
 from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
 from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Group, Provider, Route, RoutingTable, Target
 from llm_gateway.service import Service, Snapshot
-from llm_gateway.upstream.build import Upstream, timeouts, upstream
+from llm_gateway.upstream.build import Upstream, described_models, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 from llm_gateway.upstream.providers import ROWS
@@ -120,7 +121,7 @@ class Gateway:
                 timeouts=timeouts(provider),
             )
         catalogue = Catalogue(
-            {name: provider.endpoints[0].upstream.list_models for name, provider in providers.items()},  # type: ignore[attr-defined]
+            {name: partial(described_models, provider.endpoints[0].upstream) for name, provider in providers.items()},  # type: ignore[arg-type]  # built as Upstream
             {name: _declared(name, provider) for name, provider in settings.providers.items()},
         )
         view = HealthView(

@@ -204,10 +204,10 @@ def test_nothing_is_written_behind_the_end() -> None:
 
 
 def test_a_dated_azure_version_puts_the_deployment_into_the_path() -> None:
-    """With api_version set the deployment stands in the path, percent-encoded."""
-    case = {"request": {}, "model": "my/gpt", "settings": {"api_version": "2024-10-21"}}
-    outgoing = openai_chat.render_request(runner.rendering(case, openai_dialects.AZURE_OPENAI, "azure_openai"))
-    assert outgoing.path == "/openai/deployments/my%2Fgpt/chat/completions?api-version=2024-10-21"
+    """The deployment stands in the path, percent-encoded; the version itself is added by the caller."""
+    case = {"request": {}, "model": "my/gpt"}
+    outgoing = openai_chat.render_request(runner.rendering(case, openai_dialects.AZURE_OPENAI_DATED, "azure_openai"))
+    assert outgoing.path == "/openai/deployments/my%2Fgpt/chat/completions"
 
 
 def test_models_are_listed_by_get() -> None:

@@ -54,6 +54,7 @@ USUAL: Final[Mapping[str, Usual]] = {
         needs=("endpoint",),
         keyless=True,
     ),
+    "azure_foundry": Usual(needs=("endpoint",), keyless=True),
     "bedrock": Usual(
         key=("AWS_BEARER_TOKEN_BEDROCK",),
         settings={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},

@@ -83,12 +83,27 @@ AZURE_OPENAI = replace(
     OPENAI,
     chat_path="/openai/v1/chat/completions",
     models_path="/openai/v1/models",
-    deployments=True,
     stream_options={"include_usage": True},  # include_obfuscation is not taken by the dated versions
     user_field="user",  # safety_identifier comes later than at OpenAI
     reasoning_replay="reasoning_content",  # deployments of other makers' models take it
     think_tags=True,
 )
+
+AZURE_OPENAI_DATED = replace(
+    AZURE_OPENAI, chat_path="/openai/deployments/{model}/chat/completions", models_path="/openai/models"
+)
+"""API versions that are dates; the query parameter `api-version` is the caller's."""
+
+AZURE_FOUNDRY = replace(
+    GENERIC,
+    chat_path="/models/chat/completions",
+    models_path="/models",
+    sampling=_without("min_p", "repetition_penalty"),
+    cache_breakpoint="",
+    budget_field="",
+    exclude_field="",
+)
+"""Foundry's model inference API: one endpoint for the models of many makers."""
 
 # ---------------------------------------------------------------- hosted
 XAI = Dialect(
@@ -315,7 +330,7 @@ LLAMA_CPP = Dialect(
 
 LMSTUDIO = Dialect(
     chat_path="/v1/chat/completions",
-    models_path="/api/v1/models",
+    models_path="/api/v1/models",  # of its own REST API, which tells what is loaded with which context; since LM Studio 0.4.0
     sampling=_without(
         "min_p",
         "candidate_count",
@@ -340,6 +355,10 @@ LMSTUDIO = Dialect(
     metadata_field="",
     cache_key_field="",
 )
+
+LMSTUDIO_V0 = replace(LMSTUDIO, models_path="/api/v0/models")
+LMSTUDIO_V1 = replace(LMSTUDIO, models_path="/v1/models")
+"""The lists of older releases."""
 
 OLLAMA_OPENAI = Dialect(
     sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),

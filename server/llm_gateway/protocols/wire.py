@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from llmgateway.v1 import gateway_pb2, model_pb2
 
@@ -150,3 +150,22 @@ class WireFormat(Protocol):
 
     def parse_models(self, body: bytes, dialect: Any, /) -> ModelPage:
         """One page of models."""
+
+
+@runtime_checkable
+class DescribesModels(Protocol):
+    """What a wire format module offers beside `WireFormat` where a provider describes its models one by one only."""
+
+    def render_show(self, model: str, /) -> Outgoing:
+        """The request for what one model can do; it loads nothing and costs nothing."""
+
+    def parse_show(self, body: bytes, /) -> model_pb2.Model:
+        """What the answer says, to be merged into the model's entry of the list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One API of a provider: a wire format in the provider's dialect."""
+
+    wire: WireFormat
+    dialect: Any

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Protocol
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlencode, urlsplit
 
-from llmgateway.v1 import model_pb2, usage_pb2
+from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import config
 from llm_gateway.call import Call, Reply
+from llm_gateway.protocols import choice
+from llm_gateway.protocols.wire import Api
 from llm_gateway.routing import Timeouts
-from llm_gateway.upstream.caller import HttpCaller, StaticHeaders
+from llm_gateway.upstream import credentials
+from llm_gateway.upstream.caller import Credential, HttpCaller, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
-from llm_gateway.upstream.providers import ROWS, Row
+from llm_gateway.upstream.providers import DATED, ROWS, Row, Spoken
 
 Price = Callable[[str, usage_pb2.Usage], None]
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 class Upstream(Protocol):
-    """What calls one endpoint of a provider: a Handler that also lists models, which serves as its probe, and can be closed.
-
-    A call ends by `call.deadline`, with CallerDeadline, before the commit and after it."""
+    """What calls one endpoint of a provider: a Handler that also lists models, which serves as its probe, and can be closed."""
 
     async def __call__(self, call: Call, /) -> Reply: ...
 
@@ -37,35 +41,33 @@ def upstream(
     """The upstream of one address and key of a provider; `server` None is the row's own address."""
     if provider.kind == "echo":
         return Echo(provider=name)
-    row = ROWS[provider.kind]
+    settings = _settings(provider, server)
+    row = _row(provider.kind, settings)
+    apis = {label: _api(spoken) for label, spoken in row.apis.items()}
+    choose = _chooser(row, provider.api, apis, settings)
+    base_url, control_url = _urls(row, server, settings)
     return HttpCaller(
         provider=name,
         kind=provider.kind,
-        wire=importlib.import_module(f"llm_gateway.protocols.{row.wire}"),
-        dialect=getattr(importlib.import_module(f"llm_gateway.protocols.{row.dialects}"), row.dialect),
-        client=HttpClient(
-            server.url if server is not None else row.base_url,
-            ca_file=provider.tls.ca_file,
-            cert_file=provider.tls.cert_file,
-            key_file=provider.tls.key_file,
-            proxy=provider.proxy.reveal() if provider.proxy is not None else None,
-            connect_timeout=provider.timeouts.connect,
-            max_connections=provider.limits.concurrency + 8,
-        ),
-        credential=StaticHeaders(fields=_key_header(row, key)),
+        choose=choose,
+        lists=_lists(row, apis, choose, settings),
+        client=_client(provider, base_url),
+        control=_client(provider, control_url) if control_url else None,
+        query=_query(row, settings),
+        credential=_credential(row, provider, key, settings, prefix=urlsplit(base_url).path.rstrip("/")),
         timeouts=timeouts(provider),
         extra_headers=tuple((header, value.reveal()) for header, value in provider.headers.items()),
-        settings={
-            "api": provider.api,
-            "region": provider.region,
-            "project": provider.project,
-            "location": provider.location,
-            "publisher": provider.publisher,
-            "api_version": provider.api_version,
-            **provider.options,
-        },
+        settings=settings,
         price=price,
     )
+
+
+async def described_models(one: Upstream) -> list[model_pb2.Model]:
+    """The models of an upstream with all that it tells of them, which may cost a request a model: for catalogues, not for probes."""
+    models = await one.list_models()
+    if isinstance(one, HttpCaller):
+        await one.describe(models)
+    return models
 
 
 def timeouts(provider: config.Provider) -> Timeouts:
@@ -73,8 +75,94 @@ def timeouts(provider: config.Provider) -> Timeouts:
     return Timeouts(connect=limits.connect, first_event=limits.first_event, idle=limits.idle, attempt=limits.attempt)
 
 
-def _key_header(row: Row, key: config.ApiKey | None) -> tuple[tuple[str, str], ...]:
+def _settings(provider: config.Provider, server: config.Endpoint | None) -> Mapping[str, Any]:
+    return {
+        "api": provider.api,
+        "region": (server.region if server is not None else None) or provider.region,
+        "project": provider.project,
+        "location": provider.location,
+        "publisher": provider.publisher,
+        "api_version": provider.api_version,
+        **provider.options,
+    }
+
+
+def _row(kind: str, settings: Mapping[str, Any]) -> Row:
+    dated = kind in DATED and _DATE.match(settings["api_version"] or "")
+    return DATED[kind] if dated else ROWS[kind]
+
+
+def _api(spoken: Spoken) -> Api:
+    return Api(
+        wire=importlib.import_module(f"llm_gateway.protocols.{spoken.wire}"),
+        dialect=getattr(importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}"), spoken.dialect),
+    )
+
+
+def _chooser(
+    row: Row, configured: str | None, apis: Mapping[str, Api], settings: Mapping[str, Any]
+) -> Callable[[gateway_pb2.SendRequest, str], Api]:
+    """The API of the configuration, else of the row's rule, else the only one."""
+    if row.choice and not (configured and configured in apis):
+        rule: choice.Chooser = getattr(choice, row.choice)
+        return lambda request, model: apis[rule(request, model, settings)]
+    only = apis[configured] if configured in apis else apis[""]  # type: ignore[index]
+    return lambda request, model: only
+
+
+def _lists(
+    row: Row,
+    apis: Mapping[str, Api],
+    choose: Callable[[gateway_pb2.SendRequest, str], Api],
+    settings: Mapping[str, Any],
+) -> tuple[tuple[Api, ...], ...]:
+    if settings["publisher"]:  # the models of this one only
+        return ((choose(gateway_pb2.SendRequest(), ""),),)
+    return tuple(tuple(apis[label] for label in group.split("|")) for group in row.lists)
+
+
+def _urls(row: Row, server: config.Endpoint | None, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """(base URL, URL of the model lists or ""). A configured address serves both."""
+    if server is not None:
+        url = server.url.rstrip("/")
+        for path in row.trims:
+            url = url.removesuffix(path)
+        return url, ""
+    template = row.base_urls.get(settings["location"] or "", row.base_url)
+    return template.format_map(settings), row.control_url.format_map(settings)
+
+
+def _query(row: Row, settings: Mapping[str, Any]) -> str:
+    version = settings["api_version"] or row.api_version
+    return urlencode({row.query: version}) if row.query and version else ""
+
+
+def _client(provider: config.Provider, url: str) -> HttpClient:
+    return HttpClient(
+        url,
+        ca_file=provider.tls.ca_file,
+        cert_file=provider.tls.cert_file,
+        key_file=provider.tls.key_file,
+        proxy=provider.proxy.reveal() if provider.proxy is not None else None,
+        connect_timeout=provider.timeouts.connect,
+        max_connections=provider.limits.concurrency + 8,
+    )
+
+
+def _credential(
+    row: Row, provider: config.Provider, key: config.ApiKey | None, settings: Mapping[str, Any], *, prefix: str
+) -> Credential:
+    """A key where there is one, nothing where the configuration says `none`, else what the row's identity gives."""
     secret = key.key.reveal() if key is not None else ""
-    if not secret or row.auth == "none":
-        return ()
-    return (("authorization", f"Bearer {secret}"),) if row.auth == "bearer" else ((row.auth, secret),)
+    if secret:
+        token = row.auth == "bearer" or (row.token_prefix and secret.startswith(row.token_prefix))
+        return StaticHeaders(fields=credentials.bearer(secret) if token else ((row.auth, secret),))
+    if provider.api_key is not None or not row.identity:
+        return StaticHeaders()
+    secrets = {name: value.reveal() for name, value in provider.credentials.items()}
+    if row.identity == "aws":
+        keys = credentials.Renewed("bedrock", credentials.aws(secrets, settings))
+        return credentials.SigV4(keys, region=str(settings["region"]), prefix=prefix)
+    if row.identity == "google":
+        return credentials.RenewedHeaders(credentials.Renewed("vertex", credentials.google(secrets, settings)))
+    return credentials.RenewedHeaders(credentials.Renewed("azure", credentials.entra(secrets, settings)))

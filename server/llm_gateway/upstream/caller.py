@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf import duration_pb2
@@ -12,11 +13,18 @@ from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
 from llm_gateway.call import Call, Reply
-from llm_gateway.errors import CallerDeadline, ProviderError, ProviderTimeout, ResponseInvalid, StreamTruncated
+from llm_gateway.errors import (
+    CallerDeadline,
+    ModelNotFound,
+    ProviderError,
+    ProviderTimeout,
+    ResponseInvalid,
+    StreamTruncated,
+)
 from llm_gateway.protocols import framing
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.protocols.json import MalformedJson
-from llm_gateway.protocols.wire import Outgoing, Rendering, StreamParser, WireFormat
+from llm_gateway.protocols.wire import Api, DescribesModels, Outgoing, Rendering, StreamParser, WireFormat
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import http
 
@@ -24,6 +32,8 @@ T = TypeVar("T")
 
 HELD_BYTES = 256 << 10
 MAX_ERROR_BODY = 64 << 10
+MOST_PAGES = 100
+DESCRIBED_AT_ONCE = 8
 
 
 class Credential(Protocol):
@@ -31,6 +41,12 @@ class Credential(Protocol):
 
     async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
         """Headers to add to this request. Raises CredentialsRejected when there are no credentials to be had."""
+
+    def rejected(self) -> bool:
+        """The provider answered 401; whether there may be other credentials by now."""
+
+    def close(self) -> None:
+        """Not used any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +58,12 @@ class StaticHeaders:
     async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
         return self.fields
 
+    def rejected(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
     def __repr__(self) -> str:
         return "StaticHeaders(...)"
 
@@ -50,15 +72,19 @@ class StaticHeaders:
 class HttpCaller:
     """Calls one endpoint of one provider over HTTP; a Handler.
 
-    wire, dialect: how the provider speaks. client: its connections. settings: what its row takes from the configuration.
+    choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
+    first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
+    query: added to every path. settings: what its row takes from the configuration.
     price: adds the cost to a usage. Raises ProviderError for all that goes wrong before the first content.
     """
 
     provider: str
     kind: str
-    wire: WireFormat
-    dialect: Any
+    choose: Callable[[gateway_pb2.SendRequest, str], Api]
+    lists: tuple[tuple[Api, ...], ...]
     client: http.HttpClient
+    control: http.HttpClient | None = None
+    query: str = ""
     credential: Credential
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_headers: tuple[tuple[str, str], ...] = ()
@@ -67,16 +93,17 @@ class HttpCaller:
 
     async def __call__(self, call: Call) -> Reply:
         assert call.target is not None  # noqa: S101 - load_balance runs before
+        api = self.choose(call.request, call.target.model)
         rendering = Rendering(
             request=call.request,
             model=call.target.model,
             stream=call.stream,
             provider=self.provider,
             kind=self.kind,
-            dialect=self.dialect,
+            dialect=api.dialect,
             settings=self.settings,
         )
-        outgoing = self.wire.render_request(rendering)
+        outgoing = api.wire.render_request(rendering)
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()
@@ -86,35 +113,48 @@ class HttpCaller:
         limits = _Limits.of(call, self.timeouts)
         try:
             async with asyncio.timeout_at(limits.first()):
-                return await self._open(outgoing, writer, call.stream, limits)
+                return await self._open(api, outgoing, writer, call.stream, limits)
         except TimeoutError:
             raise limits.expired() from None
         except http.TransportError as error:
             raise transport_error(error) from None
 
-    async def _open(self, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
+    async def _open(self, api: Api, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
+        wire = api.wire
         response = await self.send(outgoing)
         try:
             if not 200 <= response.status < 300:
                 body = await _some(response)
-                raise self.wire.parse_error(response.status, response.headers, body, self.dialect)
+                raise wire.parse_error(response.status, response.headers, body, api.dialect)
             kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
-            if not stream or (kind == "application/json" and self.wire.framing == "sse"):
-                _parse_whole(self.wire, await response.read(), writer, self.dialect)
+            if not stream or (kind == "application/json" and wire.framing == "sse"):
+                _parse_whole(wire, await response.read(), writer, api.dialect)
                 await response.aclose()
                 return Reply(writer)
-            source = _Source(response, writer, self.wire.stream_parser(writer, self.dialect), self.wire.framing)
+            source = _Source(response, writer, wire.stream_parser(writer, api.dialect), wire.framing)
             held = await source.first_content()
             return source.reply(held, limits)
         except BaseException:
             response.abort()
             raise
 
-    async def send(self, outgoing: Outgoing) -> http.HttpResponse:
-        """The request with credentials; for calls and for model lists."""
+    async def send(self, outgoing: Outgoing, client: http.HttpClient | None = None) -> http.HttpResponse:
+        """The request with credentials, by the provider's own client unless another is given. Sent once more when the credentials
+        had run out and there are new ones."""
+        client = client or self.client
+        if self.query:
+            path = f"{outgoing.path}{'&' if '?' in outgoing.path else '?'}{self.query}"
+            outgoing = replace(outgoing, path=path)
+        response = await self._signed(outgoing, client)
+        if response.status == 401 and self.credential.rejected():
+            await response.aclose()
+            response = await self._signed(outgoing, client)
+        return response
+
+    async def _signed(self, outgoing: Outgoing, client: http.HttpClient) -> http.HttpResponse:
         headers = [("content-type", "application/json"), *outgoing.headers, *self.extra_headers]
-        headers += await self.credential.headers(outgoing, self.client.host)
-        return await self.client.send(outgoing.method, outgoing.path, headers, outgoing.body)
+        headers += await self.credential.headers(outgoing, client.host)
+        return await client.send(outgoing.method, outgoing.path, headers, outgoing.body)
 
     def _price(self, model: str) -> Callable[[usage_pb2.Usage], None] | None:
         price = self.price
@@ -123,36 +163,88 @@ class HttpCaller:
     async def list_models(self) -> list[model_pb2.Model]:
         """All models that the provider lists, page after page; also the probe that costs nothing. Raises ProviderError."""
         models: list[model_pb2.Model] = []
-        token = ""
-        try:
-            async with asyncio.timeout(self.timeouts.connect + 10.0):
-                for _ in range(100):
-                    response = await self.send(self.wire.render_list_models(token, self.dialect))
-                    try:
-                        if not 200 <= response.status < 300:
-                            raise self.wire.parse_error(
-                                response.status, response.headers, await _some(response), self.dialect
-                            )
-                        page = _guarded(lambda body: self.wire.parse_models(body, self.dialect), await response.read())
-                    except BaseException:
-                        response.abort()
-                        raise
-                    await response.aclose()
-                    models += page.models
-                    if not page.next or page.next == token:
-                        break
-                    token = page.next
-        except TimeoutError:
-            raise ProviderTimeout("The provider did not list its models in time.") from None
-        except http.TransportError as error:
-            raise transport_error(error) from None
+        missing: list[ModelNotFound] = []
+        async with self._answering(self.timeouts.connect + 10.0):
+            for group in self.lists:
+                try:
+                    models += await self._first_list(group)
+                except ModelNotFound as error:
+                    missing.append(error)
+        if len(missing) == len(self.lists):
+            raise missing[0]
         for model in models:
             model.provider = self.provider
             model.name = f"providers/{self.provider}/models/{model.model_id}"
         return models
 
+    async def describe(self, models: Sequence[model_pb2.Model]) -> None:
+        """Fill in what the provider tells of each model when it is asked for that one; does nothing where the list says it all.
+        A model that cannot be asked for stays as the list has it."""
+        wires = [api.wire for group in self.lists for api in group if isinstance(api.wire, DescribesModels)]
+        if not wires:
+            return
+        wire = wires[0]
+        slots = asyncio.Semaphore(DESCRIBED_AT_ONCE)
+
+        async def ask(model: model_pb2.Model) -> None:
+            async with slots:
+                try:
+                    async with self._answering(self.timeouts.connect + 10.0):
+                        response = await self.send(wire.render_show(model.model_id))
+                        if 200 <= response.status < 300:
+                            model.MergeFrom(_guarded(wire.parse_show, await response.read()))
+                        await response.aclose()
+                except ProviderError:
+                    return
+
+        await asyncio.gather(*map(ask, models))
+
+    async def _first_list(self, group: tuple[Api, ...]) -> list[model_pb2.Model]:
+        """The models of the first API of the group whose list the server has; it lacks one that it answers with 404, or, as old
+        releases of LM Studio do, with something that is no list."""
+        *others, last = group
+        for api in others:
+            with suppress(ModelNotFound, ResponseInvalid):
+                return await self._list(api)
+        return await self._list(last)
+
+    async def _list(self, api: Api) -> list[model_pb2.Model]:
+        models: list[model_pb2.Model] = []
+        token = ""
+        for _ in range(MOST_PAGES):
+            response = await self.send(api.wire.render_list_models(token, api.dialect), self.control)
+            try:
+                if not 200 <= response.status < 300:
+                    body = await _some(response)
+                    raise api.wire.parse_error(response.status, response.headers, body, api.dialect)
+                body = await response.read()
+                page = _guarded(lambda data: api.wire.parse_models(data, api.dialect), body)
+            except BaseException:
+                response.abort()
+                raise
+            await response.aclose()
+            models += page.models
+            if not page.next or page.next == token:
+                break
+            token = page.next
+        return models
+
+    @asynccontextmanager
+    async def _answering(self, seconds: float) -> AsyncIterator[None]:
+        """Transport failures and the end of the time as ProviderErrors."""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise ProviderTimeout("The provider did not list its models in time.") from None
+        except http.TransportError as error:
+            raise transport_error(error) from None
+
     async def aclose(self) -> None:
+        self.credential.close()
         await self.client.aclose()
+        if self.control is not None:
+            await self.control.aclose()
 
 
 class _Source:

@@ -1,4 +1,4 @@
-"""The provider rows: where each kind lives, which wire format it speaks, how it takes a key. Data only.
+"""The provider rows: where each kind lives, which APIs it speaks, how it takes a key. Data only.
 
 A new OpenAI-compatible provider is one row here and one golden case.
 """
@@ -6,52 +6,128 @@ A new OpenAI-compatible provider is one row here and one golden case.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
+Identity = Literal["", "google", "entra", "aws"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """One API of a kind. wire: module of `llm_gateway.protocols`. dialect: attribute of `dialects`, a module there too."""
+
+    wire: str
+    dialects: str
+    dialect: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One kind of provider.
 
-    wire: module of `llm_gateway.protocols`. dialect: attribute of `dialects`, a module there too. base_url: "" where it must be configured.
-    auth: how a key is sent. local: runs on the operator's machines, so it costs nothing and needs no key.
+    apis: by name; `choice` names the function of `protocols.choice` that picks one for a request, "" where there is one only.
+    lists: names of the APIs whose model lists add up to the provider's; of the names joined by "|" the first list that the server has.
+    base_url: "" where it must be configured; `{region}` and the like come from the configuration. base_urls: instead of it, for the
+    `location` of that name. control_url: host of the model lists, where it is another one. trims: what a configured base URL may end
+    with, although our paths begin with it.
+    query: parameter of every request that carries `api_version`; api_version: where the configuration has none.
+    auth: how a key is sent. token_prefix: keys that begin so are access tokens, sent as such. identity: whose credentials are used when
+    there is no key, see `upstream.credentials`.
+    local: runs on the operator's machines, so it costs nothing and needs no key.
     """
 
-    wire: str
-    dialect: str
-    dialects: str
+    apis: Mapping[str, Spoken]
+    choice: str = ""
+    lists: tuple[str, ...]
     base_url: str = ""
+    base_urls: Mapping[str, str] = field(default_factory=dict)
+    control_url: str = ""
+    trims: tuple[str, ...] = ()
+    query: str = ""
+    api_version: str = ""
     auth: Auth = "bearer"
+    token_prefix: str = ""
+    identity: Identity = ""
     local: bool = False
 
 
-def _openai(dialect: str, base_url: str = "", *, auth: Auth = "bearer", local: bool = False) -> Row:
+def _one(
+    wire: str, dialect: str, base_url: str, *, auth: Auth = "bearer", dialects: str = "", local: bool = False
+) -> Row:
+    """A kind with one API."""
+    spoken = Spoken(wire=wire, dialects=dialects or wire, dialect=dialect)
+    return Row(apis={"": spoken}, lists=("",), base_url=base_url, auth=auth, local=local)
+
+
+def _chat(dialect: str) -> Spoken:
+    return Spoken(wire="openai_chat", dialects="openai_dialects", dialect=dialect)
+
+
+def _responses(dialect: str) -> Spoken:
+    return Spoken(wire="openai_responses", dialects="openai_responses", dialect=dialect)
+
+
+def _openai(
+    chat: str, base_url: str = "", *, responses: str = "GENERIC", choice: str = "chat", local: bool = False
+) -> Row:
+    """A kind that speaks Chat Completions, and Responses when configured or chosen."""
+    apis = {"chat": _chat(chat), "responses": _responses(responses)}
+    return Row(apis=apis, choice=choice, lists=("chat",), base_url=base_url, local=local)
+
+
+def _azure(chat: str, responses: str, choice: str) -> Row:
     return Row(
-        wire="openai_chat", dialects="openai_dialects", dialect=dialect, base_url=base_url, auth=auth, local=local
+        apis={"chat": _chat(chat), "responses": _responses(responses)},
+        choice=choice,
+        lists=("chat",),
+        trims=("/openai/v1", "/openai"),
+        query="api-version",
+        auth="api-key",
+        identity="entra",
     )
 
 
 ROWS: Mapping[str, Row] = {
-    "openai": _openai("OPENAI", "https://api.openai.com/v1"),
-    "anthropic": Row(
-        wire="anthropic",
-        dialects="anthropic",
-        dialect="ANTHROPIC",
-        base_url="https://api.anthropic.com",
-        auth="x-api-key",
+    "openai": _openai("OPENAI", "https://api.openai.com/v1", responses="OPENAI", choice="openai"),
+    "azure_openai": _azure("AZURE_OPENAI", "AZURE", "openai"),
+    "azure_foundry": Row(
+        apis={"": _chat("AZURE_FOUNDRY")},
+        lists=("",),
+        trims=("/models",),
+        query="api-version",
+        api_version="2024-05-01-preview",
+        auth="api-key",
+        identity="entra",
     ),
-    "gemini": Row(
-        wire="gemini",
-        dialects="gemini",
-        dialect="GEMINI",
-        base_url="https://generativelanguage.googleapis.com",
+    "anthropic": _one("anthropic", "ANTHROPIC", "https://api.anthropic.com", auth="x-api-key"),
+    "gemini": _one("gemini", "GEMINI", "https://generativelanguage.googleapis.com", auth="x-goog-api-key"),
+    "vertex": Row(
+        apis={
+            "gemini": Spoken(wire="gemini", dialects="gemini", dialect="VERTEX"),
+            "anthropic": Spoken(wire="anthropic", dialects="anthropic", dialect="VERTEX"),
+        },
+        choice="vertex",
+        lists=("gemini", "anthropic"),
+        base_url="https://{location}-aiplatform.googleapis.com",
+        base_urls={
+            "global": "https://aiplatform.googleapis.com",
+            "us": "https://aiplatform.us.rep.googleapis.com",
+            "eu": "https://aiplatform.eu.rep.googleapis.com",
+        },
         auth="x-goog-api-key",
+        token_prefix="ya29.",  # noqa: S106 - how Google's access tokens begin
+        identity="google",
     ),
-    "xai": _openai("XAI", "https://api.x.ai/v1"),
-    "mistral": _openai("MISTRAL", "https://api.mistral.ai"),
+    "bedrock": Row(
+        apis={"": Spoken(wire="bedrock", dialects="bedrock", dialect="BEDROCK")},
+        lists=("",),
+        base_url="https://bedrock-runtime.{region}.amazonaws.com",
+        control_url="https://bedrock.{region}.amazonaws.com",
+        identity="aws",
+    ),
+    "xai": _openai("XAI", "https://api.x.ai/v1", responses="XAI", choice="xai"),
+    "mistral": _one("openai_chat", "MISTRAL", "https://api.mistral.ai", dialects="openai_dialects"),
     "groq": _openai("GROQ", "https://api.groq.com/openai/v1"),
     "deepseek": _openai("DEEPSEEK", "https://api.deepseek.com/v1"),
     "openrouter": _openai("OPENROUTER", "https://openrouter.ai/api/v1"),
@@ -59,10 +135,24 @@ ROWS: Mapping[str, Row] = {
     "fireworks": _openai("FIREWORKS", "https://api.fireworks.ai/inference/v1"),
     "cerebras": _openai("CEREBRAS", "https://api.cerebras.ai/v1"),
     "perplexity": _openai("PERPLEXITY", "https://api.perplexity.ai"),
-    "ollama": Row(wire="ollama", dialects="ollama", dialect="OLLAMA", base_url="http://127.0.0.1:11434", local=True),
-    "lmstudio": _openai("LMSTUDIO", "http://127.0.0.1:1234", local=True),
+    "ollama": _one("ollama", "OLLAMA", "http://127.0.0.1:11434", local=True),
+    "lmstudio": Row(
+        apis={
+            "chat": _chat("LMSTUDIO"),
+            "responses": _responses("LMSTUDIO"),
+            "v0": _chat("LMSTUDIO_V0"),
+            "v1": _chat("LMSTUDIO_V1"),
+        },
+        choice="chat",
+        lists=("chat|v0|v1",),
+        base_url="http://127.0.0.1:1234",
+        local=True,
+    ),
     "vllm": _openai("VLLM", local=True),
     "llama_cpp": _openai("LLAMA_CPP", local=True),
     "openai_compatible": _openai("GENERIC"),
 }
-"""Kinds that speak HTTP with a static key. `echo` and the kinds with credentials of their own are built in `upstream.build`."""
+"""Kinds that speak HTTP. `echo` is built in `upstream.build`."""
+
+DATED: Mapping[str, Row] = {"azure_openai": _azure("AZURE_OPENAI_DATED", "AZURE_DATED", "azure_dated")}
+"""Rows of kinds that have other paths where `api_version` is a date."""

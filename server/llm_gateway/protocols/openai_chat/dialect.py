@@ -59,7 +59,7 @@ class Dialect:
 
     A field that names a wire field is "" where the server has none; `a.b` is field b of object a.
 
-    chat_path, models_path: below the endpoint's base URL. deployments: the model stands in the path when `api_version` is set (Azure).
+    chat_path, models_path: below the endpoint's base URL; `{model}` in chat_path is the model's id, percent-encoded.
 
     output_limit, sampling, service_tiers: names and words on the wire. max_stop: most stop sequences, 0 for any number.
     stream_options: sent with a streamed request.
@@ -89,7 +89,6 @@ class Dialect:
 
     chat_path: str = "/chat/completions"
     models_path: str = "/models"
-    deployments: bool = False
 
     output_limit: str = "max_tokens"
     sampling: Mapping[str, str] = field(default_factory=lambda: SAMPLING)

@@ -42,15 +42,8 @@ def render_request(rendering: Rendering) -> Outgoing:
     if request.labels and dialect.metadata_needs_store and not body.get("store"):
         body.pop("metadata", None)
         rendering.notes.dropped("labels", "Metadata is taken only with stored answers (option store).")
-    return Outgoing(path=_path(rendering), body=json.encode(body), headers=headers)
-
-
-def _path(rendering: Rendering) -> str:
-    dialect: Dialect = rendering.dialect
-    version = rendering.settings.get("api_version") if dialect.deployments else None
-    if not version:
-        return dialect.chat_path
-    return f"/openai/deployments/{quote(rendering.model, safe='')}/chat/completions?api-version={quote(str(version), safe='')}"
+    path = dialect.chat_path.replace("{model}", quote(rendering.model, safe=""))
+    return Outgoing(path=path, body=json.encode(body), headers=headers)
 
 
 @lru_cache(maxsize=1024)

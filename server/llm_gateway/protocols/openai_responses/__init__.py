@@ -14,7 +14,7 @@ from typing import Literal
 
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols import openai_chat
-from llm_gateway.protocols.openai_responses.dialect import AZURE, GENERIC, OPENAI, XAI, Dialect
+from llm_gateway.protocols.openai_responses.dialect import AZURE, AZURE_DATED, GENERIC, LMSTUDIO, OPENAI, XAI, Dialect
 from llm_gateway.protocols.openai_responses.request import render_request
 from llm_gateway.protocols.openai_responses.response import parse_response, stream_parser
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -39,7 +39,9 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
 
 __all__ = [
     "AZURE",
+    "AZURE_DATED",
     "GENERIC",
+    "LMSTUDIO",
     "OPENAI",
     "XAI",
     "Dialect",

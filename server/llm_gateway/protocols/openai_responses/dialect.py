@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from llm_gateway.protocols import openai_chat, openai_dialects
@@ -19,7 +19,7 @@ class Dialect:
 
     chat: what the server's two APIs share: service tiers, places of user, labels and cache key, rules per model, error codes, the
     list of models.
-    path: below the endpoint's base URL. dated_path: where the setting `api_version` names a version; "" where there are none.
+    path: below the endpoint's base URL.
     stateless: ask that nothing is stored, and for encrypted reasoning, without which reasoning cannot be sent back.
     plain_reasoning: whether reasoning that is not encrypted may be sent back.
     hides_obfuscation: whether padding of streams can be switched off.
@@ -31,7 +31,6 @@ class Dialect:
 
     chat: openai_chat.Dialect
     path: str = "/responses"
-    dated_path: str = ""
     stateless: bool = True
     plain_reasoning: bool = False
     hides_obfuscation: bool = False
@@ -69,9 +68,9 @@ OPENAI = Dialect(chat=openai_dialects.OPENAI, hides_obfuscation=True, max_effort
 AZURE = Dialect(
     chat=openai_dialects.AZURE_OPENAI,
     path="/openai/v1/responses",
-    dated_path="/openai/responses?api-version={api_version}",
     max_effort=r"gpt-[6-9]",
 )
+AZURE_DATED = replace(AZURE, chat=openai_dialects.AZURE_OPENAI_DATED, path="/openai/responses")
 XAI = Dialect(
     chat=openai_dialects.XAI,
     plain_reasoning=True,
@@ -79,3 +78,4 @@ XAI = Dialect(
     tools={**TOOLS, "code_execution": {"type": "code_interpreter"}},
 )
 GENERIC = Dialect(chat=openai_dialects.GENERIC, stateless=False, plain_reasoning=True)
+LMSTUDIO = replace(GENERIC, chat=openai_dialects.LMSTUDIO, path="/v1/responses")

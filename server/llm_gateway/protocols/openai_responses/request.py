@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import mimetypes
 from typing import Any
-from urllib.parse import quote
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -100,7 +99,7 @@ class _Request:
         self._output_format(body)
         headers = self._attribution(body)
         body = self._rendering.merged(body, request.provider_options_json)
-        return Outgoing(path=self._path(), body=json.encode(body), headers=headers)
+        return Outgoing(path=dialect.path, body=json.encode(body), headers=headers)
 
     def _wants_encrypted(self) -> bool:
         """Models that do not reason refuse to be asked. Of a model that no rule knows the request tells."""
@@ -109,12 +108,6 @@ class _Request:
         if self._rule.pattern:
             return bool(self._rule.takes_effort)
         return self._request.HasField("reasoning") or any(item.get("type") == "reasoning" for item in self._items)
-
-    def _path(self) -> str:
-        version = self._rendering.settings.get("api_version")
-        if version and self._dialect.dated_path:
-            return self._dialect.dated_path.format(api_version=quote(str(version), safe=""))
-        return self._dialect.path
 
     # ------------------------------------------------------------ items
     def _message(self, message: content_pb2.Message, at: str) -> None:
