@@ -62,6 +62,8 @@ MODALITIES: Mapping[str, content_pb2.Modality.ValueType] = {
 }
 
 _FRAME_KEYS = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"}
+_GROWING = {"content", "index"}
+"""What a candidate holds while it grows."""
 _CANDIDATE_KEYS = {
     "content",
     "finishReason",
@@ -302,7 +304,7 @@ class Reader:
                         self._part(candidate, part, (data, place, position, number))
                 if not content.keys() <= _CONTENT_KEYS:
                     candidate.metadata["content"] = _beyond(content, _CONTENT_KEYS)
-            if len(wire) > 1:
+            if not wire.keys() <= _GROWING:
                 self._rest(candidate, wire)
 
     def _rest(self, candidate: _Candidate, wire: dict[str, Any]) -> None:
