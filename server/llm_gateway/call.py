@@ -83,6 +83,18 @@ class Call:
             journal=self.journal,
         )
 
+    def until(self, deadline: float) -> Call:
+        """The call with this deadline."""
+        return Call(
+            request=self.request,
+            stream=self.stream,
+            request_id=self.request_id,
+            route=self.route,
+            deadline=deadline,
+            principal=self.principal,
+            journal=self.journal,
+        )
+
     def at(self, target: Target, endpoint: Endpoint) -> Call:
         """The call to one endpoint."""
         return Call(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import CallerDeadline, ProviderTimeout
@@ -24,6 +23,6 @@ class Deadline:
         if call.deadline is not None and call.deadline <= limit:
             return await proceed(call)
         try:
-            return await proceed(replace(call, deadline=limit))
+            return await proceed(call.until(limit))
         except CallerDeadline:
             raise ProviderTimeout(f"The route's limit of {total:g} s was reached.") from None

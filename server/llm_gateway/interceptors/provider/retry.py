@@ -7,7 +7,7 @@ import random
 
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import Blame, CircuitOpen, EndpointBusy, ProviderError
-from llm_gateway.routing import Backoff
+from llm_gateway.routing import Backoff, Group
 
 MOST_BUDGETS = 10_000
 
@@ -43,7 +43,7 @@ class Retry:
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
-        self._budgets: dict[str, RetryBudget] = {}
+        self._budgets: dict[Group, RetryBudget] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         backoff = call.route.backoff or Backoff()
@@ -64,12 +64,11 @@ class Retry:
                 return reply
 
     def _budget(self, call: Call, backoff: Backoff) -> RetryBudget:
-        name = "+".join(target.label for target in call.group)
-        budget = self._budgets.get(name)
+        budget = self._budgets.get(call.group)
         if budget is None:
             if len(self._budgets) > MOST_BUDGETS:
                 self._budgets.clear()
-            budget = self._budgets[name] = RetryBudget(backoff.budget, backoff.ratio)
+            budget = self._budgets[call.group] = RetryBudget(backoff.budget, backoff.ratio)
         return budget
 
     def _next(self, call: Call, error: ProviderError, retries: int, backoff: Backoff) -> float | None:

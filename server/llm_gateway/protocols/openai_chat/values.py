@@ -61,13 +61,12 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
     cached = number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
     if cached is not None:
         usage.cache_write_input_tokens = cached
-    for name, modality in _BY_MODALITY:
-        tokens = number(inputs.get(name))
-        if tokens:
-            usage.input_by_modality.add(modality=modality, tokens=tokens)
-        tokens = number(outputs.get(name))
-        if tokens:
-            usage.output_by_modality.add(modality=modality, tokens=tokens)
+    for details, counts in ((inputs, usage.input_by_modality), (outputs, usage.output_by_modality)):
+        if details:
+            for name, modality in _BY_MODALITY:
+                tokens = number(details.get(name))
+                if tokens:
+                    counts.add(modality=modality, tokens=tokens)
     cost = raw.get("cost")
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
