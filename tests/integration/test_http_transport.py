@@ -464,10 +464,20 @@ async def test_coded_stream_is_decoded_as_it_comes() -> None:
 
 
 @on_loop
+async def test_coded_answer_cut_short_is_refused() -> None:
+    """The end of the message inside the coding is not the end of the body."""
+    coded = gzip.compress(b"hello")[:-4]
+    answer = OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n%s" % (len(coded), coded)
+    async with running(Peer(once(answer))) as peer, client_of(peer) as client:
+        with pytest.raises(ProtocolViolation):
+            await get(client)
+
+
+@on_loop
 async def test_compression_bomb_is_bounded_in_size_and_memory() -> None:
-    """A quarter of a gigabyte of zeros in 250 kB is stopped at the bound when read, and comes in slices when streamed."""
+    """64 MiB of zeros in 64 kB are stopped at the bound when read, and come in slices when streamed."""
     compressor = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(compressor.compress(bytes(1024 * 1024)) for _ in range(256)) + compressor.flush()
+    bomb = b"".join(compressor.compress(bytes(1024 * 1024)) for _ in range(64)) + compressor.flush()
     answer = OK + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(bomb) + bomb
     async with running(Peer(once(answer))) as peer, client_of(peer, max_response_bytes=1024 * 1024) as client:
         with pytest.raises(ResponseTooLarge):
@@ -505,6 +515,18 @@ async def test_connection_is_kept_and_reused() -> None:
     peer.scripts = (peer.answering(HELLO),)
     async with running(peer), client_of(peer) as client:
         assert {await get(client) for _ in range(10)} == {b"hello"}
+        assert peer.connections == 1
+
+
+@on_loop
+async def test_connection_is_kept_when_only_the_status_was_wanted() -> None:
+    """A response that has arrived whole need not be read."""
+    peer = Peer()
+    peer.scripts = (peer.answering(HELLO),)
+    async with running(peer), client_of(peer) as client:
+        for _ in range(3):
+            async with await client.send("GET", "/", []) as response:
+                assert response.status == 200
         assert peer.connections == 1
 
 
@@ -736,13 +758,22 @@ async def test_hundreds_of_calls_at_once_each_get_their_own_answer() -> None:
 @on_loop
 async def test_closed_client_closes_idle_connections_and_refuses_calls() -> None:
     """Calls in flight end as usual; nothing is kept after them."""
-    peer = Peer()
-    peer.scripts = (peer.answering(HELLO),)
+    peer, closed = Peer(), asyncio.Semaphore(0)
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await request(reader)
+        writer.write(HELLO)
+        await peer.until_gone(reader)
+        closed.release()
+
+    peer.scripts = (script,)
     async with running(peer), client_of(peer) as client:
         held = await client.send("GET", "/", [])
         await get(client)
         await client.aclose()
+        await asyncio.wait_for(closed.acquire(), GONE)
         assert await held.read() == b"hello"
+        await asyncio.wait_for(closed.acquire(), GONE)
         with pytest.raises(ConnectFailed):
             await get(client)
 
@@ -761,18 +792,16 @@ async def test_refused_and_unresolved_endpoints_fail_to_connect() -> None:
         await HttpClient("http://no-such-host.invalid").send("GET", "/", [])
 
 
-def black_hole() -> tuple[socket.socket, list[socket.socket]]:
-    """A port whose backlog is full: the kernel drops further SYNs."""
+def black_hole(host: str = "127.0.0.1", port: int = 0) -> list[socket.socket]:
+    """A port whose backlog is full, so that the kernel drops further SYNs: the listener, then what fills it."""
     server = socket.socket()
-    server.bind(("127.0.0.1", 0))
+    server.bind((host, port))
     server.listen(0)
-    fillers = []
-    for _ in range(3):
-        filler = socket.socket()
+    fillers = [socket.socket() for _ in range(3)]
+    for filler in fillers:
         filler.setblocking(False)
         filler.connect_ex(server.getsockname())
-        fillers.append(filler)
-    return server, fillers
+    return [server, *fillers]
 
 
 def open_sockets(port: int) -> int:
@@ -787,14 +816,14 @@ def open_sockets(port: int) -> int:
 @on_loop
 async def test_black_hole_ends_at_the_connect_timeout() -> None:
     """An unanswered SYN and an unanswered TLS hello are both ConnectTimeout, and leave no socket."""
-    server, fillers = black_hole()
-    port = server.getsockname()[1]
+    sockets = black_hole()
+    port = sockets[0].getsockname()[1]
     before = open_sockets(port)
     with pytest.raises(ConnectTimeout):
         await HttpClient(f"http://127.0.0.1:{port}", connect_timeout=0.1).send("GET", "/", [])
     await asyncio.sleep(0.05)
     assert open_sockets(port) == before
-    for sock in (server, *fillers):
+    for sock in sockets:
         sock.close()
     peer = Peer()
     peer.scripts = (lambda reader, _: peer.until_gone(reader),)
@@ -804,15 +833,31 @@ async def test_black_hole_ends_at_the_connect_timeout() -> None:
         await asyncio.wait_for(peer.gone.wait(), GONE)
 
 
-@on_loop
-async def test_second_address_is_tried_when_the_first_refuses() -> None:
-    """`localhost` may be IPv6 first with the server on IPv4, or the other way round."""
-    peer = Peer()
-    peer.scripts = (peer.answering(HELLO),)
-    async with running(peer):
-        client = HttpClient(peer.url.replace("127.0.0.1", "localhost"))
-        assert await get(client) == b"hello"
-        await client.aclose()
+class TwoAddresses(asyncio.SelectorEventLoop):
+    """A loop on which every name has two addresses, 127.0.0.2 first (uvloop's resolver cannot be replaced)."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+
+
+@pytest.mark.parametrize("fault", ["refused", "silent"])
+def test_second_address_is_tried_when_the_first_fails(fault: str) -> None:
+    """An address that refuses costs nothing, one that never answers only its share of the connect timeout."""
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.scripts = (peer.answering(HELLO),)
+        async with running(peer):
+            port = int(peer.url.rpartition(":")[2])
+            sockets = black_hole("127.0.0.2", port) if fault == "silent" else []
+            client = HttpClient(f"http://two.test:{port}", connect_timeout=2.0)
+            assert await get(client) == b"hello"
+            await client.aclose()
+            for sock in sockets:
+                sock.close()
+
+    with asyncio.Runner(loop_factory=TwoAddresses) as runner:
+        runner.run(scenario())
 
 
 # --- cancellation
@@ -839,10 +884,10 @@ async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) 
     authority = Authority(tmp_path)
     async with contextlib.AsyncExitStack() as stack:
         if phase == "connect":
-            server, fillers = black_hole()
-            for sock in (server, *fillers):
+            sockets = black_hole()
+            for sock in sockets:
                 stack.callback(sock.close)
-            port = server.getsockname()[1]
+            port = sockets[0].getsockname()[1]
             before = open_sockets(port)
             client = HttpClient(f"http://127.0.0.1:{port}")
         else:
@@ -893,8 +938,27 @@ async def test_aborted_response_closes_and_wakes_its_reader() -> None:
 
 
 @on_loop
-async def test_response_left_by_an_exception_is_aborted() -> None:
-    """`async with` closes the socket when its body raises."""
+async def test_cancelled_receive_closes_without_a_context_manager() -> None:
+    """The socket is gone even if nobody holds the response in `async with`."""
+    peer = Peer()
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await request(reader)
+        writer.write(CHUNKED)
+        await peer.until_gone(reader)
+
+    peer.scripts = (script,)
+    async with running(peer), client_of(peer) as client:
+        response = await client.send("GET", "/", [])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(response.receive(), 0.02)
+        await asyncio.wait_for(peer.gone.wait(), GONE)
+
+
+@on_loop
+async def test_response_left_by_an_exception_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`async with` closes the socket when its body raises, without waiting for the rest."""
+    monkeypatch.setattr(h1, "DRAIN_SECONDS", HANG)
     peer = Peer()
 
     async def script(reader: Reader, writer: Writer) -> None:
@@ -1080,6 +1144,25 @@ async def test_cancelled_call_through_a_proxy_closes_its_connection(phase: str) 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await asyncio.wait_for(peer.gone.wait(), GONE)
+
+
+@on_loop
+async def test_stream_left_in_the_middle_closes_its_proxied_connection() -> None:
+    """`aclose` reaches the upstream through the proxy as well."""
+    proxy, peer = Peer(), Peer()
+    proxy.scripts = (forwarding(proxy),)
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await request(reader)
+        writer.write(CHUNKED + b"5\r\nhello\r\n")
+        await peer.until_gone(reader)
+
+    peer.scripts = (script,)
+    async with running(proxy), running(peer), client_of(peer, proxy=proxy.url) as client:
+        response = await client.send("GET", "/", [])
+        assert await response.receive() == b"hello"
+        await response.aclose()
         await asyncio.wait_for(peer.gone.wait(), GONE)
 
 

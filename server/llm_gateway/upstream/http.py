@@ -293,13 +293,10 @@ class HttpClient:
             raise _connect_error(error) from None
 
     def _take_idle(self) -> Connection | None:
-        """The connection that went idle last, if it is still good; O(1) but for the dead ones it discards."""
-        now = asyncio.get_running_loop().time()
+        """The connection that went idle last, if there is a good one; O(1) but for the dead ones it discards."""
         while self._idle:
-            expires, connection = self._idle.pop()
-            if expires <= now:
-                connection.abort()
-            elif connection.reusable:
+            _, connection = self._idle.pop()
+            if connection.reusable:
                 return connection
         return None
 
