@@ -25,6 +25,7 @@ from tests.support import gateway
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 WORK = BUILD / "corpus"
+DRIVER = Path(__file__).resolve().parent / "families.py"
 LOOPBACK = "127.0.0.1"
 RUN_SECONDS = 1800
 
@@ -167,10 +168,18 @@ class Tools:
     folder: Path
     python: str  # an interpreter with grpcio-tools
 
+    def environment(self) -> dict[str, str]:
+        """Programs of the corpus find one another and our driver."""
+        return {**os.environ, "PYTHONPATH": os.pathsep.join((str(self.folder), str(DRIVER.parent)))}
+
     def configuration(self, port: int) -> dict[str, Any]:
         """The gateway's configuration for the replay server on `port`; providers of a kind that the gateway lacks are left out."""
         text = subprocess.run(
-            [self.python, "llmgateway_grpc.py", "config", str(port)], cwd=self.folder, check=True, capture_output=True
+            [self.python, str(DRIVER), "config", str(port)],
+            cwd=self.folder,
+            env=self.environment(),
+            check=True,
+            capture_output=True,
         ).stdout
         document: dict[str, Any] = json.loads(text)
         kinds = gateway.kinds()
@@ -181,8 +190,7 @@ class Tools:
         """Run the scoring program and return its verdicts."""
         out = WORK / f"{direction}-{split.replace(':', '-')}.json"
         out.unlink(missing_ok=True)
-        env = {
-            **os.environ,
+        env = self.environment() | {
             "LLMGATEWAY": address,
             "LLMGATEWAY_PROTOS": str(ROOT / "protos"),
             "SPLIT": split,
@@ -191,6 +199,8 @@ class Tools:
         command = [
             self.python,
             "score.py",
+            "--driver",
+            DRIVER.stem,
             "--direction",
             direction,
             "--port",

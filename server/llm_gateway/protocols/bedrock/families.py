@@ -16,40 +16,41 @@ from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Models that take the same fields. The defaults are those of a family that nothing is known of.
+    """Models that take the same fields. The defaults are those of a family that nothing is known of, such as that behind the ARN of an
+    application's own inference profile: it is sent what the caller asks for.
 
     caches: takes cache points. structured: answers by a JSON schema. status: takes the status of a tool result. top_k: path of that
     parameter in `additionalModelRequestFields`, () for none. reasons: how it is told to reason. system_tools: portable tool types to
     names of system tools. rules: the limits of a Claude.
     """
 
-    caches: bool = False
+    caches: bool = True
     structured: bool = True
-    status: bool = False
+    status: bool = True
     top_k: tuple[str, ...] = ("top_k",)
     reasons: Literal["claude", "nova", "openai", "effort", "never"] = "effort"
     system_tools: tuple[tuple[str, str], ...] = ()
     rules: Rules = UNKNOWN
 
 
-_CLAUDE = Family(caches=True, status=True, reasons="claude")
+_CLAUDE = Family(reasons="claude")
 _NOVA = Family(
-    caches=True,
     structured=False,
-    status=True,
     top_k=("inferenceConfig", "topK"),
     reasons="never",
     system_tools=(("web_search", "nova_grounding"), ("code_execution", "nova_code_interpreter")),
 )
+_PLAIN = Family(caches=False, structured=False, status=False, top_k=(), reasons="never")
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("claude", _CLAUDE),
     (r"nova-2|nova-premier-2", replace(_NOVA, reasons="nova")),
     ("nova", _NOVA),
-    ("titan", Family(structured=False, top_k=(), reasons="never")),
-    ("llama", Family(structured=False, top_k=(), reasons="never")),
-    (r"cohere|command-r", Family(structured=False, top_k=("k",), reasons="never")),
-    (r"ai21|jamba", Family(structured=False, top_k=(), reasons="never")),
-    (r"openai|gpt-", Family(top_k=(), reasons="openai")),
+    ("titan", _PLAIN),
+    ("llama", _PLAIN),
+    (r"cohere|command-r", replace(_PLAIN, top_k=("k",))),
+    (r"ai21|jamba", _PLAIN),
+    (r"mistral|pixtral|deepseek|qwen", Family(caches=False, status=False)),
+    (r"openai|gpt-", Family(caches=False, status=False, top_k=(), reasons="openai")),
 )
 _DEFAULT = Family()
 

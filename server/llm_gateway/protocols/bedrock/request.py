@@ -415,8 +415,9 @@ def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], mo
 
 # ---------------------------------------------------------------- reasoning, sampling and the rest
 def _reasoning(rendering: Rendering, family: Family, max_tokens: int, forced: bool) -> tuple[dict[str, Any], str]:
-    """(additional request fields, `outputConfig.effort`), as the family has it."""
-    if family.reasons == "claude":
+    """(additional request fields, `outputConfig.effort`), as the family has it. Only Claude has budgets, so a budget tells it is one."""
+    budget = family.reasons == "effort" and rendering.request.reasoning.HasField("budget_tokens")
+    if family.reasons == "claude" or budget:
         thinking, effort = reasoning(rendering, family.rules, max_tokens, forced=forced)
         return {"thinking": thinking} if thinking else {}, effort
     level = wished_effort(rendering.request.reasoning)
