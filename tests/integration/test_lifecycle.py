@@ -1,0 +1,184 @@
+"""Start, reload, drain, stop: the process as an operator sees it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2 as machine_pb2
+from grpc_health.v1 import health_pb2_grpc as machine_grpc
+from llmgateway import AsyncClient, GatewayError, NotFound, Unavailable
+
+from tests.support import gateway as gateways
+from tests.support import upstream as scripted
+from tests.support.upstream import Upstream
+
+NO_RETRIES = [("grpc.enable_retries", 0)]
+
+
+def edge(url: str, **server: Any) -> dict[str, Any]:
+    """A gateway in front of the scripted upstream."""
+    return {"server": server, "providers": {"edge": gateways.provider(url)}}
+
+
+async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream
+) -> None:
+    """Health turns NOT_SERVING at once; every stream ends whole; a call that comes late is UNAVAILABLE; the process ends by itself."""
+    release = asyncio.Event()
+    upstream.script(
+        (*scripted.stream(*scripted.numbered(1), end=False), scripted.Until(release), *scripted.chat_stream(3)[1:])
+    )
+    running = gateway_process(edge(upstream.url, lame_duck="300ms", shutdown_grace="20s"))
+    async with AsyncClient(running.address, options=NO_RETRIES) as client:
+        streams = [client.stream("hi", model="edge/m") for _ in range(100)]
+        iterators = [aiter(stream) for stream in streams]
+        assert [await anext(one) for one in iterators] == ["0 "] * 100
+        running.process.send_signal(signal.SIGTERM)
+        async with grpc.aio.insecure_channel(running.address) as channel:
+            watch = machine_grpc.HealthStub(channel).Watch(
+                machine_pb2.HealthCheckRequest(service="llmgateway.v1.LLMGateway")
+            )
+            while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
+                pass
+        await asyncio.sleep(0.6)
+        with pytest.raises(Unavailable) as caught:
+            await client.chat("late", model="edge/m")
+        assert caught.value.reason == "GATEWAY_DRAINING"
+        assert running.process.poll() is None
+        release.set()
+
+        async def rest(one: Any) -> str:
+            return "".join([piece async for piece in one])
+
+        texts = await asyncio.gather(*(rest(one) for one in iterators))
+    assert texts == ["0 1 2 "] * 100
+    assert await asyncio.to_thread(running.process.wait, 10) == 0
+
+
+async def test_a_second_sigterm_cuts_the_drain_short(
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream
+) -> None:
+    """The stream that still runs ends with UNAVAILABLE or CANCELLED, never as if whole."""
+    upstream.script((*scripted.stream(*scripted.numbered(1), end=False), scripted.HANG))
+    running = gateway_process(edge(upstream.url, lame_duck="0s", shutdown_grace="60s"))
+    async with AsyncClient(running.address, options=NO_RETRIES) as client:
+        stream = aiter(client.stream("hi", model="edge/m"))
+        assert await anext(stream) == "0 "
+        running.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        running.process.send_signal(signal.SIGTERM)
+        with pytest.raises(GatewayError):
+            await anext(stream)
+    assert await asyncio.to_thread(running.process.wait, 10) == 0
+
+
+async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path: Path, upstream: Upstream) -> None:
+    """A stream under way keeps its provider; new calls use the new one; a wrong file changes nothing and is logged."""
+    release = asyncio.Event()
+    upstream.script(
+        (*scripted.stream(*scripted.numbered(1), end=False), scripted.Until(release), *scripted.chat_stream(2)[1:])
+    )
+    with gateways.process(edge(upstream.url), tmp_path) as running:
+        path = tmp_path / "gateway.yaml"
+        async with AsyncClient(running.address, options=NO_RETRIES) as client:
+            stream = aiter(client.stream("hi", model="edge/m"))
+            assert await anext(stream) == "0 "
+            before = (await client.get_status()).config_version
+            settings = json.loads(path.read_text())
+            path.write_text(json.dumps({**settings, "providers": {"echo": {"default_model": "echo"}}}))
+            running.process.send_signal(signal.SIGHUP)
+            after = before
+            for _ in range(100):
+                after = (await client.get_status()).config_version
+                if after != before:
+                    break
+                await asyncio.sleep(0.05)
+            assert after != before
+            assert (await client.chat("new", model="echo/echo")).text == "new"
+            with pytest.raises(NotFound):
+                await client.chat("old", model="edge/m")
+            release.set()
+            assert "".join([piece async for piece in stream]) == "0 1 "
+            path.write_text('{"providers": {"echo": {"kind": "ecco"}}}')
+            running.process.send_signal(signal.SIGHUP)
+            while "configuration not reloaded" not in running.log.read_text():
+                await asyncio.sleep(0.05)
+            assert (await client.chat("still", model="echo/echo")).text == "still"
+
+
+async def test_workers_share_a_port_and_a_dead_one_is_replaced(
+    gateway_process: Callable[..., gateways.Process],
+) -> None:
+    """SIGKILL to one worker: calls go on, a new worker appears, SIGTERM ends all."""
+    config = {"server": {"workers": 2}, "providers": {"echo": {"default_model": "echo"}}}
+    running = gateway_process(config)
+
+    def serving() -> int:
+        return running.log.read_text().count('"event":"serving"')
+
+    for _ in range(100):
+        if serving() == 2:
+            break
+        await asyncio.sleep(0.1)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(running.process.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(children) == 2
+    os.kill(int(children[0]), signal.SIGKILL)
+    for _ in range(100):
+        if serving() == 3:
+            break
+        await asyncio.sleep(0.1)
+    assert serving() == 3
+    async with AsyncClient(running.address) as client:
+        assert (await client.chat("on", model="echo/echo")).text == "on"
+    running.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(running.process.wait, 10) == 0
+
+
+def test_a_wrong_configuration_ends_the_start_with_code_2_and_clear_lines(tmp_path: Path) -> None:
+    """Every problem, with file, line and key."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("providers:\n  edge: {kind: openai_compatible, endpoint: nowhere}\nserver: {lisen: 1}\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)],
+        capture_output=True,
+        text=True,
+        env=gateways.environment(),
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "providers.edge.endpoint" in result.stderr
+    assert "server.lisen" in result.stderr
+    assert "listen" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    """Exit code 1, no traceback."""
+    with gateways.process({"providers": {"echo": {}}}, tmp_path) as running:
+        path = tmp_path / "second.yaml"
+        path.write_text(json.dumps({"server": {"listen": running.address}, "providers": {"echo": {}}}))
+        started = time.monotonic()
+        result = subprocess.run(
+            [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)],
+            capture_output=True,
+            text=True,
+            env=gateways.environment(),
+            timeout=30,
+            check=False,
+        )
+        assert time.monotonic() - started < 30
+    assert result.returncode == 1
+    assert "cannot listen" in result.stderr
+    assert "Traceback" not in result.stderr
