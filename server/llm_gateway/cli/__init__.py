@@ -25,7 +25,7 @@ exit codes: 0 all well; 1 the call failed, or the gateway is not serving; 2 wron
 environment:
   LLM_GATEWAY_ADDRESS  address of the gateway for chat, models and health (127.0.0.1:50051)
   LLM_GATEWAY_API_KEY  API key for the same
-  LLM_GATEWAY_CONFIG   configuration file for serve and config check
+  LLM_GATEWAY_CONFIG   configuration file for serve, config check and providers check
 """
 
 
@@ -124,6 +124,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(module="config_check")
     _add_config(check)
+
+    providers = commands.add_parser("providers", help="look at the providers").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    check = providers.add_parser(
+        "check",
+        help="ask every configured provider for its models",
+        description="Ask every configured provider for its models: whether the key is accepted, what is listed, how long it takes."
+        " No gateway need run, and no tokens are used. Exits with 1 when a provider fails.",
+    )
+    check.set_defaults(module="providers_check")
+    _add_config(check)
+    check.add_argument("--provider", help="only this provider")
+    check.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 

@@ -34,6 +34,7 @@ class Row:
     query: parameter of every request that carries `api_version`; api_version: where the configuration has none.
     auth: how a key is sent. token_prefix: keys that begin so are access tokens, sent as such. identity: whose credentials are used when
     there is no key, see `upstream.credentials`.
+    open_list: the list of models is given to everyone, so it does not show whether a key is good.
     local: runs on the operator's machines, so it costs nothing and needs no key.
     """
 
@@ -49,6 +50,7 @@ class Row:
     auth: Auth = "bearer"
     token_prefix: str = ""
     identity: Identity = ""
+    open_list: bool = False
     local: bool = False
 
 
@@ -69,11 +71,17 @@ def _responses(dialect: str) -> Spoken:
 
 
 def _openai(
-    chat: str, base_url: str = "", *, responses: str = "GENERIC", choice: str = "chat", local: bool = False
+    chat: str,
+    base_url: str = "",
+    *,
+    responses: str = "GENERIC",
+    choice: str = "chat",
+    open_list: bool = False,
+    local: bool = False,
 ) -> Row:
     """A kind that speaks Chat Completions, and Responses when configured or chosen."""
     apis = {"chat": _chat(chat), "responses": _responses(responses)}
-    return Row(apis=apis, choice=choice, lists=("chat",), base_url=base_url, local=local)
+    return Row(apis=apis, choice=choice, lists=("chat",), base_url=base_url, open_list=open_list, local=local)
 
 
 def _azure(chat: str, responses: str, choice: str) -> Row:
@@ -130,7 +138,7 @@ ROWS: Mapping[str, Row] = {
     "mistral": _one("openai_chat", "MISTRAL", "https://api.mistral.ai", dialects="openai_dialects"),
     "groq": _openai("GROQ", "https://api.groq.com/openai/v1"),
     "deepseek": _openai("DEEPSEEK", "https://api.deepseek.com/v1"),
-    "openrouter": _openai("OPENROUTER", "https://openrouter.ai/api/v1"),
+    "openrouter": _openai("OPENROUTER", "https://openrouter.ai/api/v1", open_list=True),
     "together": _openai("TOGETHER", "https://api.together.xyz/v1"),
     "fireworks": _openai("FIREWORKS", "https://api.fireworks.ai/inference/v1"),
     "cerebras": _openai("CEREBRAS", "https://api.cerebras.ai/v1"),
