@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ FALLBACK_FROM = "llmgateway.fallback.from"
 EXPERIMENT = "llmgateway.experiment"
 EXPERIMENT_ARM = "llmgateway.experiment.arm"
 COST = "llmgateway.cost.nano_usd"
+PROVIDER_COST = "llmgateway.provider_cost.nano_usd"
 REQUEST_ID = "llmgateway.request.id"
 SERVED_PROVIDER = "llmgateway.served.provider"
 SERVED_MODEL = "llmgateway.served.model"
@@ -136,6 +138,17 @@ def _redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typ
     return event
 
 
+def _frames(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Where an exception came from, without its text and without values: either may hold a prompt or a key."""
+    if event.pop("exc_info", None):
+        found = sys.exc_info()[2]
+        frames = traceback.extract_tb(found)
+        event["frames"] = [
+            f"{frame.filename.rpartition('llm_gateway/')[2]}:{frame.lineno} {frame.name}" for frame in frames
+        ]
+    return event
+
+
 def _render(_: Any, __: str, event: structlog.typing.EventDict) -> bytes:
     return _encode(event)
 
@@ -147,6 +160,7 @@ def configure_logging(level: str = "info", *, human: bool = False) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _redact,
+        _frames,
     ]
     if human:
         logger: Any = structlog.PrintLoggerFactory(sys.stderr)
