@@ -11,12 +11,11 @@ from time import monotonic
 from typing import Any, TypeVar
 
 import grpc
-from llmgateway.v1 import content_pb2, gateway_pb2_grpc, model_pb2
+from llmgateway.v1 import gateway_pb2_grpc
 
 from llm_gateway import config, telemetry
 from llm_gateway.balancing import EndpointState, Permits
 from llm_gateway.call import Handler, chain
-from llm_gateway.capabilities import ModelFacts
 from llm_gateway.catalogue import Catalogue
 from llm_gateway.errors import OverrideNotAllowed
 from llm_gateway.health import HealthView, MachineHealth
@@ -32,7 +31,11 @@ from llm_gateway.interceptors.rpc.errors import Errors
 from llm_gateway.interceptors.rpc.telemetry import Telemetry
 from llm_gateway.lifecycle import Lifecycle, server_options
 from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
-from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Group, Provider, Route, RoutingTable, Target
+from llm_gateway.pricing.pricelist import PriceList
+from llm_gateway.pricing.prices import Prices
+from llm_gateway.pricing.source import PriceListUnavailable
+from llm_gateway.pricing.source import load as load_pricelist
+from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Facts, Group, Provider, Route, RoutingTable, Target
 from llm_gateway.service import Service, Snapshot
 from llm_gateway.upstream.build import Upstream, described_models, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
@@ -62,6 +65,8 @@ class Built:
 
     snapshot: Snapshot
     upstreams: tuple[Upstream, ...]
+    prices: Prices
+    catalogue: Catalogue
 
 
 class Gateway:
@@ -73,6 +78,7 @@ class Gateway:
     def __init__(self, settings: config.Config, *, tracing: bool = False) -> None:
         self.settings = settings
         self._states: dict[str, Any] = {}
+        self._pricelist: PriceList | None = None
         self._chain = provider_chain()
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
@@ -99,6 +105,19 @@ class Gateway:
         await self.lifecycle.drain()
         await asyncio.gather(*(one.aclose() for one in self._built.upstreams))
 
+    async def load_prices(self) -> None:
+        """Read the price lists that the configuration needs. Usage is priced from then on; without a list it is not, and a log line says so."""
+        wanted = self._built.prices.lists()
+        if not wanted:
+            return
+        try:
+            self._pricelist = await load_pricelist(wanted)
+        except PriceListUnavailable as error:
+            telemetry.log().warning("no price list", problem=str(error))
+            return
+        self._built.prices.pricelist = self._pricelist
+        self._built.catalogue.refresh()
+
     async def reload(self, settings: config.Config) -> None:
         """Serve new calls by another configuration. Calls under way keep theirs; endpoints that stay keep their health."""
         old, self._built = self._built, self._build(settings)
@@ -109,8 +128,10 @@ class Gateway:
     def _build(self, settings: config.Config) -> Built:
         upstreams: list[Upstream] = []
         providers: dict[str, Provider] = {}
+        local = {name for name, provider in settings.providers.items() if _is_local(provider)}
+        prices = Prices(settings.providers, local=local, pricelist=self._pricelist)
         for name, provider in settings.providers.items():
-            endpoints = self._endpoints(name, provider, settings.breaker)
+            endpoints = self._endpoints(name, provider, settings.breaker, prices)
             upstreams += [endpoint.upstream for endpoint in endpoints]  # type: ignore[misc]  # built as Upstream
             providers[name] = Provider(
                 id=name,
@@ -118,12 +139,17 @@ class Gateway:
                 endpoints=endpoints,
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
                 default_model=provider.default_model or (ECHO_MODELS[0] if provider.kind == "echo" else ""),
-                local=provider.local if provider.local is not None else _is_local(provider.kind),
+                local=name in local,
+                aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
                 timeouts=timeouts(provider),
             )
         catalogue = Catalogue(
             {name: partial(described_models, provider.endpoints[0].upstream) for name, provider in providers.items()},  # type: ignore[arg-type]  # built as Upstream
-            {name: _declared(name, provider) for name, provider in settings.providers.items()},
+            settings,
+            prices,
+            local=local,
+            declared={name: provider.models or () for name, provider in settings.providers.items()},
+            changed=self._route_anew,
         )
         view = HealthView(
             list(providers.values()),
@@ -132,15 +158,23 @@ class Gateway:
             draining=lambda: self.admission.draining,
         )
         snapshot = Snapshot(
-            routing=_routing(settings, providers),
+            routing=_routing(settings, providers, catalogue.facts),
             call=self._chain,
             list_models=catalogue.list_models,
             health=view.health,
             check_override=_override_check(settings.server.overrides),
         )
-        return Built(snapshot=snapshot, upstreams=tuple(upstreams))
+        return Built(snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
 
-    def _endpoints(self, name: str, provider: config.Provider, settings: config.Breaker) -> tuple[Endpoint, ...]:
+    def _route_anew(self) -> None:
+        """New calls are routed by what is known of the models now."""
+        built = self._built
+        routing = _routing(self.settings, built.snapshot.routing.providers, built.catalogue.facts)
+        self.service.snapshot = replace(built.snapshot, routing=routing)
+
+    def _endpoints(
+        self, name: str, provider: config.Provider, settings: config.Breaker, prices: Prices
+    ) -> tuple[Endpoint, ...]:
         """One endpoint for each address and key. Their health is kept by name, so that a reload does not forget it."""
         policy = _breaker(settings)
         servers = provider.servers or (None,)
@@ -162,7 +196,7 @@ class Gateway:
                     Endpoint(
                         provider=name,
                         deployment="/".join(labels),
-                        upstream=upstream(name, provider, server, key, None),
+                        upstream=upstream(name, provider, server, key, partial(prices.add_cost, name)),
                         state=self._kept(f"{name} state {address} {alias}", lambda: state),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
                     )
@@ -195,8 +229,10 @@ async def run(
     telemetry.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
     if ready is not None:
         ready(port)
+    prices = asyncio.create_task(gateway.load_prices())
     await gateway.lifecycle.until_signal()
-    await gateway.stop()
+    prices.cancel()
+    await asyncio.gather(gateway.stop(), prices, return_exceptions=True)
     if tracing is not None:
         tracing.shutdown()
 
@@ -217,18 +253,17 @@ async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
         telemetry.log().error("configuration not reloaded", problem=str(error))
     else:
         telemetry.log().info("configuration reloaded", version=config.fingerprint(settings))
+        await gateway.load_prices()
 
 
-def _routing(settings: config.Config, providers: Mapping[str, Provider]) -> RoutingTable:
-    facts = _facts(settings)
-
+def _routing(settings: config.Config, providers: Mapping[str, Provider], facts: Facts) -> RoutingTable:
     def target(configured: config.Target | config.Arm) -> Target:
-        known = facts(configured.provider, configured.model)
+        provider = providers[configured.provider]
+        model = provider.aliases.get(configured.model, configured.model)
+        known = facts(provider.id, model)
         if isinstance(configured, config.Target) and configured.capabilities:
-            known = replace(known, capabilities=_merged(known.capabilities, configured.capabilities))
-        return Target(
-            provider=providers[configured.provider], model=configured.model, weight=configured.weight, facts=known
-        )
+            known = replace(known, capabilities=dict([*known.capabilities.items(), *configured.capabilities.items()]))
+        return Target(provider=provider, model=model, weight=configured.weight, facts=known)
 
     def each(targets: Sequence[config.Target]) -> tuple[Group, ...]:
         return tuple((target(one),) for one in targets)
@@ -268,34 +303,6 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider]) -> Rout
     )
 
 
-def _facts(settings: config.Config) -> Callable[[str, str], ModelFacts]:
-    """What is known of a model: the operator's word over the catalogue's."""
-
-    def facts(provider: str, model: str) -> ModelFacts:
-        configured = settings.providers[provider]
-        info = configured.model_info.get(model, config.ModelInfo())
-        price = configured.prices.get(model) or configured.prices.get("*") or config.ModelPrice()
-        capabilities = dict(_merged({}, info.capabilities))
-        if info.input_modalities is not None:
-            for word, need in (("image", "vision"), ("audio", "audio"), ("video", "video"), ("document", "documents")):
-                capabilities.setdefault(need, word in info.input_modalities)
-        return ModelFacts(
-            input_limit=info.input_token_limit,
-            output_limit=info.output_token_limit,
-            capabilities=capabilities,
-            specialisations=frozenset(info.specialisations or ()),
-            input_price=price.input,
-            output_price=price.output,
-            score=info.score or 0.0,
-        )
-
-    return facts
-
-
-def _merged(known: Mapping[str, bool], more: Mapping[Any, bool]) -> Mapping[str, bool]:
-    return {**known, **more}
-
-
 def _backoff(retry: config.Retry) -> Backoff:
     return Backoff(
         base=retry.initial_backoff,
@@ -304,34 +311,6 @@ def _backoff(retry: config.Retry) -> Backoff:
         budget=retry.budget_size,
         ratio=retry.budget_ratio,
     )
-
-
-def _declared(name: str, provider: config.Provider) -> list[model_pb2.Model]:
-    modalities = {
-        word: content_pb2.Modality.Value(f"MODALITY_{word.upper()}")
-        for word in ("text", "image", "audio", "video", "document")
-    }
-    models = []
-    for model_id in provider.models or ():
-        info = provider.model_info.get(model_id, config.ModelInfo())
-        model = model_pb2.Model(
-            name=f"providers/{name}/models/{model_id}",
-            provider=name,
-            model_id=model_id,
-            display_name=info.display_name or "",
-            input_token_limit=info.input_token_limit,
-            output_token_limit=info.output_token_limit,
-            input_modalities=[modalities[word] for word in info.input_modalities or ()],
-            output_modalities=[modalities[word] for word in info.output_modalities or ()],
-            capabilities=[
-                model_pb2.ModelCapability.Value(f"MODEL_CAPABILITY_{word.upper()}")
-                for word, has in info.capabilities.items()
-                if has
-            ],
-            specialisations=info.specialisations or (),
-        )
-        models.append(model)
-    return models
 
 
 def _override_check(allowed: config.Overrides) -> Callable[[str, str], None]:
@@ -357,5 +336,7 @@ def _breaker(settings: config.Breaker) -> BreakerPolicy:
     )
 
 
-def _is_local(kind: str) -> bool:
-    return kind == "echo" or (kind in ROWS and ROWS[kind].local)
+def _is_local(provider: config.Provider) -> bool:
+    if provider.local is not None:
+        return provider.local
+    return provider.kind == "echo" or (provider.kind in ROWS and ROWS[provider.kind].local)

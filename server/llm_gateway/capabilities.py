@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
+from llm_gateway.pricing.rates import Rates, tier
+
 CHARACTERS_PER_TOKEN = 4
 """Rule of thumb for English text with the tokenizers in use; estimates are only compared, never billed."""
 TOKENS_PER_MEDIA = 1000
@@ -33,7 +35,7 @@ class ModelFacts:
     """What is known of a model; None and absent keys are unknown, and what is unknown excludes nothing.
 
     capabilities: need (tools, parallel_tools, json_schema, reasoning, prompt_caching, logprobs, provider_tools, candidates, streaming,
-    vision, audio, video, documents) → has it. input_price, output_price: nano-USD for a million tokens.
+    vision, audio, video, documents) → has it. rates: what it costs, one for each tier of input; () is unknown.
     score: how good the model is in general, by the operator.
     """
 
@@ -41,8 +43,7 @@ class ModelFacts:
     output_limit: int | None = None
     capabilities: Mapping[str, bool] = field(default_factory=dict)
     specialisations: frozenset[str] = frozenset()
-    input_price: int | None = None
-    output_price: int | None = None
+    rates: tuple[Rates, ...] = ()
     score: float = 0.0
 
 
@@ -64,9 +65,9 @@ class Needs:
 
     def cost(self, facts: ModelFacts) -> int | None:
         """Estimated price in nano-USD; None when the model's price is not known."""
-        if facts.input_price is None or facts.output_price is None:
+        if not facts.rates:
             return None
-        return (self.input_tokens * facts.input_price + self.output_tokens * facts.output_price) // 1_000_000
+        return tier(facts.rates, self.input_tokens).estimate(self.input_tokens, self.output_tokens)
 
     def unmet(self, provider: str, local: bool, facts: ModelFacts) -> list[str]:
         """Why the model cannot serve, in the words of the contract's skip reasons; [] when it can."""

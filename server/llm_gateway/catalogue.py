@@ -1,16 +1,21 @@
-"""The models of all providers, asked of the providers themselves, cached and paged."""
+"""The models of all providers: what the operator, the providers' own lists and our table say of each, in that order; cached and paged."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from time import monotonic
 
-from llmgateway.v1 import model_pb2
+from llmgateway.v1 import content_pb2, model_pb2
 
+from llm_gateway import config, known_models
+from llm_gateway.capabilities import ModelFacts
 from llm_gateway.errors import GatewayError, InvalidRequest, ProviderNotConfigured, Violation
+from llm_gateway.known_models import KnownModel
+from llm_gateway.pricing.prices import Prices
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
@@ -20,22 +25,69 @@ FRESH_FAILURE = 5.0
 """Seconds before a provider that did not answer is asked again."""
 
 
+_MEDIA = {
+    "vision": content_pb2.MODALITY_IMAGE,
+    "audio": content_pb2.MODALITY_AUDIO,
+    "video": content_pb2.MODALITY_VIDEO,
+    "documents": content_pb2.MODALITY_DOCUMENT,
+}
+_CAPABILITIES = {
+    name.removeprefix("MODEL_CAPABILITY_").lower(): value
+    for name, value in model_pb2.ModelCapability.items()
+    if value != model_pb2.MODEL_CAPABILITY_UNSPECIFIED
+}
+_WORDS = {value: word for word, value in _CAPABILITIES.items()}
+_UNSAID = config.ModelInfo()
+
+
 class Catalogue:
-    """Lists models page by page. A provider that does not answer is named as unreachable; its declared models are listed all the same."""
+    """Lists models page by page, and tells routing what is known of one. A provider that does not answer is named as unreachable; its
+    declared models are listed all the same."""
 
     def __init__(
         self,
         listers: Mapping[str, Callable[[], Awaitable[list[model_pb2.Model]]]],
-        declared: Mapping[str, Sequence[model_pb2.Model]],
+        settings: config.Config,
+        prices: Prices,
         *,
+        local: Collection[str] = (),
+        declared: Mapping[str, Collection[str]] | None = None,
+        changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """listers: provider id to its `list_models`. declared: models that the configuration names; they take the place of the list."""
+        """listers: provider id to its `list_models`. declared: provider id to the models that the configuration names, if any; they take
+        the place of its list. local: providers on the operator's machines. changed: told when `facts` may have changed.
+        """
         self._listers = listers
-        self._declared = declared
+        self._providers = settings.providers
+        self._prices = prices
+        self._local = local
+        self._declared = declared or {}
+        self._changed = changed
         self._clock = clock
-        self._cache: dict[str, tuple[float, list[model_pb2.Model], bool]] = {}
-        self._asking: dict[str, asyncio.Task[tuple[list[model_pb2.Model], bool]]] = {}
+        self._names = _names(settings)
+        self._listed: dict[str, dict[str, model_pb2.Model]] = {}
+        self._merged: dict[str, list[model_pb2.Model]] = {}
+        self._cache: dict[str, tuple[float, bool]] = {}
+        self._asking: dict[str, asyncio.Task[bool]] = {}
+
+    def facts(self, provider: str, model: str) -> ModelFacts:
+        """What is known of a model now."""
+        known, listed, info = self._sources(provider, model)
+        merged = self._model(provider, model)
+        return ModelFacts(
+            input_limit=merged.input_token_limit or None,
+            output_limit=merged.output_token_limit or None,
+            capabilities=_abilities(known, listed, info),
+            specialisations=frozenset(merged.specialisations),
+            rates=self._prices.rates(provider, model),
+            score=info.score or 0.0,
+        )
+
+    def refresh(self) -> None:
+        """Other prices hold: what was made of the old ones is forgotten."""
+        self._merged.clear()
+        self._changed()
 
     async def list_models(self, request: model_pb2.ListModelsRequest) -> model_pb2.ListModelsResponse:
         """One page. Raises InvalidRequest for a negative size or a foreign token, ProviderNotConfigured."""
@@ -50,48 +102,100 @@ class Catalogue:
         start = self._start(request)
         names = [request.provider] if request.provider else list(self._listers)
         refresh = request.refresh and start == ""
-        answers = await asyncio.gather(*(self._models(name, refresh) for name in names))
+        reached = await asyncio.gather(*(self._reached(name, refresh) for name in names))
         wanted = set(request.required_capabilities)
-        found = [model for models, _ in answers for model in models if wanted <= set(model.capabilities)]
+        found = [model for name in names for model in self._models(name) if wanted <= set(model.capabilities)]
         found.sort(key=lambda model: model.name)
         size = min(request.page_size or DEFAULT_PAGE, LARGEST_PAGE)
         rest = [model for model in found if model.name > start]
         response = model_pb2.ListModelsResponse(
             models=rest[:size],
-            unreachable=[f"providers/{name}" for name, (_, reached) in zip(names, answers, strict=True) if not reached],
+            unreachable=[f"providers/{name}" for name, answered in zip(names, reached, strict=True) if not answered],
         )
         if len(rest) > size:
             response.next_page_token = _token(request, rest[size - 1].name)
         return response
 
-    async def _models(self, name: str, refresh: bool) -> tuple[list[model_pb2.Model], bool]:
+    async def _reached(self, name: str, refresh: bool) -> bool:
+        """Whether the provider answered when it was last asked, which is now if that was long ago."""
         cached = self._cache.get(name)
         if cached is not None and not refresh and cached[0] > self._clock():
-            return cached[1], cached[2]
+            return cached[1]
         task = self._asking.get(name)
         if task is None:
             task = self._asking[name] = asyncio.create_task(self._ask(name))
             task.add_done_callback(lambda _: self._asking.pop(name, None))
         return await asyncio.shield(task)
 
-    async def _ask(self, name: str) -> tuple[list[model_pb2.Model], bool]:
+    async def _ask(self, name: str) -> bool:
         try:
             models, reached = list(await self._listers[name]()), True
         except GatewayError:
             models, reached = [], False
-        by_id = {model.model_id: model for model in models}
-        declared = self._declared.get(name, ())
-        if declared:
-            merged = []
-            for model in declared:
-                known = model_pb2.Model()
-                if model.model_id in by_id:
-                    known.CopyFrom(by_id[model.model_id])
-                known.MergeFrom(model)
-                merged.append(known)
-            models = merged
-        self._cache[name] = (self._clock() + (FRESH if reached else FRESH_FAILURE), models, reached)
-        return models, reached
+        listed = {model.model_id: model for model in models}
+        if reached and listed != self._listed.get(name):
+            self._listed[name] = listed
+            self._merged.pop(name, None)
+            self._changed()
+        self._cache[name] = (self._clock() + (FRESH if reached else FRESH_FAILURE), reached)
+        return reached
+
+    def _models(self, name: str) -> list[model_pb2.Model]:
+        """The models that the provider is declared to serve, else those of the list it last sent."""
+        merged = self._merged.get(name)
+        if merged is None:
+            ids = self._declared.get(name) or self._listed.get(name, {})
+            merged = self._merged[name] = [self._model(name, model) for model in ids]
+        return merged
+
+    def _sources(self, provider: str, model: str) -> tuple[KnownModel | None, model_pb2.Model | None, config.ModelInfo]:
+        settings = self._providers[provider]
+        return (
+            known_models.find(settings.kind, model),
+            self._listed.get(provider, {}).get(model),
+            settings.model_info.get(model, _UNSAID),
+        )
+
+    def _model(self, provider: str, model: str) -> model_pb2.Model:
+        known, listed, info = self._sources(provider, model)
+        merged = model_pb2.Model()
+        if listed is not None:
+            merged.CopyFrom(listed)
+        merged.name, merged.provider, merged.model_id = f"providers/{provider}/models/{model}", provider, model
+        merged.local = provider in self._local
+        if info.display_name:
+            merged.display_name = info.display_name
+        names = dict.fromkeys((*merged.aliases, *self._names.get((provider, model), ())))
+        merged.aliases[:] = names
+        context = info.input_token_limit or merged.input_token_limit or (known and known.context)
+        context = context or self._prices.context(provider, model)
+        if context:
+            merged.input_token_limit = context
+        output = info.output_token_limit or merged.output_token_limit or (known and known.output)
+        if output:
+            merged.output_token_limit = output
+        able = _abilities(known, listed, info)
+        merged.capabilities[:] = sorted(
+            _CAPABILITIES[word] for word, has in able.items() if has and word in _CAPABILITIES
+        )
+        if not able.keys().isdisjoint(_MEDIA):
+            read = (content_pb2.MODALITY_TEXT, *(modality for need, modality in _MEDIA.items() if able.get(need)))
+            merged.input_modalities[:] = read
+        if info.output_modalities is not None:
+            merged.output_modalities[:] = map(_modality, info.output_modalities)
+        elif known is not None and not merged.output_modalities:
+            merged.output_modalities[:] = (content_pb2.MODALITY_TEXT,)
+        if info.specialisations is not None:
+            merged.specialisations[:] = info.specialisations
+        elif known is not None:
+            merged.specialisations[:] = known.good_at
+        if info.deprecated is not None:
+            merged.deprecated = info.deprecated
+        if not merged.HasField("pricing") or self._prices.set_by_operator(provider, model):
+            pricing = self._prices.pricing(provider, model)
+            if pricing is not None:
+                merged.pricing.CopyFrom(pricing)
+        return merged
 
     def _start(self, request: model_pb2.ListModelsRequest) -> str:
         if not request.page_token:
@@ -111,6 +215,44 @@ class Catalogue:
                 ]
             )
         return name
+
+
+def _abilities(known: KnownModel | None, listed: model_pb2.Model | None, info: config.ModelInfo) -> dict[str, bool]:
+    """Need → whether the model meets it; absent where nobody says. A list's silence about a modality counts where our table is silent too."""
+    able: dict[str, bool] = {}
+    if known is not None:
+        able.update(dict.fromkeys(known.cannot, False))
+        able.update(dict.fromkeys(known.can, True))
+    if listed is not None:
+        able.update({_WORDS[value]: True for value in listed.capabilities if value in _WORDS})
+        if listed.input_modalities:
+            for need, modality in _MEDIA.items():
+                if modality in listed.input_modalities:
+                    able[need] = True
+                else:
+                    able.setdefault(need, False)
+    if info.input_modalities is not None:
+        able.update({need: modality in map(_modality, info.input_modalities) for need, modality in _MEDIA.items()})
+    able.update(info.capabilities.items())
+    return able
+
+
+def _modality(word: str) -> content_pb2.Modality.ValueType:
+    return content_pb2.Modality.Value(f"MODALITY_{word.upper()}")
+
+
+def _names(settings: config.Config) -> Mapping[tuple[str, str], list[str]]:
+    """(provider, model) → its aliases, and the routes that begin with it."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for provider, configured in settings.providers.items():
+        for model, info in configured.model_info.items():
+            names[provider, model] += info.aliases or ()
+    for name, route in settings.routes.items():
+        for target in route.targets:
+            names[target.provider, target.model].append(name)
+        for arm in route.experiment.arms if route.experiment is not None else ():
+            names[arm.provider, arm.model].append(name)
+    return names
 
 
 def _token(request: model_pb2.ListModelsRequest, last: str) -> str:

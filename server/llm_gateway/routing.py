@@ -63,12 +63,13 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
-    """A configured provider. models: those it is declared to serve; empty when it is not known."""
+    """A configured provider. models: those it is declared to serve; empty when it is not known. aliases: other names of its models."""
 
     id: str
     kind: str
     endpoints: tuple[Endpoint, ...]
     models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
     default_model: str = ""
     local: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -270,7 +271,9 @@ class RoutingTable:
         head = self._alias(head)
         if slash and head in self.providers:
             return self._direct(self.providers[head], rest)
-        serving = [p for p in self.providers.values() if name in p.models or name == p.default_model]
+        serving = [
+            p for p in self.providers.values() if name in p.models or name in p.aliases or name == p.default_model
+        ]
         if len(serving) == 1:
             return self._direct(serving[0], name)
         if len(serving) > 1:
@@ -303,7 +306,11 @@ class RoutingTable:
         )
 
     def _direct(self, provider: Provider, model: str) -> Route:
-        model = model or provider.default_model or (provider.models[0] if provider.models else "")
+        model = (
+            provider.aliases.get(model, model)
+            or provider.default_model
+            or (provider.models[0] if provider.models else "")
+        )
         if not model:
             raise InvalidRequest(
                 violations=[

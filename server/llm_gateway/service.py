@@ -19,6 +19,7 @@ from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import GatewayError, InvalidRequest, StreamInterrupted, Violation
 from llm_gateway.interceptors.rpc.state import RpcState, current
 from llm_gateway.pacing import paced
+from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event
 from llm_gateway.routing import Route, RoutingTable
 from llm_gateway.validation import validate
@@ -194,6 +195,10 @@ def _completed(call: Call, reply: Reply) -> Event:
     if writer.usage is not None:
         completed.usage.CopyFrom(writer.usage)
     _route_info(completed.route, call, reply)
+    failed = [attempt.usage for attempt in call.journal.attempts if attempt.HasField("usage")]
+    if failed:
+        served = [writer.usage] if writer.usage is not None else []
+        completed.route.total_usage.CopyFrom(total_usage([*failed, *served]))
     completed.service_tier = writer.service_tier
     completed.system_fingerprint = writer.system_fingerprint
     if writer.metadata:

@@ -104,6 +104,21 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON")
     _add_connection(models, timeout=60)
 
+    estimate = commands.add_parser(
+        "estimate",
+        help="say what a request would cost",
+        description="Say what a request would cost at each model that may serve it. No provider is called; tokens of a message are"
+        " estimated by its length.",
+    )
+    estimate.set_defaults(module="estimate")
+    estimate.add_argument("--model", required=True, help="a route, provider/model, or a model that one provider serves")
+    size = estimate.add_mutually_exclusive_group(required=True)
+    size.add_argument("--input-tokens", type=_count, metavar="N", help="tokens of the request")
+    size.add_argument("--message", metavar="TEXT", help="the request itself")
+    estimate.add_argument("--output-tokens", type=_count, metavar="N", help="tokens of the answer (500)")
+    estimate.add_argument("--json", action="store_true", help="print JSON")
+    _add_config(estimate)
+
     health = commands.add_parser(
         "health",
         help="show how the gateway and its providers are",
@@ -172,3 +187,9 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError("must be a number of seconds above 0")
     return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 1 << 31):
+        raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
+    return int(text)

@@ -40,8 +40,10 @@ def gateway(path: str | None) -> Iterator[tuple[str, str]]:
         except Exception as error:
             listening.set_exception(error)
             return
+        prices = asyncio.create_task(running.load_prices())
         await leave.wait()
-        await running.stop()
+        prices.cancel()
+        await asyncio.gather(running.stop(), prices, return_exceptions=True)
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="gateway", daemon=True)
     thread.start()

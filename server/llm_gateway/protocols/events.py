@@ -23,7 +23,7 @@ class EventWriter:
     A part is addressed by its candidate and by a `key` of the parser's choice (a block index, say). Text without block
     boundaries goes through `flow`, which opens and completes parts as the kind changes.
 
-    provider: id put beside signatures. price: called with every Usage before it is written, to add the cost.
+    provider: id put beside signatures. price: called with every Usage before it is written, and with this writer, to add the cost.
 
     After a drain: `committed` tells whether content, or the end, was ever written (the commit rule); `done` whether the provider's
     end mark was seen; `usage` is the last usage reported. The other attributes describe the response; parsers set them.
@@ -34,7 +34,7 @@ class EventWriter:
         "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
     )  # fmt: skip
 
-    def __init__(self, provider: str, price: Callable[[usage_pb2.Usage], None] | None = None) -> None:
+    def __init__(self, provider: str, price: Callable[[usage_pb2.Usage, EventWriter], None] | None = None) -> None:
         self.provider = provider
         self.response_id = ""
         self.response_model = ""
@@ -193,7 +193,7 @@ class EventWriter:
         if not usage.total_tokens:
             usage.total_tokens = usage.input_tokens + usage.output_tokens
         if self._price is not None:
-            self._price(usage)
+            self._price(usage, self)
         if usage == self.usage:
             return
         self.usage = usage

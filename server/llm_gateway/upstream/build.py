@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
+from llmgateway.v1 import gateway_pb2, model_pb2
 
 from llm_gateway import config
 from llm_gateway.call import Call, Reply
@@ -16,12 +16,11 @@ from llm_gateway.protocols import choice
 from llm_gateway.protocols.wire import Api
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import credentials
-from llm_gateway.upstream.caller import Credential, HttpCaller, StaticHeaders
+from llm_gateway.upstream.caller import Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
 from llm_gateway.upstream.providers import DATED, ROWS, Row, Spoken
 
-Price = Callable[[str, usage_pb2.Usage], None]
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 

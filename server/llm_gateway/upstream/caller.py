@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf import duration_pb2
@@ -29,6 +30,8 @@ from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import http
 
 T = TypeVar("T")
+Price = Callable[[str, usage_pb2.Usage, EventWriter], None]
+"""Puts the cost into a usage of a model, by what the writer knows of the answer."""
 
 HELD_BYTES = 256 << 10
 MAX_ERROR_BODY = 64 << 10
@@ -89,7 +92,7 @@ class HttpCaller:
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_headers: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
-    price: Callable[[str, usage_pb2.Usage], None] | None = None
+    price: Price | None = None
 
     async def __call__(self, call: Call) -> Reply:
         assert call.target is not None  # noqa: S101 - load_balance runs before
@@ -107,7 +110,7 @@ class HttpCaller:
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()
-        writer = EventWriter(self.provider, self._price(call.target.model))
+        writer = EventWriter(self.provider, partial(self.price, call.target.model) if self.price is not None else None)
         for warning in rendering.notes.warnings:
             writer.warn(warning.reason, warning.field, warning.message)
         limits = _Limits.of(call, self.timeouts)
@@ -115,9 +118,14 @@ class HttpCaller:
             async with asyncio.timeout_at(limits.first()):
                 return await self._open(api, outgoing, writer, call.stream, limits)
         except TimeoutError:
-            raise limits.expired() from None
+            failure = limits.expired()
         except http.TransportError as error:
-            raise transport_error(error) from None
+            failure = transport_error(error)
+        except ProviderError as error:
+            failure = error
+        if isinstance(failure, ProviderError) and failure.usage is None:
+            failure.usage = writer.usage
+        raise failure from None
 
     async def _open(self, api: Api, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
         wire = api.wire
@@ -155,10 +163,6 @@ class HttpCaller:
         headers = [("content-type", "application/json"), *outgoing.headers, *self.extra_headers]
         headers += await self.credential.headers(outgoing, client.host)
         return await client.send(outgoing.method, outgoing.path, headers, outgoing.body)
-
-    def _price(self, model: str) -> Callable[[usage_pb2.Usage], None] | None:
-        price = self.price
-        return None if price is None else lambda usage: price(model, usage)
 
     async def list_models(self) -> list[model_pb2.Model]:
         """All models that the provider lists, page after page; also the probe that costs nothing. Raises ProviderError."""
@@ -277,12 +281,13 @@ class _Source:
     async def pull(self) -> list[Event]:
         watch = self._watch
         assert watch is not None  # noqa: S101 - set before the reply is handed out
+        watch.waiting_since = watch.now()
         try:
             while True:
                 self._take(await self._response.receive())
                 events = self._writer.drain()
                 if events or self._writer.done:
-                    watch.touch()
+                    watch.waiting_since = None
                     return events
         except http.TransportError as error:
             raise (watch.expired or transport_error(error)) from None
@@ -334,10 +339,10 @@ class _Limits:
         if policy.HasField("attempt_timeout"):
             attempt = _seconds(policy.attempt_timeout)
         first: float | None = None
-        if call.stream:
+        if call.stream:  # a unary answer has no first event before its last
             first = route.first_event if route.first_event is not None else timeouts.first_event
-        if policy.HasField("first_event_timeout"):
-            first = _seconds(policy.first_event_timeout)
+            if policy.HasField("first_event_timeout"):
+                first = _seconds(policy.first_event_timeout)
         return cls(
             first_event=None if first is None else now + first,
             attempt=None if attempt is None else now + attempt,
@@ -364,31 +369,32 @@ class _Limits:
 
 
 class _Watch:
-    """Ends a stream that is silent for too long, or past its limits, by closing its socket. Touching it costs one assignment:
-    the timer is moved only when it fires."""
+    """Ends a stream that is silent for too long, or past its limits, by closing its socket.
 
-    __slots__ = ("_handle", "_idle", "_limits", "_loop", "_response", "_touched", "expired")
+    waiting_since: loop time since when content is waited for; None while the client takes what there is, for a slow client is not the
+    provider's silence. Setting it is all that an event costs: the timer is moved only when it fires.
+    """
+
+    __slots__ = ("_handle", "_idle", "_limits", "_loop", "_response", "expired", "now", "waiting_since")
 
     def __init__(self, response: http.HttpResponse, limits: _Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self._response = response
         self._limits = limits
         self._idle = limits.idle
-        self._touched = self._loop.time()
+        self.now = self._loop.time
+        self.waiting_since: float | None = None
         self.expired: errors.GatewayError | None = None
         at = self._next()
         self._handle = None if at is None else self._loop.call_at(at, self._fire)
-
-    def touch(self) -> None:
-        """Content arrived."""
-        self._touched = self._loop.time()
 
     def cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
 
     def _next(self) -> float | None:
-        idle = None if self._idle is None else self._touched + self._idle
+        since = self.now() if self.waiting_since is None else self.waiting_since
+        idle = None if self._idle is None else since + self._idle
         return min((at for at in (idle, self._limits.total()) if at is not None), default=None)
 
     def _fire(self) -> None:

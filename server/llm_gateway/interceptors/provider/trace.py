@@ -214,6 +214,7 @@ def _usage(usage: usage_pb2.Usage) -> dict[str, int]:
         ("cache_write_input_tokens", telemetry.CACHE_WRITE_TOKENS),
         ("reasoning_output_tokens", telemetry.REASONING_TOKENS),
         ("cost_nano_usd", telemetry.COST),
+        ("provider_cost_nano_usd", telemetry.PROVIDER_COST),
     ):
         if usage.HasField(field):  # type: ignore[arg-type]  # the four names above are optional fields
             found[name] = getattr(usage, field)

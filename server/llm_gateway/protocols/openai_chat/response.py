@@ -314,11 +314,11 @@ class _Answer:
             self.writer.metadata["x_groq"] = {**self.writer.metadata.get("x_groq", {}), **rest}  # type: ignore[dict-item]
 
     def usage(self, raw: _Wire) -> None:
+        if raw.get("service_tier"):
+            self.tier(raw["service_tier"])  # before the usage: the price depends on it
         usage = values.read_usage(raw)
         if usage is not None:
             self.writer.report_usage(usage)
-        if raw.get("service_tier"):
-            self.tier(raw["service_tier"])
         rest = {key: value for key, value in raw.items() if key not in _READ_USAGE and value is not None}
         if isinstance(raw.get("cost"), dict):
             rest["cost"] = raw["cost"]

@@ -1,0 +1,56 @@
+"""The price list, from a process that lives for half a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+
+from llm_gateway.pricing.pricelist import PriceList
+
+LONGEST = 60.0
+"""Seconds that the export may take on a busy machine."""
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "VIRTUAL_ENV")
+
+
+class PriceListUnavailable(Exception):
+    """There is no price list; the message says why, and what helps."""
+
+
+async def load(lists: Collection[str]) -> PriceList:
+    """The price lists of these providers (ids of genai-prices). The other process is told no secret: its environment is all but empty.
+
+    Raises PriceListUnavailable; the process is gone when this returns, is cancelled, or raises.
+    """
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "llm_gateway.pricing.export", *sorted(lists)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment,
+        )
+    except OSError as error:
+        raise PriceListUnavailable(f"The process that reads it did not start ({error.strerror}).") from None
+    try:
+        async with asyncio.timeout(LONGEST):
+            data, _ = await process.communicate()
+    except TimeoutError:
+        raise PriceListUnavailable(f"The process that reads it took longer than {LONGEST:g} s.") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode == 3:
+        raise PriceListUnavailable("It needs the extra: pip install 'llm-gateway[prices]'.")
+    try:
+        if process.returncode:
+            raise ValueError
+        return PriceList.decode(data)
+    except ValueError:
+        raise PriceListUnavailable("The installed release of genai-prices cannot be read.") from None
