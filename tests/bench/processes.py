@@ -24,8 +24,8 @@ Ready = Callable[[int], bool]
 """Whether the server on a port of loopback serves."""
 
 
-class StartError(Exception):
-    """A process ended, or did not serve in time."""
+class StartError(SystemExit):
+    """A process ended, or did not serve in time: the run ends with this message."""
 
 
 def free_port() -> int:
