@@ -19,6 +19,7 @@ from llm_gateway.call import Handler, chain
 from llm_gateway.catalogue import Catalogue
 from llm_gateway.errors import OverrideNotAllowed
 from llm_gateway.health import HealthView, MachineHealth
+from llm_gateway.interceptors.provider.blocked import Blocked
 from llm_gateway.interceptors.provider.deadline import Deadline
 from llm_gateway.interceptors.provider.fallback import Fallback
 from llm_gateway.interceptors.provider.limit import Limit
@@ -51,6 +52,7 @@ def provider_chain() -> Handler:
         call_endpoint,
         Trace(),
         Deadline(),
+        Blocked(),
         Fallback(),
         Retry(),
         LoadBalance(),
@@ -163,6 +165,7 @@ class Gateway:
             list_models=catalogue.list_models,
             health=view.health,
             check_override=_override_check(settings.server.overrides),
+            send_timeout=settings.server.send_timeout,
         )
         return Built(snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
 
@@ -332,6 +335,7 @@ def _breaker(settings: config.Breaker) -> BreakerPolicy:
         window=settings.window,
         ejection=settings.base_ejection,
         longest=settings.max_ejection,
+        probes=settings.probes,
         slow_start=settings.slow_start,
     )
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from llm_gateway.routing import Endpoint, Target
 
 Candidate = tuple["Target", "Endpoint"]
+Probes = tuple[bool, bool]
+"""Whether a call is a probe of the address's breaker, and of the model's."""
+NO_PROBE: Probes = (False, False)
+LAST_RESORT = frozenset({"KEY_REJECTED", "RATE_LIMITED"})
+"""Reasons to go elsewhere that are guesses: a call is tried all the same where there is nowhere else to go."""
 
 MOST_MODELS = 1000
 REJECTED_REST = 60.0
@@ -100,47 +105,62 @@ class EndpointState:
         return self._deployments
 
     def unavailable(self, model: str) -> str:
-        """Why no call for the model should go here now; "" when one may."""
+        """Why no call for the model should go here now; "" when one may. Reasons in LAST_RESORT give way where there is no other place."""
         deployment = self.of(model)
-        if deployment.limited.left():
+        resting = deployment.limited.left() > 0.0
+        if resting and deployment.limited.stated:
             return "COOLDOWN"
         if not (self.server.allows() and deployment.breaker.allows()):
             return "CIRCUIT_OPEN"
         if self.key.left():
             return "KEY_REJECTED"
-        return ""
+        return "RATE_LIMITED" if resting else ""
 
     def available_in(self, model: str) -> float:
         """Seconds until a call for the model may go here."""
         deployment = self.of(model)
         return max(deployment.limited.left(), deployment.breaker.opens_in(), self.server.opens_in())
 
-    def succeeded(self, model: str, seconds: float) -> None:
+    def begin(self, model: str) -> Probes:
+        """A call for the model goes here. Returns what `succeeded` or `failed` must be told."""
+        self.in_flight += 1
+        deployment = self.of(model).breaker.begin()
+        server = self.server.begin()
+        return (server, deployment) if server or deployment else NO_PROBE
+
+    def end(self) -> None:
+        """The call is over."""
+        self.in_flight -= 1
+
+    def succeeded(self, model: str, seconds: float, probes: Probes = NO_PROBE) -> None:
         """The first content came after `seconds`."""
+        server, probe = probes
         deployment = self.of(model)
         deployment.measured(seconds)
-        deployment.breaker.succeeded()
-        self.server.succeeded()
+        deployment.breaker.succeeded(probe=probe)
+        self.server.succeeded(probe=server)
         self.last_success = self._clock()
 
-    def failed(self, model: str, error: ProviderError) -> None:
+    def failed(self, model: str, error: ProviderError, probes: Probes = NO_PROBE) -> None:
         """A call failed. Errors that are nobody's fault here leave no mark."""
         if error.blame is Blame.NOBODY:
             return
         self.last_error_reason = error.reason
+        server, probe = probes
         deployment = self.of(model)
         deployment.last_error = error
+        hint = error.retry_after
         if isinstance(error, CredentialsRejected):
-            self.key.rest(REJECTED_REST, error.reason)
+            self.key.rest(REJECTED_REST, error.reason, stated=False)
         elif error.blame is Blame.KEY:
             usual = LIMITED_REST if error.retry_same else REJECTED_REST
-            deployment.limited.rest(usual if error.retry_after is None else error.retry_after, error.reason)
+            deployment.limited.rest(usual if hint is None else hint, error.reason, stated=hint is not None)
         else:
-            deployment.breaker.failed()
+            deployment.breaker.failed(probe=probe)
             if error.blame is Blame.SERVER:
-                self.server.failed()
-            if error.retry_after:
-                deployment.limited.rest(error.retry_after, error.reason)
+                self.server.failed(probe=server)
+            if hint is not None:
+                deployment.limited.rest(hint, error.reason, stated=True)
 
 
 class Permits:

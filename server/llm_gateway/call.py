@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
-from llm_gateway.errors import GatewayError, ProviderError, StreamInterrupted
+from llm_gateway.errors import CallerDeadline, GatewayError, ProviderError, ProviderTimeout, StreamInterrupted
 from llm_gateway.protocols.events import Event, EventWriter
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MAX_ATTEMPTS_REPORTED = 16
 class Journal:
     """What was tried for one call, in order: provider calls and targets that were skipped.
 
-    calls: provider calls begun. failures: their errors. tried: endpoints that failed.
+    calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed.
     """
 
     __slots__ = ("attempts", "calls", "failures", "tried")
@@ -36,7 +36,7 @@ class Journal:
         self.attempts: list[gateway_pb2.Attempt] = []
         self.calls = 0
         self.failures: list[ProviderError] = []
-        self.tried: list[Endpoint] = []
+        self.tried: list[tuple[Target, Endpoint]] = []
 
     def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
         """A target was left out; each reason is noted once a target."""
@@ -123,7 +123,8 @@ class Reply:
     own end mark. Callbacks given to `on_close` run once, last added first, when the reply is closed; `error` then tells how it ended:
     None for a whole answer, CancelledError when it was abandoned.
 
-    writer: what is known of the response so far (usage, ids). target, endpoint: who serves.
+    writer: what is known of the response so far (usage, ids). target, endpoint: who serves. total: the route's limit in seconds, where
+    that is what the deadline stands for.
     """
 
     __slots__ = (
@@ -136,6 +137,7 @@ class Reply:
         "error",
         "started_at",
         "target",
+        "total",
         "writer",
     )
 
@@ -152,6 +154,7 @@ class Reply:
         self.endpoint: Endpoint | None = None
         self.error: BaseException | None = None
         self.started_at = 0.0
+        self.total: float | None = None
         self._events: deque[Event] = deque(writer.drain())
         self._pull = pull
         self._close = close
@@ -179,6 +182,13 @@ class Reply:
                 raise
             except ProviderError as error:
                 self.error = interrupted = _interrupted(error, self.writer)
+                raise interrupted from None
+            except CallerDeadline as error:
+                self.error = error
+                if self.total is None:
+                    raise
+                late = ProviderTimeout(f"The route's limit of {self.total:g} s was reached.")
+                self.error = interrupted = _interrupted(late, self.writer)
                 raise interrupted from None
             except GatewayError as error:
                 self.error = error

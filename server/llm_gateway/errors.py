@@ -162,6 +162,13 @@ class CallerDeadline(GatewayError):
     reason = "CALLER_DEADLINE"
 
 
+class CallerTooSlow(GatewayError):
+    """The caller did not read its stream for too long."""
+
+    code = Code.ABORTED
+    reason = "CALLER_TOO_SLOW"
+
+
 # ---------------------------------------------------------------- the gateway's own limits
 class Overload(GatewayError):
     """The gateway takes no more calls now."""

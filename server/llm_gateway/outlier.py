@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 Clock = Callable[[], float]
 
+LONGEST_REST = 60.0
+"""Seconds that a provider's word is taken for: one call a minute finds out whether a longer limit still holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
     """When calls are held back, and for how long (seconds).
 
     consecutive: failures in a row. ratio, volume, window: share of failures among at least `volume` calls of the last `window`.
-    ejection: first time; doubles with every failed probe up to `longest`. slow_start: time over which the share of traffic grows
+    ejection: first time; doubles with every probe up to `longest`. probes: successes in a row that end it. slow_start: time over which the share of traffic grows
     back, doubling every second at most.
     """
 
@@ -28,13 +31,16 @@ class BreakerPolicy:
     window: float = 10.0
     ejection: float = 1.0
     longest: float = 4.0
+    probes: int = 1
     slow_start: float = 5.0
 
 
 class Breaker:
-    """closed → open (ejected) → half-open (one probe at a time) → closed, with a slow start.
+    """closed → open (ejected) → half-open (probes) → closed, with a slow start.
 
-    A half-open breaker lets one call through for every ejection time, so a dead endpoint sees at most one probe a second.
+    An open breaker lets one call through for every ejection time, a probe, whether or not the one before has been answered: a dead
+    endpoint sees at most one a second, and one that hangs cannot hide that the endpoint is back. Only probes decide; what
+    was begun before the ejection says nothing of now.
     """
 
     __slots__ = (
@@ -42,11 +48,11 @@ class Breaker:
         "_consecutive",
         "_ejections",
         "_failures",
-        "_open_until",
+        "_next_probe",
         "_policy",
+        "_proven",
         "_recent",
         "_recovered_at",
-        "probing",
     )
 
     def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
@@ -56,24 +62,24 @@ class Breaker:
         self._failures = 0
         self._consecutive = 0
         self._ejections = 0
-        self._open_until = 0.0
+        self._proven = 0
+        self._next_probe: float | None = None
         self._recovered_at: float | None = None
-        self.probing = False
 
     @property
     def state(self) -> str:
         """closed, open or half_open."""
-        if not self._open_until:
+        if self._next_probe is None:
             return "closed"
-        return "open" if self._clock() < self._open_until else "half_open"
+        return "open" if self._clock() < self._next_probe else "half_open"
 
     def allows(self) -> bool:
         """Whether a call may pass now."""
-        return not self._open_until or (self._clock() >= self._open_until and not self.probing)
+        return self._next_probe is None or self._clock() >= self._next_probe
 
     def opens_in(self) -> float:
-        """Seconds until a call may pass; 0 when one may, or when a probe under way decides."""
-        return max(0.0, self._open_until - self._clock()) if self._open_until else 0.0
+        """Seconds until a call may pass; 0 when one may."""
+        return 0.0 if self._next_probe is None else max(0.0, self._next_probe - self._clock())
 
     def share(self) -> float:
         """Share of its normal traffic that it should get, 0 to 1: below 1 during the slow start, doubling every second."""
@@ -91,43 +97,45 @@ class Breaker:
         return self._failures / len(self._recent) if self._recent else 0.0
 
     def begin(self) -> bool:
-        """A call passes. Returns whether it is the probe, which `end` must be told of."""
-        if self._open_until and not self.probing:
-            self.probing = True
-            return True
-        return False
+        """A call passes. Returns whether it is a probe, which `succeeded` and `failed` must be told."""
+        if self._next_probe is None:
+            return False
+        self._eject()
+        return True
 
-    def end(self) -> None:
-        """The probe is over, however it ended."""
-        self.probing = False
-
-    def succeeded(self) -> None:
-        self._consecutive = 0
-        if self._open_until:
-            self._open_until = 0.0
-            self._ejections = 0
+    def succeeded(self, *, probe: bool = False) -> None:
+        if self._next_probe is not None:
+            if not probe:
+                return
+            self._proven += 1
+            if self._proven < self._policy.probes:
+                self._next_probe = self._clock()
+                return
+            self._next_probe = None
+            self._ejections = self._failures = 0
             self._recent.clear()
-            self._failures = 0
             self._recovered_at = self._clock()
+        self._consecutive = 0
         self._remember(False)
 
-    def failed(self) -> None:
+    def failed(self, *, probe: bool = False) -> None:
+        self._remember(True)
+        if self._next_probe is not None:
+            if probe:
+                self._proven = 0
+            return
         policy = self._policy
         self._consecutive += 1
-        self._remember(True)
-        if not policy.enabled:
-            return
-        if self._open_until:
-            if self._clock() >= self._open_until:
-                self._eject()
-        elif self._consecutive >= policy.consecutive or (
-            len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio
+        if policy.enabled and (
+            self._consecutive >= policy.consecutive
+            or (len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio)
         ):
+            self._proven = 0
             self._eject()
 
     def _eject(self) -> None:
         policy = self._policy
-        self._open_until = self._clock() + min(policy.ejection * 2.0**self._ejections, policy.longest)
+        self._next_probe = self._clock() + min(policy.ejection * 2.0**self._ejections, policy.longest)
         self._ejections = min(self._ejections + 1, 16)
 
     def _remember(self, failed: bool) -> None:
@@ -144,19 +152,24 @@ class Breaker:
 
 
 class Cooldown:
-    """Until when a key rests, after a rate limit, an empty quota or a rejection. It is never shortened."""
+    """Until when a key or a model rests, after a rate limit, an empty quota or a rejection. It is never shortened.
 
-    __slots__ = ("_clock", "reason", "until")
+    stated: whether the provider named the time; else it is a guess.
+    """
+
+    __slots__ = ("_clock", "reason", "stated", "until")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.until = 0.0
         self.reason = ""
+        self.stated = False
 
-    def rest(self, seconds: float, reason: str) -> None:
-        until = self._clock() + seconds
+    def rest(self, seconds: float, reason: str, *, stated: bool) -> None:
+        """Rest for so long, LONGEST_REST at most."""
+        until = self._clock() + min(seconds, LONGEST_REST)
         if until > self.until:
-            self.until, self.reason = until, reason
+            self.until, self.reason, self.stated = until, reason, stated
 
     def left(self) -> float:
         """Seconds to go; 0 when it is over."""

@@ -1,4 +1,4 @@
-"""The stream's options: heartbeats in silence, and text gathered before it is sent."""
+"""The pace of a stream: heartbeats in silence, text gathered before it is sent, and the end of a client that does not read."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOption
                 if _mergeable(held, event):
                     held.part_delta.text += event.part_delta.text
                     held.part_delta.logprobs.extend(event.part_delta.logprobs)
+                    if loop.time() >= due:
+                        yield held
+                        held = None
                     continue
                 yield held
                 held = None
@@ -60,6 +63,39 @@ async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOption
             upcoming.cancel()
             await asyncio.gather(upcoming, return_exceptions=True)
         await events.aclose()
+
+
+class Stall:
+    """Cancels the task that made it when one write of its waits longer than `seconds` for a client that does not read.
+
+    writing_since: loop time since when a write waits, None between writes. over: whether it came to that. Setting these is
+    all that an event costs: the timer is moved only when it fires.
+    """
+
+    __slots__ = ("_handle", "_loop", "_seconds", "now", "over", "task", "writing_since")
+
+    def __init__(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - made by the RPC's handler
+        self.task = task
+        self.over = False
+        self.writing_since: float | None = None
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time
+        self._handle = self._loop.call_later(seconds, self._fire)
+
+    def close(self) -> None:
+        self._handle.cancel()
+
+    def _fire(self) -> None:
+        now = self.now()
+        at = (now if self.writing_since is None else self.writing_since) + self._seconds
+        if at > now + 1e-3:
+            self._handle = self._loop.call_at(at, self._fire)
+        else:
+            self.over = True
+            self.task.cancel()
 
 
 def _is_text(event: Event) -> bool:

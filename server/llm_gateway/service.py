@@ -13,12 +13,20 @@ from typing import Any
 import grpc
 from google.protobuf import timestamp_pb2
 from llmgateway.accumulator import Accumulator
-from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2
+from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2, usage_pb2
 
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import GatewayError, InvalidRequest, StreamInterrupted, Violation
+from llm_gateway.capabilities import CHARACTERS_PER_TOKEN, needs_of
+from llm_gateway.errors import (
+    CallerTooSlow,
+    GatewayError,
+    InvalidRequest,
+    ProviderError,
+    StreamInterrupted,
+    Violation,
+)
 from llm_gateway.interceptors.rpc.state import RpcState, current
-from llm_gateway.pacing import paced
+from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event
 from llm_gateway.routing import Route, RoutingTable
@@ -34,6 +42,7 @@ class Snapshot:
     """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
 
     allowed: whether the caller (principal) may use this route. list_models, health: the other two RPCs.
+    send_timeout: seconds that one event may wait for a client that does not read.
     """
 
     routing: RoutingTable
@@ -41,6 +50,7 @@ class Snapshot:
     list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
     check_override: Callable[[str, str], None]
+    send_timeout: float = 60.0
 
 
 class Service(gateway_pb2_grpc.LLMGatewayServicer):
@@ -56,12 +66,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         state = current.get()
         call = self._call(request, state, context, stream=False)
         accumulator = Accumulator()
-        reply = await self._reply(call)
+        reply = await self._reply(call, state)
         async with reply:
             async for event in reply:
                 accumulator.add(event)
         accumulator.add(_completed(call, reply))
-        _note(state, call, reply)
         _tell(context, state)
         response = accumulator.response()
         response.response_id = _response_id()
@@ -76,9 +85,10 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         call = self._call(request.request, state, context, stream=True)
         whole = Accumulator() if request.options.include_final_response else None
         events = self._events(call, state)
-        if request.HasField("options"):
+        if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
             events = paced(events, request.options)
         sequence = 0
+        stall = Stall(self.snapshot.send_timeout)
         try:
             async with aclosing(events):
                 async for event in events:
@@ -87,11 +97,20 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
                         if event.HasField("completed"):
                             event.completed.response.CopyFrom(whole.response())
                     event.sequence = sequence
+                    stall.writing_since = stall.now()
                     await context.write(event)
+                    stall.writing_since = None
                     sequence += 1
         except StreamInterrupted as error:
             error.events_sent = sequence
             raise
+        except asyncio.CancelledError:
+            if not stall.over:
+                raise
+            stall.task.uncancel()
+            raise CallerTooSlow() from None
+        finally:
+            stall.close()
         _tell(context, state)
 
     async def ListModels(  # noqa: N802 - the contract's name
@@ -145,28 +164,44 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
 
     async def _events(self, call: Call, state: RpcState) -> AsyncGenerator[Event]:
         """The stream's events but for their sequence numbers: started, content, completed."""
-        reply = await self._reply(call)
+        reply = await self._reply(call, state)
         async with reply:
             yield _started(call, reply)
             async for event in reply:
                 yield event
         yield _completed(call, reply)
-        _note(state, call, reply)
 
-    async def _reply(self, call: Call) -> Reply:
+    async def _reply(self, call: Call, state: RpcState) -> Reply:
         """The committed answer. Its errors, now and later, say what was tried."""
         try:
             reply = await self.snapshot.call(call)
         except GatewayError as error:
             error.attempts = call.journal.attempts
+            state.outcome["attempts"] = call.journal.calls
             raise
-        reply.on_close(lambda closed: _say_attempts(call, closed))
+        reply.on_close(lambda closed: _closed(state, call, closed))
         return reply
 
 
-def _say_attempts(call: Call, reply: Reply) -> None:
-    if isinstance(reply.error, GatewayError):
-        reply.error.attempts = call.journal.attempts
+def _closed(state: RpcState, call: Call, reply: Reply) -> None:
+    """Whole, broken or abandoned: what was tried, and what it used."""
+    error = reply.error
+    if error is not None and reply.usage is None:
+        reply.writer.report_usage(_estimate(call, reply))
+    if isinstance(error, GatewayError):
+        error.attempts = call.journal.attempts
+    if isinstance(error, ProviderError) and error.usage is None:
+        error.usage = reply.usage
+    _note(state, call, reply)
+
+
+def _estimate(call: Call, reply: Reply) -> usage_pb2.Usage:
+    """Usage of an answer that ended before the provider told it; it may be billed all the same."""
+    return usage_pb2.Usage(
+        input_tokens=needs_of(call.request).input_tokens,
+        output_tokens=-(-reply.writer.characters // CHARACTERS_PER_TOKEN),
+        estimated=True,
+    )
 
 
 def _started(call: Call, reply: Reply) -> Event:
@@ -218,7 +253,7 @@ def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
     info.route = call.route.name
     if call.route.experiment is not None:
         info.experiment, info.experiment_arm = call.route.experiment.name, call.route.arm
-    info.fallback_used = bool(call.journal.failures) and target not in call.route.groups[0]
+    info.fallback_used = target not in call.route.groups[0]
     call.journal.fill(info)
 
 

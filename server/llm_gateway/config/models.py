@@ -111,6 +111,7 @@ class Server(Struct, frozen=True, kw_only=True):
     shutdown_grace: how long running calls may take to finish after the first SIGTERM.
     lame_duck: how long new calls are still accepted after health turned NOT_SERVING.
     max_in_flight: calls at once; more are refused with UNAVAILABLE.
+    send_timeout: how long one event of a stream may wait for a client that does not read; then the call ends.
     max_connection_age: after it a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it.
     workers: processes that share the port (SO_REUSEPORT); limits hold for each.
     """
@@ -124,6 +125,7 @@ class Server(Struct, frozen=True, kw_only=True):
     lame_duck: Duration = 1.0
     max_message_bytes: Size = 32 << 20
     max_in_flight: Positive = 1000
+    send_timeout: Timeout = 60.0
     overrides: Overrides = Overrides()
     log: Log = Log()
     keepalive: Keepalive = Keepalive()

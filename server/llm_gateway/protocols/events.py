@@ -26,11 +26,11 @@ class EventWriter:
     provider: id put beside signatures. price: called with every Usage before it is written, and with this writer, to add the cost.
 
     After a drain: `committed` tells whether content, or the end, was ever written (the commit rule); `done` whether the provider's
-    end mark was seen; `usage` is the last usage reported. The other attributes describe the response; parsers set them.
+    end mark was seen; `usage` is the last usage reported; `characters` counts what the model wrote. The other attributes describe the response; parsers set them.
     """
 
     __slots__ = (
-        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "committed", "create_time", "done",
+        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "characters", "committed", "create_time", "done",
         "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class EventWriter:
         self.create_time: timestamp_pb2.Timestamp | None = None
         self.metadata: dict[str, object] = {}
         self.usage: usage_pb2.Usage | None = None
+        self.characters = 0
         self.committed = False
         self.done = False
         self.malformed = 0
@@ -101,6 +102,7 @@ class EventWriter:
             delta.text = text
         if logprobs:
             delta.logprobs.extend(logprobs)
+        self.characters += len(text)
         self.committed = True
 
     def arguments(self, key: Hashable, fragment: str, *, candidate: int = 0) -> None:
@@ -108,6 +110,7 @@ class EventWriter:
         if not fragment:
             return
         index = self._open[candidate, key]
+        self.characters += len(fragment)
         if self._merge == (candidate, index, "arguments"):
             self._events[-1].part_delta.arguments_json += fragment
         else:

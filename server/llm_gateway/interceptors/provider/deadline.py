@@ -23,6 +23,8 @@ class Deadline:
         if call.deadline is not None and call.deadline <= limit:
             return await proceed(call)
         try:
-            return await proceed(call.until(limit))
+            reply = await proceed(call.until(limit))
         except CallerDeadline:
             raise ProviderTimeout(f"The route's limit of {total:g} s was reached.") from None
+        reply.total = total
+        return reply

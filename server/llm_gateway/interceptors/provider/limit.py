@@ -8,14 +8,17 @@ from weakref import WeakKeyDictionary
 
 from llm_gateway.balancing import Permits
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import EndpointBusy
+from llm_gateway.errors import CallerDeadline, EndpointBusy
 
 BUSY_RETRY = 0.25
+LEAST_TIME = 0.05
+"""Seconds before the deadline within which no provider call is begun."""
 
 
 class Limit:
     """Holds one of the endpoint's permits from before the call until its reply is closed. Waiters are served first come first served;
-    a full queue, or a wait that takes too long, raises EndpointBusy. Cancelling a waiter gives its place up."""
+    a full queue, or a wait that takes too long, raises EndpointBusy. Cancelling a waiter gives its place up. A call that the deadline
+    leaves no time for is not begun."""
 
     def __init__(self) -> None:
         self._waiters: WeakKeyDictionary[Permits, deque[asyncio.Future[None]]] = WeakKeyDictionary()
@@ -29,12 +32,14 @@ class Limit:
             else:
                 permits.in_use += 1
             try:
+                _check_time(call)
                 reply = await proceed(call)
             except BaseException:
                 self._release(permits)
                 raise
             reply.on_close(lambda _: self._release(permits))
             return reply
+        _check_time(call)
         return await proceed(call)
 
     async def _wait(self, permits: Permits, call: Call) -> None:
@@ -56,9 +61,10 @@ class Limit:
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 self._release(permits)
-            else:
+            elif waiter in waiters:  # _release drops waiters that are cancelled
                 waiters.remove(waiter)
             if isinstance(error, TimeoutError):
+                _check_time(call)
                 raise EndpointBusy(
                     f"{label} had no place free for {permits.queue_timeout:g} s.", retry_after=BUSY_RETRY
                 ) from None
@@ -75,3 +81,9 @@ class Limit:
                 waiter.set_result(None)
                 return
         permits.in_use -= 1
+
+
+def _check_time(call: Call) -> None:
+    """Raise CallerDeadline when what is left is too little for any call."""
+    if call.deadline is not None and asyncio.get_running_loop().time() + LEAST_TIME > call.deadline:
+        raise CallerDeadline()

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
-from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
+from llm_gateway.balancing import LAST_RESORT, STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import CircuitOpen, ProviderError, QuotaExhausted, RateLimited
 
@@ -17,9 +17,9 @@ MOST_TURNS = 10_000
 class LoadBalance:
     """Chooses `call.target` and `call.endpoint`.
 
-    Endpoints that already failed this call, and those without a free place, come last. Ejected ones are left out; a breaker lets a probe
-    through now and then, so that even the only endpoint comes back, and a rejected key is tried where there is no other. Raises
-    CircuitOpen or RateLimited, with the soonest time, when no endpoint takes calls now.
+    What already failed this call, and endpoints without a free place, come last. Ejected ones are left out; a breaker lets a probe
+    through now and then, so that even the only endpoint comes back. A rejected key, and a rate limit without a stated end, are tried
+    where there is no other place and no fallback. Raises CircuitOpen or RateLimited, with the soonest time, when no endpoint takes calls now.
     """
 
     def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -30,24 +30,18 @@ class LoadBalance:
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         target, endpoint = self._pick(call)
         state = endpoint.state
-        deployment = state.of(target.model)
-        probes = [breaker for breaker in (state.server, deployment.breaker) if breaker.begin()]
-        state.in_flight += 1
+        probes = state.begin(target.model)
         started = self._clock()
         try:
             reply = await proceed(call.at(target, endpoint))
         except BaseException as error:
-            state.in_flight -= 1
-            for breaker in probes:
-                breaker.end()
+            state.end()
             if isinstance(error, ProviderError):
-                state.failed(target.model, error)
-                call.journal.tried.append(endpoint)
+                state.failed(target.model, error, probes)
+                call.journal.tried.append((target, endpoint))
                 call.journal.failures.append(error)
             raise
-        for breaker in probes:
-            breaker.end()
-        state.succeeded(target.model, self._clock() - started)
+        state.succeeded(target.model, self._clock() - started, probes)
         reply.target, reply.endpoint = target, endpoint
         reply.on_close(_closed)
         return reply
@@ -60,19 +54,19 @@ class LoadBalance:
 
     def _available(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         found: list[Candidate] = []
-        rejected: list[Candidate] = []
+        resting: list[Candidate] = []
         for candidate in candidates:
             target, endpoint = candidate
             why = endpoint.state.unavailable(target.model)
             if not why:
                 found.append(candidate)
                 continue
-            if why == "KEY_REJECTED":
-                rejected.append(candidate)
+            if why in LAST_RESORT:
+                resting.append(candidate)
             call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
-        if not found and not rejected:
+        if not found and (call.groups_left or not resting):
             raise _held_back(candidates)
-        return found or rejected
+        return found or resting
 
     def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) == 1:
@@ -91,7 +85,8 @@ class LoadBalance:
             ordered = STRATEGIES[route.strategy](live, choice)
         ordered = in_slow_start(ordered, self._rng)
         tried = call.journal.tried
-        return sorted(ordered, key=lambda c: (c[1] in tried, not c[1].state.permits.free))
+        failed = [endpoint for _, endpoint in tried]
+        return sorted(ordered, key=lambda c: (c in tried, c[1] in failed, not c[1].state.permits.free))
 
 
 def _held_back(candidates: list[Candidate]) -> ProviderError:
@@ -122,4 +117,4 @@ def _closed(reply: Reply) -> None:
     state = reply.endpoint.state
     if isinstance(reply.error, ProviderError):
         state.failed(reply.target.model, reply.error)
-    state.in_flight -= 1
+    state.end()

@@ -6,10 +6,12 @@ import asyncio
 import random
 
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import Blame, CircuitOpen, EndpointBusy, ProviderError
+from llm_gateway.errors import Blame, ProviderError
 from llm_gateway.routing import Backoff, Group
 
 MOST_BUDGETS = 10_000
+TIMER_RESOLUTION = 0.002
+"""Seconds by which a timer of the event loop may fire early."""
 
 
 class RetryBudget:
@@ -37,8 +39,9 @@ class RetryBudget:
 class Retry:
     """Repeats `proceed` while the error's class allows it and attempts, budget and deadline last.
 
-    An endpoint of the group that has not failed yet is tried at once; the same endpoint after a backoff, or after the provider's
-    Retry-After when that fits. One provider call is kept for every group still waiting. Raises the last error.
+    What has not failed yet in the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After when
+    that fits the deadline and `Backoff.hint`; with a fallback waiting, when it is no longer than a first backoff. A call that nothing
+    in the group takes is not repeated. One provider call is kept for every group still waiting. Raises the last error.
     """
 
     def __init__(self, rng: random.Random | None = None) -> None:
@@ -50,11 +53,14 @@ class Retry:
         budget = self._budget(call, backoff)
         retries = 0
         while True:
+            before = call.journal.calls
             try:
                 reply = await proceed(call)
             except ProviderError as error:
+                if call.journal.calls == before:  # nothing was called: nothing here takes calls now
+                    raise
                 delay = self._next(call, error, retries, backoff)
-                if delay is None or not budget.take():
+                if delay is None or not (_free(error, delay) or budget.take()):
                     raise
                 retries += 1
                 if delay:
@@ -75,33 +81,35 @@ class Retry:
         """Seconds to wait before another attempt; None when there must be none."""
         if call.journal.calls >= call.route.max_attempts - call.groups_left:
             return None
-        if isinstance(error, (CircuitOpen, EndpointBusy)) or not (
-            error.retry_same or error.other_key or error.failover
-        ):
+        if not error.failover and not error.retry_same:
             return None
-        if _elsewhere(call, error):
-            return 0.0 if _fits(call, 0.0, backoff) else None
-        if not error.retry_same:
-            return None
-        delay = backoff.delay(retries + 1, self._rng)
-        if error.retry_after is not None:
-            if error.retry_after > backoff.hint:
+        delay = 0.0
+        if not _elsewhere(call, error):
+            if not error.retry_same:
                 return None
-            delay += error.retry_after
+            delay = backoff.delay(retries + 1, self._rng)
+            if error.retry_after:
+                if error.retry_after > (backoff.base if call.groups_left else backoff.hint):
+                    return None
+                delay = error.retry_after * self._rng.uniform(1.0, 1.1) + TIMER_RESOLUTION
         return delay if _fits(call, delay, backoff) else None
+
+
+def _free(error: ProviderError, delay: float) -> bool:
+    """Another key's turn takes nothing from the budget: the one before rests, so that this cannot go on."""
+    return error.blame is Blame.KEY and not delay
 
 
 def _elsewhere(call: Call, error: ProviderError) -> bool:
     """Whether the group has an endpoint left that may do better after this error."""
-    failed = call.journal.tried[-1] if call.journal.tried else None
-    for target in call.group:
-        same_provider = failed is not None and target.provider.id == failed.provider
-        if same_provider and not (error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)):
-            continue
-        for endpoint in target.provider.endpoints:
-            if endpoint not in call.journal.tried and not endpoint.state.unavailable(target.model):
-                return True
-    return False
+    tried = call.journal.tried
+    here = error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)
+    return any(
+        candidate not in tried
+        and (here or candidate[0] is not tried[-1][0])
+        and not candidate[1].state.unavailable(candidate[0].model)
+        for candidate in call.group_candidates()
+    )
 
 
 def _fits(call: Call, delay: float, backoff: Backoff) -> bool:

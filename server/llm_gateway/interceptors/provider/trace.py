@@ -44,7 +44,7 @@ class Trace:
         try:
             reply = await proceed(call)
         except BaseException:
-            span.set_attribute(telemetry.ATTEMPTS, call.journal.calls)
+            _tried(span, call)
             raise
         reply.on_close(lambda closed: _outcome(span, call, closed))
         return reply
@@ -52,12 +52,20 @@ class Trace:
 
 def _outcome(span: Span, call: Call, reply: Reply) -> None:
     assert reply.target is not None  # noqa: S101 - set by load_balance
-    span.set_attribute(telemetry.ATTEMPTS, call.journal.calls)
+    _tried(span, call)
     span.set_attribute(telemetry.SERVED_PROVIDER, reply.target.provider.id)
     span.set_attribute(telemetry.SERVED_MODEL, reply.target.model)
     usage = reply.usage
     if usage is not None and usage.HasField("cost_nano_usd"):
         span.set_attribute(telemetry.COST, usage.cost_nano_usd)
+
+
+def _tried(span: Span, call: Call) -> None:
+    """How many provider calls it took, and which targets were left out, each with its reason as RouteInfo has it."""
+    span.set_attribute(telemetry.ATTEMPTS, call.journal.calls)
+    excluded = [f"{a.provider}/{a.model}: {a.skip_reason}" for a in call.journal.attempts if a.skip_reason]
+    if excluded:
+        span.set_attribute(telemetry.EXCLUDED, excluded)
 
 
 class TraceAttempt:
