@@ -38,6 +38,7 @@ from tests.support.upstream import CLOSE, HANG, RESET, Pause, Script
 
 FOLDER = Path(__file__).parent / "conversations"
 API_KEY = "conformance-key"
+_PRICES = {"*": {"input": 2, "output": 8, "cache_read": 0.5, "cache_write": 2.5}}  # its own, so that no change of a price list is a difference
 _FAULTS: Mapping[str, Script] = {
     "reset": (Pause(0.2), RESET),  # a reset takes with it what the gateway has not read yet
     "close": (CLOSE,),
@@ -65,7 +66,7 @@ class Conversation:
     def provider(self, name: str, url: str) -> dict[str, Any]:
         """Configuration of one of its providers, which the gateway reaches at `url`."""
         settings = {key: value for key, value in self.data["providers"][name].items() if key != "answers"}
-        return {"api_key": "none", **settings, "endpoint": url + settings.get("endpoint", "")}
+        return {"api_key": "none", "prices": _PRICES, **settings, "endpoint": url + settings.get("endpoint", "")}
 
     def scripts(self, name: str) -> list[Script]:
         """What one of its providers answers, request by request."""

@@ -13,7 +13,7 @@ from google.protobuf import json_format, message
 from llmgateway.v1 import gateway_pb2
 
 LONG = 1000  # characters; a longer text is compared by its hash
-_VOLATILE = frozenset({"response_id", "duration"})
+_VOLATILE = frozenset({"response_id", "duration", "price_id"})
 _BATCHED = frozenset(
     {"part_delta", "usage"}
 )  # the gateway merges what arrives in one read, which is chance; the fold has what they say
