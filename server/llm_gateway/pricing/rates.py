@@ -70,11 +70,12 @@ class Rates:
         for modality, name in _MODALITIES:
             keys = (f"input_{name}_tokens", f"cache_{name}_read_tokens", f"output_{name}_tokens")
             if not rates.keys().isdisjoint(keys):
+                uncached = rates.get(keys[0], text_in)
                 modalities.append(
                     ModalityRates(
                         modality=modality,
-                        input=rates.get(keys[0], text_in),
-                        cache_read=rates.get(keys[1], read),
+                        input=uncached,
+                        cache_read=rates.get(keys[1], rates.get("cache_read_tokens", uncached)),
                         output=rates.get(keys[2], text_out),
                     )
                 )
