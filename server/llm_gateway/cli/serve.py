@@ -10,7 +10,7 @@ import sys
 import uvloop
 from msgspec.structs import replace
 
-from llm_gateway import app, telemetry, workers
+from llm_gateway import app, config, telemetry, workers
 from llm_gateway.cli import FAILED, OK
 from llm_gateway.cli.config_check import load
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     telemetry.configure_logging(log.level, human=log.format == "console")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.run(settings, reload=lambda: load(args.config, _environment(args))))
+            runner.run(app.run(settings, reload=lambda: config.load(args.config, _environment(args), local=config.local_servers)))
     except (OSError, telemetry.TelemetryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
