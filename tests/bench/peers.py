@@ -215,7 +215,7 @@ def _installed(peer: Peer) -> bool:
 def main() -> None:
     """Reads the command line, installs what is missing and measures."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description="Measures other gateways.")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each gateway")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each gateway")
     parser.add_argument("--calls", type=int, default=2000, help="unary calls a turn to this gateway")
     parser.add_argument("--streams", type=int, default=50, help="streams a turn")
     options = parser.parse_args()
