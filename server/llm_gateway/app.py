@@ -81,6 +81,7 @@ class Gateway:
         self.settings = settings
         self._states: dict[str, Any] = {}
         self._pricelist: PriceList | None = None
+        self._loading = asyncio.Lock()
         self._chain = provider_chain()
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
@@ -109,16 +110,17 @@ class Gateway:
 
     async def load_prices(self) -> None:
         """Read the price lists that the configuration needs. Usage is priced from then on; without a list it is not, and a log line says so."""
-        wanted = self._built.prices.lists()
-        if not wanted:
-            return
-        try:
-            self._pricelist = await load_pricelist(wanted)
-        except PriceListUnavailable as error:
-            telemetry.log().warning("no price list", problem=str(error))
-            return
-        self._built.prices.pricelist = self._pricelist
-        self._built.catalogue.refresh()
+        async with self._loading:
+            wanted = self._built.prices.lists()
+            if not wanted:
+                return
+            try:
+                self._pricelist = await load_pricelist(wanted)
+            except PriceListUnavailable as error:
+                telemetry.log().warning("no price list", problem=str(error))
+                return
+            self._built.prices.pricelist = self._pricelist
+            self._built.catalogue.refresh()
 
     async def reload(self, settings: config.Config) -> None:
         """Serve new calls by another configuration. Calls under way keep theirs; endpoints that stay keep their health."""
