@@ -1,0 +1,334 @@
+"""What is known of a model: the operator before the provider's list before our table; and the lists made of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from llm_gateway import config, known_models
+from llm_gateway.catalogue import FRESH, FRESH_FAILURE, Catalogue
+from llm_gateway.config import ModelInfo, ModelPrice
+from llm_gateway.errors import InvalidRequest, ProviderNotConfigured, ProviderUnreachable
+from llm_gateway.pricing.pricelist import Price, PriceList, Row, Rows
+from llm_gateway.pricing.prices import Prices
+from llmgateway.v1 import content_pb2, model_pb2
+
+TEXT, IMAGE, AUDIO = content_pb2.MODALITY_TEXT, content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO
+DOCUMENT = content_pb2.MODALITY_DOCUMENT
+TOOLS, SCHEMA = model_pb2.MODEL_CAPABILITY_TOOLS, model_pb2.MODEL_CAPABILITY_JSON_SCHEMA
+LOGPROBS = model_pb2.MODEL_CAPABILITY_LOGPROBS
+LIST = PriceList(
+    source="s",
+    lists={
+        "openai": Rows(
+            rows=(
+                Row(
+                    id="gpt-4o",
+                    match=["starts_with", "gpt-4o"],
+                    prices=(Price(rates={"input_tokens": ((-1, 5),), "output_tokens": ((-1, 6),)}),),
+                    context=1,
+                ),
+                Row(id="new", match=["equals", "new"], prices=(Price(rates={"input_tokens": ((-1, 7),)}),), context=9),
+            )
+        )
+    },
+)
+
+
+class Shelf:
+    """A catalogue of provider p, its list, a clock, and how often it was asked and told of changes."""
+
+    def __init__(
+        self,
+        answer: Sequence[model_pb2.Model] | Exception,
+        *,
+        kind: str = "openai",
+        local: bool = False,
+        routes: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.answer = answer
+        self.now = 0.0
+        self.asked = self.changes = 0
+        provider = config.Provider(kind=kind, **settings)
+        whole = config.Config(providers={"p": provider}, routes=routes or {})
+        places = {"p"} if local else set[str]()
+        self.prices = Prices(whole.providers, local=places, pricelist=LIST)
+        self.catalogue = Catalogue(
+            {"p": self._list},
+            whole,
+            self.prices,
+            local=places,
+            declared={"p": provider.models or ()},
+            changed=self._changed,
+            clock=lambda: self.now,
+        )
+
+    async def _list(self) -> list[model_pb2.Model]:
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return list(self.answer)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    async def all(self, **request: Any) -> list[model_pb2.Model]:
+        answer = await self.catalogue.list_models(model_pb2.ListModelsRequest(**request))
+        return list(answer.models)
+
+    async def one(self) -> model_pb2.Model:
+        (model,) = await self.all()
+        return model
+
+
+def listed(model_id: str, **fields: Any) -> model_pb2.Model:
+    return model_pb2.Model(model_id=model_id, **fields)
+
+
+async def test_a_bare_list_is_enriched_by_the_table_and_the_prices() -> None:
+    """OpenAI lists ids only: limits, abilities, modalities and prices come from what we know."""
+    model = await Shelf([listed("gpt-4o-2024-11-20")]).one()
+    assert model.name == "providers/p/models/gpt-4o-2024-11-20"
+    assert (model.input_token_limit, model.output_token_limit) == (128_000, 16_384)
+    assert {TOOLS, SCHEMA, LOGPROBS} <= set(model.capabilities)
+    assert list(model.input_modalities) == [TEXT, IMAGE, DOCUMENT]
+    assert list(model.output_modalities) == [TEXT]
+    assert (model.pricing.input_nano_usd_per_million, model.pricing.output_nano_usd_per_million) == (5, 6)
+    assert not model.local
+
+
+async def test_an_unknown_model_stays_unknown() -> None:
+    """Nothing is made up: no limits, no abilities, no modalities, no price."""
+    assert await Shelf([listed("gpt-of-ours")]).one() == listed(
+        "gpt-of-ours", name="providers/p/models/gpt-of-ours", provider="p"
+    )
+
+
+async def test_a_model_that_only_the_price_list_knows_has_its_window() -> None:
+    """The price list's window is the last resort, and an unknown output price is unset."""
+    model = await Shelf([listed("new")]).one()
+    assert model.input_token_limit == 9
+    assert model.pricing == model_pb2.ModelPricing(input_nano_usd_per_million=7)
+
+
+async def test_the_provider_s_list_wins_over_the_table() -> None:
+    """Limits, abilities, modalities and prices that the endpoint publishes replace ours; its silence leaves them."""
+    model = await Shelf(
+        [
+            listed(
+                "gpt-4o",
+                input_token_limit=3,
+                capabilities=[model_pb2.MODEL_CAPABILITY_REASONING],
+                input_modalities=[TEXT, AUDIO],
+                pricing=model_pb2.ModelPricing(input_nano_usd_per_million=1),
+            )
+        ]
+    ).one()
+    assert (model.input_token_limit, model.output_token_limit) == (3, 16_384)
+    assert {model_pb2.MODEL_CAPABILITY_REASONING, TOOLS} <= set(model.capabilities)
+    assert list(model.input_modalities) == [TEXT, IMAGE, AUDIO, DOCUMENT]
+    assert model.pricing.input_nano_usd_per_million == 1
+
+
+async def test_the_operator_wins_over_all() -> None:
+    """Name, aliases, limits, modalities, abilities, specialisations, age and prices."""
+    info = ModelInfo(
+        display_name="Ours",
+        aliases=("smartest",),
+        input_token_limit=10,
+        output_token_limit=20,
+        input_modalities=("text",),
+        output_modalities=("text", "audio"),
+        capabilities={"logprobs": False, "reasoning": True},
+        specialisations=("law",),
+        deprecated=True,
+    )
+    route = config.Route(targets=(config.Target(provider="p", model="gpt-4o"),))
+    arms = (config.Arm(name="a", provider="p", model="gpt-4o"),)
+    split = config.Route(experiment=config.Experiment(name="e", arms=arms))
+    shelf = Shelf(
+        [listed("gpt-4o", display_name="GPT", aliases=["omni"], input_token_limit=3)],
+        model_info={"gpt-4o": info},
+        prices={"*": ModelPrice(input=2)},
+        routes={"chat": route, "split": split},
+    )
+    model = await shelf.one()
+    assert (model.display_name, list(model.aliases)) == ("Ours", ["omni", "smartest", "chat", "split"])
+    assert (model.input_token_limit, model.output_token_limit) == (10, 20)
+    assert list(model.input_modalities) == [TEXT]
+    assert list(model.output_modalities) == [TEXT, AUDIO]
+    assert LOGPROBS not in model.capabilities
+    assert model_pb2.MODEL_CAPABILITY_REASONING in model.capabilities
+    assert list(model.specialisations) == ["law"]
+    assert model.deprecated
+    assert (model.pricing.input_nano_usd_per_million, model.pricing.output_nano_usd_per_million) == (2, 6)
+
+
+async def test_local_models_are_free_whatever_a_list_says() -> None:
+    """Price 0, which is not unknown."""
+    model = await Shelf([listed("llama")], kind="ollama", local=True).one()
+    assert model.local
+    assert model.pricing.HasField("input_nano_usd_per_million")
+    assert model.pricing == model_pb2.ModelPricing(input_nano_usd_per_million=0, output_nano_usd_per_million=0)
+
+
+async def test_required_capabilities_are_those_of_all_sources() -> None:
+    """A model is listed when table, endpoint or operator say that it can, and the operator has not denied it."""
+    shelf = Shelf(
+        [listed("gpt-4o"), listed("gpt-4.1"), listed("new", capabilities=[TOOLS]), listed("gpt-of-ours")],
+        model_info={"gpt-4.1": ModelInfo(capabilities={"tools": False})},
+    )
+    assert [model.model_id for model in await shelf.all(required_capabilities=[TOOLS])] == ["gpt-4o", "new"]
+
+
+async def test_declared_models_take_the_place_of_the_list() -> None:
+    """Only those are listed, with what the list says of them, and all the same when the provider does not answer."""
+    shelf = Shelf([listed("gpt-4o", display_name="GPT"), listed("other")], models=("gpt-4o", "gpt-of-ours"))
+    assert [(m.model_id, m.display_name) for m in await shelf.all()] == [("gpt-4o", "GPT"), ("gpt-of-ours", "")]
+    gone = Shelf(ProviderUnreachable(), models=("gpt-4o",))
+    answer = await gone.catalogue.list_models(model_pb2.ListModelsRequest())
+    assert [model.model_id for model in answer.models] == ["gpt-4o"]
+    assert list(answer.unreachable) == ["providers/p"]
+
+
+async def test_a_list_is_kept_for_a_while_and_a_failure_for_less() -> None:
+    """Within that time the provider is not asked; `refresh` asks; the last good list outlives a failure."""
+    shelf = Shelf([listed("new")])
+    await shelf.all()
+    shelf.now = FRESH - 1
+    await shelf.all()
+    assert shelf.asked == 1
+    await shelf.all(refresh=True)
+    assert shelf.asked == 2
+    shelf.answer = ProviderUnreachable()
+    shelf.now += FRESH
+    assert [model.model_id for model in await shelf.all()] == ["new"]
+    shelf.now += FRESH_FAILURE + 1
+    await shelf.all()
+    assert shelf.asked == 4
+
+
+async def test_pages_follow_each_other_by_name() -> None:
+    """The token leads on; the pages together are the list; a token of another question is refused, and so is a negative size."""
+    shelf = Shelf([listed(f"m{number}") for number in (3, 1, 2)])
+    first = await shelf.catalogue.list_models(model_pb2.ListModelsRequest(page_size=2))
+    second = await shelf.catalogue.list_models(
+        model_pb2.ListModelsRequest(page_size=2, page_token=first.next_page_token)
+    )
+    assert [model.model_id for model in (*first.models, *second.models)] == ["m1", "m2", "m3"]
+    assert not second.next_page_token
+    for request in (
+        model_pb2.ListModelsRequest(page_token=first.next_page_token, provider="p"),
+        model_pb2.ListModelsRequest(page_token="?"),
+        model_pb2.ListModelsRequest(page_size=-1),
+    ):
+        with pytest.raises(InvalidRequest):
+            await shelf.catalogue.list_models(request)
+    with pytest.raises(ProviderNotConfigured):
+        await shelf.all(provider="q")
+
+
+# ---------------------------------------------------------------- facts for routing
+async def test_facts_tell_can_from_cannot_from_unknown() -> None:
+    """True, False and absent are three things; limits and price come with them."""
+    facts = Shelf([]).catalogue.facts("p", "gpt-4o")
+    assert facts.capabilities["tools"] is True
+    assert facts.capabilities["reasoning"] is facts.capabilities["audio"] is False
+    assert "video" in facts.capabilities
+    assert (facts.input_limit, facts.output_limit) == (128_000, 16_384)
+    assert [rates.input for rates in facts.rates] == [5]
+    nothing = Shelf([]).catalogue.facts("p", "gpt-of-ours")
+    assert nothing.capabilities == {}
+    assert (nothing.input_limit, nothing.rates) == (None, ())
+
+
+async def test_facts_change_when_a_list_comes_and_when_prices_do() -> None:
+    """Routing is told; the same list again tells it nothing."""
+    shelf = Shelf(
+        [listed("gpt-of-ours", input_modalities=[TEXT, IMAGE])], model_info={"gpt-of-ours": ModelInfo(score=3)}
+    )
+    assert shelf.catalogue.facts("p", "gpt-of-ours").capabilities == {}
+    await shelf.all()
+    facts = shelf.catalogue.facts("p", "gpt-of-ours")
+    assert facts.capabilities == {"vision": True, "audio": False, "video": False, "documents": False}
+    assert facts.score == 3
+    await shelf.all(refresh=True)
+    assert shelf.changes == 1
+    shelf.prices.pricelist = PriceList(source="t", lists={"openai": Rows(rows=())})
+    await shelf.all()
+    shelf.catalogue.refresh()
+    assert shelf.changes == 2
+
+
+async def test_new_prices_show_in_the_next_list() -> None:
+    """What was made of the old prices is forgotten."""
+    shelf = Shelf([listed("new")])
+    assert (await shelf.one()).HasField("pricing")
+    shelf.prices.pricelist = PriceList(source="t", lists={"openai": Rows(rows=())})
+    shelf.catalogue.refresh()
+    assert not (await shelf.one()).HasField("pricing")
+
+
+# ---------------------------------------------------------------- the table
+@pytest.mark.parametrize(
+    ("kind", "model", "context"),
+    [
+        ("openai", "gpt-4o-mini-2024-07-18", 128_000),
+        ("openai", "gpt-5.4-mini-2026-03-17", 400_000),
+        ("azure_openai", "gpt-5.4", 1_050_000),
+        ("anthropic", "claude-opus-4-1-20250805", 200_000),
+        ("anthropic", "claude-sonnet-4-6", 1_000_000),
+        ("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", 200_000),
+        ("bedrock", "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-opus-5-5-v1:0", 1_000_000),
+        ("vertex", "publishers/anthropic/models/claude-opus-4-5@20251101", 200_000),
+        ("vertex", "gemini-2.5-flash-lite", 1_048_576),
+        ("gemini", "models/gemini-3-pro-preview", 1_048_576),
+        ("xai", "grok-4.20-reasoning", 1_000_000),
+        ("perplexity", "sonar-pro", 200_000),
+    ],
+)
+def test_dated_and_prefixed_ids_belong_to_their_family(kind: str, model: str, context: int) -> None:
+    """The longest family that the id begins with, whatever stands before the model's own name."""
+    known = known_models.find(kind, model)
+    assert known is not None
+    assert known.context == context
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("openai", "gpt-4o-audio-preview"),
+        ("openai", "gpt-4o-realtime-preview"),
+        ("openai", "gpt-4o-transcribe"),
+        ("openai", "gpt-5-search-api"),
+        ("openai", "gpt-5.1-chat-latest"),
+        ("openai", "text-embedding-3-small"),
+        ("gemini", "gemini-2.5-flash-preview-tts"),
+        ("gemini", "gemini-3-pro-image-preview"),
+        ("gemini", "gemini-3.8-live"),
+        ("openai_compatible", "gpt-4o"),
+        ("ollama", "llama3"),
+    ],
+)
+def test_other_trades_and_other_providers_are_unknown(kind: str, model: str) -> None:
+    """Speech, images, search and embeddings are not what their family's chat models are."""
+    assert known_models.find(kind, model) is None
+
+
+def test_a_model_that_does_not_reason_says_so_in_its_name() -> None:
+    """xAI sells both as models of their own."""
+    known = known_models.find("xai", "grok-4-fast-non-reasoning")
+    assert known is not None
+    assert "reasoning" in known.cannot - known.can
+
+
+def test_no_family_can_and_cannot_the_same() -> None:
+    """The table does not contradict itself, and knows no needs but those of routing."""
+    words = {
+        *("streaming", "tools", "parallel_tools", "json_schema", "reasoning", "prompt_caching", "logprobs"),
+        *("provider_tools", "candidates", "vision", "audio", "video", "documents"),
+    }
+    for kind, families in known_models.FAMILIES.items():
+        for family, known in families.items():
+            assert not known.can & known.cannot, (kind, family)
+            assert known.can | known.cannot <= words, (kind, family)
