@@ -1,6 +1,5 @@
 """Which API a request goes to where the configuration leaves it open."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "
         ("m", SPOKEN, "chat"),
     ],
 )
-def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: Mapping[str, Any], api: str) -> None:
+def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: dict[str, Any], api: str) -> None:
     """Responses for models that reason, unless the request holds what only Chat Completions has and the model takes it there."""
     request = json_format.ParseDict(request_fields, gateway_pb2.SendRequest())
     assert choice.openai(request, model, {}) == api
@@ -58,7 +57,7 @@ def test_azure_versions_before_responses_speak_chat(version: str, api: str) -> N
     ("model", "request_fields", "api"),
     [("grok-4.6", TOOLS, "chat"), ("grok-4.6", SEARCH, "responses"), ("grok-4.20-multi-agent", {}, "responses")],
 )
-def test_grok_searches_by_responses(model: str, request_fields: Mapping[str, Any], api: str) -> None:
+def test_grok_searches_by_responses(model: str, request_fields: dict[str, Any], api: str) -> None:
     """xAI's own tools and its agents are served by Responses only."""
     assert choice.xai(json_format.ParseDict(request_fields, gateway_pb2.SendRequest()), model, {}) == api
 

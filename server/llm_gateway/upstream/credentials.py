@@ -25,8 +25,7 @@ Fields = tuple[tuple[str, str], ...]
 Secrets = Mapping[str, str]
 
 RENEW_AHEAD = 240.0
-"""Seconds before its end that a token is renewed. Google's and Microsoft's libraries hand out their kept token until 225 and 300
-seconds before its end, and are asked again until there is a new one."""
+"""Seconds before its end that a token is renewed; metadata servers hand out their kept one until 300 seconds before its end."""
 TRY_AGAIN = 20.0
 """Seconds after a renewal that failed, or brought nothing new."""
 LAST_SECONDS = 5.0
@@ -189,17 +188,17 @@ GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 def google(secrets: Secrets, settings: Mapping[str, Any]) -> Callable[[], Lease[Fields]]:
     """Access tokens of Google Cloud: of the service account in `secrets["service_account"]` (the key file's JSON text) or in the file
-    `settings["credentials_file"]`, else the application-default credentials."""
-    held: list[Any] = []
+    `settings["credentials_file"]`, else the application-default credentials. `settings["quota_project"]` is charged where it is set."""
 
     def credentials() -> Any:
         import google.auth
+        from google.oauth2.service_account import Credentials
 
         scopes = [GOOGLE_SCOPE]
         if secrets.get("service_account"):
-            return google.auth.load_credentials_from_dict(json.decode(secrets["service_account"]), scopes=scopes)[0]  # type: ignore[no-untyped-call]
+            return Credentials.from_service_account_info(json.decode(secrets["service_account"]), scopes=scopes)  # type: ignore[no-untyped-call]
         if settings.get("credentials_file"):
-            return google.auth.load_credentials_from_file(str(settings["credentials_file"]), scopes=scopes)[0]  # type: ignore[no-untyped-call]
+            return Credentials.from_service_account_file(str(settings["credentials_file"]), scopes=scopes)  # type: ignore[no-untyped-call]
         return google.auth.default(scopes=scopes)[0]
 
     def fetch() -> Lease[Fields]:
@@ -207,14 +206,12 @@ def google(secrets: Secrets, settings: Mapping[str, Any]) -> Callable[[], Lease[
         from google.auth.transport.requests import Request
 
         try:
-            if not held:
-                held.append(credentials())
-            found = held[0]
+            found = credentials()
             found.refresh(Request())
         except exceptions.TransportError:
             raise ProviderUnavailable("Google's token endpoint did not answer.") from None
-        quota = getattr(found, "quota_project_id", None)
-        fields = bearer(found.token, *((("x-goog-user-project", quota),) if quota else ()))
+        quota = settings.get("quota_project") or getattr(found, "quota_project_id", None)
+        fields = bearer(found.token, *((("x-goog-user-project", str(quota)),) if quota else ()))
         ends = found.expiry.replace(tzinfo=datetime.UTC).timestamp() if found.expiry else time() + 3600
         return _token(fields, ends)
 
@@ -226,25 +223,27 @@ AZURE_SCOPE = "https://cognitiveservices.azure.com/.default"
 
 def entra(secrets: Secrets, settings: Mapping[str, Any]) -> Callable[[], Lease[Fields]]:
     """Access tokens of Microsoft Entra ID, for `settings["scope"]`: of a client with `secrets["client_secret"]` and the settings
-    `tenant_id` and `client_id`, else by azure-identity's default chain (environment, workload identity, managed identity, CLI)."""
+    `tenant_id` and `client_id`, else by azure-identity's default chain (environment, workload identity, managed identity, CLI).
+    `settings["authority"]` is the host of a sovereign cloud."""
     scope = str(settings.get("scope") or AZURE_SCOPE)
-    client: dict[str, Any] = {"authority": settings["authority"]} if settings.get("authority") else {}
-    held: list[Any] = []
+    place = {"authority": str(settings["authority"])} if settings.get("authority") else {}
+
+    def credentials() -> Any:
+        from azure.identity import ClientSecretCredential, DefaultAzureCredential
+
+        client = str(settings.get("client_id") or "")
+        if secrets.get("client_secret"):
+            return ClientSecretCredential(
+                str(settings.get("tenant_id") or ""), client, secrets["client_secret"], **place
+            )
+        return DefaultAzureCredential(**place, **({"managed_identity_client_id": client} if client else {}))
 
     def fetch() -> Lease[Fields]:
         from azure.core.exceptions import ServiceRequestError
-        from azure.identity import ClientSecretCredential, DefaultAzureCredential
 
-        if not held:
-            if secrets.get("client_secret"):
-                tenant, identity = str(settings.get("tenant_id") or ""), str(settings.get("client_id") or "")
-                held.append(ClientSecretCredential(tenant, identity, secrets["client_secret"], **client))
-            else:
-                if settings.get("client_id"):
-                    client["managed_identity_client_id"] = str(settings["client_id"])
-                held.append(DefaultAzureCredential(**client))
         try:
-            token = held[0].get_token(scope)
+            with credentials() as found:  # a new one each time: it would hand out the token that it keeps
+                token = found.get_token(scope)
         except ServiceRequestError:
             raise ProviderUnavailable("Microsoft's token endpoint did not answer.") from None
         return _token(bearer(token.token), float(token.expires_on))
