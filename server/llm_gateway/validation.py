@@ -40,7 +40,7 @@ Found = Iterator[tuple[str, str, str]]
 
 def _violations(request: gateway_pb2.SendRequest) -> Found:
     messages = request.messages
-    if not messages:
+    if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
         yield "messages", "Send at least one message.", "REQUIRED"
     if len(messages) > MAX_MESSAGES:
         yield "messages", f"Send at most {MAX_MESSAGES} messages.", "OUT_OF_RANGE"

@@ -82,7 +82,9 @@ class _Request:
         request, dialect = self._request, self._dialect
         for index, message in enumerate(request.messages):
             self._message(message, f"messages[{index}]")
-        body: _Wire = {"model": self._rendering.model, "input": self._items}
+        body: _Wire = {"model": self._rendering.model}
+        if self._items:  # none with a stored prompt, which options name
+            body["input"] = self._items
         if dialect.stateless:
             body["store"] = False
         if self._rendering.stream:
