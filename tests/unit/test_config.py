@@ -446,6 +446,7 @@ def test_a_problem_reads_as_a_sentence(write: Write, text: str, said: str | None
         ("providers: {openai: {api_key: ''}}", "providers.openai.api_key"),
         ("providers: {openai: {api_key: a, api_keys: [b]}}", "providers.openai.api_keys"),
         ("providers: {openai: {api_keys: []}}", "providers.openai.api_keys"),
+        ("providers: {anthropic: {api_key: a, api: responses}}", "providers.anthropic.api"),
         ("providers: {openai: {api_keys: [none]}}", "providers.openai.api_keys[0]"),
         ("providers: {openai: {api_keys: [{name: a, key: x}, {name: a, key: y}]}}", "providers.openai.api_keys[1].name"),
         ("providers: {openai: {api_key: x, endpoint: 'http://a', endpoints: ['http://b']}}", "providers.openai.endpoints"),

@@ -98,6 +98,8 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
             reading.problem(at, "is not an HTTP header name")
         elif header.lower() in _OWN_HEADERS:
             reading.problem(at, "is set by the gateway itself", "take it out")
+    if provider.api and provider.kind in ONE_API:
+        reading.problem(f"{path}.api", f"is nothing to choose for kind {provider.kind}", "take it out")
     if provider.proxy is not None and not re.fullmatch(r"https?://[^\s/]+/?", provider.proxy.reveal()):
         reading.problem(f"{path}.proxy", "is not a proxy's URL", "write http://host:port")
     listed = provider.models
@@ -106,6 +108,21 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
         reading.problem(at, f"{reading.shown(at)} is not among models", "add it there")
 
 
+ONE_API = frozenset(
+    {
+        "anthropic",
+        "azure_foundry",
+        "bedrock",
+        "claude_code",
+        "echo",
+        "gemini",
+        "litellm",
+        "mistral",
+        "ollama",
+        "vertex",
+    }
+)
+"""Kinds that do not speak both Chat Completions and Responses."""
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     [

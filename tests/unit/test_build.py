@@ -1,0 +1,123 @@
+"""From a provider's configuration to its addresses, credentials and APIs."""
+
+from typing import Any
+
+import pytest
+from llm_gateway import config
+from llm_gateway.config.checks import ONE_API
+from llm_gateway.protocols.wire import Outgoing
+from llm_gateway.upstream.build import upstream
+from llm_gateway.upstream.caller import HttpCaller
+from llm_gateway.upstream.credentials import RenewedHeaders, SigV4
+from llm_gateway.upstream.http import HttpClient
+from llm_gateway.upstream.providers import ROWS
+from llmgateway.v1 import gateway_pb2
+
+
+def built(key: str | None = None, **settings: Any) -> HttpCaller:
+    """The caller of a provider; key None is none configured."""
+    provider = config.Provider(**settings, api_key=None if key is None else config.Secret(key))
+    server = provider.servers[0] if provider.servers else None
+    found = upstream("p", provider, server, provider.keys[0] if provider.keys else None, None)
+    assert isinstance(found, HttpCaller)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("global", "aiplatform.googleapis.com"),
+        ("us", "aiplatform.us.rep.googleapis.com"),
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+        ("europe-west4", "europe-west4-aiplatform.googleapis.com"),
+    ],
+)
+def test_vertex_lives_where_the_location_says(location: str, host: str) -> None:
+    """Global, multi-region and regional endpoints."""
+    assert isinstance(made := built("k", kind="vertex", project="p", location=location).client, HttpClient)
+    assert made.host == host
+
+
+def test_bedrock_has_two_addresses_in_its_region() -> None:
+    """Calls go to the runtime, lists to the control plane."""
+    made = built(kind="bedrock", region="eu-west-1")
+    assert isinstance(made.client, HttpClient)
+    assert isinstance(made.control, HttpClient)
+    assert (made.client.host, made.control.host) == (
+        "bedrock-runtime.eu-west-1.amazonaws.com",
+        "bedrock.eu-west-1.amazonaws.com",
+    )
+
+
+async def test_the_region_of_an_endpoint_wins_over_the_providers() -> None:
+    """Signatures name the region of the endpoint that is called."""
+    endpoint = config.Endpoint(url="http://127.0.0.1:9", region="us-west-2")
+    secrets = {"access_key_id": config.Secret("A"), "secret_access_key": config.Secret("s")}
+    made = built(kind="bedrock", region="eu-west-1", endpoints=(endpoint,), credentials=secrets)
+    headers = dict(await made.credential.headers(Outgoing(path="/x"), "127.0.0.1:9"))
+    assert "/us-west-2/bedrock/aws4_request" in headers["authorization"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "fields"),
+    [
+        ("openai", "k", {"authorization": "Bearer k"}),
+        ("anthropic", "k", {"x-api-key": "k"}),
+        ("gemini", "k", {"x-goog-api-key": "k"}),
+        ("azure_openai", "k", {"api-key": "k"}),
+        ("azure_foundry", "k", {"api-key": "k"}),
+        ("vertex", "AIza-k", {"x-goog-api-key": "AIza-k"}),
+        ("vertex", "ya29.k", {"authorization": "Bearer ya29.k"}),
+        ("bedrock", "k", {"authorization": "Bearer k"}),
+        ("vertex", "", {}),
+        ("bedrock", "", {}),
+        ("openai", "", {}),
+    ],
+)
+async def test_a_key_is_sent_as_the_kind_takes_it(kind: str, key: str, fields: dict[str, str]) -> None:
+    """The empty key is `api_key: none`: nothing is sent, and no cloud is asked."""
+    made = built(key, kind=kind, endpoint="http://127.0.0.1:9", project="p", location="global", region="us-east-1")
+    assert dict(await made.credential.headers(Outgoing(path="/"), "h")) == fields
+
+
+@pytest.mark.parametrize(
+    ("kind", "credential"), [("vertex", RenewedHeaders), ("azure_openai", RenewedHeaders), ("bedrock", SigV4)]
+)
+def test_clouds_sign_in_by_themselves_without_a_key(kind: str, credential: type[object]) -> None:
+    """What a kind's identity is; nothing is asked of it yet."""
+    made = built(kind=kind, endpoint="http://127.0.0.1:9", project="p", location="global", region="us-east-1")
+    assert isinstance(made.credential, credential)
+
+
+@pytest.mark.parametrize(
+    ("settings", "module"),
+    [
+        ({"kind": "openai"}, "openai_responses"),
+        ({"kind": "openai", "api": "chat"}, "openai_chat"),
+        ({"kind": "openai_compatible"}, "openai_chat"),
+        ({"kind": "openai_compatible", "api": "responses"}, "openai_responses"),
+        ({"kind": "azure_openai"}, "openai_responses"),
+        ({"kind": "azure_openai", "api_version": "2024-10-21"}, "openai_chat"),
+        ({"kind": "llama_cpp", "api": "responses"}, "openai_responses"),
+        ({"kind": "vertex", "publisher": "anthropic"}, "anthropic"),
+        ({"kind": "vertex", "publisher": "google"}, "gemini"),
+        ({"kind": "mistral"}, "openai_chat"),
+    ],
+)
+def test_the_configured_api_wins_over_the_rule(settings: dict[str, Any], module: str) -> None:
+    """The wire format of a request for gpt-5."""
+    made = built("k", endpoint="http://127.0.0.1:9", project="p", location="global", **settings)
+    api = made.choose(gateway_pb2.SendRequest(), "gpt-5")
+    assert api.wire.__name__.rpartition(".")[2] == module  # type: ignore[attr-defined]  # a module
+
+
+@pytest.mark.parametrize(("publisher", "lists"), [(None, 2), ("anthropic", 1), ("google", 1)])
+def test_a_configured_publisher_is_the_only_one_listed(publisher: str | None, lists: int) -> None:
+    """Vertex AI has a list a publisher."""
+    assert len(built("k", kind="vertex", project="p", location="global", publisher=publisher).lists) == lists
+
+
+def test_an_api_may_be_configured_where_there_are_two() -> None:
+    """The configuration's check and the rows name the same kinds."""
+    assert {kind for kind, row in ROWS.items() if "responses" not in row.apis} == ONE_API & ROWS.keys()
+    assert {"echo", "claude_code"} <= ONE_API
