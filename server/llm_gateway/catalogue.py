@@ -244,14 +244,15 @@ def _modality(word: str) -> content_pb2.Modality.ValueType:
 def _names(settings: config.Config) -> Mapping[tuple[str, str], list[str]]:
     """(provider, model) → its aliases, and the routes that begin with it."""
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    meant: dict[tuple[str, str], str] = {}
     for provider, configured in settings.providers.items():
         for model, info in configured.model_info.items():
             names[provider, model] += info.aliases or ()
+            meant.update({(provider, alias): model for alias in info.aliases or ()})
     for name, route in settings.routes.items():
-        for target in route.targets:
-            names[target.provider, target.model].append(name)
-        for arm in route.experiment.arms if route.experiment is not None else ():
-            names[arm.provider, arm.model].append(name)
+        arms = route.experiment.arms if route.experiment is not None else ()
+        for place in [(one.provider, one.model) for one in route.targets] + [(one.provider, one.model) for one in arms]:
+            names[place[0], meant.get(place, place[1])].append(name)
     return names
 
 
