@@ -105,18 +105,27 @@ corpus: $(SETUP) $(CODEGEN)/.setup ## Replay recorded provider traffic, when the
 docker: ## Build the container image (IMAGE=llm-gateway)
 	docker build -t $(IMAGE) .
 
+build/%/.setup: requirements-%.lock
+	@.ci/venv build/$*
+	build/$*/bin/python $(PIP) install --quiet --require-hashes --no-deps -r $<
+	@touch $@
+
 # `uv` resolves for all platforms and Python versions at once; it is used for nothing else.
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-package llmgateway-client --custom-compile-command "make lock" $(ARGS)
+# What runs in the gateway's own process; LiteLLM does not.
+EXTRAS = $(addprefix --extra ,azure bedrock otlp prices vertex)
 
 .PHONY: lock
 lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
 	@.ci/venv build/lock
 	build/lock/bin/python $(PIP) install --quiet uv==0.13.8
-	$(LOCK) pyproject.toml --all-extras -o requirements.lock
-	$(LOCK) pyproject.toml --all-extras --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml $(EXTRAS) -o requirements.lock
+	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:codegen -o requirements-codegen.lock
+	$(LOCK) --group pyproject.toml:litellm -o requirements-litellm.lock
+	$(LOCK) --group pyproject.toml:claude-code --no-deps -o requirements-claude-code.lock
 	@! grep -n '://' requirements*.lock
 
 .PHONY: clean

@@ -380,3 +380,15 @@ OLLAMA_OPENAI = Dialect(
     metadata_field="",
     cache_key_field="",
 )
+
+# ---------------------------------------------------------------- the long tail
+LITELLM = Dialect(
+    sampling=_without("min_p", "repetition_penalty"),
+    media=frozenset({"image_url", "input_audio", "file"}),
+    provider_tools="web_search_options",
+    budget_field="",
+    exclude_field="",
+    metadata_field="",
+    cache_key_field="",
+)
+"""What `litellm.acompletion` takes (https://docs.litellm.ai/docs/completion/input); it turns that into each provider's own."""

@@ -16,7 +16,7 @@ from llm_gateway.protocols import choice
 from llm_gateway.protocols.wire import Api
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import credentials
-from llm_gateway.upstream.caller import Credential, HttpCaller, Price, StaticHeaders
+from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
 from llm_gateway.upstream.providers import DATED, ROWS, Row, Spoken
@@ -50,7 +50,7 @@ def upstream(
         kind=provider.kind,
         choose=choose,
         lists=_lists(row, apis, choose, settings),
-        client=_client(provider, base_url),
+        client=_transport(row, provider, server, key) if row.transport else _client(provider, base_url),
         control=_client(provider, control_url) if control_url else None,
         query=_query(row, settings),
         credential=_credential(row, provider, key, settings, prefix=urlsplit(base_url).path.rstrip("/")),
@@ -136,6 +136,14 @@ def _query(row: Row, settings: Mapping[str, Any]) -> str:
     return urlencode({row.query: version}) if row.query and version else ""
 
 
+def _transport(
+    row: Row, provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None
+) -> Client:
+    """What calls a kind that does not speak HTTP over the network."""
+    client: Client = importlib.import_module(f"llm_gateway.upstream.{row.transport}").client(provider, server, key)
+    return client
+
+
 def _client(provider: config.Provider, url: str) -> HttpClient:
     return HttpClient(
         url,
@@ -153,7 +161,7 @@ def _credential(
 ) -> Credential:
     """A key where there is one, nothing where the configuration says `none`, else what the row's identity gives."""
     secret = key.key.reveal() if key is not None else ""
-    if secret:
+    if secret and row.auth != "none":
         token = row.auth == "bearer" or (row.token_prefix and secret.startswith(row.token_prefix))
         return StaticHeaders(fields=credentials.bearer(secret) if token else ((row.auth, secret),))
     if provider.api_key is not None or not row.identity:

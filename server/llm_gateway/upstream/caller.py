@@ -52,6 +52,19 @@ class Credential(Protocol):
         """Not used any more."""
 
 
+class Client(Protocol):
+    """What requests are sent through: `http.HttpClient`, or a local process that is spoken to in the same terms."""
+
+    @property
+    def host(self) -> str: ...
+
+    async def send(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b"", /
+    ) -> http.HttpResponse: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticHeaders:
     """Credentials that are the same for every request, an API key say."""
@@ -85,8 +98,8 @@ class HttpCaller:
     kind: str
     choose: Callable[[gateway_pb2.SendRequest, str], Api]
     lists: tuple[tuple[Api, ...], ...]
-    client: http.HttpClient
-    control: http.HttpClient | None = None
+    client: Client
+    control: Client | None = None
     query: str = ""
     credential: Credential
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -146,7 +159,7 @@ class HttpCaller:
             response.abort()
             raise
 
-    async def send(self, outgoing: Outgoing, client: http.HttpClient | None = None) -> http.HttpResponse:
+    async def send(self, outgoing: Outgoing, client: Client | None = None) -> http.HttpResponse:
         """The request with credentials, by the provider's own client unless another is given. Sent once more when the credentials
         had run out and there are new ones."""
         client = client or self.client
@@ -159,7 +172,7 @@ class HttpCaller:
             response = await self._signed(outgoing, client)
         return response
 
-    async def _signed(self, outgoing: Outgoing, client: http.HttpClient) -> http.HttpResponse:
+    async def _signed(self, outgoing: Outgoing, client: Client) -> http.HttpResponse:
         headers = [("content-type", "application/json"), *outgoing.headers, *self.extra_headers]
         headers += await self.credential.headers(outgoing, client.host)
         return await client.send(outgoing.method, outgoing.path, headers, outgoing.body)

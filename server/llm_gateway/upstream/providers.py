@@ -36,6 +36,7 @@ class Row:
     there is no key, see `upstream.credentials`.
     open_list: the list of models is given to everyone, so it does not show whether a key is good.
     local: runs on the operator's machines, so it costs nothing and needs no key.
+    transport: module of `llm_gateway.upstream` whose `client` gives what requests are sent through, where that is not HTTP.
     """
 
     apis: Mapping[str, Spoken]
@@ -52,6 +53,7 @@ class Row:
     identity: Identity = ""
     open_list: bool = False
     local: bool = False
+    transport: str = ""
 
 
 def _one(
@@ -159,8 +161,15 @@ ROWS: Mapping[str, Row] = {
     "vllm": _openai("VLLM", local=True),
     "llama_cpp": _openai("LLAMA_CPP", local=True),
     "openai_compatible": _openai("GENERIC"),
+    "claude_code": Row(
+        apis={"": Spoken(wire="claude_code", dialects="anthropic", dialect="ANTHROPIC")},
+        lists=("",),
+        auth="none",
+        transport="claude_code",
+    ),
+    "litellm": Row(apis={"": _chat("LITELLM")}, lists=("",), transport="litellm"),
 }
-"""Kinds that speak HTTP. `echo` is built in `upstream.build`."""
+"""All kinds but `echo`, which is built in `upstream.build`."""
 
 DATED: Mapping[str, Row] = {"azure_openai": _azure("AZURE_OPENAI_DATED", "AZURE_DATED", "azure_dated")}
 """Rows of kinds that have other paths where `api_version` is a date."""

@@ -107,7 +107,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     body: dict[str, Any] = {}
     if not dialect.in_path:
         body["model"] = rendering.model
-    system, turns = _conversation(rendering, rules, betas)
+    system, turns = conversation(rendering, rules, betas)
     config = request.generation_config
     if config.HasField("max_output_tokens"):
         max_tokens = config.max_output_tokens
@@ -187,7 +187,7 @@ def _has_assistant_document(turns: list[Turn]) -> bool:
 
 
 # ---------------------------------------------------------------- the conversation
-def _conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[Turn]]:
+def conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[Turn]]:
     """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
 
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
