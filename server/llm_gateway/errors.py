@@ -348,9 +348,14 @@ class ProviderOverloaded(ProviderUnavailable):
 
 
 class ProviderTimeout(ProviderUnavailable):
-    """The provider did not answer in time."""
+    """The provider did not answer in time, by its own word."""
 
     reason = "PROVIDER_TIMEOUT"
+
+
+class AttemptTimeout(ProviderTimeout):
+    """The provider did not answer within the limits set for it."""
+
     retry_same = False
 
 

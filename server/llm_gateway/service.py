@@ -286,4 +286,6 @@ def _tell(context: Context[Any, Any], state: RpcState) -> None:
 
 
 def _ascii(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text[:256]
     return "".join(c if " " <= c <= "~" else "?" for c in text[:256])

@@ -30,11 +30,18 @@ class EventWriter:
     """
 
     __slots__ = (
-        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "characters", "committed", "create_time", "done",
+        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "_whole", "characters", "committed", "create_time", "done",
         "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
     )  # fmt: skip
 
-    def __init__(self, provider: str, price: Callable[[usage_pb2.Usage, EventWriter], None] | None = None) -> None:
+    def __init__(
+        self,
+        provider: str,
+        price: Callable[[usage_pb2.Usage, EventWriter], None] | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """whole: the answer is read at once, for a fold: a part and its text are one event then, and its end goes without saying."""
         self.provider = provider
         self.response_id = ""
         self.response_model = ""
@@ -48,6 +55,7 @@ class EventWriter:
         self.done = False
         self.malformed = 0
         self._price = price
+        self._whole = whole
         self._events: list[Event] = []
         self._parts: dict[int, int] = {}
         self._open: dict[tuple[int, Hashable], int] = {}
@@ -72,6 +80,8 @@ class EventWriter:
         started.part_index = index
         started.part.CopyFrom(part)
         self._put(event)
+        if self._whole:
+            self._merge = (candidate, index, "started")
         kind = part.WhichOneof("kind")
         if kind == "tool_call":
             if not part.tool_call.provider_executed:
@@ -94,6 +104,15 @@ class EventWriter:
         if not text and not logprobs:
             return
         index = self._open[candidate, key]
+        if self._merge == (candidate, index, "started"):
+            part = self._events[-1].part_started.part
+            grown = getattr(part, part.WhichOneof("kind") or "text")
+            grown.text += text
+            if logprobs:
+                self._delta(candidate, index, "text").logprobs.extend(logprobs)
+            self.characters += len(text)
+            self.committed = True
+            return
         if self._merge == (candidate, index, "text"):
             delta = self._events[-1].part_delta
             delta.text += text
@@ -135,7 +154,7 @@ class EventWriter:
     def complete(self, key: Hashable, *, candidate: int = 0, signature: bytes = b"", encrypted: bytes = b"") -> None:
         """Complete an open part; a key that is not open is ignored."""
         index = self._open.pop((candidate, key), None)
-        if index is None:
+        if index is None or (self._whole and not signature and not encrypted):
             return
         event = Event()
         completed = event.part_completed

@@ -7,9 +7,10 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
 from llmgateway.v1 import gateway_pb2, model_pb2
 
 from llm_gateway.errors import ProviderError, UnsupportedField, Violation
@@ -23,8 +24,7 @@ class Headers(Protocol):
     def get(self, name: str, /) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP request to a provider, before credentials are added.
 
     path: appended to the endpoint's base URL, percent-encoded, query included. headers: beyond content-type and credentials.
@@ -73,8 +73,7 @@ class Notes:
             raise UnsupportedField(violations=violations)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendering:
+class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     """What `render_request` is given.
 
     model: the provider's id of the model. stream: whether the provider is asked to stream.
@@ -88,8 +87,8 @@ class Rendering:
     provider: str
     kind: str
     dialect: Any
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    notes: Notes = field(default_factory=Notes)
+    settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    notes: Notes = msgspec.field(default_factory=Notes)
 
     def owns(self, origin: str) -> bool:
         """Whether bytes issued by the provider `origin` may be sent to this one."""

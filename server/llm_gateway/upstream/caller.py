@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf import duration_pb2
 from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
+from msgspec import structs
 
 from llm_gateway import errors
 from llm_gateway.call import Call, Reply
 from llm_gateway.errors import (
+    AttemptTimeout,
     CallerDeadline,
     ModelNotFound,
     ProviderError,
-    ProviderTimeout,
     ResponseInvalid,
     StreamTruncated,
 )
@@ -123,7 +124,8 @@ class HttpCaller:
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()
-        writer = EventWriter(self.provider, partial(self.price, call.target.model) if self.price is not None else None)
+        price = partial(self.price, call.target.model) if self.price is not None else None
+        writer = EventWriter(self.provider, price, whole=not call.stream)
         for warning in rendering.notes.warnings:
             writer.warn(warning.reason, warning.field, warning.message)
         limits = _Limits.of(call, self.timeouts)
@@ -165,7 +167,7 @@ class HttpCaller:
         client = client or self.client
         if self.query:
             path = f"{outgoing.path}{'&' if '?' in outgoing.path else '?'}{self.query}"
-            outgoing = replace(outgoing, path=path)
+            outgoing = structs.replace(outgoing, path=path)
         response = await self._signed(outgoing, client)
         if response.status == 401 and self.credential.rejected():
             await response.aclose()
@@ -253,7 +255,7 @@ class HttpCaller:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            raise ProviderTimeout("The provider did not list its models in time.") from None
+            raise AttemptTimeout("The provider did not list its models in time.") from None
         except http.TransportError as error:
             raise transport_error(error) from None
 
@@ -280,9 +282,7 @@ class _Source:
         """Read until the answer commits. Raises ResponseInvalid when too much comes before it."""
         held = 0
         while not self._writer.committed:
-            chunk = await self._response.receive()
-            held += len(chunk)
-            self._take(chunk)
+            held += self._take(await self._response.receive())
             if held > HELD_BYTES and not self._writer.committed:
                 raise ResponseInvalid(f"The provider sent {held} bytes without any content.")
         return held
@@ -313,11 +313,14 @@ class _Source:
         else:
             self._response.abort()
 
-    def _take(self, chunk: bytes) -> None:
-        """Parse what arrived; an empty chunk is the end of the body. Raises ProviderError."""
+    def _take(self, chunk: bytes) -> int:
+        """Parse what arrived; an empty chunk is the end of the body. Returns the bytes of the frames that are whole now; one that is not
+        is bounded by its framing. Raises ProviderError."""
         writer = self._writer
         ended = not chunk
+        size = 0
         for event, data in self._frames.close() if ended else self._frames.feed(chunk):
+            size += len(data)
             try:
                 self._parser.feed(event, data)
             except MalformedJson:
@@ -327,11 +330,12 @@ class _Source:
                     f"An event of the stream is not of the provider's format ({type(error).__name__})."
                 ) from None
             if writer.done:
-                return
+                return size
         if ended:
             self._parser.close()
             if not writer.done:
                 raise StreamTruncated("The provider's stream ended without its end mark.")
+        return size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,8 +381,8 @@ class _Limits:
         if self.deadline is not None and self.deadline <= now:
             return CallerDeadline()
         if self.attempt is not None and self.attempt <= now:
-            return ProviderTimeout("The provider call took longer than its attempt limit.")
-        return ProviderTimeout("The provider sent no content within the first-event limit.")
+            return AttemptTimeout("The provider call took longer than its attempt limit.")
+        return AttemptTimeout("The provider sent no content within the first-event limit.")
 
 
 class _Watch:
@@ -420,7 +424,7 @@ class _Watch:
         if total is not None and total <= at:
             self.expired = self._limits.expired()
         else:
-            self.expired = ProviderTimeout(f"The provider sent no content for {self._idle:g} s.")
+            self.expired = AttemptTimeout(f"The provider sent no content for {self._idle:g} s.")
         self._response.abort()
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec.structs import replace
+
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import CallerDeadline, ProviderTimeout
+from llm_gateway.errors import AttemptTimeout, CallerDeadline
 
 
 class Deadline:
     """Sets `call.deadline`. Every wait further in ends by it: a provider call is interrupted there, in flight or streaming; a backoff or a
     place in a queue is not waited for beyond it.
 
-    Raises CallerDeadline when it was the caller's, ProviderTimeout when the route's limit was reached.
+    Raises CallerDeadline when it was the caller's, AttemptTimeout when the route's limit was reached.
     """
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
@@ -23,8 +25,8 @@ class Deadline:
         if call.deadline is not None and call.deadline <= limit:
             return await proceed(call)
         try:
-            reply = await proceed(call.until(limit))
+            reply = await proceed(replace(call, deadline=limit))
         except CallerDeadline:
-            raise ProviderTimeout(f"The route's limit of {total:g} s was reached.") from None
+            raise AttemptTimeout(f"The route's limit of {total:g} s was reached.") from None
         reply.total = total
         return reply

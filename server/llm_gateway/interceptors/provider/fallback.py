@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import AllRoutesFailed, Code, ContentBlocked, ContextWindowExceeded, ProviderError
 from llm_gateway.routing import Group
@@ -28,7 +30,7 @@ class Fallback:
                     journal.skip(target.provider.id, target.model, "", "MAX_ATTEMPTS_REACHED")
                 continue
             try:
-                return await proceed(call.with_group(group, len(waiting)))
+                return await proceed(replace(call, group=group, groups_left=len(waiting)))
             except ProviderError as error:
                 failures.append(error)
                 waiting = _next(call, group, waiting, error)

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
+from msgspec.structs import replace
+
 from llm_gateway.balancing import LAST_RESORT, STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import CircuitOpen, ProviderError, QuotaExhausted, RateLimited
@@ -33,7 +35,7 @@ class LoadBalance:
         probes = state.begin(target.model)
         started = self._clock()
         try:
-            reply = await proceed(call.at(target, endpoint))
+            reply = await proceed(replace(call, target=target, endpoint=endpoint))
         except BaseException as error:
             state.end()
             if isinstance(error, ProviderError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway.protocols import json
+
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 
 _Wire = dict[str, Any]
 
@@ -40,33 +43,39 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
     given, written = number(raw.get("prompt_tokens")), number(raw.get("completion_tokens"))
     if given is None and written is None:
         return None
-    inputs = raw.get("prompt_tokens_details")
-    inputs = inputs if isinstance(inputs, dict) else {}
-    outputs = raw.get("completion_tokens_details")
-    outputs = outputs if isinstance(outputs, dict) else {}
-    reasoning = number(outputs.get("reasoning_tokens"), raw.get("reasoning_tokens"))
     usage = usage_pb2.Usage(input_tokens=given or 0, output_tokens=written or 0)
-    if reasoning and number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
-        usage.output_tokens += reasoning
+    reasoning = number(raw.get("reasoning_tokens"))
+    read = number(raw.get("prompt_cache_hit_tokens"), raw.get("num_cached_tokens"), raw.get("cached_tokens"))
+    inputs = raw.get("prompt_tokens_details")
+    if inputs and isinstance(inputs, dict):
+        read = number(inputs.get("cached_tokens"), read)
+        cached = number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
+        if cached is not None:
+            usage.cache_write_input_tokens = cached
+        _by_modality(inputs, usage.input_by_modality)
+    outputs = raw.get("completion_tokens_details")
+    if outputs and isinstance(outputs, dict):
+        reasoning = number(outputs.get("reasoning_tokens"), reasoning)
+        _by_modality(outputs, usage.output_by_modality)
     if reasoning is not None:
+        if reasoning and number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
+            usage.output_tokens += reasoning
         usage.reasoning_output_tokens = reasoning
-    read = number(
-        inputs.get("cached_tokens"),
-        raw.get("prompt_cache_hit_tokens"),
-        raw.get("num_cached_tokens"),
-        raw.get("cached_tokens"),
-    )
     if read is not None:
         usage.cache_read_input_tokens = read
-    cached = number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
-    if cached is not None:
-        usage.cache_write_input_tokens = cached
-    for details, counts in ((inputs, usage.input_by_modality), (outputs, usage.output_by_modality)):
-        if details:
-            for name, modality in _BY_MODALITY:
-                tokens = number(details.get(name))
-                if tokens:
-                    counts.add(modality=modality, tokens=tokens)
+    if "cost" in raw or "cost_in_usd_ticks" in raw:
+        _cost(raw, usage)
+    return usage
+
+
+def _by_modality(details: _Wire, counts: RepeatedCompositeFieldContainer[usage_pb2.ModalityTokens]) -> None:
+    for name, modality in _BY_MODALITY:
+        tokens = number(details.get(name))
+        if tokens:
+            counts.add(modality=modality, tokens=tokens)
+
+
+def _cost(raw: _Wire, usage: usage_pb2.Usage) -> None:
     cost = raw.get("cost")
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
@@ -75,7 +84,6 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
         usage.provider_cost_nano_usd = round(ticks / 10)
     elif isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e6:
         usage.provider_cost_nano_usd = round(cost * 1e9)
-    return usage
 
 
 def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
