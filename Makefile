@@ -13,6 +13,8 @@ SETUP := $(VENV)/.setup
 CODEGEN := build/codegen
 CLIENT := clients/python
 GENERATED := $(CLIENT)/src/llmgateway/v1
+# Beside Python, whose code the server uses.
+LANGUAGES := go typescript
 TYPED := server $(CLIENT)/src tests
 CORPUS ?= ../shared/corpus
 IMAGE ?= llm-gateway
@@ -45,6 +47,10 @@ define generate
 	  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) protos/llmgateway/v1/gateway.proto
 endef
 
+.PHONY: clients
+clients: proto ## Regenerate the code of all clients from protos/
+	@for language in $(LANGUAGES); do .ci/generate $$language clients/$$language || [ $$? -eq 3 ]; done
+
 .PHONY: proto
 proto: $(CODEGEN)/.setup ## Regenerate the Python code of the contract
 	@rm -f $(GENERATED)/*_pb2*
@@ -55,7 +61,8 @@ check-generate: $(CODEGEN)/.setup ## Fail when the generated code is not what pr
 	@rm -rf build/generated
 	$(call generate,build/generated)
 	@diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/llmgateway/v1 $(GENERATED) \
-	  || { echo "The generated code is stale: run 'make proto' and commit." >&2; exit 1; }
+	  || { echo "The generated code is stale: run 'make clients' and commit." >&2; exit 1; }
+	@for language in $(LANGUAGES); do .ci/fresh $$language; done
 	@echo "Generated code is up to date."
 
 .PHONY: format
@@ -83,7 +90,7 @@ test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" choose
 
 .PHONY: test-clients
 test-clients: $(SETUP) ## Play the conversations of tests/conformance through the client of every language: build/conformance.json
-	$(PYTHON) -m tests.conformance $(ARGS)
+	GRPC_VERBOSITY=NONE $(PYTHON) -m tests.conformance $(ARGS)
 
 .PHONY: demo
 demo: $(SETUP) ## Start a gateway on the embedded provider and show every call

@@ -38,7 +38,9 @@ from tests.support.upstream import CLOSE, HANG, RESET, Pause, Script
 
 FOLDER = Path(__file__).parent / "conversations"
 API_KEY = "conformance-key"
-_PRICES = {"*": {"input": 2, "output": 8, "cache_read": 0.5, "cache_write": 2.5}}  # its own, so that no change of a price list is a difference
+_PRICES = {
+    "*": {"input": 2, "output": 8, "cache_read": 0.5, "cache_write": 2.5}
+}  # its own, so that no change of a price list is a difference
 _FAULTS: Mapping[str, Script] = {
     "reset": (Pause(0.2), RESET),  # a reset takes with it what the gateway has not read yet
     "close": (CLOSE,),

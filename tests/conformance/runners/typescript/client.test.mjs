@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Accumulator, Client, Reply } from "../../../../clients/typescript/dist/index.js";
+
+test("a key goes in plaintext to this machine only, unless the program says otherwise", () => {
+  const addresses = {
+    "127.0.0.1:50051": true,
+    "127.9.9.9:1": true,
+    "localhost:50051": true,
+    "[::1]:50051": true,
+    "gateway.example:50051": false,
+    "10.0.0.1:50051": false,
+    "localhost.example:50051": false,
+    "127.0.0.1.example:50051": false,
+  };
+  for (const [address, allowed] of Object.entries(addresses)) {
+    const make = (options) => () => new Client(address, { apiKey: "k1", ...options });
+    if (allowed) assert.doesNotThrow(make({}), address);
+    else assert.throws(make({}), TypeError, address);
+    assert.doesNotThrow(make({ insecure: true }), address);
+    assert.doesNotThrow(make({ tls: true }), address);
+  }
+});
+
+test("a key that headers cannot carry is refused where it is given", () => {
+  for (const apiKey of ["a\nb", "schlüssel"]) {
+    assert.throws(() => new Client("127.0.0.1:1", { apiKey }), TypeError);
+  }
+});
+
+test("a fold may be looked at while it grows, and the events are left as they came", () => {
+  const part = { kind: { case: "media", value: { $typeName: "llmgateway.v1.MediaPart", mimeType: "audio/pcm", transcript: "", source: { case: "data", value: new Uint8Array([1]) } } } };
+  part.$typeName = "llmgateway.v1.Part";
+  const started = { event: { case: "partStarted", value: { candidateIndex: 0, partIndex: 0, part } } };
+  const delta = { event: { case: "partDelta", value: { candidateIndex: 0, partIndex: 0, delta: { case: "data", value: new Uint8Array([2]) }, logprobs: [] } } };
+  const accumulator = new Accumulator();
+  accumulator.add(started);
+  for (const want of [[1, 2], [1, 2, 2]]) {
+    accumulator.add(delta);
+    const [grown] = new Reply(accumulator.response()).message.parts;
+    assert.deepEqual([...grown.kind.value.source.value], want);
+    assert.equal(accumulator.finished, false);
+  }
+  assert.deepEqual([...part.kind.value.source.value], [1]);
+});
