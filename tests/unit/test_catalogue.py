@@ -147,7 +147,15 @@ async def test_the_operator_wins_over_all() -> None:
     arms = (config.Arm(name="a", provider="p", model="gpt-4o"),)
     split = config.Route(experiment=config.Experiment(name="e", arms=arms))
     shelf = Shelf(
-        [listed("gpt-4o", display_name="GPT", aliases=["omni"], input_token_limit=3)],
+        [
+            listed(
+                "gpt-4o",
+                display_name="GPT",
+                aliases=["omni"],
+                input_token_limit=3,
+                pricing=model_pb2.ModelPricing(input_nano_usd_per_million=1),
+            )
+        ],
         model_info={"gpt-4o": info},
         prices={"*": ModelPrice(input=2)},
         routes={"chat": route, "split": split},
@@ -166,7 +174,8 @@ async def test_the_operator_wins_over_all() -> None:
 
 async def test_local_models_are_free_whatever_a_list_says() -> None:
     """Price 0, which is not unknown."""
-    model = await Shelf([listed("llama")], kind="ollama", local=True).one()
+    price = model_pb2.ModelPricing(input_nano_usd_per_million=1)
+    model = await Shelf([listed("llama", pricing=price)], kind="ollama", local=True).one()
     assert model.local
     assert model.pricing.HasField("input_nano_usd_per_million")
     assert model.pricing == model_pb2.ModelPricing(input_nano_usd_per_million=0, output_nano_usd_per_million=0)
