@@ -133,7 +133,7 @@ def check(language: Language, played: list[Conversation], expected: Results, rep
         row["equal"] += not wrong
         found += [f"{conversation.id}: {difference}" for difference in wrong]
     extras = []
-    for what, steps in (("example", language.examples), ("package", [None] if language.package else [])):
+    for what, steps in (("example", language.examples), ("package", [None])):
         for step in steps:
             try:
                 if isinstance(step, Example):

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Accumulator, Client, Reply } from "../../../../clients/typescript/dist/index.js";
+import { StreamSendResponseSchema } from "../../../../clients/typescript/dist/v1.js";
+import { create } from "../../../../clients/typescript/node_modules/@bufbuild/protobuf/dist/esm/index.js";
 
 test("a key goes in plaintext to this machine only, unless the program says otherwise", () => {
   const addresses = {
@@ -30,10 +32,11 @@ test("a key that headers cannot carry is refused where it is given", () => {
 });
 
 test("a fold may be looked at while it grows, and the events are left as they came", () => {
-  const part = { kind: { case: "media", value: { $typeName: "llmgateway.v1.MediaPart", mimeType: "audio/pcm", transcript: "", source: { case: "data", value: new Uint8Array([1]) } } } };
-  part.$typeName = "llmgateway.v1.Part";
-  const started = { event: { case: "partStarted", value: { candidateIndex: 0, partIndex: 0, part } } };
-  const delta = { event: { case: "partDelta", value: { candidateIndex: 0, partIndex: 0, delta: { case: "data", value: new Uint8Array([2]) }, logprobs: [] } } };
+  const part = { kind: { case: "media", value: { mimeType: "audio/pcm", source: { case: "data", value: new Uint8Array([1]) } } } };
+  const started = create(StreamSendResponseSchema, { event: { case: "partStarted", value: { part } } });
+  const delta = create(StreamSendResponseSchema, {
+    event: { case: "partDelta", value: { delta: { case: "data", value: new Uint8Array([2]) } } },
+  });
   const accumulator = new Accumulator();
   accumulator.add(started);
   for (const want of [[1, 2], [1, 2, 2]]) {
@@ -42,5 +45,5 @@ test("a fold may be looked at while it grows, and the events are left as they ca
     assert.deepEqual([...grown.kind.value.source.value], want);
     assert.equal(accumulator.finished, false);
   }
-  assert.deepEqual([...part.kind.value.source.value], [1]);
+  assert.deepEqual([...started.event.value.part.kind.value.source.value], [1]);
 });
