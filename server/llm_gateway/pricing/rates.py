@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from llmgateway.v1 import content_pb2, usage_pb2
@@ -130,20 +130,17 @@ class Rates:
 
     def _special(self, usage: usage_pb2.Usage, fresh: int) -> int | None:
         """What modalities with rates of their own cost more, or less, than text; None when their counts do not fit. fresh: uncached input."""
-        given = {one.modality: one.tokens for one in usage.input_by_modality}
-        read = {one.modality: one.tokens for one in usage.cache_read_by_modality}
-        written = {one.modality: one.tokens for one in usage.output_by_modality}
         rate_in, rate_out = self.input or 0, self.output or 0
         sum_, text_read, text_out = 0, usage.cache_read_input_tokens, usage.output_tokens
         for rates in self.modalities:
             modality = rates.modality
             if rates.output != rate_out:
-                spoken = written.get(modality, 0)
+                spoken = _tokens(usage.output_by_modality, modality)
                 text_out -= spoken
                 sum_ += spoken * (rates.output - rate_out)
             if rates.input != rate_in or rates.cache_read != self.cache_read:
-                cached = read.get(modality, 0)
-                uncached = given.get(modality, 0) - cached
+                cached = _tokens(usage.cache_read_by_modality, modality)
+                uncached = _tokens(usage.input_by_modality, modality) - cached
                 if uncached < 0:
                     return None
                 fresh, text_read = fresh - uncached, text_read - cached
@@ -163,3 +160,11 @@ def tier(tiers: tuple[Rates, ...], input_tokens: int) -> Rates:
         if input_tokens > rates.above:
             return rates
     return tiers[0]
+
+
+def _tokens(counts: Iterable[usage_pb2.ModalityTokens], modality: content_pb2.Modality.ValueType) -> int:
+    found = 0
+    for one in counts:
+        if one.modality == modality:
+            found += one.tokens
+    return found
