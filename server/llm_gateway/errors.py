@@ -341,6 +341,12 @@ class ProviderUnreachable(ProviderUnavailable):
     blame = Blame.SERVER
 
 
+class ConnectTimedOut(ProviderUnreachable):
+    """The provider could not be connected to in time."""
+
+    retry_same = False
+
+
 class ProviderOverloaded(ProviderUnavailable):
     """The provider is overloaded."""
 

@@ -81,11 +81,13 @@ async def local(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] 
 
 
 @contextmanager
-def process(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Process]:
-    """`llm-gateway serve` with this configuration, ready to be called; its files go to `folder`. SIGTERM at the end."""
+def process(
+    config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None, *, module: str = "llm_gateway"
+) -> Iterator[Process]:
+    """`llm-gateway serve` (of this module) with this configuration, ready to be called; its files go to `folder`. SIGTERM at the end."""
     path, log = folder / "gateway.yaml", folder / "gateway.log"
     path.write_text(json.dumps(configured(config)))  # JSON is YAML
-    command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)]
+    command = [sys.executable, "-m", module, "serve", "--config", str(path)]
     with (
         log.open("wb") as stderr,
         subprocess.Popen(

@@ -291,7 +291,7 @@ async def _play(
     watch = asyncio.create_task(reader.read(1))
     framing = "raw"
     try:
-        for step in script:
+        for place, step in enumerate(script):
             match step:
                 case Head():
                     framing = step.framing
@@ -320,7 +320,10 @@ async def _play(
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     writer.transport.abort()
                     return None
-            await _unless_gone(watch, writer.drain())
+            if framing == "length" and script[place + 1 :] == (END,):
+                await writer.drain()  # the answer is whole: the client may go, or ask again
+            else:
+                await _unless_gone(watch, writer.drain())
         request.finished = True
         if framing not in ("chunked", "length"):
             return None

@@ -205,6 +205,11 @@ class EventWriter:
         self.complete(("whole",), candidate=candidate)
         self.committed = True
 
+    @property
+    def empty(self) -> bool:
+        """Whether no candidate was ever spoken of."""
+        return not self._parts and not self._finishes
+
     def saw_tool_call(self, candidate: int = 0) -> bool:
         """Whether the candidate asked for a tool that the caller must run."""
         return candidate in self._tool_calls
@@ -254,6 +259,10 @@ class EventWriter:
     def finished(self, candidate: int = 0) -> gateway_pb2.CandidateCompleted | None:
         """What `finish` noted."""
         return self._finishes.get(candidate)
+
+    def finishes(self) -> list[gateway_pb2.CandidateCompleted]:
+        """What `finish` noted of all candidates, in their order."""
+        return [self._finishes[candidate] for candidate in sorted(self._finishes)]
 
     def end(self) -> None:
         """The provider's end mark: complete what is open, parts first, then candidates in order. Later calls do nothing."""

@@ -29,28 +29,31 @@ class Framing(Protocol):
 class _Lines:
     """Cuts bytes into lines, keeping an unfinished one; a CR at the end of a chunk waits for its LF."""
 
-    __slots__ = ("_rest", "_scanned")
+    __slots__ = ("_rest", "_size")
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._scanned = 0
+        self._rest: list[bytes] = []
+        self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        if b"\n" not in chunk and b"\r" not in chunk and not self._rest.endswith(b"\r"):
-            self._rest += chunk
-            if len(self._rest) > MAX_FRAME:
+        if b"\n" not in chunk and b"\r" not in chunk and not (self._rest and self._rest[-1].endswith(b"\r")):
+            self._rest.append(chunk)
+            self._size += len(chunk)
+            if self._size > MAX_FRAME:
                 raise ResponseInvalid(f"A line of the stream is longer than {MAX_FRAME} bytes.")
             return []
-        data = self._rest + chunk
+        data = b"".join((*self._rest, chunk)) if self._rest else chunk
         held = b""
         if data.endswith(b"\r"):
             data, held = data[:-1], b"\r"
         lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop() + held
+        rest = lines.pop() + held
+        self._rest = [rest] if rest else []
+        self._size = len(rest)
         return lines
 
     def close(self) -> bytes:
-        rest, self._rest = self._rest, b""
+        rest, self._rest = b"".join(self._rest), []
         return rest.removesuffix(b"\r")
 
 

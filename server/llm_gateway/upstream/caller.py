@@ -92,7 +92,7 @@ class HttpCaller:
     choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
     first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
     query: added to every path. settings: what its row takes from the configuration.
-    price: adds the cost to a usage. Raises ProviderError for all that goes wrong before the first content.
+    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it. Raises ProviderError for all that goes wrong before the first content.
     """
 
     provider: str
@@ -107,6 +107,7 @@ class HttpCaller:
     extra_headers: tuple[tuple[str, str], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     price: Price | None = None
+    trace: Callable[[], Sequence[tuple[str, str]]] | None = None
 
     async def __call__(self, call: Call) -> Reply:
         assert call.target is not None  # noqa: S101 - load_balance runs before
@@ -177,6 +178,8 @@ class HttpCaller:
     async def _signed(self, outgoing: Outgoing, client: Client) -> http.HttpResponse:
         headers = [("content-type", "application/json"), *outgoing.headers, *self.extra_headers]
         headers += await self.credential.headers(outgoing, client.host)
+        if self.trace is not None:
+            headers += self.trace()
         return await client.send(outgoing.method, outgoing.path, headers, outgoing.body)
 
     async def list_models(self) -> list[model_pb2.Model]:
@@ -285,6 +288,8 @@ class _Source:
             held += self._take(await self._response.receive())
             if held > HELD_BYTES and not self._writer.committed:
                 raise ResponseInvalid(f"The provider sent {held} bytes without any content.")
+        if self._writer.empty:
+            raise ResponseInvalid("The provider's answer holds nothing.")
         return held
 
     def reply(self, held: int, limits: _Limits) -> Reply:
@@ -431,7 +436,7 @@ class _Watch:
 def transport_error(error: http.TransportError) -> ProviderError:
     """The error tree's word for a transport failure. Its messages hold no addresses, headers or bodies."""
     if isinstance(error, http.ConnectTimeout):
-        return errors.ProviderUnreachable("The provider could not be connected to in time.")
+        return errors.ConnectTimedOut()
     if isinstance(error, (http.ProtocolViolation, http.ResponseTooLarge)):
         return ResponseInvalid(f"The provider's answer cannot be read: {error}.")
     if isinstance(error, (http.ConnectFailed, http.TlsFailed)):
@@ -445,6 +450,8 @@ def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: An
     _guarded(lambda data: wire.parse_response(data, writer, dialect), body)
     if not writer.done:
         raise ResponseInvalid("The provider's answer is not whole.")
+    if writer.empty:
+        raise ResponseInvalid("The provider's answer holds nothing.")
 
 
 def _guarded(parse: Callable[[bytes], T], body: bytes) -> T:

@@ -187,7 +187,7 @@ class HttpClient:
         connect_timeout: float = 5.0,
         max_connections: int = 1000,
         keepalive_expiry: float = 55.0,
-        max_response_bytes: int = 64 * 1024 * 1024,
+        max_response_bytes: int = 24 * 1024 * 1024,
     ) -> None:
         """Prepare the client; nothing is connected yet.
 
@@ -199,6 +199,7 @@ class HttpClient:
         url = _parse_base_url(base_url)
         self._host = url.raw_host.decode("ascii")
         self._port = url.port or (443 if url.scheme == "https" else 80)
+        self.address = (self._host, self._port)
         self._prefix = url.raw_path.decode("ascii").rstrip("/")
         self._url = url
         self._tls = _tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None

@@ -1,0 +1,59 @@
+"""`python -m tests.faults.probed …`: the command `llm-gateway`, which also writes how late its event loop runs, and how many tasks it has.
+
+PROBE names the file, rewritten five times a second: {"max": …, "p999": …, "tasks": …}; lags in seconds since SIGUSR1 came, or the start.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from llm_gateway import app, cli, config
+
+PERIOD = 0.005
+KEPT = 200_000
+
+
+async def probe(path: Path) -> None:
+    """Sleep for PERIOD over and over; what it takes longer is lag."""
+    loop = asyncio.get_running_loop()
+    lags: list[float] = []
+    loop.add_signal_handler(signal.SIGUSR1, lags.clear)
+    written = loop.time()
+    while True:
+        before = loop.time()
+        await asyncio.sleep(PERIOD)
+        lags.append(max(0.0, loop.time() - before - PERIOD))
+        del lags[:-KEPT]
+        if loop.time() - written > 0.2:
+            written = loop.time()
+            ordered = sorted(lags)
+            figures = {
+                "max": ordered[-1],
+                "p999": ordered[int(len(ordered) * 0.999)],
+                "tasks": len(asyncio.all_tasks()),
+            }
+            fresh = path.with_suffix(".new")
+            fresh.write_text(json.dumps(figures))
+            fresh.replace(path)
+
+
+def main() -> int:
+    serve = app.run
+
+    async def run(settings: config.Config, **more: Any) -> None:
+        task = asyncio.create_task(probe(Path(os.environ["PROBE"])))
+        try:
+            await serve(settings, **more)
+        finally:
+            task.cancel()
+
+    app.run = run
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
