@@ -117,35 +117,38 @@ def _content(rendering: Rendering, turns: list[Turn]) -> Iterator[Block]:
     last = turns.pop() if turns[-1].role == "user" else None
     if turns:
         rendering.notes.emulated("messages", "earlier turns are sent as a transcript: Claude Code takes no history")
-        yield from _merged(_transcript(turns))
+        yield from _merged(_transcript(rendering, turns))
     if last is not None:
-        yield from _merged(_plain(block) for block in last.content)
+        for block in last.content:
+            yield from _merged(_pieces(rendering, block))
 
 
-def _transcript(turns: list[Turn]) -> Iterator[Block | str]:
+def _transcript(rendering: Rendering, turns: list[Turn]) -> Iterator[Block | str]:
     yield "The conversation so far:\n"
     for turn in turns:
         yield f"\n<{turn.role}>\n"
         for block in turn.content:
-            yield _plain(block)
-            yield "\n"
+            for piece in _pieces(rendering, block):
+                yield piece
+                yield "\n"
         yield f"</{turn.role}>\n"
 
 
-def _plain(block: Block) -> Block | str:
-    """A block as text, but for what only a block can carry."""
+def _pieces(rendering: Rendering, block: Block) -> Iterator[Block | str]:
+    """A block as text, but for media."""
     kind = block["type"]
     if kind == "text":
-        return str(block["text"])
-    if kind == "tool_use":
-        return f"[called {block['name']} ({block['id']}) with {bytes(block['input']).decode()}]"
-    if kind == "tool_result":
-        said = block.get("content") or ()
-        texts = "\n".join(inner["text"] if inner["type"] == "text" else f"[{inner['type']}]" for inner in said)
-        return f"[{'error' if block.get('is_error') else 'result'} of {block['tool_use_id']}]\n{texts}"
-    if kind in ("thinking", "redacted_thinking"):
-        return ""
-    return {name: value for name, value in block.items() if name != "cache_control"}
+        yield str(block["text"])
+    elif kind == "tool_use":
+        yield f"[called {block['name']} ({block['id']}) with {bytes(block['input']).decode()}]"
+    elif kind == "tool_result":
+        yield f"[{'error' if block.get('is_error') else 'result'} of {block['tool_use_id']}]"
+        for inner in block.get("content") or ():
+            yield from _pieces(rendering, inner)
+    elif kind in ("image", "document"):
+        yield {name: value for name, value in block.items() if name != "cache_control"}
+    else:
+        rendering.notes.dropped("messages", f"a {kind} block has no place in a transcript")
 
 
 def _merged(pieces: Iterator[Block | str]) -> Iterator[Block]:
@@ -283,15 +286,14 @@ _contents = msgspec.json.Decoder(_Contents).decode
 
 
 def _line(data: bytes) -> _Line:
-    """Raises MalformedJson, and ResponseInvalid for JSON of another shape."""
+    """Raises MalformedJson for what is no JSON object, and MsgspecError for one of another shape."""
     try:
         return _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         value = json.decode(data)
-    try:
-        return _decode(json.encode(value))
-    except msgspec.MsgspecError:
-        raise errors.ResponseInvalid("A line of Claude Code's output is not in its format.") from None
+    if not isinstance(value, dict):
+        raise json.MalformedJson("no object")
+    return _decode(json.encode(value))
 
 
 def is_last(line: bytes) -> bool:
@@ -300,7 +302,7 @@ def is_last(line: bytes) -> bool:
         return False
     try:
         return _line(line).type == "result"
-    except (json.MalformedJson, errors.ResponseInvalid):
+    except (json.MalformedJson, msgspec.MsgspecError):
         return False
 
 
@@ -343,8 +345,15 @@ class OutputParser:
         self._failure = ""
 
     def feed(self, event: str, data: bytes) -> None:
-        """One line."""
-        line = _line(data)
+        """One line. Raises MalformedJson for one that is no JSON object, which warnings of the runtime are."""
+        try:
+            self._feed(_line(data))
+        except json.MalformedJson:  # is a ValueError
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError) as broken:
+            raise errors.ResponseInvalid("A line of Claude Code's output is not in its format.") from broken
+
+    def _feed(self, line: _Line) -> None:
         if line.parent_tool_use_id is not None:
             return
         if line.type == "stream_event":
