@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import grpc
 from llmgateway.v1 import gateway_pb2_grpc
+from opentelemetry import trace
 
 from llm_gateway import config, telemetry
 from llm_gateway.balancing import EndpointState, Permits
@@ -38,7 +39,7 @@ from llm_gateway.pricing.source import PriceListUnavailable
 from llm_gateway.pricing.source import load as load_pricelist
 from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Facts, Group, Provider, Route, RoutingTable, Target
 from llm_gateway.service import Service, Snapshot
-from llm_gateway.upstream.build import Upstream, described_models, timeouts, upstream
+from llm_gateway.upstream.build import Upstream, address_of, described_models, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 from llm_gateway.upstream.providers import ROWS
@@ -46,8 +47,8 @@ from llm_gateway.upstream.providers import ROWS
 T = TypeVar("T")
 
 
-def provider_chain() -> Handler:
-    """What happens to a Send or StreamSend between the servicer and the provider."""
+def provider_chain(tracer: trace.Tracer | None = None) -> Handler:
+    """What happens to a Send or StreamSend between the servicer and the provider. tracer: makes the spans, if any are wanted."""
     return chain(
         call_endpoint,
         Trace(),
@@ -57,7 +58,7 @@ def provider_chain() -> Handler:
         Retry(),
         LoadBalance(),
         Limit(),
-        TraceAttempt(),
+        TraceAttempt(tracer),
     )
 
 
@@ -74,22 +75,23 @@ class Built:
 class Gateway:
     """A gateway that can be started, reloaded and drained.
 
-    tracing: whether spans are made.
+    tracer: makes the spans; without one there are none.
     """
 
-    def __init__(self, settings: config.Config, *, tracing: bool = False) -> None:
+    def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
         self.settings = settings
         self._states: dict[str, Any] = {}
         self._pricelist: PriceList | None = None
         self._loading = asyncio.Lock()
-        self._chain = provider_chain()
+        self._chain = provider_chain(tracer)
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
         self._built = self._build(settings)
         self.service = Service(self._built.snapshot)
+        self._telemetry = Telemetry(tracer)
         self._interceptors = (
             Errors(),
-            Telemetry(tracing=tracing),
+            self._telemetry,
             Auth([key.key.reveal() for key in settings.server.api_keys]),
             self.admission,
         )
@@ -101,6 +103,7 @@ class Gateway:
         gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)
         self.lifecycle = Lifecycle(server, self.health, self.admission, self.settings.server)
         self.port = await self.lifecycle.start()
+        self._telemetry.serves_at(self.settings.server.listen, self.port)
         return self.port
 
     async def stop(self) -> None:
@@ -135,7 +138,7 @@ class Gateway:
         local = {name for name, provider in settings.providers.items() if _is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self._pricelist)
         for name, provider in settings.providers.items():
-            endpoints = self._endpoints(name, provider, settings.breaker, prices)
+            endpoints = self._endpoints(name, provider, settings, prices)
             upstreams += [endpoint.upstream for endpoint in endpoints]  # type: ignore[misc]  # built as Upstream
             providers[name] = Provider(
                 id=name,
@@ -178,10 +181,11 @@ class Gateway:
         self.service.snapshot = replace(built.snapshot, routing=routing)
 
     def _endpoints(
-        self, name: str, provider: config.Provider, settings: config.Breaker, prices: Prices
+        self, name: str, provider: config.Provider, settings: config.Config, prices: Prices
     ) -> tuple[Endpoint, ...]:
         """One endpoint for each address and key. Their health is kept by name, so that a reload does not forget it."""
-        policy = _breaker(settings)
+        policy = _breaker(settings.breaker)
+        trace_headers = telemetry.trace_headers if settings.telemetry.propagate else None
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
@@ -197,13 +201,15 @@ class Gateway:
                 permits.capacity = provider.limits.concurrency
                 permits.queue, permits.queue_timeout = provider.limits.queue, provider.limits.queue_timeout
                 state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
+                called = upstream(name, provider, server, key, partial(prices.add_cost, name), trace=trace_headers)
                 endpoints.append(
                     Endpoint(
                         provider=name,
                         deployment="/".join(labels),
-                        upstream=upstream(name, provider, server, key, partial(prices.add_cost, name)),
+                        upstream=called,
                         state=self._kept(f"{name} state {address} {alias}", lambda: state),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
+                        address=address_of(called),
                     )
                 )
         return tuple(endpoints)
@@ -225,8 +231,8 @@ async def run(
 
     Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
     """
-    tracing = telemetry.configure_tracing()
-    gateway = Gateway(settings, tracing=tracing is not None)
+    tracing = telemetry.configure_tracing(settings.telemetry.service_name)
+    gateway = Gateway(settings, tracer=telemetry.tracer(tracing) if tracing is not None else None)
     port = await gateway.start()
     if reload is not None:
         gateway.lifecycle.on_hangup(lambda: _reload(gateway, reload))

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 import grpc
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2
-from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -40,9 +39,8 @@ async def main() -> None:
     spans = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    trace.set_tracer_provider(provider)
 
-    gateway = Gateway(CONFIG, tracing=True)
+    gateway = Gateway(CONFIG, tracer=telemetry.tracer(provider))
     port = await gateway.start()
     print(f"gateway on 127.0.0.1:{port}, provider echo (embedded)\n")
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

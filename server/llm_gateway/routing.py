@@ -47,7 +47,7 @@ class Endpoint:
     """One place of a provider: a base URL and a key. The unit of balancing, limits and breakers.
 
     deployment: what people call it (region, deployment or key alias); "" when the provider has one endpoint only.
-    upstream: calls it. state: its recent past, shared by all snapshots.
+    upstream: calls it. state: its recent past, shared by all snapshots. address: host and port, None where it is not on the network.
     """
 
     provider: str
@@ -55,6 +55,7 @@ class Endpoint:
     upstream: Handler
     state: EndpointState
     weight: float = 1.0
+    address: tuple[str, int] | None = None
 
     @property
     def label(self) -> str:

@@ -1,6 +1,7 @@
 """Logs and traces: structlog JSON lines and OpenTelemetry spans, and the names both use.
 
-Nothing is exported by default; the standard OTEL_* variables turn tracing on. Attribute names are OpenTelemetry's RPC and GenAI
+Nothing is exported by default; the standard OTEL_* variables turn tracing on. No span and no line holds a prompt, an answer, a key or a
+provider's words. Attribute names are OpenTelemetry's RPC and GenAI
 conventions (the latter still "development") and stand here only, because they move.
 """
 
@@ -8,19 +9,29 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from llm_gateway import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 SCOPE = "llm_gateway"
+W3C = TraceContextTextMapPropagator()
+"""How a trace's context travels, in gRPC metadata and HTTP headers alike."""
 
 RPC_SYSTEM = "rpc.system.name"
 RPC_METHOD = "rpc.method"
@@ -29,9 +40,14 @@ ERROR_TYPE = "error.type"
 SERVER_ADDRESS = "server.address"
 SERVER_PORT = "server.port"
 PEER_ADDRESS = "network.peer.address"
+PEER_PORT = "network.peer.port"
+HTTP_STATUS = "http.response.status_code"
 OPERATION = "gen_ai.operation.name"
 PROVIDER = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+REASONING_LEVEL = "gen_ai.request.reasoning.level"
+OUTPUT_TYPE = "gen_ai.output.type"
 CONVERSATION = "gen_ai.conversation.id"
 RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"
@@ -58,6 +74,18 @@ SERVED_PROVIDER = "llmgateway.served.provider"
 SERVED_MODEL = "llmgateway.served.model"
 PREVIOUS_ATTEMPTS = "llmgateway.grpc.previous_attempts"
 
+SAMPLING: Mapping[str, str] = {
+    "max_output_tokens": "gen_ai.request.max_tokens",
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "top_k": "gen_ai.request.top_k",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+    "seed": "gen_ai.request.seed",
+    "candidate_count": "gen_ai.request.choice.count",
+}
+"""Attribute by field of GenerationConfig. Stop sequences are the caller's texts and have none."""
+
 OTEL_PROVIDERS: Mapping[str, str] = {
     "gemini": "gcp.gemini",
     "vertex": "gcp.vertex_ai",
@@ -77,102 +105,152 @@ class TelemetryError(Exception):
     """The OTEL_* variables ask for what cannot be done."""
 
 
-def tracer() -> trace.Tracer:
-    """The gateway's tracer; its spans cost next to nothing while no exporter is configured."""
-    return trace.get_tracer(SCOPE)
+def configure_tracing(service: str = "llm-gateway") -> TracerProvider | None:
+    """A tracer provider when OTEL_TRACES_EXPORTER names one (`otlp` or `console`), or an OTLP endpoint is set; else None.
 
-
-def configure_tracing(env: Mapping[str, str] = os.environ) -> TracerProvider | None:
-    """Install a tracer provider when OTEL_TRACES_EXPORTER names one (`otlp` or `console`), or an OTLP endpoint is set.
-
-    Returns it, for shutdown, or None. Sampling, resource, endpoint, headers and batching follow the OTEL_* variables
-    (OpenTelemetry environment variable specification). Raises TelemetryError for an unknown
-    exporter, and when the `otlp` extra is missing.
+    service: name of the service where neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES has one. Sampling, resource, endpoint,
+    headers and batching follow the OTEL_* variables of this process (OpenTelemetry environment variable specification). Nothing global
+    is set. Raises TelemetryError for what they may not say.
     """
+    env = os.environ
     endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     names = [name.strip() for name in env.get("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none").split(",")]
     names = [name for name in names if name and name != "none"]
     if not names or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
-    from llm_gateway import __version__
-
-    provider = TracerProvider(
-        resource=Resource.create(
-            {"service.name": env.get("OTEL_SERVICE_NAME", "llm-gateway"), "service.version": __version__}
-        )
-    )
+    ours = Resource.create({"service.name": service, "service.version": __version__})
+    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
     for name in names:
-        exporter: SpanExporter
         if name == "console":
-            exporter = ConsoleSpanExporter(out=sys.stderr)
+            provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
         elif name == "otlp":
-            exporter = _otlp_exporter()
+            provider.add_span_processor(_otlp(provider.resource))
         else:
             raise TelemetryError(f"OTEL_TRACES_EXPORTER={name} is not known; use otlp, console or none.")
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
     return provider
 
 
-def _otlp_exporter() -> Any:
+def tracer(provider: trace.TracerProvider) -> trace.Tracer:
+    """The gateway's tracer. Made once: finding it again costs as much as a span."""
+    return provider.get_tracer(SCOPE, __version__)
+
+
+def trace_headers() -> Sequence[tuple[str, str]]:
+    """`traceparent` and `tracestate` of the current span (W3C Trace Context), none where there is none. Baggage never leaves."""
+    carrier: dict[str, str] = {}
+    W3C.inject(carrier)
+    return tuple(carrier.items())
+
+
+def _otlp(resource: Resource) -> SpanProcessor:
+    from llm_gateway import otlp
+
+    def warn(spans: int, problem: str) -> None:
+        log().warning("spans dropped", spans=spans, problem=problem)
+
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError:
-        raise TelemetryError("OTLP export needs the extra: pip install 'llm-gateway[otlp]'.") from None
-    return OTLPSpanExporter()
+        return otlp.OtlpProcessor(otlp.Settings.of(os.environ), resource, warn)
+    except otlp.SettingsError as error:
+        raise TelemetryError(str(error)) from None
+    except OSError:
+        raise TelemetryError("OTEL_EXPORTER_OTLP_CERTIFICATE, or the client's, cannot be read.") from None
 
 
 # ---------------------------------------------------------------- logs
-SECRET_KEYS = frozenset(
-    {"api_key", "api_keys", "authorization", "x-api-key", "api-key", "x-goog-api-key", "password", "token", "secret"}
+REDACTED = "[redacted]"
+_SECRET_KEYS = frozenset(
+    {
+        *("api_key", "api_keys", "apikey", "authorization", "proxy_authorization", "x_api_key", "x_goog_api_key"),
+        *("access_token", "refresh_token", "session_token", "token", "cookie", "set_cookie"),
+        *("client_secret", "password", "secret", "secret_access_key"),
+    }
 )
+"""Names whose values are never written, in lower case with underscores."""
+_SECRET_TEXT = re.compile(
+    r"(?i)\b(?:bearer|basic) +[\w.+/=~:-]{6,}"
+    r"|\b(?:sk-|xai-|gsk_|ya29\.|AIza|AKIA|ASIA)[\w-]{12,}"
+    r"|(?<=[?&]key=)[^\s&\"]+"
+)
+"""Credentials by their looks: HTTP authorization, keys of OpenAI, Anthropic, xAI, Groq, Google and AWS, a key in a query."""
+_SIGNS = ("bearer ", "basic ", "sk-", "xai-", "gsk_", "ya29.", "aiza", "akia", "asia", "key=")
+"""One of these is in every text that the pattern matches; looking for them first costs a tenth of the pattern."""
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
-def _redact(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    for key in SECRET_KEYS & event.keys():
-        event[key] = "[redacted]"
-    return event
+@lru_cache
+def _is_secret(key: str) -> bool:
+    return key.lower().replace("-", "_") in _SECRET_KEYS
 
 
-def _frames(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Where an exception came from, without its text and without values: either may hold a prompt or a key."""
+def _without_secrets(value: object) -> object:
+    """What a field may say: nested values under a secret's name are gone."""
+    if isinstance(value, Mapping):
+        return {k: REDACTED if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets(each) for each in value]
+    return value
+
+
+def _entry(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The line's fields in their order: event, level and timestamp first. An exception is told by its place, without its text and
+    without values: either may hold a prompt or a key."""
+    entry = {"event": event.pop("event"), "level": level, "timestamp": datetime.now(UTC)}
     if event.pop("exc_info", None):
-        found = sys.exc_info()[2]
-        frames = traceback.extract_tb(found)
-        event["frames"] = [
+        frames = traceback.extract_tb(sys.exc_info()[2])
+        entry["frames"] = [
             f"{frame.filename.rpartition('llm_gateway/')[2]}:{frame.lineno} {frame.name}" for frame in frames
         ]
-    return event
+    for key, value in event.items():
+        if _is_secret(key):
+            value = REDACTED
+        elif type(value) not in _SCALARS:
+            value = _without_secrets(value)
+        entry[key] = value
+    return entry
 
 
-def _render(_: Any, __: str, event: structlog.typing.EventDict) -> bytes:
-    return _encode(event)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def redact(text: str) -> str:
+    """The text without what looks like a credential."""
+    lowered = text.lower()
+    for sign in _SIGNS:
+        if sign in lowered:
+            return _SECRET_TEXT.sub(REDACTED, text)
+    return text
+
+
+def _json(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    return _encode(event).decode()
+
+
+def _redacted(_: object, __: str, line: Any) -> str:
+    return redact(line)
+
+
+class _StandardError:
+    """Writes a line in one piece. A line that cannot be written is lost: the call that it tells of must not fail for it."""
+
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            out = sys.stderr.buffer
+            out.write(f"{line}\n".encode(errors="backslashreplace"))
+            out.flush()
+
+    debug = info = warning = error = critical = write
 
 
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
     """JSON lines on standard error, one object a line; `human` gives coloured text instead."""
-    processors: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _redact,
-        _frames,
-    ]
-    if human:
-        logger: Any = structlog.PrintLoggerFactory(sys.stderr)
-        processors.append(structlog.dev.ConsoleRenderer())
-    else:
-        logger = structlog.BytesLoggerFactory(sys.stderr.buffer)
-        processors.append(_render)
     structlog.configure(
-        processors=processors,
+        processors=[_entry, structlog.dev.ConsoleRenderer() if human else _json, _redacted],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=logger,
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )
 

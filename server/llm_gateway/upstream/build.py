@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -21,6 +21,9 @@ from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
 from llm_gateway.upstream.providers import DATED, ROWS, Row, Spoken
 
+Trace = Callable[[], Sequence[tuple[str, str]]]
+"""Headers that name the current span."""
+
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -35,9 +38,15 @@ class Upstream(Protocol):
 
 
 def upstream(
-    name: str, provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None, price: Price | None
+    name: str,
+    provider: config.Provider,
+    server: config.Endpoint | None,
+    key: config.ApiKey | None,
+    price: Price | None,
+    *,
+    trace: Trace | None = None,
 ) -> Upstream:
-    """The upstream of one address and key of a provider; `server` None is the row's own address."""
+    """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller."""
     if provider.kind == "echo":
         return Echo(provider=name)
     settings = _settings(provider, server)
@@ -58,7 +67,14 @@ def upstream(
         extra_headers=tuple((header, value.reveal()) for header, value in provider.headers.items()),
         settings=settings,
         price=price,
+        trace=trace,
     )
+
+
+def address_of(one: Upstream) -> tuple[str, int] | None:
+    """Host and port that an upstream calls; None where it is not on the network."""
+    client = one.client if isinstance(one, HttpCaller) else None
+    return client.address if isinstance(client, HttpClient) else None
 
 
 async def described_models(one: Upstream) -> list[model_pb2.Model]:

@@ -92,7 +92,8 @@ class HttpCaller:
     choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
     first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
     query: added to every path. settings: what its row takes from the configuration.
-    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it. Raises ProviderError for all that goes wrong before the first content.
+    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it.
+    Raises ProviderError for all that goes wrong before the first content.
     """
 
     provider: str

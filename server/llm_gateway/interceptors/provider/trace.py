@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from google.protobuf import duration_pb2
-from llmgateway.v1 import gateway_pb2, usage_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
@@ -23,55 +24,64 @@ _FINISH = {
     gateway_pb2.FINISH_REASON_TOOL_CALLS: "tool_call",
     gateway_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
     gateway_pb2.FINISH_REASON_REFUSAL: "content_filter",
+    gateway_pb2.FINISH_REASON_RECITATION: "content_filter",
+    gateway_pb2.FINISH_REASON_PAUSED: "stop",
 }
+_OUTPUT_TYPES: Mapping[int, str] = {
+    content_pb2.MODALITY_TEXT: "text",
+    content_pb2.MODALITY_IMAGE: "image",
+    content_pb2.MODALITY_AUDIO: "speech",
+}
+_ERROR = Status(StatusCode.ERROR)
+Attribute = str | int | float | Sequence[str]
 
 
 class Trace:
-    """Puts who served, how many attempts it took, usage and cost on the RPC's own span."""
+    """Puts who served, how many attempts it took and the cost on the RPC's own span, at the end and at once: an attribute on its own
+    costs as much as three that come together."""
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         span = trace.get_current_span()
         if not span.is_recording():
             return await proceed(call)
-        span.set_attribute(telemetry.REQUEST_ID, call.request_id)
-        if call.route.name:
-            span.set_attribute(telemetry.ROUTE, call.route.name)
-        if call.route.experiment is not None:
-            span.set_attribute(telemetry.EXPERIMENT, call.route.experiment.name)
-            span.set_attribute(telemetry.EXPERIMENT_ARM, call.route.arm)
-        if call.request.conversation_id:
-            span.set_attribute(telemetry.CONVERSATION, call.request.conversation_id)
         try:
             reply = await proceed(call)
         except BaseException:
-            _tried(span, call)
+            span.set_attributes(_outcome(call))
             raise
-        reply.on_close(lambda closed: _outcome(span, call, closed))
+        reply.on_close(lambda closed: span.set_attributes(_outcome(call, closed)))
         return reply
 
 
-def _outcome(span: Span, call: Call, reply: Reply) -> None:
-    assert reply.target is not None  # noqa: S101 - set by load_balance
-    _tried(span, call)
-    span.set_attribute(telemetry.SERVED_PROVIDER, reply.target.provider.id)
-    span.set_attribute(telemetry.SERVED_MODEL, reply.target.model)
-    usage = reply.usage
-    if usage is not None and usage.HasField("cost_nano_usd"):
-        span.set_attribute(telemetry.COST, usage.cost_nano_usd)
-
-
-def _tried(span: Span, call: Call) -> None:
-    """How many provider calls it took, and which targets were left out, each with its reason as RouteInfo has it."""
-    span.set_attribute(telemetry.ATTEMPTS, call.journal.calls)
+def _outcome(call: Call, reply: Reply | None = None) -> dict[str, Attribute]:
+    route = call.route
+    attributes: dict[str, Attribute] = {telemetry.ATTEMPTS: call.journal.calls}
+    if route.name:
+        attributes[telemetry.ROUTE] = route.name
+    if route.experiment is not None:
+        attributes[telemetry.EXPERIMENT], attributes[telemetry.EXPERIMENT_ARM] = route.experiment.name, route.arm
+    if call.request.conversation_id:
+        attributes[telemetry.CONVERSATION] = call.request.conversation_id
     excluded = [f"{a.provider}/{a.model}: {a.skip_reason}" for a in call.journal.attempts if a.skip_reason]
     if excluded:
-        span.set_attribute(telemetry.EXCLUDED, excluded)
+        attributes[telemetry.EXCLUDED] = excluded
+    if reply is not None:
+        assert reply.target is not None  # noqa: S101 - set by load_balance
+        attributes[telemetry.SERVED_PROVIDER] = reply.target.provider.id
+        attributes[telemetry.SERVED_MODEL] = reply.target.model
+        usage = reply.usage
+        if usage is not None and usage.HasField("cost_nano_usd"):
+            attributes[telemetry.COST] = usage.cost_nano_usd
+    return attributes
 
 
 class TraceAttempt:
-    """One CLIENT span and one journal entry per provider call, failed ones too."""
+    """One CLIENT span and one journal entry per provider call, failed ones too. The span is the current one while the call is made, so that
+    what it sends can name it."""
 
-    def __init__(self, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, tracer: trace.Tracer | None = None, *, clock: Callable[[], float] = monotonic) -> None:
+        """tracer: makes the spans; without one there are none."""
+        self._tracer = tracer
         self._clock = clock
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
@@ -85,64 +95,71 @@ class TraceAttempt:
         started = self._clock()
         span = self._span(call)
         try:
-            reply = await proceed(call)
+            if span is None:
+                reply = await proceed(call)
+            else:
+                token = otel_context.attach(trace.set_span_in_context(span))
+                try:
+                    reply = await proceed(call)
+                finally:
+                    otel_context.detach(token)
         except BaseException as error:
             _fail(attempt, error, self._clock() - started)
-            _end_failed(span, error)
+            if span is not None:
+                _end(span, error, {})
             raise
         seconds = self._clock() - started
         _took(attempt, seconds)
         reply.started_at = started
-        if span is None:
-            reply.on_close(lambda closed: _settle(attempt, closed))
-        else:
-            reply.on_close(lambda closed: _end(span, attempt, closed, seconds))
+        reply.on_close(lambda closed: _settle(attempt, closed))
+        if span is not None:
+            reply.on_close(lambda closed: _end(span, closed.error, _answered(call, closed, seconds)))
         return reply
 
     def _span(self, call: Call) -> Span | None:
-        if not trace.get_current_span().is_recording():
+        if self._tracer is None or not trace.get_current_span().is_recording():
             return None
         assert call.target is not None and call.endpoint is not None  # noqa: S101, PT018
         kind = call.target.provider.kind
         operation = telemetry.OPERATIONS.get(kind, "chat")
-        failures = call.journal.failures
-        attributes: dict[str, str | int | float | bool] = {
+        first = call.route.groups[0]
+        again = "primary" if call.journal.calls == 1 else "retry"
+        attributes: dict[str, Attribute] = {
             telemetry.OPERATION: operation,
             telemetry.PROVIDER: telemetry.OTEL_PROVIDERS.get(kind, kind),
             telemetry.REQUEST_MODEL: call.target.model,
-            "gen_ai.request.stream": call.stream,
+            telemetry.REQUEST_STREAM: call.stream,
             telemetry.ATTEMPT: call.journal.calls,
-            telemetry.ATTEMPT_KIND: "primary"
-            if not failures
-            else "retry"
-            if call.group is call.route.groups[0]
-            else "fallback",
+            telemetry.ATTEMPT_KIND: again if call.group is first else "fallback",
         }
+        if call.endpoint.address is not None:
+            attributes[telemetry.SERVER_ADDRESS], attributes[telemetry.SERVER_PORT] = call.endpoint.address
         if call.endpoint.deployment:
             attributes[telemetry.DEPLOYMENT] = call.endpoint.deployment
-        if call.request.conversation_id:
-            attributes[telemetry.CONVERSATION] = call.request.conversation_id
-        if failures and call.group is not call.route.groups[0]:
-            attributes[telemetry.FALLBACK_FROM] = call.route.groups[0][0].label
-        config = call.request.generation_config
-        for field, value in config.ListFields():
-            if field.name in _SAMPLING:
-                attributes[_SAMPLING[field.name]] = value
-        return telemetry.tracer().start_span(
-            f"{operation} {call.target.model}", kind=SpanKind.CLIENT, attributes=attributes
-        )
+        if call.group is not first:
+            attributes[telemetry.FALLBACK_FROM] = first[0].label
+        _asked(attributes, call.request)
+        return self._tracer.start_span(f"{operation} {call.target.model}", kind=SpanKind.CLIENT, attributes=attributes)
 
 
-_SAMPLING = {
-    "max_output_tokens": "gen_ai.request.max_tokens",
-    "temperature": "gen_ai.request.temperature",
-    "top_p": "gen_ai.request.top_p",
-    "top_k": "gen_ai.request.top_k",
-    "frequency_penalty": "gen_ai.request.frequency_penalty",
-    "presence_penalty": "gen_ai.request.presence_penalty",
-    "seed": "gen_ai.request.seed",
-    "candidate_count": "gen_ai.request.choice.count",
-}
+def _asked(attributes: dict[str, Attribute], request: gateway_pb2.SendRequest) -> None:
+    """What the caller asked for, as far as it is no text of the caller's."""
+    if request.conversation_id:
+        attributes[telemetry.CONVERSATION] = request.conversation_id
+    if request.HasField("reasoning") and request.reasoning.effort:
+        effort = gateway_pb2.ReasoningConfig.Effort.Name(request.reasoning.effort)
+        attributes[telemetry.REASONING_LEVEL] = effort.removeprefix("EFFORT_").lower()
+    if request.HasField("output_format") and request.output_format.WhichOneof("format"):
+        attributes[telemetry.OUTPUT_TYPE] = "json"
+    if not request.HasField("generation_config"):
+        return
+    for field, value in request.generation_config.ListFields():
+        if field.name in telemetry.SAMPLING:
+            attributes[telemetry.SAMPLING[field.name]] = value
+        elif field.name == "output_modalities":
+            wanted = [_OUTPUT_TYPES[each] for each in value if each in _OUTPUT_TYPES]
+            if wanted:
+                attributes[telemetry.OUTPUT_TYPE] = wanted[-1]
 
 
 def _took(attempt: gateway_pb2.Attempt, seconds: float) -> None:
@@ -182,37 +199,37 @@ def _reason(error: BaseException) -> str:
     return error.reason if isinstance(error, GatewayError) else "INTERNAL_ERROR"
 
 
-def _end_failed(span: Span | None, error: BaseException) -> None:
-    if span is None:
-        return
-    span.set_attribute(telemetry.ERROR_TYPE, _reason(error))
-    if isinstance(error, ProviderError) and error.status:
-        span.set_attribute("http.response.status_code", error.status)
-    if not isinstance(error, asyncio.CancelledError):
-        span.set_status(Status(StatusCode.ERROR))
-    span.end()
-
-
-def _end(span: Span, attempt: gateway_pb2.Attempt, reply: Reply, seconds: float) -> None:
-    _settle(attempt, reply)
+def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
+    """What an answer says of itself, a broken one too."""
     writer = reply.writer
-    attributes: dict[str, str | int | float | list[str]] = {telemetry.TIME_TO_FIRST_CHUNK: round(seconds, 6)}
+    attributes: dict[str, Attribute] = {}
+    if call.stream:
+        attributes[telemetry.TIME_TO_FIRST_CHUNK] = round(seconds, 6)
     if writer.response_id:
         attributes[telemetry.RESPONSE_ID] = writer.response_id
     if writer.response_model:
         attributes[telemetry.RESPONSE_MODEL] = writer.response_model
-    finish = writer.finished()
     if reply.error is not None:
-        attributes[telemetry.FINISH_REASONS] = ["error"]
-    elif finish is not None:
-        attributes[telemetry.FINISH_REASONS] = [_FINISH.get(finish.finish_reason, "error")]
+        attributes[telemetry.FINISH_REASONS] = ("error",)
+    else:
+        attributes[telemetry.FINISH_REASONS] = tuple(
+            _FINISH.get(finish.finish_reason, "error") for finish in writer.finishes()
+        )
     if writer.usage is not None:
         attributes |= _usage(writer.usage)
+    return attributes
+
+
+def _end(span: Span, error: BaseException | None, attributes: dict[str, Attribute]) -> None:
+    """End the span, whole, failed, broken or abandoned; what was abandoned is nobody's error."""
+    if error is not None:
+        attributes[telemetry.ERROR_TYPE] = _reason(error)
+        if isinstance(error, ProviderError) and error.status:
+            attributes[telemetry.HTTP_STATUS] = error.status
+        if not isinstance(error, asyncio.CancelledError):
+            span.set_status(_ERROR)
     span.set_attributes(attributes)
-    if reply.error is not None:
-        _end_failed(span, reply.error)
-    else:
-        span.end()
+    span.end()
 
 
 def _usage(usage: usage_pb2.Usage) -> dict[str, int]:

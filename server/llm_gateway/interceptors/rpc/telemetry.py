@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.propagate import extract
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from llm_gateway import telemetry
@@ -28,26 +30,35 @@ _SERVER_FAULTS = {
     Code.UNAVAILABLE,
     Code.DATA_LOSS,
 }
+_ERROR = Status(StatusCode.ERROR)
+_NO_CONTEXT = Context()
 
 
 class Telemetry(Wrapping, grpc.aio.ServerInterceptor):
     """Sets `state.current`; sees refusals of the inner links as well as the servicer's outcome."""
 
-    def __init__(self, *, tracing: bool = False) -> None:
-        """tracing: whether spans are exported; without, none are made."""
+    def __init__(self, tracer: trace.Tracer | None = None) -> None:
+        """tracer: makes the SERVER spans; without one there are none."""
         super().__init__()
-        self._tracing = tracing
+        self._tracer = tracer
         self._log = telemetry.log()
+        self._server: dict[str, str | int] = {telemetry.RPC_SYSTEM: "grpc"}
+
+    def serves_at(self, listen: str, port: int) -> None:
+        """What spans call this server: the host it listens at, the machine's name where that is all of them, and the port."""
+        host = listen.rpartition(":")[0].strip("[]")
+        name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+        self._server |= {telemetry.SERVER_ADDRESS: name, telemetry.SERVER_PORT: port}
 
     async def intercept_service(self, continuation: Continuation, details: Details) -> Any:
         state = _state(details)
         current.set(state)
+        started = monotonic()
         try:
             return self.wrap(await continuation(details))
         except GatewayError as error:
             state.error = error
-            with self._span(state) as span:
-                self._finish(state, span, 0.0)
+            self._finish(state, self._start(state), started)
             raise
 
     def around(self, behavior: Behavior, handler: grpc.RpcMethodHandler[Any, Any]) -> Behavior:
@@ -56,42 +67,53 @@ class Telemetry(Wrapping, grpc.aio.ServerInterceptor):
             if is_open(state.method):
                 return await behavior(request, context)
             started = monotonic()
-            if not self._tracing:
+            if self._tracer is None:
                 try:
                     return await behavior(request, context)
                 except BaseException as error:
                     state.error = error
                     raise
                 finally:
-                    self._finish(state, trace.INVALID_SPAN, monotonic() - started)
-            with self._span(state) as span:
-                if span.is_recording():
-                    span.set_attribute(telemetry.PEER_ADDRESS, context.peer())
-                try:
-                    return await behavior(request, context)
-                except BaseException as error:
-                    state.error = error
-                    raise
-                finally:
-                    self._finish(state, span, monotonic() - started)
+                    self._finish(state, trace.INVALID_SPAN, started)
+            span = self._start(state)
+            token = otel_context.attach(trace.set_span_in_context(span))
+            try:
+                return await behavior(request, context)
+            except BaseException as error:  # never recorded: its text may hold a provider's words
+                state.error = error
+                raise
+            finally:
+                otel_context.detach(token)
+                self._finish(state, span, started, context.peer())
 
         return run
 
-    def _span(self, state: RpcState) -> _ServerSpan:
-        return _ServerSpan(state, self._tracing)
+    def _start(self, state: RpcState) -> Span:
+        """The SERVER span, in the caller's trace. What is known only later, and all that costs, is set when it ends: most samplers
+        have decided by then that there is none."""
+        if self._tracer is None:
+            return trace.INVALID_SPAN
+        method = state.method.lstrip("/")
+        parent = _NO_CONTEXT
+        if "traceparent" in state.metadata and "traceparent" not in state.repeated:
+            parent = telemetry.W3C.extract(state.metadata, _NO_CONTEXT)
+        return self._tracer.start_span(
+            method, context=parent, kind=SpanKind.SERVER, attributes={**self._server, telemetry.RPC_METHOD: method}
+        )
 
-    def _finish(self, state: RpcState, span: Span, seconds: float) -> None:
+    def _finish(self, state: RpcState, span: Span, started: float, peer: str = "") -> None:
+        """End the span and write the line."""
         code, reason = _outcome(state.error)
+        fault = code in _SERVER_FAULTS
         if span.is_recording():
-            span.set_attribute(telemetry.RPC_STATUS, code.name)
-            if reason:
-                span.set_attribute(telemetry.ERROR_TYPE, reason)
-            if code in _SERVER_FAULTS:
-                span.set_status(Status(StatusCode.ERROR))
+            span.set_attributes(_attributes(state, code, reason, peer))
+            if fault:
+                span.set_status(_ERROR)
+            span.end()
         fields: dict[str, Any] = {
             "method": state.method.rpartition("/")[2],
             "code": code.name,
-            "duration_ms": round(seconds * 1000, 3),
+            "duration_ms": round((monotonic() - started) * 1000, 3),
             "request_id": state.request_id,
             **state.outcome,
         }
@@ -102,38 +124,22 @@ class Telemetry(Wrapping, grpc.aio.ServerInterceptor):
         ids = span.get_span_context()
         if ids.is_valid:
             fields["trace_id"], fields["span_id"] = f"{ids.trace_id:032x}", f"{ids.span_id:016x}"
-        (self._log.warning if code in _SERVER_FAULTS else self._log.info)("rpc", **fields)
+        (self._log.warning if fault else self._log.info)("rpc", **fields)
 
 
-class _ServerSpan:
-    """The SERVER span as the current one, ended on exit. Exceptions are never recorded: their text may hold a provider's words."""
-
-    __slots__ = ("_span", "_state", "_token", "_tracing")
-
-    def __init__(self, state: RpcState, tracing: bool) -> None:
-        self._state = state
-        self._tracing = tracing
-        self._token: Any = None
-        self._span: Span = trace.INVALID_SPAN
-
-    def __enter__(self) -> Span:
-        if self._tracing:
-            state = self._state
-            method = state.method.lstrip("/")
-            attributes: dict[str, str | int] = {telemetry.RPC_SYSTEM: "grpc", telemetry.RPC_METHOD: method}
-            previous = state.metadata.get("grpc-previous-rpc-attempts", "")
-            if previous.isdigit():
-                attributes[telemetry.PREVIOUS_ATTEMPTS] = int(previous)
-            self._span = telemetry.tracer().start_span(
-                method, context=extract(state.metadata), kind=SpanKind.SERVER, attributes=attributes
-            )
-            self._token = otel_context.attach(trace.set_span_in_context(self._span))
-        return self._span
-
-    def __exit__(self, *_: object) -> None:
-        if self._token is not None:
-            otel_context.detach(self._token)
-            self._span.end()
+def _attributes(state: RpcState, code: Code, reason: str, peer: str) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {telemetry.RPC_STATUS: code.name, telemetry.REQUEST_ID: state.request_id}
+    if reason:
+        attributes[telemetry.ERROR_TYPE] = reason
+    previous = state.metadata.get("grpc-previous-rpc-attempts", "")
+    if previous.isdigit():
+        attributes[telemetry.PREVIOUS_ATTEMPTS] = int(previous)
+    kind, _, address = peer.partition(":")
+    host, _, port = address.rpartition(":")
+    if kind in ("ipv4", "ipv6") and port.isdigit():
+        attributes[telemetry.PEER_ADDRESS] = unquote(host).strip("[]")
+        attributes[telemetry.PEER_PORT] = int(port)
+    return attributes
 
 
 def _state(details: Details) -> RpcState:
