@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
@@ -424,13 +425,13 @@ async def test_the_list_is_read_by_a_process_that_is_told_no_secret(monkeypatch:
     """The gateway's own process does not import genai-prices for it, and hands on no environment beside what Python needs."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     seen: dict[str, Any] = {}
-    start = asyncio.create_subprocess_exec
+    start = subprocess.Popen
 
-    async def watched(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    def watched(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
         seen.update(options["env"])
-        return await start(*command, **options)
+        return start(command, **options)
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", watched)
+    monkeypatch.setattr(subprocess, "Popen", watched)
     found = await source.load({"openai", "no such list"})
     assert found.find("openai", "gpt-5") is not None
     assert set(found.lists) == {"openai"}
@@ -448,27 +449,46 @@ async def test_the_list_is_read_by_a_process_that_is_told_no_secret(monkeypatch:
 )
 async def test_without_a_list_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, program: str, says: str) -> None:
     """A missing extra, a crash, and output of another shape."""
-    start = asyncio.create_subprocess_exec
-
-    async def other(*command: str, **options: Any) -> asyncio.subprocess.Process:
-        return await start(sys.executable, "-c", program, **options)
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", other)
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **options: start([sys.executable, "-c", program], **options))
     with pytest.raises(source.PriceListUnavailable, match=says.replace("[", r"\[")):
         await source.load({"openai"})
 
 
+async def test_a_program_that_cannot_be_started_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any other reason."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(source.PriceListUnavailable, match="did not start"):
+        await source.load({"openai"})
+
+
+async def test_a_list_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its process is ended."""
+    start = subprocess.Popen
+    started = []
+
+    def slow(_: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+        started.append(start([sys.executable, "-c", "import time; time.sleep(60)"], **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    monkeypatch.setattr(source, "LONGEST", 0.05)
+    with pytest.raises(source.PriceListUnavailable, match="longer than"):
+        await source.load({"openai"})
+    assert started[0].returncode is not None
+
+
 async def test_a_cancelled_load_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopping the gateway while the list is read ends the reader too."""
-    start = asyncio.create_subprocess_exec
-    started: asyncio.Queue[asyncio.subprocess.Process] = asyncio.Queue()
+    start = subprocess.Popen
+    started: asyncio.Queue[subprocess.Popen[bytes]] = asyncio.Queue()
 
-    async def slow(*command: str, **options: Any) -> asyncio.subprocess.Process:
-        process = await start(sys.executable, "-c", "import time; time.sleep(60)", **options)
+    def slow(_: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+        process = start([sys.executable, "-c", "import time; time.sleep(60)"], **options)
         started.put_nowait(process)
         return process
 
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", slow)
+    monkeypatch.setattr(subprocess, "Popen", slow)
     loading = asyncio.create_task(source.load({"openai"}))
     process = await started.get()
     loading.cancel()

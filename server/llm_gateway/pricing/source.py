@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Collection
-from contextlib import suppress
 
 from llm_gateway.pricing.pricelist import PriceList
 
@@ -26,26 +26,25 @@ async def load(lists: Collection[str]) -> PriceList:
     """
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "llm_gateway.pricing.export", *sorted(lists)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+        # Not asyncio's: uvloop forks, which runs gRPC's fork handlers under its live threads; Popen does without on Linux (vfork).
+        process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own interpreter and module; it returns at once
+            [sys.executable, "-m", "llm_gateway.pricing.export", *sorted(lists)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             env=environment,
         )
     except OSError as error:
         raise PriceListUnavailable(f"The process that reads it did not start ({error.strerror}).") from None
+    reading = asyncio.create_task(asyncio.to_thread(process.communicate))
     try:
         async with asyncio.timeout(LONGEST):
-            data, _ = await process.communicate()
+            data, _ = await asyncio.shield(reading)
     except TimeoutError:
         raise PriceListUnavailable(f"The process that reads it took longer than {LONGEST:g} s.") from None
     finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        process.kill()  # does nothing to a process that has ended
+        await reading
     if process.returncode == 3:
         raise PriceListUnavailable("It needs the extra: pip install 'llm-gateway[prices]'.")
     try:
