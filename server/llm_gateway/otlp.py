@@ -247,7 +247,12 @@ def _attributes(attributes: Mapping[str, Any] | None, tag: int) -> bytes:
     """KeyValues, each as the field of this tag."""
     if not attributes:
         return b""
-    return b"".join([_attribute(tag, key, value) for key, value in _items(attributes)])
+    return b"".join(
+        [
+            _kept_attribute(tag, key, value) if type(value) in _KEPT else _attribute(tag, key, value)
+            for key, value in _items(attributes)
+        ]
+    )
 
 
 def _items(attributes: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -256,10 +261,14 @@ def _items(attributes: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     return plain.items()
 
 
-@lru_cache(maxsize=2048, typed=True)
 def _attribute(tag: int, key: str, value: Any) -> bytes:
-    """One KeyValue. Most are the same from span to span, so that they are kept."""
+    """One KeyValue."""
     return _field(tag, _field(0x0A, key.encode()) + _field(0x12, _value(value)))
+
+
+_KEPT = frozenset({str, int, bool})
+_kept_attribute = lru_cache(maxsize=2048, typed=True)(_attribute)
+"""Most KeyValues are the same from span to span; those that two types could be equal in are told apart."""
 
 
 def _value(value: Any) -> bytes:
