@@ -50,6 +50,7 @@ endef
 .PHONY: clients
 clients: proto ## Regenerate the code of all clients from protos/
 	@for language in $(LANGUAGES); do .ci/generate $$language clients/$$language || [ $$? -eq 3 ]; done
+	@.ci/generate envoy deploy/envoy
 
 .PHONY: proto
 proto: $(CODEGEN)/.setup ## Regenerate the Python code of the contract
@@ -62,7 +63,7 @@ check-generate: $(CODEGEN)/.setup ## Fail when the generated code is not what pr
 	$(call generate,build/generated)
 	@diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/llmgateway/v1 $(GENERATED) \
 	  || { echo "The generated code is stale: run 'make clients' and commit." >&2; exit 1; }
-	@for language in $(LANGUAGES); do .ci/fresh $$language; done
+	@for language in $(LANGUAGES) envoy; do .ci/fresh $$language; done
 	@echo "Generated code is up to date."
 
 .PHONY: format

@@ -26,7 +26,13 @@ export class Stream {
     try {
       for await (const event of this.#open(signal)) {
         this.#accumulator.add(event);
-        yield event;
+        let left = true;
+        try {
+          yield event;
+          left = false;
+        } finally {
+          if (left) this.cancel(); // before the loop waits for its iterator, which may wait for the next event
+        }
       }
       if (!this.#accumulator.finished) throw new StreamTruncated();
     } catch (error) {
