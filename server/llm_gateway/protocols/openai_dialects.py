@@ -389,6 +389,5 @@ LITELLM = Dialect(
     budget_field="",
     exclude_field="",
     metadata_field="",
-    cache_key_field="",
 )
 """What `litellm.acompletion` takes (https://docs.litellm.ai/docs/completion/input); it turns that into each provider's own."""

@@ -184,6 +184,7 @@ class HttpClient:
         cert_file: str | None = None,
         key_file: str | None = None,
         proxy: str | None = None,
+        socket_path: str | None = None,
         connect_timeout: float = 5.0,
         max_connections: int = 1000,
         keepalive_expiry: float = 55.0,
@@ -193,7 +194,8 @@ class HttpClient:
 
         `base_url`: http or https, host, optional port and path prefix; the prefix goes before every path sent.
         `ca_file`: PEM bundle trusted instead of the system's; `cert_file` and `key_file`: PEM client certificate.
-        `proxy`: URL of an HTTP proxy, credentials allowed. Times in seconds.
+        `proxy`: URL of an HTTP proxy, credentials allowed. `socket_path`: a Unix socket that is connected to instead of the host.
+        Times in seconds.
         Raises ValueError for a URL of another shape, OSError for an unreadable certificate file.
         """
         url = _parse_base_url(base_url)
@@ -203,6 +205,7 @@ class HttpClient:
         self._prefix = url.raw_path.decode("ascii").rstrip("/")
         self._url = url
         self._tls = _tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
+        self._socket_path = socket_path
         self._connect_timeout = connect_timeout
         self._keepalive_expiry = keepalive_expiry
         self._max_response_bytes = max_response_bytes
@@ -271,6 +274,11 @@ class HttpClient:
         deadline = loop.time() + self._connect_timeout
         try:
             async with asyncio.timeout_at(deadline):
+                if self._socket_path is not None:
+                    _, local = await loop.create_unix_connection(
+                        partial(Connection, loop, self._release), self._socket_path
+                    )
+                    return local
                 addresses = await loop.getaddrinfo(self._host, self._port, type=1)
                 while True:
                     family, _, _, _, address = addresses.pop(0)
