@@ -30,6 +30,7 @@ from llm_gateway.interceptors.provider.trace import Trace, TraceAttempt
 from llm_gateway.interceptors.rpc.admission import Admission
 from llm_gateway.interceptors.rpc.auth import Auth
 from llm_gateway.interceptors.rpc.errors import Errors
+from llm_gateway.interceptors.rpc.rpc import RpcChain
 from llm_gateway.interceptors.rpc.telemetry import Telemetry
 from llm_gateway.lifecycle import Lifecycle, server_options
 from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
@@ -89,7 +90,7 @@ class Gateway:
         self._built = self._build(settings)
         self.service = Service(self._built.snapshot)
         self._telemetry = Telemetry(tracer)
-        self._interceptors = (
+        self._rpc_chain = RpcChain(
             Errors(),
             self._telemetry,
             Auth([key.key.reveal() for key in settings.server.api_keys]),
@@ -99,7 +100,7 @@ class Gateway:
 
     async def start(self) -> int:
         """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
-        server = grpc.aio.server(interceptors=self._interceptors, options=server_options(self.settings.server))
+        server = grpc.aio.server(interceptors=(self._rpc_chain,), options=server_options(self.settings.server))
         gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)
         self.lifecycle = Lifecycle(server, self.health, self.admission, self.settings.server)
         self.port = await self.lifecycle.start()

@@ -25,7 +25,7 @@ from llm_gateway.errors import (
     StreamInterrupted,
     Violation,
 )
-from llm_gateway.interceptors.rpc.state import RpcState, current
+from llm_gateway.interceptors.rpc.rpc import Rpc, current
 from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event
@@ -63,15 +63,15 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         self, request: gateway_pb2.SendRequest, context: Context[Any, Any]
     ) -> gateway_pb2.SendResponse:
         validate(request)
-        state = current.get()
-        call = self._call(request, state, context, stream=False)
+        rpc = current.get()
+        call = self._call(request, rpc, context, stream=False)
         accumulator = Accumulator()
-        reply = await self._reply(call, state)
+        reply = await self._reply(call, rpc)
         async with reply:
             async for event in reply:
                 accumulator.add(event)
         accumulator.add(_completed(call, reply))
-        _tell(context, state)
+        _tell(context, rpc)
         response = accumulator.response()
         response.response_id = _response_id()
         response.create_time.CopyFrom(_created(reply))
@@ -81,10 +81,10 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
     ) -> None:
         validate(request.request, prefix="request.")
-        state = current.get()
-        call = self._call(request.request, state, context, stream=True)
+        rpc = current.get()
+        call = self._call(request.request, rpc, context, stream=True)
         whole = Accumulator() if request.options.include_final_response else None
-        events = self._events(call, state)
+        events = self._events(call, rpc)
         if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
             events = paced(events, request.options)
         sequence = 0
@@ -111,7 +111,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             raise CallerTooSlow() from None
         finally:
             stall.close()
-        _tell(context, state)
+        _tell(context, rpc)
 
     async def ListModels(  # noqa: N802 - the contract's name
         self, request: model_pb2.ListModelsRequest, context: Context[Any, Any]
@@ -123,11 +123,9 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
     ) -> health_pb2.HealthResponse:
         return await self.snapshot.health(request)
 
-    def _call(
-        self, request: gateway_pb2.SendRequest, state: RpcState, context: Context[Any, Any], *, stream: bool
-    ) -> Call:
-        if request.request_id and "x-request-id" not in state.metadata:
-            state.request_id = request.request_id[:128]
+    def _call(self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool) -> Call:
+        if request.request_id and "x-request-id" not in rpc.metadata:
+            rpc.request_id = request.request_id[:128]
         remaining = context.time_remaining()
         deadline = None
         if remaining is not None:
@@ -135,18 +133,18 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         return Call(
             request=request,
             stream=stream,
-            request_id=state.request_id,
-            route=self._route(request, state, stream=stream),
+            request_id=rpc.request_id,
+            route=self._route(request, rpc, stream=stream),
             deadline=deadline,
-            principal=state.principal,
+            principal=rpc.principal,
         )
 
-    def _route(self, request: gateway_pb2.SendRequest, state: RpcState, *, stream: bool) -> Route:
-        metadata = state.metadata
+    def _route(self, request: gateway_pb2.SendRequest, rpc: Rpc, *, stream: bool) -> Route:
+        metadata = rpc.metadata
         provider, model = metadata.get("x-llm-provider", ""), metadata.get("x-llm-model", "")
         if provider or model:
             for key in ("x-llm-provider", "x-llm-model"):
-                if key in state.repeated:
+                if key in rpc.repeated:
                     raise InvalidRequest(
                         violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
                     )
@@ -162,28 +160,28 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             route = replace(route, max_attempts=max(1, route.max_attempts - int(previous)))
         return route
 
-    async def _events(self, call: Call, state: RpcState) -> AsyncGenerator[Event]:
+    async def _events(self, call: Call, rpc: Rpc) -> AsyncGenerator[Event]:
         """The stream's events but for their sequence numbers: started, content, completed."""
-        reply = await self._reply(call, state)
+        reply = await self._reply(call, rpc)
         async with reply:
             yield _started(call, reply)
             async for event in reply:
                 yield event
         yield _completed(call, reply)
 
-    async def _reply(self, call: Call, state: RpcState) -> Reply:
+    async def _reply(self, call: Call, rpc: Rpc) -> Reply:
         """The committed answer. Its errors, now and later, say what was tried."""
         try:
             reply = await self.snapshot.call(call)
         except GatewayError as error:
             error.attempts = call.journal.attempts
-            state.outcome["attempts"] = call.journal.calls
+            rpc.outcome["attempts"] = call.journal.calls
             raise
-        reply.on_close(lambda closed: _closed(state, call, closed))
+        reply.on_close(lambda closed: _closed(rpc, call, closed))
         return reply
 
 
-def _closed(state: RpcState, call: Call, reply: Reply) -> None:
+def _closed(rpc: Rpc, call: Call, reply: Reply) -> None:
     """Whole, broken or abandoned: what was tried, and what it used."""
     error = reply.error
     if error is not None and reply.usage is None:
@@ -192,7 +190,7 @@ def _closed(state: RpcState, call: Call, reply: Reply) -> None:
         error.attempts = call.journal.attempts
     if isinstance(error, ProviderError) and error.usage is None:
         error.usage = reply.usage
-    _note(state, call, reply)
+    _note(rpc, call, reply)
 
 
 def _estimate(call: Call, reply: Reply) -> usage_pb2.Usage:
@@ -257,10 +255,10 @@ def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
     call.journal.fill(info)
 
 
-def _note(state: RpcState, call: Call, reply: Reply) -> None:
+def _note(rpc: Rpc, call: Call, reply: Reply) -> None:
     """What the access log and the trailers say of a call."""
     assert reply.target is not None  # noqa: S101 - set by load_balance
-    outcome = state.outcome
+    outcome = rpc.outcome
     outcome["provider"], outcome["model"] = reply.target.provider.id, reply.target.model
     outcome["attempts"] = call.journal.calls
     usage = reply.usage
@@ -270,12 +268,12 @@ def _note(state: RpcState, call: Call, reply: Reply) -> None:
             outcome["cost_nano_usd"] = usage.cost_nano_usd
 
 
-def _tell(context: Context[Any, Any], state: RpcState) -> None:
+def _tell(context: Context[Any, Any], rpc: Rpc) -> None:
     """Trailers for access logs and quota filters of a mesh; clients find the same in RouteInfo and Usage."""
-    outcome = state.outcome
+    outcome = rpc.outcome
     context.set_trailing_metadata(
         (
-            ("x-request-id", state.request_id),
+            ("x-request-id", rpc.request_id),
             ("x-llm-served-provider", _ascii(outcome["provider"])),
             ("x-llm-served-model", _ascii(outcome["model"])),
             ("x-llm-attempts", str(outcome["attempts"])),

@@ -1,5 +1,5 @@
 """The RPC chain, outermost first: errors → telemetry → auth → admission → servicer.
 
-Each is a grpc.aio.ServerInterceptor. What they know of a call travels in `state.current`, a context variable: grpc.aio runs the
-interceptors and the handler of a call in one task.
+`rpc.py` has its vocabulary and hosts it in gRPC. What the links know of a call travels in an `Rpc`, which the servicer finds in
+`rpc.current`.
 """

@@ -6,15 +6,12 @@ import hashlib
 import hmac
 import os
 from collections.abc import Sequence
-from typing import Any
-
-import grpc
 
 from llm_gateway.errors import CallerUnauthenticated
-from llm_gateway.interceptors.rpc.state import Continuation, Details, current, is_open
+from llm_gateway.interceptors.rpc.rpc import Rpc
 
 
-class Auth(grpc.aio.ServerInterceptor):
+class Auth:
     """Demands ``authorization: Bearer <key>``, exactly once, of every method but grpc.health.v1. Without keys everyone may call.
 
     Keys are kept as keyed digests and compared in constant time; the principal is a short digest of the key, safe to log.
@@ -27,13 +24,12 @@ class Auth(grpc.aio.ServerInterceptor):
     def _digest(self, key: str) -> bytes:
         return hmac.digest(self._pepper, key.encode("utf-8", "surrogateescape"), "sha256")
 
-    async def intercept_service(self, continuation: Continuation, details: Details) -> Any:
-        state = current.get()
-        if self._known and not is_open(state.method):
-            state.principal = self._principal(state.metadata.get("authorization", ""), state.repeated)
-        return await continuation(details)
+    def admit(self, rpc: Rpc) -> None:
+        """Sets `rpc.principal`. Raises CallerUnauthenticated."""
+        if self._known and not rpc.open:
+            rpc.principal = self._principal(rpc.metadata.get("authorization", ""), rpc.repeated)
 
-    def _principal(self, authorization: str, repeated: frozenset[str]) -> str:
+    def _principal(self, authorization: str, repeated: Sequence[str]) -> str:
         scheme, _, key = authorization.partition(" ")
         if "authorization" in repeated:
             raise CallerUnauthenticated("The call carries authorization more than once.")

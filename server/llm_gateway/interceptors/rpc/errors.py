@@ -17,7 +17,6 @@ from llm_gateway.errors import (
     CredentialsRejected,
     GatewayError,
     InternalError,
-    InvalidRequest,
     ModelNotFound,
     Overload,
     ProviderError,
@@ -27,7 +26,7 @@ from llm_gateway.errors import (
     StreamInterrupted,
     UnknownModel,
 )
-from llm_gateway.interceptors.rpc.state import Behavior, Continuation, Details, Wrapping, current
+from llm_gateway.interceptors.rpc.rpc import Handler, Rpc
 
 DOMAIN = "llmgateway.v1.LLMGateway"
 MAX_TRAILERS = 4096
@@ -37,67 +36,33 @@ MAX_DETAIL = 2600
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class Errors(Wrapping, grpc.aio.ServerInterceptor):
-    """Turns exceptions of the inner links and of the servicer into statuses; also parses the request, so that bytes that are no message
-    are INVALID_ARGUMENT."""
+class Errors:
+    """Turns exceptions of the inner links and of the servicer into statuses."""
 
-    async def intercept_service(self, continuation: Continuation, details: Details) -> Any:
+    async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         try:
-            return self.wrap(await continuation(details))
+            return await proceed(rpc)
+        except (asyncio.CancelledError, grpc.aio.AbortError):
+            raise
         except GatewayError as error:
-            return _refuse(error)
-        except Exception as error:  # a bug in a link; its text stays here
-            telemetry.log().error("internal error", method=details.method, error=type(error).__name__, exc_info=True)
-            return _refuse(InternalError())
-
-    def deserializer(self, handler: grpc.RpcMethodHandler[Any, Any]) -> Any:
-        return None
-
-    def around(self, behavior: Behavior, handler: grpc.RpcMethodHandler[Any, Any]) -> Behavior:
-        parse = handler.request_deserializer or bytes
-
-        async def run(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            try:
-                try:
-                    request = parse(raw)
-                except message.DecodeError:
-                    raise InvalidRequest("The request is not a message of this method.") from None
-                return await behavior(request, context)
-            except asyncio.CancelledError:
-                raise
-            except GatewayError as error:
-                await abort(context, error)
-            except grpc.aio.AbortError:
-                raise
-            except Exception as error:  # anything foreign is a bug; the log has it, the caller a reference to it
-                telemetry.log().error("internal error", error=type(error).__name__, exc_info=True)
-                await abort(context, InternalError("The gateway failed; the request id is in its log."))
-
-        return run
+            await _abort(rpc, error)
+        except Exception as error:  # anything foreign is a bug; the log has it, the caller a reference to it
+            telemetry.log().error(
+                "internal error", error=type(error).__name__, request_id=rpc.request_id, exc_info=True
+            )
+            await _abort(rpc, InternalError("The gateway failed; the request id is in its log."))
 
 
-def _refuse(error: GatewayError) -> Any:
-    """A handler that ends the call before a message is read."""
-
-    async def run(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await abort(context, error)
-
-    return grpc.stream_stream_rpc_method_handler(run)
-
-
-async def abort(context: grpc.aio.ServicerContext[Any, Any], error: GatewayError) -> None:
+async def _abort(rpc: Rpc, error: GatewayError) -> None:
     """End the RPC with the error's status, details and trailers."""
-    state = current.get(None)
-    request_id = state.request_id if state else ""
     trailers: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", status_of(error, request_id).SerializeToString())
+        ("grpc-status-details-bin", status_of(error, rpc.request_id).SerializeToString()),
+        ("x-request-id", rpc.request_id),
     ]
-    if request_id:
-        trailers.append(("x-request-id", request_id))
     pushback = _pushback(error)
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
-    await context.abort(STATUS[error.code], error.message, tuple(trailers))
+    await rpc.context.abort(STATUS[error.code], error.message, tuple(trailers))
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:

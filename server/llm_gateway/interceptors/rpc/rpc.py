@@ -1,0 +1,155 @@
+"""The vocabulary of the RPC chain: Rpc, Handler, Interceptor, and the one gRPC interceptor that hosts the links.
+
+gRPC could chain the links itself; every link of its own costs a call some 10 µs, these cost one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf import message
+
+from llm_gateway.errors import InvalidRequest
+
+_REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}")
+_OPEN_SERVICES = ("/grpc.health.v1.Health/",)
+
+
+class Rpc:
+    """One RPC.
+
+    metadata: the first value of each key; repeated: the keys that came more than once. principal: who calls, set by auth.
+    request: its bytes, not parsed. outcome: what the servicer tells the access log (who served, usage).
+    open: whether it needs neither a key nor a place, as probes do, which must work when nothing else does.
+    """
+
+    __slots__ = ("context", "metadata", "method", "open", "outcome", "principal", "repeated", "request", "request_id")
+
+    def __init__(self, details: grpc.HandlerCallDetails) -> None:
+        metadata: dict[str, str] = {}
+        repeated: list[str] = []
+        pairs: Sequence[tuple[str, str | bytes]] = details.invocation_metadata or ()
+        for key, value in pairs:
+            if key in metadata:
+                repeated.append(key)
+            elif isinstance(value, str):
+                metadata[key] = value
+        self.method: str = details.method
+        self.metadata = metadata
+        self.repeated = repeated
+        self.open = self.method.startswith(_OPEN_SERVICES)
+        given = metadata.get("x-request-id", "")
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+        self.principal = ""
+        self.outcome: dict[str, Any] = {}
+        self.request = b""
+        self.context: Any = None
+
+
+current: ContextVar[Rpc] = ContextVar("rpc")
+"""The RPC under way: grpc.aio runs the interceptor and the handler of a call in one task."""
+
+Handler = Callable[[Rpc], Awaitable[Any]]
+
+
+class Interceptor(Protocol):
+    """A link around the handler: does its part and calls `proceed`."""
+
+    async def __call__(self, rpc: Rpc, proceed: Handler, /) -> Any: ...
+
+
+class Guard(Protocol):
+    """A link that runs before any byte of the request is read. It may be an Interceptor too."""
+
+    def admit(self, rpc: Rpc, /) -> None:
+        """Raise GatewayError to refuse the call."""
+
+
+Link = Interceptor | Guard
+
+
+class RpcChain(grpc.aio.ServerInterceptor):
+    """Runs the links, outermost first, around every method. A refusal passes through those outside it, so that it is logged and answered
+    like any other failure. Methods that stream requests (reflection) are admitted, and run without links."""
+
+    def __init__(self, *links: Link) -> None:
+        self._links = links
+        self._admit: list[tuple[int, Callable[[Rpc], None]]] = [
+            (number, link.admit) for number, link in enumerate(links) if hasattr(link, "admit")
+        ]
+        self._hosted: dict[int, tuple[Any, Any]] = {}
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
+    ) -> Any:
+        rpc = Rpc(details)
+        current.set(rpc)
+        for number, admit in self._admit:
+            try:
+                admit(rpc)
+            except Exception as error:
+                return self._refusal(error, self._links[:number])
+        handler = await continuation(details)
+        if handler is None or handler.request_streaming:
+            return handler
+        known = self._hosted.get(id(handler))
+        if known is None or known[0] is not handler:
+            known = self._hosted[id(handler)] = (handler, self._host(handler))
+        return known[1]
+
+    def _refusal(self, error: Exception, outer: Sequence[Link]) -> Any:
+        """A handler that ends the call before a message is read: the links outside the one that refused see the error."""
+
+        async def refuse(_: Rpc) -> None:
+            raise error
+
+        run = _chain(refuse, outer)
+
+        async def hosted(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            rpc = current.get()
+            rpc.context = context
+            await run(rpc)
+
+        return grpc.stream_stream_rpc_method_handler(hosted)
+
+    def _host(self, handler: Any) -> Any:
+        parse = handler.request_deserializer or bytes
+        behavior = handler.unary_stream if handler.response_streaming else handler.unary_unary
+
+        async def serve(rpc: Rpc) -> Any:
+            try:
+                request = parse(rpc.request)
+            except message.DecodeError:
+                raise InvalidRequest("The request is not a message of this method.") from None
+            return await behavior(request, rpc.context)
+
+        run = _chain(serve, self._links)
+
+        async def hosted(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            rpc = current.get()
+            rpc.request, rpc.context = raw, context
+            return await run(rpc)
+
+        make = (
+            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return make(hosted, response_serializer=handler.response_serializer)
+
+
+def _chain(handler: Handler, links: Sequence[Link]) -> Handler:
+    for link in reversed(links):
+        if callable(link):
+            handler = _link(link, handler)
+    return handler
+
+
+def _link(link: Interceptor, proceed: Handler) -> Handler:
+    def run(rpc: Rpc) -> Awaitable[Any]:
+        return link(rpc, proceed)
+
+    return run
