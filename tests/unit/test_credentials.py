@@ -26,11 +26,15 @@ class Source:
 
     def fetch(self) -> Lease[int]:
         self.asked.set()
-        self.gate.wait()
+        self.gate.wait(10)
         if self.error is not None:
             raise self.error
         self.count += 1
         return Lease(value=self.count, ends=self.ends, renew_at=self.renew_at)
+
+    async def is_asked(self) -> None:
+        """Returns when a fetch has begun since `asked` was cleared."""
+        assert await asyncio.to_thread(self.asked.wait, 10), "nothing was fetched"
 
     def renewed(self) -> Renewed[int]:
         return Renewed("vertex", self.fetch, clock=lambda: self.now)
@@ -48,7 +52,7 @@ async def test_many_calls_wait_for_one_fetch(source: Source) -> None:
     source.gate.clear()
     renewed = source.renewed()
     impatient, *patient = [asyncio.create_task(renewed.get()) for _ in range(5)]
-    await asyncio.to_thread(source.asked.wait)
+    await source.is_asked()
     impatient.cancel()
     source.gate.set()
     assert await asyncio.gather(*patient) == [1, 1, 1, 1]
@@ -74,14 +78,13 @@ async def test_a_token_is_renewed_ahead_of_its_end_without_a_call(
     assert await renewed.get() == 1
     source.gate.clear()
     source.asked.clear()
-    await asyncio.to_thread(source.asked.wait)
+    await source.is_asked()
     assert await renewed.get() == 1
     renewed.close()
     source.gate.set()
-    while source.count < 2:
-        await asyncio.sleep(0)
-    while await renewed.get() != 2:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while await renewed.get() != 2:
+            await asyncio.sleep(0)
 
 
 async def test_a_failed_renewal_leaves_the_token_until_its_end(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +96,7 @@ async def test_a_failed_renewal_leaves_the_token_until_its_end(source: Source, m
     source.error = RuntimeError("secret-in-a-library's-words")
     for _ in range(2):
         source.asked.clear()
-        await asyncio.to_thread(source.asked.wait)
+        await source.is_asked()
         assert await renewed.get() == 1
     renewed.close()
     source.now = 1999.0
