@@ -43,7 +43,7 @@ from llm_gateway.service import Service, Snapshot
 from llm_gateway.upstream.build import Upstream, address_of, described_models, timeouts, upstream
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
-from llm_gateway.upstream.providers import ROWS
+from llm_gateway.upstream.plugins import row
 
 T = TypeVar("T")
 
@@ -172,6 +172,7 @@ class Gateway:
             health=view.health,
             check_override=_override_check(settings.server.overrides),
             send_timeout=settings.server.send_timeout,
+            max_output_tokens=settings.defaults.max_output_tokens,
         )
         return Built(snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
 
@@ -310,6 +311,9 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], facts: 
         default_model=settings.default_model or "",
         max_attempts=settings.defaults.retry.max_attempts,
         total=settings.defaults.timeouts.total,
+        first_event=settings.defaults.timeouts.first_event,
+        idle=settings.defaults.timeouts.idle,
+        attempt=settings.defaults.timeouts.attempt,
         backoff=_backoff(settings.defaults.retry),
         facts=facts,
     )
@@ -352,4 +356,4 @@ def _breaker(settings: config.Breaker) -> BreakerPolicy:
 def _is_local(provider: config.Provider) -> bool:
     if provider.local is not None:
         return provider.local
-    return provider.kind == "echo" or (provider.kind in ROWS and ROWS[provider.kind].local)
+    return provider.kind == "echo" or row(provider.kind).local

@@ -155,11 +155,11 @@ async def test_a_cancelled_call_is_cancelled_at_the_provider(
     async with local.client.stream("hi", model=MODEL) as answer:
         async for _ in answer:
             break
-    await upstream.seen(requests=1, aborts=1)
+    await upstream.seen(requests=1, aborts=1, seconds=60)
     call = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=2)
+    await upstream.seen(requests=2, seconds=60)
     call.cancel()
-    await upstream.seen(aborts=2)
+    await upstream.seen(aborts=2, seconds=60)
     assert (await local.client.chat("hi", model=MODEL)).text == "still here"
 
 
@@ -172,7 +172,7 @@ async def test_a_crash_is_an_error_of_the_calls_under_way(
     pieces = aiter(local.client.stream("hi", model=MODEL))
     assert await anext(pieces) == "a"
     waiting = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=2)
+    await upstream.seen(requests=2, seconds=60)
     killed = child()
     killed.send_signal(signal.SIGKILL)
     with pytest.raises(StreamInterrupted):
@@ -199,7 +199,7 @@ async def test_a_crash_is_retried_by_the_gateway(
     local = await gateway_factory(settings)
     upstream.script((HANG,), chat("again"))
     waiting = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=1)
+    await upstream.seen(requests=1, seconds=60)
     child().send_signal(signal.SIGKILL)
     assert (await waiting).text == "again"
 

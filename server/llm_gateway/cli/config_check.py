@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from llm_gateway import config
 from llm_gateway.cli import OK, UsageError
+from llm_gateway.upstream import plugins
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,6 +24,8 @@ def run(args: argparse.Namespace) -> int:
 def load(path: str | None, env: Mapping[str, str]) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
     try:
-        return config.load(path, env, local=config.local_servers)
+        settings = config.load(path, env, kinds=plugins.kinds(), local=config.local_servers)
+        plugins.check(settings.providers)
+        return settings
     except config.ConfigError as error:
         raise UsageError("\n".join(map(str, error.errors))) from None

@@ -15,7 +15,7 @@ from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import table
 from llm_gateway.errors import GatewayError
 from llm_gateway.upstream.build import upstream
-from llm_gateway.upstream.providers import ROWS
+from llm_gateway.upstream.plugins import row as row_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ async def _check(
         return Result(provider=name, endpoint=endpoint, problem=problem, key=state, seconds=monotonic() - started)
     finally:
         await one.aclose()
-    row = ROWS.get(provider.kind)
+    row = None if provider.kind == "echo" else row_of(provider.kind)
     used = (*(provider.models or ()), *((provider.default_model,) if provider.default_model else ()))
     return Result(
         provider=name,

@@ -172,7 +172,8 @@ def discover(
         variables.problem("LLM_API_KEY", "belongs to no provider", right)
 
     providers: dict[str, Provider] = {}
-    for kind, usual in USUAL.items():
+    for kind in dict.fromkeys((*USUAL, *kinds)):
+        usual = USUAL.get(kind, Usual(keyless=True))
         if kind in kinds and (provider := _usual_provider(kind, usual, variables, chosen=kind == chosen)):
             providers[kind] = provider
     for kind in local() if not LOCAL.keys() <= providers.keys() else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,11 +14,11 @@ from llm_gateway.call import Call, Reply
 from llm_gateway.protocols import choice
 from llm_gateway.protocols.wire import Api
 from llm_gateway.routing import Timeouts
-from llm_gateway.upstream import credentials
+from llm_gateway.upstream import credentials, plugins
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
-from llm_gateway.upstream.providers import DATED, ROWS, Row, Spoken
+from llm_gateway.upstream.providers import DATED, Row, Spoken
 
 Trace = Callable[[], Sequence[tuple[str, str]]]
 """Headers that name the current span."""
@@ -104,13 +103,13 @@ def _settings(provider: config.Provider, server: config.Endpoint | None) -> Mapp
 
 def _row(kind: str, settings: Mapping[str, Any]) -> Row:
     dated = kind in DATED and _DATE.match(settings["api_version"] or "")
-    return DATED[kind] if dated else ROWS[kind]
+    return DATED[kind] if dated else plugins.row(kind)
 
 
 def _api(spoken: Spoken) -> Api:
     return Api(
-        wire=importlib.import_module(f"llm_gateway.protocols.{spoken.wire}"),
-        dialect=getattr(importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}"), spoken.dialect),
+        wire=plugins.module("protocols", spoken.wire),
+        dialect=getattr(plugins.module("protocols", spoken.dialects), spoken.dialect),
     )
 
 
@@ -156,7 +155,7 @@ def _transport(
     row: Row, provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None
 ) -> Client:
     """What calls a kind that does not speak HTTP over the network."""
-    client: Client = importlib.import_module(f"llm_gateway.upstream.{row.transport}").client(provider, server, key)
+    client: Client = plugins.module("upstream", row.transport).client(provider, server, key)
     return client
 
 

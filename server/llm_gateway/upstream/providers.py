@@ -15,7 +15,7 @@ Identity = Literal["", "google", "entra", "aws"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoken:
-    """One API of a kind. wire: module of `llm_gateway.protocols`. dialect: attribute of `dialects`, a module there too."""
+    """One API of a kind. wire: module of `llm_gateway.protocols`, or a plugin's, dotted. dialect: attribute of `dialects`, a module too."""
 
     wire: str
     dialects: str
