@@ -207,6 +207,9 @@ class RoutingTable:
     default_model: str = ""
     max_attempts: int = 3
     total: float | None = None
+    first_event: float | None = None
+    idle: float | None = None
+    attempt: float | None = None
     backoff: Backoff = field(default_factory=Backoff)
     facts: Facts = field(default=lambda provider, model: ModelFacts())
     rng: random.Random = field(default_factory=random.Random)
@@ -330,6 +333,9 @@ class RoutingTable:
                 groups=((target,),),
                 max_attempts=self.max_attempts,
                 total=self.total,
+                first_event=self.first_event,
+                idle=self.idle,
+                attempt=self.attempt,
                 backoff=self.backoff,
             )
             if len(self.direct) >= MOST_DIRECT:
@@ -348,9 +354,7 @@ class RoutingTable:
         )
         if not targets:
             raise UnknownModel("auto needs providers with models or a default_model in the configuration.")
-        return Route(
-            name=AUTO, groups=(targets,), max_attempts=self.max_attempts, total=self.total, backoff=self.backoff
-        )
+        return replace(self._direct(targets[0].provider, targets[0].model), name=AUTO, groups=(targets,))
 
     def _provider(self, name: str) -> Provider:
         found = self.providers.get(name) or self.providers.get(self._alias(name))

@@ -42,7 +42,7 @@ class Snapshot:
     """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
 
     allowed: whether the caller (principal) may use this route. list_models, health: the other two RPCs.
-    send_timeout: seconds that one event may wait for a client that does not read.
+    send_timeout: seconds that one event may wait for a client that does not read. max_output_tokens: for requests that set none.
     """
 
     routing: RoutingTable
@@ -51,6 +51,7 @@ class Snapshot:
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
     check_override: Callable[[str, str], None]
     send_timeout: float = 60.0
+    max_output_tokens: int | None = None
 
 
 class Service(gateway_pb2_grpc.LLMGatewayServicer):
@@ -124,6 +125,9 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         return await self.snapshot.health(request)
 
     def _call(self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool) -> Call:
+        limit = self.snapshot.max_output_tokens
+        if limit is not None and not request.generation_config.HasField("max_output_tokens"):
+            request.generation_config.max_output_tokens = limit
         if request.request_id and "x-request-id" not in rpc.metadata:
             rpc.request_id = request.request_id[:128]
         remaining = context.time_remaining()

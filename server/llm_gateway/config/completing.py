@@ -57,6 +57,11 @@ def complete(config: Config, env: Mapping[str, str], reading: Reading, kinds: Co
         if off:
             reading.problem("providers", "are all switched off", "set enabled: true for one")
         providers = {"echo": Provider(kind="echo")}
+    if config.defaults.prompt_caching:
+        providers = {
+            name: replace(provider, options={"prompt_caching": True, **provider.options})
+            for name, provider in providers.items()
+        }
     routes = {
         name: _complete_route(join("routes", name), route, providers, off, reading)
         for name, route in config.routes.items()

@@ -560,9 +560,12 @@ def _automatic_cache(rendering: Rendering, body: dict[str, Any], turns: list[Tur
     for name in ("cache_key", "cached_content"):
         if getattr(config, name):
             rendering.notes.dropped(f"cache_config.{name}", "Claude caches by content")
-    if not config.HasField("ttl"):
+    if config.HasField("ttl"):
+        control = cache_control(content_pb2.CacheControl(ttl=config.ttl))
+    elif rendering.settings.get("prompt_caching") and not rendering.request.HasField("cache_config"):
+        control = cache_control(content_pb2.CacheControl())
+    else:
         return
-    control = cache_control(content_pb2.CacheControl(ttl=config.ttl))
     if rendering.dialect.automatic_cache:
         body["cache_control"] = control
         return

@@ -502,3 +502,5 @@ def _refuse(rendering: Rendering, family: Family, turns: list[Turn]) -> None:
             notes.emulated("cache_config.ttl", "a cache point behind the last message")
         else:
             notes.dropped("cache_config.ttl", "the model has no prompt cache")
+    elif rendering.settings.get("prompt_caching") and not request.HasField("cache_config") and family.caches:
+        turns[-1].content.append(cache_point(content_pb2.CacheControl()))
