@@ -109,6 +109,10 @@ bench-peers: $(SETUP) ## Measure LiteLLM and Portkey beside the gateway (needs n
 corpus: $(SETUP) $(CODEGEN)/.setup ## Replay recorded provider traffic, when there is any at CORPUS: build/corpus.json
 	CORPUS=$(CORPUS) CODEGEN_PYTHON=$(CODEGEN)/bin/python $(PYTHON) -m tests.corpus $(ARGS)
 
+.PHONY: docs
+docs: $(SETUP) ## Write docs/providers.md anew from the code
+	$(PYTHON) -m tests.support.provider_table > docs/providers.md
+
 .PHONY: docker
 docker: ## Build the container image (IMAGE=llm-gateway)
 	docker build -t $(IMAGE) .

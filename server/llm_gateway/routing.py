@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmgateway.v1 import gateway_pb2
 
 from llm_gateway.capabilities import ModelFacts, Needs, needs_of
+from llm_gateway.config import ALIASES
 from llm_gateway.errors import InvalidRequest, NoCapableTarget, ProviderNotConfigured, UnknownModel, Violation
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 Facts = Callable[[str, str], ModelFacts]
 """(provider id, model) → what is known of the model."""
 
-ALIASES: Mapping[str, str] = {"claude": "anthropic", "gpt": "openai"}
-"""Names of providers that people use for others."""
 AUTO = "auto"
 """Model name that stands for every model there is."""
 MOST_ATTEMPTS = 10

@@ -1,0 +1,185 @@
+"""docs/providers.md, made from the code: `python -m tests.support.provider_table > docs/providers.md` (`make docs`).
+
+Each cell is what the wire format really did with a request that uses the feature: rendered it, rendered it by other means, left it out
+with a warning, or refused it.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+from google.protobuf import duration_pb2
+from llm_gateway.errors import GatewayError
+from llm_gateway.protocols.wire import Rendering
+from llm_gateway.upstream.providers import ROWS, Spoken
+from llmgateway.v1 import content_pb2, gateway_pb2
+
+Request = gateway_pb2.SendRequest
+
+MODELS: Mapping[str, str] = {
+    "openai": "gpt-5.1",
+    "azure_openai": "gpt-5.1",
+    "anthropic": "claude-sonnet-4-5",
+    "claude_code": "claude-sonnet-4-5",
+    "gemini": "gemini-2.5-pro",
+    "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "xai": "grok-4",
+    "mistral": "mistral-large-latest",
+    "deepseek": "deepseek-chat",
+}
+"""A current model of a kind, since some models take more than others; other kinds are asked for a model that nothing is known of."""
+SETTINGS = {
+    "api": None,
+    "region": "us-east-1",
+    "project": "p",
+    "location": "us-central1",
+    "publisher": None,
+    "api_version": None,
+}
+
+
+def _media(mime_type: str) -> Callable[[Request], None]:
+    def use(request: Request) -> None:
+        request.messages[0].parts.add().media.CopyFrom(content_pb2.MediaPart(mime_type=mime_type, data=b"x"))
+
+    return use
+
+
+def _tools(request: Request) -> None:
+    request.tools.add().function.CopyFrom(
+        gateway_pb2.FunctionTool(name="f", description="d", parameters_json_schema='{"type":"object","properties":{}}')
+    )
+
+
+def _tool_choice(request: Request) -> None:
+    _tools(request)
+    request.tool_config.mode = gateway_pb2.ToolConfig.MODE_REQUIRED
+
+
+def _one_call(request: Request) -> None:
+    _tools(request)
+    request.tool_config.parallel_tool_calls = False
+
+
+def _schema(request: Request) -> None:
+    request.output_format.json_schema.CopyFrom(gateway_pb2.JsonSchemaFormat(name="s", schema_json='{"type":"object"}'))
+
+
+def _json(request: Request) -> None:
+    request.output_format.json_object.SetInParent()
+
+
+def _effort(request: Request) -> None:
+    request.reasoning.effort = gateway_pb2.ReasoningConfig.EFFORT_HIGH
+
+
+def _budget(request: Request) -> None:
+    request.reasoning.budget_tokens = 2048
+    request.generation_config.max_output_tokens = 8192
+
+
+def _cache(request: Request) -> None:
+    request.messages[0].parts[0].cache_control.ttl.CopyFrom(duration_pb2.Duration(seconds=300))
+
+
+def _sampling(request: Request) -> None:
+    request.generation_config.temperature = 0.5
+
+
+def _number(name: str, value: float) -> Callable[[Request], None]:
+    def use(request: Request) -> None:
+        setattr(request.generation_config, name, value)
+
+    return use
+
+
+def _stop(request: Request) -> None:
+    request.generation_config.stop_sequences.append("END")
+
+
+def _prefix(request: Request) -> None:
+    request.messages.add(role=content_pb2.ROLE_ASSISTANT, prefix=True).parts.add().text.text = "Sure"
+
+
+FEATURES: Mapping[str, Callable[[Request], None]] = {
+    "tools": _tools,
+    "forced tool": _tool_choice,
+    "one call at a time": _one_call,
+    "JSON object": _json,
+    "JSON schema": _schema,
+    "effort": _effort,
+    "budget": _budget,
+    "image": _media("image/png"),
+    "PDF": _media("application/pdf"),
+    "audio": _media("audio/wav"),
+    "video": _media("video/mp4"),
+    "cache breakpoint": _cache,
+    "temperature": _sampling,
+    "top_k": _number("top_k", 40),
+    "seed": _number("seed", 1),
+    "stop": _stop,
+    "logprobs": _number("logprobs", True),
+    "candidates": _number("candidate_count", 2),
+    "prefill": _prefix,
+}
+
+CARRIED, EMULATED, DROPPED, REFUSED = "yes", "≈", "–", "no"
+
+
+def outcome(kind: str, spoken: Spoken, use: Callable[[Request], None]) -> str:
+    """What the API does with a request that uses a feature."""
+    request = Request()
+    request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = "Hello"
+    use(request)
+    rendering = Rendering(
+        request=request,
+        model=MODELS.get(kind, "some-model"),
+        stream=True,
+        provider=kind,
+        kind=kind,
+        dialect=getattr(importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}"), spoken.dialect),
+        settings=SETTINGS,
+    )
+    try:
+        importlib.import_module(f"llm_gateway.protocols.{spoken.wire}").render_request(rendering)
+    except GatewayError:
+        return REFUSED
+    reasons = {warning.reason for warning in rendering.notes.warnings}
+    if "FIELD_DROPPED" in reasons:
+        return DROPPED
+    return EMULATED if reasons else CARRIED
+
+
+def table() -> str:
+    """The whole page."""
+    rows = []
+    for kind, row in ROWS.items():
+        for api, spoken in row.apis.items():
+            if api in ("v0", "v1"):  # older model lists of LM Studio, not other ways to ask
+                continue
+            cells = [outcome(kind, spoken, use) for use in FEATURES.values()]
+            auth = "none" if row.local else row.identity or row.auth
+            rows.append([kind, api or spoken.wire.rpartition(".")[2], auth, *cells])
+    head = ["kind", "API", "credentials", *FEATURES]
+    lines = [head, ["---"] * len(head), *rows]
+    return PAGE.format(table="\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+PAGE = """\
+# Providers
+
+Made from the code by `make docs`; a test fails when it is stale. Every kind streams, answers whole, lists its models, reports usage and errors, and
+has a health probe that costs nothing. `echo` is the embedded one.
+
+**yes** carried in the provider's own field · **≈** carried by other means or adjusted, with a warning · **–** left out with a warning, or
+INVALID_ARGUMENT with `unsupported_fields: REJECT` · **no** refused before anything is sent. Asked of a current model of the kind; other models
+take more or less, and the wire formats know which.
+
+{table}
+
+Whatever has no field of its own goes into `provider_options_json`, verbatim. Kinds with two APIs choose by model and request; `api: chat` or
+`api: responses` fixes it. Other packages add kinds: see [plugins.md](plugins.md).
+"""
+
+if __name__ == "__main__":
+    sys.stdout.write(table())
