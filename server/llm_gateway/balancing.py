@@ -279,12 +279,15 @@ def by_affinity(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
     return sorted(candidates, key=rank)
 
 
-def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
-    """Candidates with those that are just back moved behind the others, but for the share of calls that they should get."""
+def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> tuple[list[Candidate], list[Candidate]]:
+    """Candidates to choose among, and those that come after them because they are just back and have had their share of calls.
+
+    Before the strategy, not after it: the better of two is no longer that when one of the two is taken away.
+    """
     ready: list[Candidate] = []
     later: list[Candidate] = []
     for candidate in candidates:
         target, endpoint = candidate
         share = min(endpoint.state.server.share(), endpoint.state.of(target.model).breaker.share())
         (ready if share >= 1.0 or rng.random() < share else later).append(candidate)
-    return ready + later
+    return ready, later

@@ -22,6 +22,7 @@ async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOption
     coalesce = _seconds(options.coalesce_interval) if options.HasField("coalesce_interval") else 0.0
     loop = asyncio.get_running_loop()
     held: Event | None = None
+    pieces: list[str] = []  # of the held event's text
     due = 0.0
     upcoming: asyncio.Task[Event] | None = None
     try:
@@ -31,33 +32,33 @@ async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOption
             wait = max(0.0, due - loop.time()) if held is not None else heartbeat
             done, _ = await asyncio.wait((upcoming,), timeout=wait)
             if not done:
-                if held is not None:
-                    yield held
-                    held = None
-                else:
+                if held is None:
                     yield Event(heartbeat=gateway_pb2.Heartbeat())
+                else:
+                    yield _joined(held, pieces)
+                    held = None
                 continue
-            task, upcoming = upcoming, None
-            try:
-                event = task.result()
-            except StopAsyncIteration:
-                break
+            failure = upcoming.exception()
+            event = upcoming.result() if failure is None else None
+            upcoming = None
             if held is not None:
-                if _mergeable(held, event):
-                    held.part_delta.text += event.part_delta.text
+                merged = event is not None and _mergeable(held, event)
+                if merged and event is not None:
+                    pieces.append(event.part_delta.text)
                     held.part_delta.logprobs.extend(event.part_delta.logprobs)
-                    if loop.time() >= due:
-                        yield held
-                        held = None
+                if not merged or loop.time() >= due:
+                    yield _joined(held, pieces)
+                    held = None
+                if merged:
                     continue
-                yield held
-                held = None
+            if event is None:
+                if failure is None or isinstance(failure, StopAsyncIteration):
+                    return
+                raise failure
             if coalesce and _is_text(event):
-                held, due = event, loop.time() + coalesce
+                held, pieces, due = event, [event.part_delta.text], loop.time() + coalesce
             else:
                 yield event
-        if held is not None:
-            yield held
     finally:
         if upcoming is not None:
             upcoming.cancel()
@@ -96,6 +97,12 @@ class Stall:
         else:
             self.over = True
             self.task.cancel()
+
+
+def _joined(event: Event, pieces: list[str]) -> Event:
+    """The event with its gathered text. All at once: protobuf keeps every value that a field has had until the message goes."""
+    event.part_delta.text = "".join(pieces)
+    return event
 
 
 def _is_text(event: Event) -> bool:

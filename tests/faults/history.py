@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,15 +66,23 @@ def flaw(outcome: Outcome, count: int, *, stream: bool = True) -> str:
     return ""
 
 
-async def ask(client: AsyncClient, model: str, *, stream: bool = True, timeout: float = 30.0, **wanted: Any) -> Outcome:
+async def ask(
+    client: AsyncClient,
+    model: str,
+    *,
+    stream: bool = True,
+    timeout: float = 30.0,
+    metadata: Sequence[tuple[str, str]] = (),
+    **wanted: Any,
+) -> Outcome:
     """One call and its history. Never raises for a call that fails."""
     outcome = Outcome(started_at=time.monotonic())
     request = wanted.pop("request", None) or make_request("hi", model=model, **wanted)
     try:
         if stream:
-            await _read(client, request, outcome, timeout)
+            await _read(client, request, outcome, timeout, metadata)
         else:
-            response = await client.send(request, timeout=timeout)
+            response = await client.send(request, timeout=timeout, metadata=metadata)
             parts = [part.text.text for candidate in response.candidates for part in candidate.message.parts]
             outcome.text = "".join(parts)
             outcome.provider = response.route.provider
@@ -90,8 +99,14 @@ async def ask(client: AsyncClient, model: str, *, stream: bool = True, timeout: 
     return outcome
 
 
-async def _read(client: AsyncClient, request: gateway_pb2.SendRequest, outcome: Outcome, timeout: float) -> None:
-    call = client.stream_send(gateway_pb2.StreamSendRequest(request=request), timeout=timeout)
+async def _read(
+    client: AsyncClient,
+    request: gateway_pb2.SendRequest,
+    outcome: Outcome,
+    timeout: float,
+    metadata: Sequence[tuple[str, str]],
+) -> None:
+    call = client.stream_send(gateway_pb2.StreamSendRequest(request=request), timeout=timeout, metadata=metadata)
     async for event in call.events():
         outcome.sequence.append(event.sequence)
         kind = event.WhichOneof("event")

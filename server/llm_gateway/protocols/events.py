@@ -30,7 +30,7 @@ class EventWriter:
     """
 
     __slots__ = (
-        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_price", "_tool_calls", "_whole", "characters", "committed", "create_time", "done",
+        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_pieces", "_price", "_tool_calls", "_whole", "characters", "committed", "create_time", "done",
         "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
     )  # fmt: skip
 
@@ -63,6 +63,7 @@ class EventWriter:
         self._tool_calls: set[int] = set()
         self._finishes: dict[int, gateway_pb2.CandidateCompleted] = {}
         self._merge: tuple[int, int, str] | None = None
+        self._pieces: list[str] = []
 
     # ------------------------------------------------------------ parts
     def start(self, key: Hashable, part: content_pb2.Part, *, candidate: int = 0) -> None:
@@ -115,7 +116,7 @@ class EventWriter:
             return
         if self._merge == (candidate, index, "text"):
             delta = self._events[-1].part_delta
-            delta.text += text
+            self._pieces.append(text)
         else:
             delta = self._delta(candidate, index, "text")
             delta.text = text
@@ -131,7 +132,7 @@ class EventWriter:
         index = self._open[candidate, key]
         self.characters += len(fragment)
         if self._merge == (candidate, index, "arguments"):
-            self._events[-1].part_delta.arguments_json += fragment
+            self._pieces.append(fragment)
         else:
             self._delta(candidate, index, "arguments").arguments_json = fragment
 
@@ -285,6 +286,8 @@ class EventWriter:
 
     def drain(self) -> list[Event]:
         """The events written since the last drain."""
+        if self._pieces:
+            self._join()
         events, self._events = self._events, []
         self._merge = None
         return events
@@ -296,6 +299,8 @@ class EventWriter:
             self.complete(("flow", kind), candidate=candidate, signature=signature)
 
     def _delta(self, candidate: int, index: int, merge: str) -> gateway_pb2.PartDelta:
+        if self._pieces:
+            self._join()
         event = Event()
         delta = event.part_delta
         delta.part_index = index
@@ -305,6 +310,18 @@ class EventWriter:
         self._merge = (candidate, index, merge) if merge else None
         return delta
 
+    def _join(self) -> None:
+        """Add the merged fragments to their event. All at once: protobuf keeps every value that a field has had until the message goes."""
+        delta = self._events[-1].part_delta
+        added = "".join(self._pieces)
+        self._pieces.clear()
+        if delta.HasField("arguments_json"):
+            delta.arguments_json += added
+        else:
+            delta.text += added
+
     def _put(self, event: Event) -> None:
+        if self._pieces:
+            self._join()
         self._events.append(event)
         self._merge = None

@@ -74,21 +74,25 @@ class LoadBalance:
         if len(candidates) == 1:
             return candidates
         live = [c for c in candidates if c[0].weight * c[1].weight > 0] or candidates
-        route = call.route
-        if route.affinity:
-            ordered = by_affinity(live, route.affinity)
-        else:
-            name = route.name or call.group[0].label
-            if route.strategy == "round_robin":
-                if len(self._turns) > MOST_TURNS:
-                    self._turns.clear()
-                self._turns[name] += 1
-            choice = Choice(rng=self._rng, needs=route.needs, turn=self._turns[name])
-            ordered = STRATEGIES[route.strategy](live, choice)
-        ordered = in_slow_start(ordered, self._rng)
+        ready, later = in_slow_start(live, self._rng)
+        ordered = self._by_strategy(call, ready) + self._by_strategy(call, later)
         tried = call.journal.tried
         failed = [endpoint for _, endpoint in tried]
         return sorted(ordered, key=lambda c: (c in tried, c[1] in failed, not c[1].state.permits.free))
+
+    def _by_strategy(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        if len(candidates) < 2:
+            return candidates
+        route = call.route
+        if route.affinity:
+            return by_affinity(candidates, route.affinity)
+        name = route.name or call.group[0].label
+        if route.strategy == "round_robin":
+            if len(self._turns) > MOST_TURNS:
+                self._turns.clear()
+            self._turns[name] += 1
+        choice = Choice(rng=self._rng, needs=route.needs, turn=self._turns[name])
+        return STRATEGIES[route.strategy](candidates, choice)
 
 
 def _held_back(candidates: list[Candidate]) -> ProviderError:
