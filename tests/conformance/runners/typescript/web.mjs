@@ -2,7 +2,7 @@
 import { GatewayError, WebClient } from "../../../../clients/typescript/dist/web.js";
 
 const [, , url, model, cancel] = process.argv;
-const gateway = new WebClient(url, { apiKey: "k1" });
+const gateway = new WebClient(url);
 const seen = { text: "", pieces: [], error: null };
 try {
   if (!cancel) seen.text = (await gateway.chat("one two three", { model })).text;
