@@ -93,7 +93,7 @@ def run_example(example: Example) -> None:
         with gateway.process(config, Path(folder)) as server:
             printed = runners.command(example.run, {"LLM_GATEWAY_ADDRESS": server.address}).strip()
     shown = [
-        block.strip() for block in re.findall(r"```[a-z]*\n(.*?)```", (ROOT / example.readme).read_text(), re.DOTALL)
+        block.strip() for block in re.findall(r"```[a-z_,]*\n(.*?)```", (ROOT / example.readme).read_text(), re.DOTALL)
     ]
     if printed not in shown:
         raise Failed(f"{example.readme} does not show what the example prints:\n{printed}")
