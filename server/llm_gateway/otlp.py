@@ -281,7 +281,7 @@ def _value(value: Any) -> bytes:
         return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
     if isinstance(value, float):
         return _DOUBLE.pack(0x21, value)
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return _field(0x2A, b"".join(_field(0x0A, _value(each)) for each in value))
     return _field(0x0A, str(value).encode(errors="replace"))
 

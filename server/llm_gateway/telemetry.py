@@ -134,9 +134,14 @@ def configure_tracing(service: str = "llm-gateway") -> TracerProvider | None:
     return provider
 
 
-def tracer(provider: trace.TracerProvider) -> trace.Tracer:
-    """The gateway's tracer. Made once: finding it again costs as much as a span."""
-    return provider.get_tracer(SCOPE, __version__)
+def tracer(provider: TracerProvider) -> trace.Tracer:
+    """The gateway's tracer, which is kept: finding it again costs as much as a span."""
+    from opentelemetry.sdk.trace import Tracer
+
+    from llm_gateway import spans
+
+    inner = provider.get_tracer(SCOPE, __version__)
+    return spans.Tracer(inner, SCOPE, __version__) if isinstance(inner, Tracer) else inner
 
 
 def trace_headers() -> Sequence[tuple[str, str]]:

@@ -64,7 +64,7 @@ def _outcome(call: Call, reply: Reply | None = None) -> dict[str, Attribute]:
         attributes[telemetry.CONVERSATION] = call.request.conversation_id
     excluded = [f"{a.provider}/{a.model}: {a.skip_reason}" for a in call.journal.attempts if a.skip_reason]
     if excluded:
-        attributes[telemetry.EXCLUDED] = excluded
+        attributes[telemetry.EXCLUDED] = tuple(excluded)
     if reply is not None:
         assert reply.target is not None  # noqa: S101 - set by load_balance
         attributes[telemetry.SERVED_PROVIDER] = reply.target.provider.id
