@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tests.conftest import ProcessFactory
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
-from tests.support.upstream import DONE, HANG, RESET, Upstream, chat, event, numbered, stream, whole
+from tests.support.upstream import DONE, END, HANG, RESET, Head, Upstream, chat, event, numbered, stream, whole
 
 PATIENCE = 20.0
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -99,7 +99,7 @@ Start = Callable[..., Traced]
 async def traced(gateway_process: ProcessFactory) -> AsyncIterator[Start]:
     """Starts a gateway that exports every span; `env` adds variables."""
     async with scripted.running() as collector:
-        collector.script(whole(200, b"", content_type="application/x-protobuf"))
+        collector.script((Head(200, framing="length"), END))
         channels: list[grpc.aio.Channel] = []
 
         def start(config: dict[str, Any], env: dict[str, str] | None = None) -> Traced:
