@@ -77,7 +77,7 @@ def _configured(gateway: str) -> Any:
     return config
 
 
-def _listening(envoy: "subprocess.Popen[bytes]", admin: Path, log: Path) -> str:
+def _listening(envoy: subprocess.Popen[bytes], admin: Path, log: Path) -> str:
     """The URL of its listener, by its administration interface."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and envoy.poll() is None:

@@ -133,7 +133,7 @@ export class Gateway {
     for (let tries = 1; ; tries++) {
       let begun = false;
       try {
-        for await (const event of this.#client.streamSend(request, next())) {
+        for await (const event of freed(this.#client.streamSend(request, next()), options.signal)) {
           if (!begun) this.#retries.succeeded();
           begun = true;
           yield event;
@@ -171,6 +171,16 @@ export class Gateway {
       }
       return settings;
     };
+  }
+}
+
+/** Connect drops the timer of a call's deadline where its iterator ends or fails; one that is left is asked once more, so that it fails. */
+async function* freed<T>(events: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void, undefined> {
+  const iterator = events[Symbol.asyncIterator]();
+  try {
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+  } finally {
+    if (signal?.aborted) await iterator.next().catch(() => undefined);
   }
 }
 

@@ -18,4 +18,3 @@ try {
   seen.error = { code, reason, retryDelayMs, attempts: attempts.length };
 }
 console.log(JSON.stringify(seen));
-process.exit(); // no browser: the timer of a deadline would keep Node.js here
