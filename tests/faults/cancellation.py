@@ -205,10 +205,10 @@ async def clients_that_do_not_read_cost_little(rig: Rig) -> float:
     """100 streams that nobody reads, from a fast provider: MB for each; no pause upstream, slowed others or no end by then count 1,000."""
     count = 10 if rig.quick else 100
     text = scripted.event("x" * 4000)
-    script = (EVENT_STREAM, *(text,) * 20_000, HANG)
+    script: Script = (EVENT_STREAM, *(text,) * 20_000, HANG)
     async with upstreams(2) as (fast, usual):
         usual.script(scripted.chat_stream(3))
-        config = {"providers": {"p": provider(fast), "u": provider(usual)}, "server": {"send_timeout": "12s"}}
+        config = {"providers": {"p": provider(fast), "u": provider(usual)}, "server": {"send_timeout": "15s"}}
         async with rig.process(config) as gateway:
             call = lambda: ask(gateway.client, "u/m")  # noqa: E731
             await paced(20, 1, call)
@@ -276,13 +276,14 @@ async def every_span_ends_once_in_its_trace(rig: Rig) -> float:
         env = {"OTEL_TRACES_EXPORTER": "console", "PYTHONWARNINGS": "default", "PYTHONASYNCIODEBUG": "0"}
         async with rig.process(config, env) as gateway:
             for number in range(count):
-                for script, cancel in (
+                cases: list[tuple[Script, bool]] = [
                     (scripted.chat_stream(3), False),
                     (scripted.whole(503, b"{}"), False),
                     ((EVENT_STREAM, *numbered(2), scripted.RESET), False),
                     (MID_STREAM, True),
                     ((HANG,), True),
-                ):
+                ]
+                for script, cancel in cases:
                     primary.script(script)
                     trace = os.urandom(16).hex()
                     traces.append(trace)

@@ -230,7 +230,7 @@ def _cut_streams() -> dict[str, tuple[str, Script]]:
         "content_block_delta",
     )
     said = sse({"candidates": [{"content": {"parts": [{"text": "0 "}]}}]})
-    closing = (Head(200, (("content-type", "text/event-stream"),), "close"), *text)
+    closing: Script = (Head(200, (("content-type", "text/event-stream"),), "close"), *text)
     return {
         "chat: end of the chunks": ("openai_compatible", (*open_stream, END)),
         "chat: close": ("openai_compatible", (*open_stream, CLOSE)),

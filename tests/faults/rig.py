@@ -9,7 +9,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Row:
     id: str
     star: bool
     about: str
-    measure: Callable[[Rig], Awaitable[float]]
+    measure: Callable[[Rig], Coroutine[Any, Any, float]]
     most: float | None
     least: float | None
     timed: bool
@@ -53,10 +53,10 @@ ROWS: list[Row] = []
 
 def row(
     name: str, *, star: bool = False, most: float | None = None, least: float | None = None, timed: bool = False
-) -> Callable[[Callable[[Rig], Awaitable[float]]], Callable[[Rig], Awaitable[float]]]:
+) -> Callable[[Callable[[Rig], Coroutine[Any, Any, float]]], Callable[[Rig], Coroutine[Any, Any, float]]]:
     """Declares a row. timed: its value depends on the machine, so it is no test."""
 
-    def declare(measure: Callable[[Rig], Awaitable[float]]) -> Callable[[Rig], Awaitable[float]]:
+    def declare(measure: Callable[[Rig], Coroutine[Any, Any, float]]) -> Callable[[Rig], Coroutine[Any, Any, float]]:
         about = (measure.__doc__ or "").split("\n")[0]
         ROWS.append(Row(id=name, star=star, about=about, measure=measure, most=most, least=least, timed=timed))
         return measure

@@ -155,7 +155,7 @@ async def an_address_that_cannot_be_reached_fails_in_the_connect_time(rig: Rig) 
 # ---------------------------------------------------------------- B2, B9
 def _broken() -> dict[str, tuple[bool, Script, Script]]:
     """name → (content was sent, streamed script, unary script)."""
-    opened = (EVENT_STREAM, *numbered(3))
+    opened: Script = (EVENT_STREAM, *numbered(3))
     whole = json.dumps({"choices": [{"message": {"content": numbers(3)}, "finish_reason": "stop"}]}).encode()
     part = (Head(200, (("content-type", "application/json"),), "length", len(whole)), whole[:-9])
     return {
@@ -254,8 +254,8 @@ async def _overshoot(rig: Rig, cases: Mapping[str, tuple[Script, str, float, boo
 async def silence_ends_by_its_limit(rig: Rig) -> float:
     """No head, head then silence, silence mid-stream, for either RPC: most seconds beyond first-event, idle, attempt limit and deadline."""
     limits = {"timeouts": {"first_event": "400ms", "idle": "300ms", "attempt": "800ms"}}
-    opened = (EVENT_STREAM, *numbered(2))
-    cases = {
+    opened: Script = (EVENT_STREAM, *numbered(2))
+    cases: dict[str, tuple[Script, str, float, bool]] = {
         "no head": ((HANG,), "PROVIDER_TIMEOUT", 0.4, True),
         "head only": ((EVENT_STREAM, HANG), "PROVIDER_TIMEOUT", 0.4, True),
         "mid-stream": ((*opened, HANG), "STREAM_INTERRUPTED", 0.3, True),
@@ -280,7 +280,7 @@ async def a_trickle_without_content_is_silence(rig: Rig) -> float:
     letters = [step for byte in numbered(1)[0][:80] for step in (bytes([byte]), Pause(0.05))]
     pings = [step for _ in range(80) for step in (b": ping\n\n", Pause(0.05))]
     roles = [step for _ in range(80) for step in (event(""), Pause(0.05))]
-    cases = {
+    cases: dict[str, tuple[Script, str, float, bool]] = {
         "bytes": ((EVENT_STREAM, *letters, HANG), "PROVIDER_TIMEOUT", 0.5, True),
         "pings": ((EVENT_STREAM, *pings, HANG), "PROVIDER_TIMEOUT", 0.5, True),
         "empty deltas": ((EVENT_STREAM, *roles, HANG), "PROVIDER_TIMEOUT", 0.5, True),

@@ -214,14 +214,16 @@ def instant(text: str, now: float) -> float | None:
 
 def reset(text: str, now: float) -> float | None:
     """Seconds of an `x-ratelimit-reset` value: a duration, an epoch in seconds or milliseconds, or a time."""
-    seconds = duration(text) if not text.strip().isdigit() else float(text)
-    if text.strip().isdigit() and seconds is not None:
-        if seconds > 1e11:
-            seconds /= 1000
-        if seconds > 1e9:
-            return max(seconds - now, 0.0)
-        return seconds if seconds <= LONGEST_DELAY else None
-    return seconds if seconds is not None else instant(text, now)
+    text = text.strip()
+    if not (text.isascii() and text.isdigit()):
+        delay = duration(text)
+        return delay if delay is not None else instant(text, now)
+    seconds = float(text)
+    if seconds > 1e11:
+        seconds /= 1000
+    if seconds > 1e9:
+        seconds = max(seconds - now, 0.0)
+    return seconds if seconds <= LONGEST_DELAY else None
 
 
 _RESETS = (

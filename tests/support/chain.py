@@ -1,0 +1,141 @@
+"""Parts of a provider-call chain for unit tests: endpoints that answer by a script, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_gateway.balancing import EndpointState, Permits
+from llm_gateway.call import Call, Handler, Reply, chain
+from llm_gateway.errors import ProviderError
+from llm_gateway.interceptors.provider.deadline import Deadline
+from llm_gateway.interceptors.provider.fallback import Fallback
+from llm_gateway.interceptors.provider.limit import Limit
+from llm_gateway.interceptors.provider.load_balance import LoadBalance
+from llm_gateway.interceptors.provider.retry import Retry
+from llm_gateway.interceptors.provider.trace import TraceAttempt
+from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.protocols.events import EventWriter
+from llm_gateway.routing import Endpoint, Provider, Route, Target
+from llmgateway.v1 import gateway_pb2
+
+from tests.support.virtual import now
+
+Step = Exception | float | None
+"""What a call to a scripted endpoint does: fail, take so many seconds, or answer at once."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """A clock that tests move."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def state(
+    clock: Callable[[], float] = now, policy: BreakerPolicy | None = None, permits: Permits | None = None
+) -> EndpointState:
+    """A fresh state of an endpoint."""
+    policy = policy or BreakerPolicy()
+    return EndpointState(
+        server=Breaker(policy, clock), key=Cooldown(clock), permits=permits or Permits(), policy=policy, clock=clock
+    )
+
+
+@dataclass(slots=True)
+class Scripted:
+    """An upstream that plays its steps, one a call; the last one stays. begun: when calls arrived, loop time."""
+
+    steps: list[Step] = field(default_factory=lambda: [None])
+    begun: list[float] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
+
+    async def __call__(self, call: Call) -> Reply:
+        self.begun.append(asyncio.get_running_loop().time())
+        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
+        if isinstance(step, Exception):
+            raise step
+        if step:
+            await asyncio.sleep(step)
+        reply = Reply(answer("ok"))
+        self.replies.append(reply)
+        return reply
+
+
+def answer(text: str) -> EventWriter:
+    """A writer that holds a whole answer."""
+    writer = EventWriter("p")
+    writer.flow("text", text)
+    writer.finish(gateway_pb2.FINISH_REASON_STOP, "stop")
+    writer.end()
+    return writer
+
+
+def endpoint(*steps: Step, provider: str = "p", deployment: str = "", weight: float = 1.0, **of: Any) -> Endpoint:
+    return Endpoint(
+        provider=provider,
+        deployment=deployment,
+        upstream=Scripted(list(steps) or [None]),
+        state=of.pop("state", None) or state(**of),
+        weight=weight,
+    )
+
+
+def target(*endpoints: Endpoint, model: str = "m", weight: float = 1.0, provider: str = "p", **facts: Any) -> Target:
+    found = Provider(id=endpoints[0].provider if endpoints else provider, kind="openai_compatible", endpoints=endpoints)
+    return Target(provider=found, model=model, weight=weight, **facts)
+
+
+def upstream(of: Target, number: int = 0) -> Scripted:
+    """The script behind a target's endpoint."""
+    found = of.provider.endpoints[number].upstream
+    assert isinstance(found, Scripted)
+    return found
+
+
+def call(*groups: Target | tuple[Target, ...], deadline: float | None = None, **route: Any) -> Call:
+    """A call over these groups of targets. deadline: seconds from now."""
+    found = tuple(group if isinstance(group, tuple) else (group,) for group in groups)
+    at = None if deadline is None else asyncio.get_running_loop().time() + deadline
+    return Call(
+        request=gateway_pb2.SendRequest(),
+        stream=True,
+        request_id="r",
+        route=Route(name="r", groups=found, **route),
+        group=found[0],
+        deadline=at,
+    )
+
+
+async def at_endpoint(given: Call) -> Reply:
+    assert given.endpoint is not None
+    return await given.endpoint.upstream(given)
+
+
+def whole_chain(seed: int = 1) -> Handler:
+    """The links that decide, as the application lists them."""
+    return chain(
+        at_endpoint,
+        Deadline(),
+        Fallback(),
+        Retry(random.Random(seed)),
+        LoadBalance(rng=random.Random(seed), clock=now),
+        Limit(),
+        TraceAttempt(),
+    )
+
+
+async def outcome(handler: Handler, given: Call) -> str:
+    """Who served, or the reason why nobody did."""
+    try:
+        async with await handler(given) as reply:
+            assert reply.target is not None
+            return reply.target.provider.id
+    except ProviderError as error:
+        return error.reason

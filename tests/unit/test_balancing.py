@@ -1,0 +1,338 @@
+"""Which endpoint is picked: strategies, affinity, ejection, rest, slow start."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from llm_gateway.balancing import STRATEGIES, Choice, by_affinity, in_slow_start
+from llm_gateway.call import Call, Reply
+from llm_gateway.capabilities import ModelFacts, Needs
+from llm_gateway.errors import (
+    CircuitOpen,
+    CredentialsRejected,
+    ProviderError,
+    ProviderUnavailable,
+    ProviderUnreachable,
+    QuotaExhausted,
+    RateLimited,
+    RequestRefused,
+)
+from llm_gateway.interceptors.provider.load_balance import LoadBalance
+from llm_gateway.outlier import BreakerPolicy
+from llm_gateway.routing import Endpoint, Target
+
+from tests.support import chain as kit
+from tests.support.chain import Clock
+
+
+def at_once(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run what never waits."""
+    try:
+        main.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("it waits")
+
+
+def three(clock: Clock | None = None, **of: Any) -> list[Target]:
+    """Three targets of one endpoint each."""
+    return [kit.target(kit.endpoint(provider=name, clock=clock or Clock(), **of)) for name in "abc"]
+
+
+def candidates(targets: list[Target]) -> list[tuple[Target, Endpoint]]:
+    return [(target, endpoint) for target in targets for endpoint in target.provider.endpoints]
+
+
+def picked(balance: LoadBalance, given: Call) -> str:
+    """The provider that an immediate answer comes from."""
+
+    async def proceed(call: Call) -> Reply:
+        return Reply(kit.answer("ok"))
+
+    async def main() -> str:
+        reply = await balance(given, proceed)
+        assert reply.target is not None
+        await reply.aclose()
+        return reply.target.provider.id
+
+    name: str = at_once(main())
+    return name
+
+
+def failed(balance: LoadBalance, given: Call, error: BaseException) -> None:
+    """One call that fails this way."""
+
+    async def proceed(call: Call) -> Reply:
+        raise error
+
+    with pytest.raises(type(error)):
+        at_once(balance(given, proceed))
+
+
+def test_weighted_follows_the_weights() -> None:
+    """6 : 3 : 1 of 10,000, within 3 %."""
+    targets = [kit.target(kit.endpoint(provider=n, clock=Clock()), weight=w) for n, w in (("a", 6), ("b", 3), ("c", 1))]
+    choice = Choice(rng=random.Random(1))
+    first = Counter(STRATEGIES["weighted"](candidates(targets), choice)[0][0].provider.id for _ in range(10_000))
+    assert [round(first[name] / 1000) for name in "abc"] == [6, 3, 1]
+
+
+def test_round_robin_takes_turns() -> None:
+    """Through the link, which counts the turns of each route."""
+    balance, targets = LoadBalance(rng=random.Random(1), clock=Clock()), three()
+    seen = "".join(picked(balance, kit.call(tuple(targets), strategy="round_robin")) for _ in range(6))
+    assert seen in ("abcabc", "bcabca", "cabcab")
+
+
+def test_least_loaded_prefers_the_less_loaded_and_the_faster() -> None:
+    """Of 300 picks none goes to the endpoint that is worst of all."""
+    targets = three()
+    for target, seconds, calls in zip(targets, (0.1, 1.0, 0.1), (0, 0, 30), strict=True):
+        state = target.provider.endpoints[0].state
+        state.of("m").measured(seconds)
+        state.in_flight = calls
+    rng = random.Random(2)
+    first = Counter(
+        STRATEGIES["least_loaded"](candidates(targets), Choice(rng=rng))[0][0].provider.id for _ in range(300)
+    )
+    assert first["a"] > first["b"] > first["c"] == 0
+
+
+def test_lowest_latency_prefers_the_fastest_and_asks_again_what_it_has_not_measured() -> None:
+    """Unknown first; then by time; what is old fades."""
+    clock = Clock()
+    targets = three(clock)
+    targets[0].provider.endpoints[0].state.of("m").measured(0.2)
+    targets[1].provider.endpoints[0].state.of("m").measured(0.1)
+    order = STRATEGIES["lowest_latency"](candidates(targets), Choice(rng=random.Random(1)))
+    assert [target.provider.id for target, _ in order] == ["c", "b", "a"]
+    clock.now += 60
+    targets[1].provider.endpoints[0].state.of("m").measured(0.1)
+    order = STRATEGIES["lowest_latency"](candidates(targets[:2]), Choice(rng=random.Random(1)))
+    assert [target.provider.id for target, _ in order] == ["a", "b"]
+
+
+def test_capability_score_prefers_what_is_known_to_be_able() -> None:
+    """Needs met, then the operator's score."""
+    facts = (ModelFacts(score=9), ModelFacts(capabilities={"tools": True}, score=1), ModelFacts(score=10))
+    targets = [
+        kit.target(kit.endpoint(provider=name, clock=Clock()), facts=fact)
+        for name, fact in zip("abc", facts, strict=True)
+    ]
+    choice = Choice(rng=random.Random(1), needs=Needs(implied=frozenset({"tools"})))
+    order = STRATEGIES["capability_score"](candidates(targets), choice)
+    assert [target.provider.id for target, _ in order] == ["b", "c", "a"]
+
+
+def test_affinity_leads_to_the_same_place_spreads_keys_and_gives_way_to_load() -> None:
+    """1,000 keys; taking a place away moves only its own keys."""
+    targets = three()
+    found = candidates(targets)
+    homes = {f"k{n}": by_affinity(found, f"k{n}")[0][0].provider.id for n in range(1000)}
+    assert all(250 < count < 420 for count in Counter(homes.values()).values())
+    for key, home in homes.items():
+        without = by_affinity([c for c in found if c[0].provider.id != "c"], key)[0][0].provider.id
+        assert home in (without, "c")
+    crowded = next(target for target in targets if target.provider.id == homes["k1"])
+    crowded.provider.endpoints[0].state.in_flight = 50
+    assert by_affinity(found, "k1")[0][0] is not crowded
+
+
+def test_an_ejected_endpoint_is_not_picked_while_another_is_there_and_comes_back_slowly() -> None:
+    """The share of the one that is back doubles every second."""
+    clock = Clock()
+    targets = three(clock)
+    balance = LoadBalance(rng=random.Random(3), clock=clock)
+    for _ in range(5):
+        failed(balance, kit.call(targets[0]), ProviderUnavailable(status=503))
+    assert {picked(balance, kit.call(tuple(targets))) for _ in range(100)} == {"b", "c"}
+    clock.now += 1.0
+    while picked(balance, kit.call(tuple(targets))) != "a":
+        pass
+    shares = []
+    for _ in range(7):
+        shares.append(sum(picked(balance, kit.call(tuple(targets))) == "a" for _ in range(900)) / 300)
+        clock.now += 1.0
+    assert shares[0] < 0.1
+    assert [round(share * 8) / 8 for share in shares] == pytest.approx([0, 0, 1 / 8, 1 / 4, 1 / 2, 1, 1], abs=0.13)
+
+
+def test_the_strategy_chooses_among_those_that_are_not_in_slow_start() -> None:
+    """The better of two must stay the better one of those that remain: the slow endpoint gets nothing beside the idle fast one."""
+    clock = Clock()
+    targets = three(clock)
+    for target, seconds in zip(targets, (0.02, 0.2, 0.02), strict=True):
+        target.provider.endpoints[0].state.of("m").measured(seconds)
+    balance = LoadBalance(rng=random.Random(3), clock=clock)
+    for _ in range(5):
+        failed(balance, kit.call(targets[2]), ProviderUnavailable(status=503))
+    clock.now += 1.0
+    assert picked(balance, kit.call(targets[2])) == "c"
+    seen = Counter(picked(balance, kit.call(tuple(targets), strategy="least_loaded")) for _ in range(300))
+    assert seen["b"] <= 3
+
+
+def test_unreachable_ejects_the_address_and_an_answered_failure_only_the_model() -> None:
+    """Another model at the same endpoint goes on after 503s, and not after refused connections."""
+    for error, state in ((ProviderUnavailable(status=503), ""), (ProviderUnreachable(), "CIRCUIT_OPEN")):
+        target = kit.target(kit.endpoint(clock=Clock()))
+        balance = LoadBalance(rng=random.Random(1), clock=Clock())
+        for _ in range(5):
+            failed(balance, kit.call(target), error)
+        assert target.provider.endpoints[0].state.unavailable("m") == "CIRCUIT_OPEN"
+        assert target.provider.endpoints[0].state.unavailable("other") == state
+
+
+@pytest.mark.parametrize("error", [RequestRefused(status=400), asyncio.CancelledError(), RuntimeError("bug")])
+def test_what_is_not_the_providers_fault_leaves_no_mark(error: BaseException) -> None:
+    """A hundred of them, and it is still picked; nothing stays in flight."""
+    target = kit.target(kit.endpoint(clock=Clock()))
+    balance = LoadBalance(rng=random.Random(1), clock=Clock())
+    for _ in range(100):
+        failed(balance, kit.call(target), error)
+    state = target.provider.endpoints[0].state
+    assert (state.unavailable("m"), state.in_flight, state.of("m").breaker.error_rate()) == ("", 0, 0.0)
+
+
+def test_a_stated_limit_is_kept_and_told_and_a_guess_gives_way_where_there_is_no_other_place() -> None:
+    """429 with a time: nothing is called before it. 429 without: called, unless a fallback waits."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    stated, guessed = three(clock)[:2]
+    failed(balance, kit.call(stated), RateLimited(status=429, retry_after=7.0))
+    with pytest.raises(RateLimited) as caught:
+        picked(balance, kit.call(stated))
+    assert caught.value.retry_after == pytest.approx(7.0)
+    failed(balance, kit.call(guessed), RateLimited(status=429))
+    assert picked(balance, kit.call(guessed)) == "b"
+    with pytest.raises(RateLimited):
+        picked(balance, msgspec.structs.replace(kit.call(guessed, stated), group=(guessed,), groups_left=1))
+
+
+def test_a_rejected_key_rests_and_the_other_keys_are_used() -> None:
+    """With one key only it is tried again all the same."""
+    clock = Clock()
+    bad, good = kit.endpoint(deployment="bad", clock=clock), kit.endpoint(deployment="good", clock=clock)
+    target = kit.target(bad, good)
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    bad.state.failed("m", CredentialsRejected(status=401))
+    given = kit.call(target)
+    for _ in range(50):
+        picked(balance, given)
+    assert [attempt.skip_reason for attempt in given.journal.attempts] == ["KEY_REJECTED"]
+    assert picked(balance, kit.call(kit.target(bad))) == "p"
+
+
+def test_held_back_calls_say_what_holds_them() -> None:
+    """A quota is a quota; mixed reasons are an open circuit; the soonest time is told."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    a, b, _ = three(clock)
+    failed(balance, kit.call(a), QuotaExhausted(status=429, retry_after=30.0))
+    with pytest.raises(QuotaExhausted):
+        picked(balance, kit.call(a))
+    for _ in range(5):
+        failed(balance, kit.call(b), ProviderUnavailable(status=503))
+    with pytest.raises(CircuitOpen) as caught:
+        picked(balance, kit.call((a, b)))
+    assert caught.value.retry_after == pytest.approx(1.0)
+
+
+def test_zero_weight_drains_unless_there_is_nothing_else() -> None:
+    """No new calls while others are there."""
+    drained, other = kit.target(kit.endpoint(provider="a", clock=Clock()), weight=0.0), three()[1]
+    balance = LoadBalance(rng=random.Random(1), clock=Clock())
+    assert {picked(balance, kit.call((drained, other))) for _ in range(50)} == {"b"}
+    assert picked(balance, kit.call(drained)) == "a"
+
+
+def test_slow_start_splits_without_losing_any() -> None:
+    """Ready and later add up to all."""
+    found = candidates(three())
+    ready, later = in_slow_start(found, random.Random(1))
+    assert (ready, later) == (found, [])
+
+
+ERRORS: tuple[BaseException, ...] = (
+    ProviderUnavailable(status=503),
+    ProviderUnreachable(),
+    RateLimited(status=429, retry_after=2.0),
+    RateLimited(status=429),
+    CredentialsRejected(status=401),
+    RequestRefused(status=400),
+    asyncio.CancelledError(),
+)
+
+
+class BalancerMachine(RuleBasedStateMachine):
+    """The balancer: an endpoint that is out is never picked while another is in, probes are rationed, in-flight counts are right."""
+
+    @initialize(seed=st.integers(0, 1000), strategy=st.sampled_from(sorted(STRATEGIES)))
+    def start(self, seed: int, strategy: str) -> None:
+        self.clock = Clock()
+        self.policy = BreakerPolicy(consecutive=3)
+        self.targets = tuple(three(self.clock, policy=self.policy))
+        self.balance = LoadBalance(rng=random.Random(seed), clock=self.clock)
+        self.strategy = strategy
+        self.open: list[tuple[Reply, Endpoint]] = []
+        self.probed: dict[str, float] = {}
+
+    @rule(seconds=st.floats(0.0, 5.0))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule(result=st.sampled_from((None, None, *ERRORS)), keep=st.booleans())
+    def call(self, result: BaseException | None, keep: bool) -> None:
+        states = {t.provider.id: t.provider.endpoints[0].state.unavailable("m") for t in self.targets}
+        circuits = {t.provider.id: t.provider.endpoints[0].state.of("m").breaker.state for t in self.targets}
+        given = kit.call(self.targets, strategy=self.strategy)
+        chosen: list[Call] = []
+
+        async def proceed(call: Call) -> Reply:
+            chosen.append(call)
+            if result is not None:
+                raise result
+            return Reply(kit.answer("ok"))
+
+        try:
+            reply = at_once(self.balance(given, proceed))
+        except (ProviderError, asyncio.CancelledError):
+            reply = None
+        if not chosen:
+            assert all(states.values())
+            return
+        endpoint = chosen[0].endpoint
+        assert endpoint is not None
+        name = endpoint.provider
+        if not all(states.values()):
+            assert states[name] == ""
+        assert states[name] not in ("CIRCUIT_OPEN", "COOLDOWN")
+        if circuits[name] != "closed":
+            assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection
+            self.probed[name] = self.clock.now
+        if reply is not None:
+            self.open.append((reply, endpoint))
+            if not keep:
+                self.close()
+
+    @rule()
+    def close(self) -> None:
+        if self.open:
+            reply, _ = self.open.pop(0)
+            at_once(reply.aclose())
+        counts = Counter(endpoint.provider for _, endpoint in self.open)
+        for target in self.targets:
+            assert target.provider.endpoints[0].state.in_flight == counts[target.provider.id]
+
+
+TestBalancer = BalancerMachine.TestCase
+TestBalancer.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

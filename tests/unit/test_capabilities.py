@@ -1,0 +1,87 @@
+"""What a request needs, against what is known of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from llm_gateway.capabilities import ModelFacts, needs_of
+from llmgateway import make_request
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
+
+
+def asking(**of: Any) -> gateway_pb2.SendRequest:
+    """A request with these fields."""
+    request = make_request("four" * 10)
+    request.MergeFrom(gateway_pb2.SendRequest(**of))
+    return request
+
+
+def media(**of: Any) -> gateway_pb2.SendRequest:
+    request = make_request("look")
+    request.messages[0].parts.add(media=content_pb2.MediaPart(data=b"x", **of))
+    return request
+
+
+def routing(**of: Any) -> gateway_pb2.SendRequest:
+    return asking(routing=gateway_pb2.RoutingPolicy(**of))
+
+
+TOOL = gateway_pb2.Tool(function=gateway_pb2.FunctionTool(name="f"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "implied"),
+    [
+        (asking(), set()),
+        (asking(tools=[TOOL]), {"tools"}),
+        (
+            asking(tools=[TOOL], tool_config=gateway_pb2.ToolConfig(parallel_tool_calls=True)),
+            {"tools", "parallel_tools"},
+        ),
+        (asking(tools=[gateway_pb2.Tool(provider_tool=gateway_pb2.ProviderTool(type="search"))]), {"provider_tools"}),
+        (asking(generation_config=gateway_pb2.GenerationConfig(candidate_count=2)), {"candidates"}),
+        (asking(generation_config=gateway_pb2.GenerationConfig(logprobs=True)), {"logprobs"}),
+        (asking(reasoning=gateway_pb2.ReasoningConfig(budget_tokens=9)), {"reasoning"}),
+        (media(mime_type="image/png"), {"vision"}),
+        (media(mime_type="audio/wav"), {"audio"}),
+        (media(mime_type="video/mp4"), {"video"}),
+        (media(mime_type="application/pdf"), {"documents"}),
+        (media(modality=content_pb2.MODALITY_IMAGE), {"vision"}),
+    ],
+)
+def test_needs_follow_from_what_the_request_holds(request_: gateway_pb2.SendRequest, implied: set[str]) -> None:
+    """Nothing more and nothing less."""
+    assert needs_of(request_).implied == implied
+    assert needs_of(request_, stream=True).implied == implied | {"streaming"}
+
+
+def test_media_inside_tool_results_count_as_well() -> None:
+    """An image that a tool returned needs vision."""
+    request = make_request("look")
+    result = request.messages.add(role=content_pb2.ROLE_TOOL).parts.add().tool_result
+    result.parts.add(media=content_pb2.MediaPart(data=b"x", mime_type="image/png"))
+    assert needs_of(request).implied == {"vision"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "facts", "reasons"),
+    [
+        (asking(tools=[TOOL]), ModelFacts(), []),
+        (asking(tools=[TOOL]), ModelFacts(capabilities={"tools": True}), []),
+        (asking(tools=[TOOL]), ModelFacts(capabilities={"tools": False}), ["LACKS_TOOLS"]),
+        (routing(required_capabilities=[model_pb2.MODEL_CAPABILITY_TOOLS]), ModelFacts(), ["UNKNOWN_TOOLS"]),
+        (routing(excluded_providers=["p"]), ModelFacts(), ["PROVIDER_EXCLUDED"]),
+        (routing(local_only=True), ModelFacts(), ["NOT_LOCAL"]),
+        (routing(required_specialisations=["code"]), ModelFacts(), ["LACKS_SPECIALISATION_CODE"]),
+        (routing(required_specialisations=["code"]), ModelFacts(specialisations=frozenset({"code"})), []),
+        (asking(), ModelFacts(input_limit=10), []),
+        (asking(), ModelFacts(input_limit=9), ["CONTEXT_TOO_SMALL"]),
+        (routing(max_cost_nano_usd=5), ModelFacts(), ["PRICE_UNKNOWN"]),
+    ],
+)
+def test_what_is_known_to_be_missing_excludes_and_the_unknown_only_where_it_was_required(
+    request_: gateway_pb2.SendRequest, facts: ModelFacts, reasons: list[str]
+) -> None:
+    """Each with its reason."""
+    assert needs_of(request_).unmet("p", False, facts) == reasons

@@ -1,0 +1,215 @@
+"""The bounded queue before an endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from llm_gateway.balancing import Permits
+from llm_gateway.call import Call, Handler, Reply, chain
+from llm_gateway.errors import CallerDeadline, EndpointBusy
+from llm_gateway.interceptors.provider.limit import Limit
+from llm_gateway.routing import Target
+
+from tests.support import chain as kit
+from tests.support import virtual
+from tests.support.virtual import VirtualLoop
+
+
+def at(given: Call, one: Target) -> Call:
+    """The call to the target's first endpoint."""
+    return msgspec.structs.replace(given, target=one, endpoint=one.provider.endpoints[0])
+
+
+def limited(permits: Permits, *steps: kit.Step) -> tuple[kit.Scripted, Call, Handler]:
+    """An endpoint with these permits, a call to it, and the link before it."""
+    one = kit.target(kit.endpoint(*steps, permits=permits))
+    given = at(kit.call(one), one)
+    return kit.upstream(one), given, chain(kit.at_endpoint, Limit())
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_waiters_are_served_first_come_first_served() -> None:
+    """Three calls for one place."""
+
+    async def main() -> None:
+        permits = Permits(1, 5, 10.0)
+        _, given, handler = limited(permits)
+        first = await handler(given)
+        order: list[int] = []
+
+        async def wait(number: int) -> None:
+            reply = await handler(given)
+            order.append(number)
+            await reply.aclose()
+
+        tasks = [asyncio.ensure_future(wait(number)) for number in range(3)]
+        await settle()
+        assert (permits.in_use, permits.waiting, order) == (1, 3, [])
+        await first.aclose()
+        await asyncio.gather(*tasks)
+        assert (order, permits.in_use, permits.waiting) == ([0, 1, 2], 0, 0)
+
+    virtual.run(main())
+
+
+def test_a_full_queue_refuses_at_once_and_a_long_wait_after_its_time() -> None:
+    """Both say when to come back."""
+
+    async def main() -> None:
+        permits = Permits(1, 1, 2.0)
+        _, given, handler = limited(permits)
+        await handler(given)
+        start = virtual.now()
+        waiting = asyncio.ensure_future(handler(given))
+        await settle()
+        with pytest.raises(EndpointBusy) as caught:
+            await handler(given)
+        assert (virtual.now() - start, bool(caught.value.retry_after)) == (0.0, True)
+        with pytest.raises(EndpointBusy):
+            await waiting
+        assert virtual.now() - start == pytest.approx(2.0)
+        assert permits.waiting == 0
+
+    virtual.run(main())
+
+
+def test_a_waiter_cancelled_as_its_place_comes_free_passes_it_on() -> None:
+    """Cancellation and release in one turn of the loop, in either order."""
+
+    async def main(cancel_first: bool) -> None:
+        permits = Permits(1, 5, 10.0)
+        _, given, handler = limited(permits)
+        first = await handler(given)
+        gone, next_one = (asyncio.ensure_future(handler(given)) for _ in range(2))
+        await settle()
+        if cancel_first:
+            gone.cancel()
+            await first.aclose()
+        else:
+            await first.aclose()
+            gone.cancel()
+        reply = await next_one
+        await asyncio.gather(gone, return_exceptions=True)
+        assert gone.cancelled()
+        await reply.aclose()
+        assert (permits.in_use, permits.waiting) == (0, 0)
+
+    for cancel_first in (True, False):
+        virtual.run(main(cancel_first))
+
+
+def test_a_failed_call_gives_its_place_back() -> None:
+    """So does one that was answered and closed."""
+
+    async def main() -> None:
+        permits = Permits(1, 0, 1.0)
+        _, given, handler = limited(permits, RuntimeError("x"), None)
+        with pytest.raises(RuntimeError):
+            await handler(given)
+        reply = await handler(given)
+        assert permits.in_use == 1
+        await reply.aclose()
+        assert permits.in_use == 0
+
+    virtual.run(main())
+
+
+def test_the_deadline_ends_the_wait_and_no_call_begins_in_its_last_moment() -> None:
+    """CallerDeadline, not EndpointBusy."""
+
+    async def main() -> None:
+        permits = Permits(1, 5, 10.0)
+        upstream, given, handler = limited(permits)
+        one = given.target
+        assert one is not None
+        held = await handler(given)
+        start = virtual.now()
+        with pytest.raises(CallerDeadline):
+            await handler(at(kit.call(one, deadline=1.0), one))
+        assert virtual.now() - start == pytest.approx(1.0)
+        await held.aclose()
+        with pytest.raises(CallerDeadline):
+            await handler(at(kit.call(one, deadline=0.04), one))
+        assert (len(upstream.begun), permits.in_use) == (1, 0)
+
+    virtual.run(main())
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Permits: never more calls than places, never more waiters than the queue, no place lost."""
+
+    @initialize(capacity=st.integers(1, 4), queue=st.integers(0, 4))
+    def start(self, capacity: int, queue: int) -> None:
+        self.loop = VirtualLoop()
+        self.permits = Permits(capacity, queue, 5.0)
+        self.calls: list[asyncio.Task[Reply]] = []
+
+        async def make() -> None:
+            _, self.given, self.handler = limited(self.permits)
+
+        self.loop.run_until_complete(make())
+
+    def turn(self) -> None:
+        self.loop.run_until_complete(settle())
+
+    def running(self) -> list[asyncio.Task[Reply]]:
+        return [call for call in self.calls if call.done() and not call.cancelled() and call.exception() is None]
+
+    @rule()
+    def call(self) -> None:
+        self.calls.append(self.loop.create_task(self.handler(self.given)))  # type: ignore[arg-type]
+        self.turn()
+
+    @rule(data=st.data(), also_cancel=st.booleans())
+    def finish(self, data: st.DataObject, also_cancel: bool) -> None:
+        running = self.running()
+        if running:
+            one = data.draw(st.sampled_from(running))
+            self.calls.remove(one)
+            waiting = [call for call in self.calls if not call.done()]
+            if also_cancel and waiting:
+                data.draw(st.sampled_from(waiting)).cancel()
+            self.loop.run_until_complete(one.result().aclose())
+            self.turn()
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        waiting = [call for call in self.calls if not call.done()]
+        if waiting:
+            data.draw(st.sampled_from(waiting)).cancel()
+            self.turn()
+
+    @rule(seconds=st.floats(0.1, 6.0))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    @invariant()
+    def counts_are_right(self) -> None:
+        if not hasattr(self, "permits"):
+            return
+        running, waiting = self.running(), [call for call in self.calls if not call.done()]
+        assert self.permits.in_use == len(running) <= self.permits.capacity
+        assert self.permits.waiting == len(waiting) <= self.permits.queue
+        assert not waiting or len(running) == self.permits.capacity
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            for call in self.calls:
+                call.cancel()
+                if call.done() and not call.cancelled():
+                    call.exception()
+            self.turn()
+            self.loop.close()
+
+
+TestQueue = QueueMachine.TestCase
+TestQueue.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
