@@ -5,45 +5,76 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from llmgateway import GatewayError, InvalidArgument, StreamInterrupted, Unavailable
+import pytest_asyncio
+from llmgateway import AsyncClient, GatewayError, InvalidArgument, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from tests.conftest import GatewayFactory
+from tests.support import gateway as gateways
+from tests.support import upstream as scripted
 from tests.support.environments import litellm
 from tests.support.upstream import HANG, Upstream, chat, chat_stream, event, sse, stream, whole
 
-pytestmark = pytest.mark.timeout(900)  # the first test may have to install LiteLLM
+pytestmark = [
+    pytest.mark.timeout(900),  # the first test may have to install LiteLLM
+    pytest.mark.asyncio(
+        loop_scope="module"
+    ),  # LiteLLM takes seconds to start: one gateway and its child for most tests
+]
 KEY = "sk-" + "k" * 24
 MODEL = "ll/openai/gpt-4o"
 PROGRAM = "litellm_child.py"
 HI = content_pb2.Part(text=content_pb2.TextPart(text="hi"))
+PATIENT = 300  # seconds that a call may take which waits for LiteLLM to start, on a busy machine
 
 
-@pytest.fixture(scope="module")
-def python() -> Path:
-    """An interpreter with LiteLLM."""
-    return litellm()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """A gateway in front of LiteLLM in front of a scripted upstream. folder: where the child keeps its files."""
 
-
-@pytest.fixture(autouse=True)
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where children keep their files, and an environment with secrets that are none of theirs."""
-    folder = Path(tempfile.mkdtemp(dir=tmp_path.anchor + "tmp"))  # a socket's path is short
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("OPENAI_API_KEY", "ambient-key")
-    monkeypatch.setenv("OPENAI_ORGANIZATION", "ambient-organization")
-    return folder
+    client: AsyncClient
+    upstream: Upstream
+    folder: Path
 
 
 def config(python: Path | str, upstream: Upstream, attempts: int = 1, **settings: Any) -> dict[str, Any]:
-    options = {"python": str(python), **settings.pop("options", {})}
+    options = {"python": str(python)}
     ll = {"kind": "litellm", "endpoint": f"{upstream.url}/v1", "api_key": KEY, "options": options, **settings}
-    return {"providers": {"ll": ll}, "defaults": {"retry": {"max_attempts": attempts}}}
+    retry = {"max_attempts": attempts, "max_backoff": "1s"}
+    return {"providers": {"ll": ll}, "breaker": {"enabled": False}, "defaults": {"retry": retry}}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """With secrets in the environment that are none of LiteLLM's. Every file is gone at the end."""
+    python, configuration = litellm(), tmp_path_factory.mktemp("gateway")
+    folder = Path(tempfile.mkdtemp())  # a socket's path is short
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder))
+        patch.setenv("OPENAI_API_KEY", "ambient-key")
+        patch.setenv("OPENAI_ORGANIZATION", "ambient-organization")
+        async with (
+            scripted.running() as upstream,
+            gateways.local(config(python, upstream), configuration) as local,
+        ):
+            upstream.script(chat())
+            await local.client.chat("hi", model=MODEL, timeout=PATIENT)
+            yield Rig(client=local.client, upstream=upstream, folder=folder)
+        assert os.listdir(folder) == []
+    folder.rmdir()
+
+
+@pytest.fixture
+def rig(shared: Rig) -> Rig:
+    """The shared rig as if it were new."""
+    shared.upstream.requests.clear()
+    return shared
 
 
 def child() -> psutil.Process:
@@ -52,45 +83,37 @@ def child() -> psutil.Process:
     return found
 
 
-async def test_answers_and_streams_pass_through(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path, temporary: Path
-) -> None:
+async def test_answers_and_streams_pass_through(rig: Rig) -> None:
     """Whole and streamed, with usage, from one child; LiteLLM takes the provider's name off the model."""
-    local = await gateway_factory(config(python, upstream))
-    upstream.script(chat("hello"))
-    reply = await local.client.chat("hi", model=MODEL, temperature=0.0, max_output_tokens=7)
+    first = child().pid
+    rig.upstream.script(chat("hello"))
+    reply = await rig.client.chat("hi", model=MODEL, temperature=0.0, max_output_tokens=7)
     assert reply.text == "hello"
     assert reply.response.candidates[0].finish_reason == gateway_pb2.FINISH_REASON_STOP
     assert reply.response.usage.total_tokens == 2
-    first = child().pid
-    upstream.script(chat_stream(20))
-    answer = local.client.stream("hi", model=MODEL)
+    rig.upstream.script(chat_stream(20))
+    answer = rig.client.stream("hi", model=MODEL)
     assert "".join([text async for text in answer]) == "".join(f"{n} " for n in range(20))
     assert answer.response.usage.output_tokens == 20
     assert child().pid == first
-    body = upstream.requests[0].json()
+    body = rig.upstream.requests[0].json()
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("gpt-4o", 0.0, 7)
-    await local.gateway.stop()
-    assert os.listdir(temporary) == []
 
 
-async def test_a_child_holds_the_configured_key_only(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
+async def test_a_child_holds_the_configured_key_only(rig: Rig) -> None:
     """Neither its environment nor its command line has a secret, ours or the configured one."""
-    upstream.script(chat())
-    local = await gateway_factory(config(python, upstream))
-    await local.client.chat("hi", model=MODEL)
-    (request,) = upstream.requests
+    rig.upstream.script(chat())
+    await rig.client.chat("hi", model=MODEL)
+    (request,) = rig.upstream.requests
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert "openai-organization" not in request.headers
     process = child()
     assert not any("ambient" in value or KEY in value for value in process.environ().values())
     assert not any(KEY in word for word in process.cmdline())
-    assert not any("litellm" == name or name.startswith("litellm.") for name in sys.modules)
+    assert not any(name == "litellm" or name.startswith("litellm.") for name in sys.modules)
 
 
-async def test_tools_come_back_as_calls(gateway_factory: GatewayFactory, upstream: Upstream, python: Path) -> None:
+async def test_tools_come_back_as_calls(rig: Rig) -> None:
     """A tool goes there and its call comes back, in pieces."""
     start = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
     deltas = [start, {"index": 0, "function": {"arguments": '{"a":'}}, {"index": 0, "function": {"arguments": " 1}"}}]
@@ -101,88 +124,82 @@ async def test_tools_come_back_as_calls(gateway_factory: GatewayFactory, upstrea
             {"index": 0, "delta": {}, "finish_reason": "tool_calls"},
         )
     ]
-    upstream.script(stream(*(sse(chunk) for chunk in chunks), b"data: [DONE]\n\n"))
-    local = await gateway_factory(config(python, upstream))
+    rig.upstream.script(stream(*(sse(chunk) for chunk in chunks), b"data: [DONE]\n\n"))
     tool = gateway_pb2.Tool(function=gateway_pb2.FunctionTool(name="f", parameters_json_schema='{"type": "object"}'))
     message = content_pb2.Message(role=content_pb2.ROLE_USER, parts=[HI])
     request = gateway_pb2.SendRequest(model=MODEL, messages=[message], tools=[tool])
-    answer = local.client.stream_send(request)
+    answer = rig.client.stream_send(request)
     async for _ in answer.events():
         pass
     (part,) = answer.response.candidates[0].message.parts
     assert (part.tool_call.name, part.tool_call.arguments_json) == ("f", '{"a": 1}')
-    assert upstream.requests[0].json()["tools"][0]["function"]["name"] == "f"
+    assert rig.upstream.requests[0].json()["tools"][0]["function"]["name"] == "f"
 
 
-async def test_errors_keep_their_class(gateway_factory: GatewayFactory, upstream: Upstream, python: Path) -> None:
-    """The provider's status comes through LiteLLM's exceptions; nobody but the gateway retries."""
-    local = await gateway_factory(config(python, upstream))
-    for status, reason in (
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
         (401, "PROVIDER_CREDENTIALS_REJECTED"),
         (404, "MODEL_NOT_FOUND"),
         (429, "PROVIDER_RATE_LIMITED"),
         (503, "PROVIDER_OVERLOADED"),
-    ):
-        del upstream.requests[:]
-        upstream.script(whole(status, {"error": {"message": f"no {KEY}", "type": "t", "code": None}}))
-        with pytest.raises(GatewayError) as caught:
-            await local.client.chat("hi", model=MODEL)
-        assert caught.value.reason == reason
-        assert KEY not in f"{caught.value} {caught.value.provider_failure}"
-        assert len(upstream.requests) == 1
-        local = await gateway_factory(config(python, upstream))
+    ],
+)
+async def test_errors_keep_their_class(rig: Rig, status: int, reason: str) -> None:
+    """The provider's status comes through LiteLLM's exceptions, without its words; nobody but the gateway retries."""
+    rig.upstream.script(whole(status, {"error": {"message": f"no {KEY}", "type": "t", "code": None}}))
+    with pytest.raises(GatewayError) as caught:
+        await rig.client.chat("hi", model=f"{MODEL}-{status}")
+    assert caught.value.reason == reason
+    assert KEY not in f"{caught.value} {caught.value.provider_failure}"
+    assert len(rig.upstream.requests) == 1
 
 
-async def test_a_caller_cannot_choose_where_a_key_goes(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
+@pytest.mark.parametrize(
+    "options", ['{"api_base": "http://127.0.0.1:9"}', '{"mock_response": "x"}', '{"extra_headers": {"a": "b"}}']
+)
+async def test_a_caller_cannot_choose_where_a_key_goes(rig: Rig, options: str) -> None:
     """Options are the body's; an address among them is refused, and nothing is sent."""
-    local = await gateway_factory(config(python, upstream))
     message = content_pb2.Message(role=content_pb2.ROLE_USER, parts=[HI])
-    for options in ('{"api_base": "http://127.0.0.1:9"}', '{"mock_response": "x"}', '{"extra_headers": {"a": "b"}}'):
-        request = gateway_pb2.SendRequest(model=MODEL, messages=[message], provider_options_json={"ll": options})
-        with pytest.raises(InvalidArgument):
-            await local.client.send(request)
-    assert upstream.requests == []
+    request = gateway_pb2.SendRequest(model=MODEL, messages=[message], provider_options_json={"ll": options})
+    with pytest.raises(InvalidArgument):
+        await rig.client.send(request)
+    assert rig.upstream.requests == []
 
 
-async def test_a_cancelled_call_is_cancelled_at_the_provider(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
+async def test_a_cancelled_call_is_cancelled_at_the_provider(rig: Rig) -> None:
     """Streamed and unary; the child goes on."""
-    local = await gateway_factory(config(python, upstream))
-    upstream.script((*stream(event("a"), end=False), HANG), (HANG,), chat("still here"))
-    async with local.client.stream("hi", model=MODEL) as answer:
+    rig.upstream.script((*stream(event("a"), end=False), HANG), (HANG,), chat("still here"))
+    async with rig.client.stream("hi", model=MODEL) as answer:
         async for _ in answer:
             break
-    await upstream.seen(requests=1, aborts=1, seconds=60)
-    call = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=2, seconds=60)
+    await rig.upstream.seen(requests=1, aborts=1, seconds=60)
+    call = asyncio.ensure_future(rig.client.chat("hi", model=MODEL))
+    await rig.upstream.seen(requests=2, seconds=60)
     call.cancel()
-    await upstream.seen(aborts=2, seconds=60)
-    assert (await local.client.chat("hi", model=MODEL)).text == "still here"
+    await rig.upstream.seen(aborts=2, seconds=60)
+    assert (await rig.client.chat("hi", model=MODEL)).text == "still here"
 
 
-async def test_a_crash_is_an_error_of_the_calls_under_way(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
+async def test_a_crash_is_an_error_of_the_calls_under_way(rig: Rig) -> None:
     """kill -9: a stream is interrupted, a call without content is unavailable, and the next one finds a new child."""
-    local = await gateway_factory(config(python, upstream))
-    upstream.script((*stream(event("a"), end=False), HANG), (HANG,), chat("again"))
-    pieces = aiter(local.client.stream("hi", model=MODEL))
+    rig.upstream.script((*stream(event("a"), end=False), HANG), (HANG,), chat("again"))
+    pieces = aiter(rig.client.stream("hi", model=MODEL))
     assert await anext(pieces) == "a"
-    waiting = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=2, seconds=60)
+    waiting = asyncio.ensure_future(rig.client.chat("hi", model=MODEL))
+    await rig.upstream.seen(requests=2, seconds=60)
     killed = child()
     killed.send_signal(signal.SIGKILL)
     with pytest.raises(StreamInterrupted):
         await anext(pieces)
     with pytest.raises(Unavailable):
         await waiting
-    assert await local.client.health_check()
-    while True:  # it rests for a moment; the test's time limit is the assertion
+    assert await rig.client.health_check()
+    with pytest.raises(Unavailable):  # it rests for a moment
+        await rig.client.chat("hi", model=MODEL)
+    while True:  # the test's time limit is the assertion
         try:
-            reply = await local.client.chat("hi", model=MODEL)
+            reply = await rig.client.chat("hi", model=MODEL, timeout=PATIENT)
             break
         except Unavailable:
             await asyncio.sleep(0.05)
@@ -190,42 +207,31 @@ async def test_a_crash_is_an_error_of_the_calls_under_way(
     assert child().pid != killed.pid
 
 
-async def test_a_crash_is_retried_by_the_gateway(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
+async def test_a_crash_is_retried_by_the_gateway(rig: Rig) -> None:
     """With attempts left, a caller notices nothing but the time."""
-    settings = config(python, upstream, attempts=10)
-    settings["defaults"]["retry"]["max_backoff"] = "1s"
-    local = await gateway_factory(settings)
-    upstream.script((HANG,), chat("again"))
-    waiting = asyncio.ensure_future(local.client.chat("hi", model=MODEL))
-    await upstream.seen(requests=1, seconds=60)
+    rig.upstream.script((HANG,), chat("again"))
+    message = content_pb2.Message(role=content_pb2.ROLE_USER, parts=[HI])
+    request = gateway_pb2.SendRequest(model=MODEL, messages=[message])
+    request.routing.max_attempts = 10
+    waiting = asyncio.ensure_future(rig.client.send(request, timeout=PATIENT))
+    await rig.upstream.seen(requests=1, seconds=60)
     child().send_signal(signal.SIGKILL)
-    assert (await waiting).text == "again"
+    assert (await waiting).candidates[0].message.parts[0].text.text == "again"
 
 
-async def test_an_interpreter_without_litellm_is_named(
-    gateway_factory: GatewayFactory, upstream: Upstream, tmp_path: Path
-) -> None:
+async def test_the_probe_costs_nothing(rig: Rig) -> None:
+    """The child answers it; no request is made."""
+    assert not (await rig.client.list_models(refresh=True)).unreachable
+    assert rig.upstream.requests == []
+
+
+async def test_an_interpreter_without_litellm_is_named(rig: Rig, tmp_path: Path) -> None:
     """One that cannot import it, one that is not there, and one that ends at once: unavailable, and said why."""
     ends = tmp_path / "ends"
     ends.write_text("#!/bin/sh\nexit 1\n")
     ends.chmod(0o755)
     for python, words in ((sys.executable, "install the extra"), (tmp_path / "none", "started"), (ends, "ended")):
-        local = await gateway_factory(config(python, upstream))
-        with pytest.raises(Unavailable) as caught:
-            await local.client.chat("hi", model=MODEL)
-        assert words in caught.value.message
-        with pytest.raises(Unavailable):
-            await local.client.chat("hi", model=MODEL)
-
-
-async def test_the_probe_starts_the_child_and_costs_nothing(
-    gateway_factory: GatewayFactory, upstream: Upstream, python: Path
-) -> None:
-    """Declared models are listed; no request is made."""
-    local = await gateway_factory(config(python, upstream, models=["openai/gpt-4o"]))
-    models = await local.client.list_models()
-    assert [model.model_id for model in models] == ["openai/gpt-4o"]
-    assert not models.unreachable
-    assert upstream.requests == []
+        async with gateways.local(config(python, rig.upstream), tmp_path) as local:
+            with pytest.raises(Unavailable) as caught:
+                await local.client.chat("hi", model=MODEL)
+            assert words in caught.value.message
