@@ -45,8 +45,4 @@ export class Client extends Gateway {
   close(): void {
     this.#sessions.abort();
   }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
 }
