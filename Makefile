@@ -97,6 +97,10 @@ test-clients: $(SETUP) ## Play the conversations of tests/conformance through th
 demo: $(SETUP) ## Start a gateway on the embedded provider and show every call
 	$(PYTHON) -m llm_gateway.demo
 
+.PHONY: faults
+faults: $(SETUP) ## Measure what holds when providers, networks and clients fail: build/scorecard.json (ARGS="B3 D1" chooses)
+	$(PYTHON) -m tests.faults $(ARGS)
+
 .PHONY: bench
 bench: $(SETUP) ## Measure the gateway against the bare gRPC floor: build/bench.json
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -17,7 +17,7 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
@@ -153,6 +153,8 @@ class NoCapableTarget(CallerError):
 
     code = Code.FAILED_PRECONDITION
     reason = "NO_CAPABLE_TARGET"
+    excluded: tuple[Any, ...] = ()
+    """routing.Exclusion of each target, for `explain`."""
 
 
 class CallerDeadline(GatewayError):

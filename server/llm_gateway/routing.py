@@ -399,7 +399,9 @@ def _capable(route: Route, needs: Needs) -> Route:
     groups = able(route.groups)
     if not groups:
         listed = "; ".join(f"{e.target.label}: {', '.join(e.reasons)}" for e in excluded[:10])
-        raise NoCapableTarget(f"No target can serve what the request needs. {listed}.")
+        refused = NoCapableTarget(f"No target can serve what the request needs. {listed}.")
+        refused.excluded = tuple(excluded)
+        raise refused
     return replace(
         route,
         groups=groups,

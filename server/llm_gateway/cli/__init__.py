@@ -131,6 +131,23 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--json", action="store_true", help="print JSON")
     _add_connection(health, timeout=4)
 
+    explain = commands.add_parser(
+        "explain",
+        help="show where a request would go, and why",
+        description="Show the targets of a model or route in the order in which they are tried, and which are left out and why. No"
+        " provider is called. Exits with 1 when nothing can serve the request.",
+    )
+    explain.set_defaults(module="explain")
+    explain.add_argument(
+        "--model", required=True, help="a route, provider/model, a model that one provider serves, or auto"
+    )
+    explain.add_argument(
+        "--needs", default="", metavar="LIST", help="what the request needs, such as tools,vision,json_schema"
+    )
+    explain.add_argument("--input-tokens", type=_count, default=0, metavar="N", help="tokens of the request")
+    explain.add_argument("--json", action="store_true", help="print JSON")
+    _add_config(explain)
+
     config = commands.add_parser("config", help="look at the configuration").add_subparsers(
         metavar="COMMAND", required=True
     )

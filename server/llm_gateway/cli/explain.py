@@ -1,0 +1,53 @@
+"""``llm-gateway explain``: where a request would go by the configuration, and why not elsewhere. It calls no provider."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+
+from msgspec import json, to_builtins
+
+from llm_gateway import app, config, telemetry
+from llm_gateway.cli import FAILED, OK, UsageError
+from llm_gateway.cli.config_check import load
+from llm_gateway.cli.terminal import table
+from llm_gateway.errors import GatewayError
+from llm_gateway.explain import Explanation, Place, explain, request_for
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args.config, os.environ)
+    telemetry.configure_logging("warning", human=True)
+    found = asyncio.run(_explain(settings, args))
+    if args.json:
+        print(json.format(json.encode(to_builtins(found)), indent=2).decode())
+    else:
+        _show(found)
+    return OK if found.groups else FAILED
+
+
+async def _explain(settings: config.Config, args: argparse.Namespace) -> Explanation:
+    gateway = app.Gateway(settings)
+    await gateway.load_prices()
+    needs = [need.strip() for need in args.needs.split(",") if need.strip()]
+    try:
+        request = request_for(args.model, needs, input_tokens=args.input_tokens)
+        return explain(gateway.service.snapshot.routing, request, stream="streaming" in needs)
+    except GatewayError as error:
+        raise UsageError(error.message) from None
+
+
+def _show(found: Explanation) -> None:
+    titles = ["targets", *(f"fallback {number}" for number in range(1, len(found.groups)))]
+    rows = [_row(title, place) for title, group in zip(titles, found.groups, strict=False) for place in group]
+    rows += [_row("after a context overflow", place) for group in found.context for place in group]
+    rows += [_row("after a content refusal", place) for group in found.content for place in group]
+    rows += [("left out", target, "", "", ", ".join(reasons)) for target, reasons in found.excluded]
+    if found.strategy:
+        print(f"{found.route or 'model'}: {found.strategy}")
+    print(table(("TRIED", "TARGET", "ENDPOINT", "SHARE", "WHY NOT"), rows))
+
+
+def _row(title: str, place: Place) -> tuple[str, str, str, str, str]:
+    return title, place.target, place.deployment or "-", f"{place.share:.0%}", place.unavailable
