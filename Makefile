@@ -130,7 +130,7 @@ build/%/.setup: requirements-%.lock
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-package llmgateway-client --custom-compile-command "make lock" $(ARGS)
 # What runs in the gateway's own process; LiteLLM does not.
-EXTRAS = $(addprefix --extra ,azure bedrock otlp prices vertex)
+EXTRAS = $(addprefix --extra ,azure bedrock prices vertex)
 
 .PHONY: lock
 lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
