@@ -14,7 +14,7 @@ CODEGEN := build/codegen
 CLIENT := clients/python
 GENERATED := $(CLIENT)/src/llmgateway/v1
 # Beside Python, whose code the server uses.
-LANGUAGES := go rust typescript
+LANGUAGES := go java rust typescript
 TYPED := server $(CLIENT)/src tests
 CORPUS ?= ../shared/corpus
 IMAGE ?= llm-gateway
