@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ class Needs:
             if facts.capabilities.get(need) is False
         ]
         why += [f"UNKNOWN_{need.upper()}" for need in sorted(self.required) if need not in facts.capabilities]
-        why += [f"LACKS_SPECIALISATION_{name.upper()}" for name in sorted(self.specialisations - facts.specialisations)]
+        why += [f"LACKS_SPECIALISATION_{_word(name)}" for name in sorted(self.specialisations - facts.specialisations)]
         if facts.input_limit is not None and self.input_tokens > facts.input_limit:
             why.append("CONTEXT_TOO_SMALL")
         if self.max_cost is not None:
@@ -159,6 +160,11 @@ def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs
         input_tokens=characters // CHARACTERS_PER_TOKEN + media * TOKENS_PER_MEDIA,
         output_tokens=config.max_output_tokens or OUTPUT_GUESS,
     )
+
+
+def _word(name: str) -> str:
+    """A name of the caller's as a reason may hold it."""
+    return re.sub(r"[^A-Z0-9]+", "_", name.upper())[:64]
 
 
 def _modality(media: content_pb2.MediaPart) -> content_pb2.Modality.ValueType:

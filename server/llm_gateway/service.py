@@ -25,7 +25,7 @@ from llm_gateway.errors import (
     StreamInterrupted,
     Violation,
 )
-from llm_gateway.interceptors.rpc.rpc import Rpc, current
+from llm_gateway.interceptors.rpc.rpc import REQUEST_ID, Rpc, current
 from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event
@@ -128,8 +128,8 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         limit = self.snapshot.max_output_tokens
         if limit is not None and not request.generation_config.HasField("max_output_tokens"):
             request.generation_config.max_output_tokens = limit
-        if request.request_id and "x-request-id" not in rpc.metadata:
-            rpc.request_id = request.request_id[:128]
+        if "x-request-id" not in rpc.metadata and REQUEST_ID.fullmatch(request.request_id):
+            rpc.request_id = request.request_id
         remaining = context.time_remaining()
         deadline = None
         if remaining is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from google.protobuf import duration_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2
@@ -19,6 +20,8 @@ _ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
+MAX_NAME = 1024
+"""Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
 
 
 def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> None:
@@ -39,6 +42,8 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def _violations(request: gateway_pb2.SendRequest) -> Found:
+    for name in ("model", "provider", "conversation_id", "end_user_id"):
+        yield from _long(name, getattr(request, name))
     messages = request.messages
     if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
         yield "messages", "Send at least one message.", "REQUIRED"
@@ -56,10 +61,13 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
         yield from _tool_config(request)
     if request.HasField("output_format"):
         yield from _output_format(request.output_format)
+    yield from _known("reasoning.effort", gateway_pb2.ReasoningConfig.Effort, request.reasoning.effort)
     if request.reasoning.HasField("budget_tokens") and request.reasoning.budget_tokens < -1:
         yield "reasoning.budget_tokens", "Must be 0 or more, or -1 for the model to decide.", "OUT_OF_RANGE"
-    if request.HasField("cache_config") and request.cache_config.HasField("ttl"):
-        yield from _positive("cache_config.ttl", request.cache_config.ttl)
+    if request.HasField("cache_config"):
+        yield from _long("cache_config.cache_key", request.cache_config.cache_key)
+        if request.cache_config.HasField("ttl"):
+            yield from _positive("cache_config.ttl", request.cache_config.ttl)
     if request.HasField("routing"):
         yield from _routing(request.routing)
     yield from _options("provider_options_json", request.provider_options_json)
@@ -88,6 +96,7 @@ def _part(path: str, part: content_pb2.Part) -> Found:
     elif kind is None:
         yield path, "Set one of text, media, tool_call, tool_result, reasoning, refusal, opaque.", "REQUIRED"
     elif kind == "media":
+        yield from _known(f"{path}.media.modality", content_pb2.Modality, part.media.modality)
         source = part.media.WhichOneof("source")
         if source is None:
             yield f"{path}.media", "Set one of data, uri, file_id.", "REQUIRED"
@@ -131,6 +140,9 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def _generation(config: gateway_pb2.GenerationConfig) -> Found:
+    yield from _known("generation_config.service_tier", gateway_pb2.ServiceTier, config.service_tier)
+    for index, modality in enumerate(config.output_modalities):
+        yield from _known(f"generation_config.output_modalities[{index}]", content_pb2.Modality, modality)
     for field, value in config.ListFields():
         bounds = _RANGES.get(field.name)
         if bounds is not None and not bounds[0] <= value <= bounds[1]:
@@ -173,6 +185,7 @@ def _tools(request: gateway_pb2.SendRequest) -> Found:
 
 def _tool_config(request: gateway_pb2.SendRequest) -> Found:
     config = request.tool_config
+    yield from _known("tool_config.mode", gateway_pb2.ToolConfig.Mode, config.mode)
     if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED and not request.tools and not request.provider_options_json:
         yield "tool_config.mode", "REQUIRED needs tools.", "INVALID_VALUE"
     names = {tool.function.name or tool.provider_tool.type for tool in request.tools}
@@ -192,6 +205,9 @@ def _output_format(output: gateway_pb2.OutputFormat) -> Found:
 
 
 def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
+    yield from _known("routing.strategy", gateway_pb2.RoutingPolicy.Strategy, policy.strategy)
+    unsupported = policy.unsupported_fields
+    yield from _known("routing.unsupported_fields", gateway_pb2.RoutingPolicy.UnsupportedFields, unsupported)
     if policy.max_attempts < 0:
         yield "routing.max_attempts", "Must be 0 or more.", "OUT_OF_RANGE"
     for name in ("attempt_timeout", "first_event_timeout"):
@@ -199,9 +215,22 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
             yield from _positive(f"routing.{name}", getattr(policy, name))
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
+    yield from _long("routing.affinity_key", policy.affinity_key)
+    for field in ("required_specialisations", "excluded_providers", "fallback_models"):
+        yield from _long(f"routing.{field}", *getattr(policy, field))
     for index, name in enumerate(policy.fallback_models):
         if not name:
             yield f"routing.fallback_models[{index}]", "Name a model.", "REQUIRED"
+
+
+def _long(path: str, *names: str) -> Found:
+    if any(len(name) > MAX_NAME for name in names):
+        yield path, f"Must have at most {MAX_NAME} characters.", "TOO_LONG"
+
+
+def _known(path: str, enum: Any, value: int) -> Found:
+    if value and value not in enum.values():
+        yield path, "This server does not know the value.", "UNKNOWN_VALUE"
 
 
 def _positive(path: str, duration: duration_pb2.Duration) -> Found:

@@ -311,6 +311,70 @@ async def test_an_oversized_error_stays_below_the_trailer_limit(gateway_factory:
     assert sum(len(k) + len(v) * 4 / 3 for k, v in error.trailing_metadata() or ()) < 4096
 
 
+@pytest.mark.parametrize("given", ["two\nlines", "naïve", "x" * 129, "a b"])
+async def test_a_request_id_that_metadata_cannot_carry_is_replaced(
+    gateway_factory: Callable[..., Any], given: str
+) -> None:
+    """The call is answered, under an id of our own."""
+    running = await gateway_factory(ECHO)
+    request = make_request("hi", model="echo/echo")
+    request.request_id = given
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        call = gateway_pb2_grpc.LLMGatewayStub(channel).Send(request, timeout=5)
+        assert (await call).candidates
+        trailers = dict(await call.trailing_metadata() or ())
+    assert trailers["x-request-id"] != given
+    assert len(trailers["x-request-id"]) == 24
+
+
+def _long_names() -> list[gateway_pb2.SendRequest]:
+    requests = [make_request("hi", model=model) for model in ("echo/" + "x" * 20_000, "echo/" + "語" * 1000)]
+    policies = [gateway_pb2.RoutingPolicy(required_specialisations=[name]) for name in ("x" * 20_000, "語" * 1000)]
+    requests += [gateway_pb2.SendRequest(messages=requests[0].messages, model="echo/echo", routing=p) for p in policies]
+    return requests
+
+
+@pytest.mark.parametrize("request_", _long_names())
+async def test_names_of_the_callers_do_not_fill_the_trailers(
+    gateway_factory: Callable[..., Any], request_: gateway_pb2.SendRequest
+) -> None:
+    """Long ones are refused, and those that are let through are clipped, so that the error arrives."""
+    running = await gateway_factory(ECHO)
+    error = await raw(running.address, SEND, request_.SerializeToString())
+    assert isinstance(error, grpc.aio.AioRpcError)
+    assert error.code() in (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    )
+    size = sum(len(k) + len(v) * 4 / 3 for k, v in error.trailing_metadata() or ()) + len(error.details() or "")
+    assert size < 4096
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "reasoning.effort",
+        "generation_config.service_tier",
+        "tool_config.mode",
+        "routing.strategy",
+        "routing.unsupported_fields",
+    ],
+)
+async def test_a_value_of_a_newer_contract_is_an_invalid_argument(
+    gateway_factory: Callable[..., Any], upstream: Upstream, field: str
+) -> None:
+    """No wire format could render it, and dropping it would be silent."""
+    running = await gateway_factory({"providers": {"edge": gateways.provider(upstream.url)}})
+    request = make_request("hi", model="edge/m")
+    message, name = field.split(".")
+    setattr(getattr(request, message), name, 99)
+    with pytest.raises(InvalidArgument) as caught:
+        await running.client.send(request)
+    assert [violation.field for violation in caught.value.violations] == [field]
+    assert not upstream.requests
+
+
 async def test_a_cut_stream_is_an_error_with_the_usage_so_far(
     gateway_factory: Callable[..., Any], upstream: Upstream
 ) -> None:

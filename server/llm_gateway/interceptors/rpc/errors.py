@@ -30,6 +30,10 @@ from llm_gateway.interceptors.rpc.rpc import Handler, Rpc
 
 DOMAIN = "llmgateway.v1.LLMGateway"
 MAX_TRAILERS = 4096
+MAX_MESSAGE = 600
+"""Characters of the status message, which is sent twice."""
+MAX_MODEL = 200
+"""Bytes of a model's name, which is the caller's."""
 MAX_DETAIL = 2600
 """Bytes of google.rpc.Status: base64 makes a third more of them, and the other trailers need room below MAX_TRAILERS."""
 
@@ -62,12 +66,12 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
     pushback = _pushback(error)
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
-    await rpc.context.abort(STATUS[error.code], error.message, tuple(trailers))
+    await rpc.context.abort(STATUS[error.code], error.message[:MAX_MESSAGE], tuple(trailers))
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     """google.rpc.Status of an error: ErrorInfo always, then what else applies (AIP-193), at most MAX_DETAIL bytes."""
-    status = status_pb2.Status(code=error.code, message=error.message)
+    status = status_pb2.Status(code=error.code, message=error.message[:MAX_MESSAGE])
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     failure = _failure(error)
     if failure is not None:
@@ -108,7 +112,7 @@ def _failure(error: GatewayError) -> error_pb2.ProviderFailure | None:
     failure = error_pb2.ProviderFailure()
     called = [attempt for attempt in attempts if not attempt.skip_reason] or list(attempts)
     if called:
-        failure.provider, failure.model = called[-1].provider, called[-1].model
+        failure.provider, failure.model = called[-1].provider, _clipped(called[-1].model)
     failure.attempts.extend(attempts[-16:])
     if isinstance(error, ProviderError):
         failure.provider_status = error.status
@@ -120,6 +124,10 @@ def _failure(error: GatewayError) -> error_pb2.ProviderFailure | None:
         if isinstance(error, StreamInterrupted):
             failure.events_sent = error.events_sent
     return failure
+
+
+def _clipped(name: str) -> str:
+    return name.encode()[:MAX_MODEL].decode(errors="ignore")
 
 
 def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | None) -> list[message.Message]:
@@ -136,7 +144,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
             )
         if not error.violations and error.reason in _FIELD_AT_FAULT:
             bad.field_violations.add(
-                field=_FIELD_AT_FAULT[error.reason], description=error.message, reason=error.reason
+                field=_FIELD_AT_FAULT[error.reason], description=error.message[:MAX_MESSAGE], reason=error.reason
             )
         if bad.field_violations:
             details.append(bad)
@@ -146,7 +154,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
             error_details_pb2.PreconditionFailure(
                 violations=[
                     error_details_pb2.PreconditionFailure.Violation(
-                        type=error.reason, subject=subject, description=error.message
+                        type=error.reason, subject=subject, description=error.message[:MAX_MESSAGE]
                     )
                 ]
             )
@@ -154,14 +162,18 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
     elif isinstance(error, (RateLimited, QuotaExhausted)):
         details.append(
             error_details_pb2.QuotaFailure(
-                violations=[error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message)]
+                violations=[
+                    error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message[:MAX_MESSAGE])
+                ]
             )
         )
     elif isinstance(error, (UnknownModel, ModelNotFound, ProviderNotConfigured)):
         kind = "llmgateway.v1/Provider" if isinstance(error, ProviderNotConfigured) else "llmgateway.v1/Model"
         name = failure.model if failure is not None else ""
         details.append(
-            error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name, description=error.message)
+            error_details_pb2.ResourceInfo(
+                resource_type=kind, resource_name=name, description=error.message[:MAX_MESSAGE]
+            )
         )
     return details
 

@@ -16,7 +16,8 @@ from google.protobuf import message
 
 from llm_gateway.errors import InvalidRequest
 
-_REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}")
+REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
+"""What a caller's id of a request may be: it goes into metadata and log lines."""
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 
 
@@ -44,7 +45,7 @@ class Rpc:
         self.repeated = repeated
         self.open = self.method.startswith(_OPEN_SERVICES)
         given = metadata.get("x-request-id", "")
-        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+        self.request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
         self.principal = ""
         self.outcome: dict[str, Any] = {}
         self.request = b""
