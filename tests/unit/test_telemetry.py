@@ -16,10 +16,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, StaticSampler
 from opentelemetry.trace import SpanKind, StatusCode
 from structlog import reset_defaults
 
 PATIENCE = 20.0
+SECRET = "CANARY0123456789abcdefCANARY"
 
 
 @dataclass(slots=True)
@@ -104,12 +108,12 @@ def exporter(collector: Collector) -> Iterator[Exporter]:
     """Starts processors that post to the collector, by these variables."""
     running: list[TracerProvider] = []
 
-    def start(**env: str) -> Exporting:
+    def start(sampler: Sampler | None = None, **env: str) -> Exporting:
         settings = otlp.Settings.of({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **env})
         drops: list[tuple[int, str]] = []
         resource = Resource({"service.name": "test"})
         processor = otlp.OtlpProcessor(settings, resource, lambda count, why: drops.append((count, why)))
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(processor)
         running.append(provider)
         return Exporting(telemetry.tracer(provider), processor, drops)
@@ -195,6 +199,51 @@ def test_equal_values_of_other_types_are_not_confused(collector: Collector, expo
     firsts = [one.array_value.values[0].WhichOneof("value") for one in read[3:]]
     assert firsts == ["int_value", "bool_value", "double_value", "string_value"]
     assert [one.string_value for one in read[6].array_value.values] == ["a", "b"]
+
+
+@pytest.mark.parametrize(("decision", "recording"), [(Decision.DROP, False), (Decision.RECORD_ONLY, True)])
+def test_what_the_sampler_does_not_sample_stays_here(
+    collector: Collector, exporter: Exporter, decision: Decision, recording: bool
+) -> None:
+    """A dropped span takes no attributes, one that is only recorded is not exported; both have ids."""
+    exporting = exporter(sampler=StaticSampler(decision))
+    span = exporting.tracer.start_span("s")
+    assert span.is_recording() is recording
+    assert span.get_span_context().is_valid
+    assert not span.get_span_context().trace_flags.sampled
+    span.end()
+    exporting.processor.force_flush()
+    assert collector.requests == []
+
+
+def test_a_span_that_ended_changes_no_more(collector: Collector, exporter: Exporter) -> None:
+    """A second end exports nothing; attributes and status that come later are lost; exceptions are never recorded."""
+    exporting = exporter()
+    span = exporting.tracer.start_span("s", attributes={"a": 1})
+    span.record_exception(ValueError(SECRET))
+    span.add_event(SECRET)
+    span.end()
+    span.set_attribute("b", 1)
+    span.set_status(StatusCode.ERROR)
+    span.end()
+    exporting.processor.force_flush()
+    (seen,) = collector.spans()
+    assert (set(values(seen)), seen.status.code) == ({"a"}, 0)
+    assert SECRET not in str(seen)
+
+
+def test_the_sdk_s_own_processors_take_the_spans() -> None:
+    """An SDK exporter reads name, ids, times, attributes and resource, and prints them."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(resource=Resource({"service.name": "x"}), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with telemetry.tracer(provider).start_as_current_span("s", kind=SpanKind.SERVER, attributes={"a": ("b",)}) as span:
+        assert trace.get_current_span() is span
+    (read,) = exporter.get_finished_spans()
+    printed = json.loads(read.to_json())
+    assert (printed["name"], printed["kind"], printed["attributes"]) == ("s", "SpanKind.SERVER", {"a": ["b"]})
+    assert (read.end_time or 0) >= (read.start_time or 0) > 0
+    provider.shutdown()
 
 
 # ---------------------------------------------------------------- the way to the collector
@@ -416,9 +465,6 @@ def test_a_line_begins_with_event_level_and_timestamp(lines: Callable[[], list[d
     assert list(line) == ["event", "level", "timestamp", "b", "a"]
     assert (line["event"], line["level"], line["a"]) == ("what", "warning", {"x": [1, None]})
     assert line["timestamp"].endswith("Z")
-
-
-SECRET = "CANARY0123456789abcdefCANARY"
 
 
 @pytest.mark.parametrize(

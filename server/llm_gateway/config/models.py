@@ -348,11 +348,10 @@ class Defaults(Struct, frozen=True, kw_only=True):
 class Telemetry(Struct, frozen=True, kw_only=True):
     """Beside the standard ``OTEL_*`` variables, which choose exporters.
 
-    capture_content: prompts and answers in spans; off, since they are the callers'. propagate: send ``traceparent`` to providers.
+    service_name: where no variable names the service. propagate: send ``traceparent`` to providers.
     """
 
     service_name: str = "llm-gateway"
-    capture_content: bool = False
     propagate: bool = False
 
 

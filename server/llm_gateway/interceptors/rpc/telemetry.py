@@ -39,7 +39,11 @@ class Telemetry:
         self._server: dict[str, str | int] = {telemetry.RPC_SYSTEM: "grpc"}
 
     def serves_at(self, listen: str, port: int) -> None:
-        """What spans call this server: the host it listens at, the machine's name where that is all of them, and the port."""
+        """What spans call this server: the host it listens at, the machine's name where that is all of them, and the port; or the path
+        of its socket."""
+        if listen.startswith("unix:"):
+            self._server[telemetry.SERVER_ADDRESS] = listen.removeprefix("unix:")
+            return
         host = listen.rpartition(":")[0].strip("[]")
         name = socket.gethostname() if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
         self._server |= {telemetry.SERVER_ADDRESS: name, telemetry.SERVER_PORT: port}
