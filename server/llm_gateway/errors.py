@@ -196,8 +196,9 @@ class CallerRateLimited(Overload):
 _SECRET = re.compile(
     r"(?i)\b(?:bearer|basic)\s+[\w.+/=~-]{8,}"
     r"|\b(?:sk|pk|rk|gsk|xai|key|AIza|ya29|AKIA|ASIA|ghp|hf)[-_.]?[A-Za-z0-9_*.-]{12,}"
-    r"|(?<=key=)[^&\s\"']+|(?<=token=)[^&\s\"']+|(?<=://)[^/@\s]+(?=@)"
-    r"|\b(?=[A-Za-z0-9_+/-]*\d)(?=[A-Za-z0-9_+/-]*[A-Za-z])[A-Za-z0-9_+/-]{40,}={0,2}"
+    r"|(?<=key=)[^&\s\"']+|(?<=token=)[^&\s\"']+|(?<=://)[^/@\s]++(?=@)"
+    r"|(?<![A-Za-z0-9_+/-])(?=[A-Za-z_+/-]*+\d)(?=[0-9_+/-]*+[A-Za-z])"
+    r"(?:[A-Za-z0-9_+/-]{40,}|[A-Za-z0-9]{32,}(?![A-Za-z0-9_+/-]))={0,2}"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 MAX_PROVIDER_MESSAGE = 512

@@ -101,3 +101,28 @@ def test_a_status_has_a_class_that_says_what_is_done(
     error = failures.from_http(status, LowerCase({}))
     assert type(error) is found
     assert (error.retry_same, error.failover) == (again, elsewhere)
+
+
+@pytest.mark.parametrize("word", ["access", "tokens exceed ", "model ", "context", "download", "fetch url", "a-"])
+def test_a_hostile_body_is_classified_in_time_linear_in_its_length(word: str) -> None:
+    """64 KiB that a pattern begins to match at every word: backtracking over all of it took minutes."""
+    text = (word * 65536)[:65536]
+    assert issubclass(failures.classify(400, message=text), errors.ProviderError)
+    assert len(errors.redact(text)) <= errors.MAX_PROVIDER_MESSAGE
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "0123456789abcdef0123456789abcdef",  # Azure
+        "AbCdEfGh0123456789AbCdEfGh012345",  # Mistral
+        "sk-ant-api03-abcdefghijklmnop",
+        "AIzaSyA-1234567890abcdefghijklmnopqrstuv",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
+        "Bearer abcdef.ghijkl",
+    ],
+)
+def test_keys_are_taken_out_of_a_providers_words_and_models_names_are_not(key: str) -> None:
+    """By their looks: prefixes, or length with letters and digits."""
+    said = f"model claude-sonnet-4-5-20250929 refused {key}."
+    assert errors.redact(said) == "model claude-sonnet-4-5-20250929 refused [redacted]."

@@ -63,9 +63,12 @@ _NO_MODEL = re.compile(
     re.IGNORECASE,
 )
 _MEDIA = re.compile(
-    r"(?:download|fetch|retriev|access)\w*.{0,40}(?:image|file|url|media|document)|invalid_image_url|unable to download",
+    r"(?:download|fetch|retriev|access).{0,45}(?:image|file|url|media|document)|invalid_image_url|unable to download",
     re.IGNORECASE,
 )
+
+MOST_WORDS = 8192
+"""Characters of a message that are looked at: a body may hold 64 KiB, and every pattern goes through all of it."""
 
 
 def classify(
@@ -86,7 +89,7 @@ def classify(
             found = codes[name]
             if found is not errors.RequestRefused:
                 return found
-    words = f"{kind} {code} {message}"
+    words = f"{kind} {code} {message[:MOST_WORDS]}"
     found = BY_STATUS.get(status, errors.ProviderUnavailable if status >= 500 or not status else errors.RequestRefused)
     if found is errors.CredentialsRejected and status == 403:
         if _BLOCKED.search(words):
