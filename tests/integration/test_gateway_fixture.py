@@ -22,17 +22,18 @@ async def test_a_stream_passes_through_a_gateway_on_this_loop(
     assert request.json()["model"] == "m"
 
 
-async def test_a_real_model_answers_in_both_dialects(gateway_factory: GatewayFactory, llama: Llama) -> None:
-    """llama.cpp as an OpenAI-compatible and as an Anthropic provider, whole and streamed: real words, real token counts."""
+async def test_a_real_model_answers_in_three_dialects(gateway_factory: GatewayFactory, llama: Llama) -> None:
+    """llama.cpp by Chat Completions, Responses and Messages, whole and streamed: real words, real token counts."""
     local = await gateway_factory(
         {
             "providers": {
                 "openai-dialect": provider(llama.url, models=[MODEL]),
+                "responses-dialect": provider(llama.url, models=[MODEL], api="responses"),
                 "anthropic-dialect": {"kind": "anthropic", "endpoint": llama.url, "api_key": "none", "models": [MODEL]},
             }
         }
     )
-    for name in ("openai-dialect", "anthropic-dialect"):
+    for name in ("openai-dialect", "responses-dialect", "anthropic-dialect"):
         reply = await local.client.chat("hi", model=f"{name}/{MODEL}", max_output_tokens=9)
         assert set(reply.text.split()) <= set(WORDS)
         assert reply.response.usage.output_tokens == 9

@@ -77,7 +77,7 @@ _WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, Ove
 class Reader:
     """Reads the events of a stream, or the items of a whole answer."""
 
-    __slots__ = ("_annotated", "_dialect", "_items", "_keys", "_refused", "_started", "_tools", "_writer")
+    __slots__ = ("_annotated", "_dialect", "_items", "_keys", "_places", "_refused", "_started", "_tools", "_writer")
 
     def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
         self._writer = writer
@@ -86,6 +86,8 @@ class Reader:
         """Parts opened for an item, by its output_index."""
         self._keys: dict[int, tuple[str, str]] = {}
         """Id and phase of an item."""
+        self._places: dict[str, int] = {}
+        """Items by id, where events say nothing of their place."""
         self._started: set[str] = set()
         """Ids of the items that were written."""
         self._annotated: set[tuple[int, int, int]] = set()
@@ -100,6 +102,8 @@ class Reader:
         frame = json.decode(data)
         try:
             kind = frame.get("type")
+            if "output_index" not in frame:
+                self._place(frame)
             if kind == "response.output_text.delta":
                 key = ("text", frame["output_index"], frame.get("content_index", 0))
                 if key not in self._items.get(key[1], ()):
@@ -114,6 +118,13 @@ class Reader:
                 raise _error(frame["error"], self._dialect)
         except _WRONG_SHAPE:
             raise errors.ResponseInvalid from None
+
+    def _place(self, frame: _Wire) -> None:
+        """Give an event of an item its output_index, which llama.cpp leaves out: items are told apart by their ids."""
+        item = frame.get("item") or {}
+        identity = frame.get("item_id") or item.get("id") or item.get("call_id")
+        if identity:
+            frame["output_index"] = self._places.setdefault(identity, len(self._places))
 
     def close(self) -> None:
         """The end mark is an event of its own: a stream without it was cut."""
