@@ -124,5 +124,5 @@ def test_a_hostile_body_is_classified_in_time_linear_in_its_length(word: str) ->
 )
 def test_keys_are_taken_out_of_a_providers_words_and_models_names_are_not(key: str) -> None:
     """By their looks: prefixes, or length with letters and digits."""
-    said = f"model claude-sonnet-4-5-20250929 refused {key}."
-    assert errors.redact(said) == "model claude-sonnet-4-5-20250929 refused [redacted]."
+    said = f"model claude-sonnet-4-5-20250929 refused {key}, sorry"
+    assert errors.redact(said) == "model claude-sonnet-4-5-20250929 refused [redacted], sorry"
