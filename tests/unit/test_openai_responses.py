@@ -170,7 +170,7 @@ def test_no_event_breaks_the_parser(values: list[Any]) -> None:
     """Whatever JSON comes, it is read or a ProviderError."""
     writer = EventWriter(PROVIDER)
     parser = openai_responses.stream_parser(writer, openai_responses.OPENAI)
-    ends = {"response.completed", "response.incomplete"}
+    ends = ("response.completed", "response.incomplete")
     try:
         for value in values:
             parser.feed("", json.dumps(value).encode())

@@ -147,7 +147,7 @@ class Reader:
 
     def _on_end(self, frame: _Wire) -> None:
         response = frame["response"]
-        response.setdefault("status", frame["type"].removeprefix("response."))
+        response["status"] = response.get("status") or frame["type"].removeprefix("response.")
         self._header(response)
         self._end(response)
 
