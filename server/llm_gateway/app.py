@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
@@ -46,6 +46,9 @@ from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 from llm_gateway.upstream.plugins import row
 
 T = TypeVar("T")
+RELOADED = frozenset({"api_keys", "max_in_flight", "overrides", "send_timeout"})
+RESTART = tuple(name for name in config.Server.__struct_fields__ if name not in RELOADED)
+"""Settings of `server` that a reload does not change."""
 
 
 def provider_chain(tracer: trace.Tracer | None = None) -> Handler:
@@ -81,7 +84,9 @@ class Gateway:
 
     def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
         self.settings = settings
-        self._states: dict[str, Any] = {}
+        self._started = monotonic()
+        self._states: dict[Hashable, Any] = {}
+        self._retiring: dict[asyncio.Task[None], Built] = {}
         self._pricelist: PriceList | None = None
         self._loading = asyncio.Lock()
         self._chain = provider_chain(tracer)
@@ -90,10 +95,11 @@ class Gateway:
         self._built = self._build(settings)
         self.service = Service(self._built.snapshot)
         self._telemetry = Telemetry(tracer)
+        self._auth = Auth(settings.server.api_keys)
         self._rpc_chain = RpcChain(
             Errors(),
             self._telemetry,
-            Auth([key.key.reveal() for key in settings.server.api_keys]),
+            self._auth,
             self.admission,
         )
         self.port = 0
@@ -110,7 +116,10 @@ class Gateway:
     async def stop(self) -> None:
         """Drain, then close: see Lifecycle.drain."""
         await self.lifecycle.drain()
-        await asyncio.gather(*(one.aclose() for one in self._built.upstreams))
+        left = [self._built, *self._retiring.values()]
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*(one.aclose() for built in left for one in built.upstreams))
 
     async def load_prices(self) -> None:
         """Read the price lists that the configuration needs. Usage is priced from then on; without a list it is not, and a log line says so."""
@@ -127,19 +136,30 @@ class Gateway:
             self._built.catalogue.refresh()
 
     async def reload(self, settings: config.Config) -> None:
-        """Serve new calls by another configuration. Calls under way keep theirs; endpoints that stay keep their health."""
+        """Serve new calls by another configuration. Calls under way keep theirs, to their last retry; endpoints that stay keep their
+        health. Of `server`, what RESTART names stays as it was."""
         old, self._built = self._built, self._build(settings)
         self.settings = settings
         self.service.snapshot = self._built.snapshot
+        self._auth.take(settings.server.api_keys)
+        self.admission.limit = settings.server.max_in_flight
+        task = asyncio.create_task(self._retire(old))
+        self._retiring[task] = old
+        task.add_done_callback(self._retiring.pop)
+
+    async def _retire(self, old: Built) -> None:
+        """Close what a configuration called by, once its last call is over."""
+        await old.snapshot.calls.over()
         await asyncio.gather(*(one.aclose() for one in old.upstreams))
 
     def _build(self, settings: config.Config) -> Built:
         upstreams: list[Upstream] = []
         providers: dict[str, Provider] = {}
+        states: dict[Hashable, Any] = {}
         local = {name for name, provider in settings.providers.items() if _is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self._pricelist)
         for name, provider in settings.providers.items():
-            endpoints = self._endpoints(name, provider, settings, prices)
+            endpoints = self._endpoints(name, provider, settings, prices, states)
             upstreams += [endpoint.upstream for endpoint in endpoints]  # type: ignore[misc]  # built as Upstream
             providers[name] = Provider(
                 id=name,
@@ -164,6 +184,7 @@ class Gateway:
             config_version=config.fingerprint(settings),
             in_flight=lambda: self.admission.in_flight,
             draining=lambda: self.admission.draining,
+            started=self._started,
         )
         snapshot = Snapshot(
             routing=_routing(settings, providers, catalogue.facts),
@@ -174,6 +195,7 @@ class Gateway:
             send_timeout=settings.server.send_timeout,
             max_output_tokens=settings.defaults.max_output_tokens,
         )
+        self._states = states
         return Built(snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
 
     def _route_anew(self) -> None:
@@ -183,44 +205,63 @@ class Gateway:
         self.service.snapshot = replace(built.snapshot, routing=routing)
 
     def _endpoints(
-        self, name: str, provider: config.Provider, settings: config.Config, prices: Prices
+        self,
+        name: str,
+        provider: config.Provider,
+        settings: config.Config,
+        prices: Prices,
+        states: dict[Hashable, Any],
     ) -> tuple[Endpoint, ...]:
-        """One endpoint for each address and key. Their health is kept by name, so that a reload does not forget it."""
+        """One endpoint for each address and key. What is known of their health is kept, so that a reload does not forget it, for as long
+        as address, key and breaker policy stay the same."""
+
+        def kept(what: str, make: Callable[[], T], *of: Hashable) -> T:
+            key = (what, name, policy, *of)
+            states[key] = states.get(key) or self._states.get(key) or make()
+            return states[key]  # type: ignore[no-any-return]  # `what` says of which class it is
+
         policy = _breaker(settings.breaker)
         trace_headers = telemetry.trace_headers if settings.telemetry.propagate else None
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
-        for index, server in enumerate(servers):
-            address = (server.region if server is not None else None) or f"endpoint-{index + 1}"
-            breaker = self._kept(f"{name} server {address}", lambda: Breaker(policy, monotonic))
+        for address, server in zip(_addresses(servers), servers, strict=True):
+            place = (
+                (server.url, server.region)
+                if server is not None
+                else (provider.kind, provider.region, provider.location)
+            )
+            breaker = kept("server", lambda: Breaker(policy, monotonic), place)
             for key in keys:
                 alias = key.name if key is not None else ""
-                rest = self._kept(f"{name} key {alias}", lambda: Cooldown(monotonic))
-                labels = [address] if len(servers) > 1 else []
-                labels += [alias] if len(keys) > 1 else []
-                permits = self._kept(f"{name} permits {address} {alias}", Permits)
+                rest = kept("key", lambda: Cooldown(monotonic), key)
+                permits = kept("permits", Permits, place, key)
                 permits.capacity = provider.limits.concurrency
                 permits.queue, permits.queue_timeout = provider.limits.queue, provider.limits.queue_timeout
                 state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
+                labels = [address] if len(servers) > 1 else []
+                labels += [alias] if len(keys) > 1 else []
                 called = upstream(name, provider, server, key, partial(prices.add_cost, name), trace=trace_headers)
                 endpoints.append(
                     Endpoint(
                         provider=name,
                         deployment="/".join(labels),
                         upstream=called,
-                        state=self._kept(f"{name} state {address} {alias}", lambda: state),  # noqa: B023 - called at once
+                        state=kept("state", lambda: state, place, key),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
                         address=address_of(called),
                     )
                 )
         return tuple(endpoints)
 
-    def _kept(self, name: str, make: Callable[[], T]) -> T:
-        """The object of this name from an earlier configuration, or a new one."""
-        if name not in self._states:
-            self._states[name] = make()
-        return self._states[name]  # type: ignore[no-any-return]  # names are unique to a kind of object
+
+def _addresses(servers: Sequence[config.Endpoint | None]) -> list[str]:
+    """What people call the addresses of a provider: by region where each has one of its own, else by number."""
+    regions = [server.region if server is not None else None for server in servers]
+    return [
+        region if region and regions.count(region) == 1 else f"{region or 'endpoint'}-{number}"
+        for number, region in enumerate(regions, 1)
+    ]
 
 
 async def run(
@@ -258,14 +299,17 @@ def _settle_memory() -> None:
 
 
 async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
-    """Take the new configuration if it is right; else keep the old one and say so. What `server` holds needs a restart."""
+    """Take the new configuration if it is right; else keep the old one and say so."""
     try:
         settings = await asyncio.to_thread(read)
+        waiting = [name for name in RESTART if getattr(settings.server, name) != getattr(gateway.settings.server, name)]
         await gateway.reload(settings)
     except (config.ConfigError, OSError, ValueError) as error:
         telemetry.log().error("configuration not reloaded", problem=str(error))
     else:
         telemetry.log().info("configuration reloaded", version=config.fingerprint(settings))
+        if waiting:
+            telemetry.log().warning("settings need a restart", settings=[f"server.{name}" for name in waiting])
         await gateway.load_prices()
 
 

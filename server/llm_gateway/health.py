@@ -61,14 +61,16 @@ class HealthView:
         config_version: str,
         in_flight: Callable[[], int],
         draining: Callable[[], bool],
+        started: float | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        """started: when the gateway did, by the clock; now, unless given."""
         self._providers = {provider.id: provider for provider in providers}
         self._config_version = config_version
         self._in_flight = in_flight
         self._draining = draining
         self._clock = clock
-        self._started = clock()
+        self._started = clock() if started is None else started
         self._probed: dict[Endpoint, tuple[float, str | None]] = {}
 
     async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
@@ -102,7 +104,7 @@ class HealthView:
         last = self._probed.get(endpoint)
         if last is not None and self._clock() - last[0] < PROBE_EVERY:
             return
-        self._probed[endpoint] = (self._clock(), None)
+        self._probed[endpoint] = (self._clock(), last and last[1])
         upstream: Upstream = endpoint.upstream  # type: ignore[assignment]  # built by upstream.build
         try:
             await upstream.list_models()

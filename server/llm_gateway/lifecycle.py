@@ -56,6 +56,7 @@ class Lifecycle:
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
+        self._reload_due = False
 
     async def start(self) -> int:
         """Bind, serve, say SERVING. Returns the port (0 for a Unix socket). Raises OSError when the address cannot be bound."""
@@ -88,12 +89,18 @@ class Lifecycle:
         await self._signalled.wait()
 
     def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `reload` on SIGHUP, one at a time."""
+        """Run `reload` on SIGHUP, one at a time; once more when another signal came meanwhile, for the file may have changed since."""
         loop = asyncio.get_running_loop()
 
+        async def reload_all() -> None:
+            while self._reload_due:
+                self._reload_due = False
+                await reload()
+
         def hangup() -> None:
+            self._reload_due = True
             if self._reloading is None or self._reloading.done():
-                self._reloading = loop.create_task(reload())
+                self._reloading = loop.create_task(reload_all())
 
         loop.add_signal_handler(signal.SIGHUP, hangup)
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -37,12 +37,37 @@ RESERVE = 0.05
 """Seconds of the caller's deadline kept back, so that our status reaches it instead of its own timeout."""
 
 
+class Calls:
+    """Counts the calls that run inside ``with``."""
+
+    __slots__ = ("_none", "_running")
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __enter__(self) -> None:
+        self._running += 1
+        self._none.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self._running -= 1
+        if not self._running:
+            self._none.set()
+
+    async def over(self) -> None:
+        """Wait until none is left."""
+        await self._none.wait()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
 
-    allowed: whether the caller (principal) may use this route. list_models, health: the other two RPCs.
-    send_timeout: seconds that one event may wait for a client that does not read. max_output_tokens: for requests that set none.
+    list_models, health: the other two RPCs. check_override: raises OverrideNotAllowed for a provider and a model that metadata may
+    not name. send_timeout: seconds that one event may wait for a client that does not read. max_output_tokens: for requests that set
+    none. calls: those that are served by it.
     """
 
     routing: RoutingTable
@@ -52,6 +77,7 @@ class Snapshot:
     check_override: Callable[[str, str], None]
     send_timeout: float = 60.0
     max_output_tokens: int | None = None
+    calls: Calls = field(default_factory=Calls)
 
 
 class Service(gateway_pb2_grpc.LLMGatewayServicer):
@@ -63,66 +89,70 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
     async def Send(  # noqa: N802 - the contract's name
         self, request: gateway_pb2.SendRequest, context: Context[Any, Any]
     ) -> gateway_pb2.SendResponse:
-        validate(request)
-        rpc = current.get()
-        call = self._call(request, rpc, context, stream=False)
-        accumulator = Accumulator()
-        reply = await self._reply(call, rpc)
-        async with reply:
-            async for event in reply:
-                accumulator.add(event)
-        accumulator.add(_completed(call, reply))
-        _tell(context, rpc)
-        response = accumulator.response()
-        response.response_id = _response_id()
-        response.create_time.CopyFrom(_created(reply))
-        return response
+        with self.snapshot.calls:
+            validate(request)
+            rpc = current.get()
+            call = self._call(request, rpc, context, stream=False)
+            accumulator = Accumulator()
+            reply = await self._reply(call, rpc)
+            async with reply:
+                async for event in reply:
+                    accumulator.add(event)
+            accumulator.add(_completed(call, reply))
+            _tell(context, rpc)
+            response = accumulator.response()
+            response.response_id = _response_id()
+            response.create_time.CopyFrom(_created(reply))
+            return response
 
     async def StreamSend(  # type: ignore[override]  # noqa: N802 - writes through the context instead of yielding
         self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
     ) -> None:
-        validate(request.request, prefix="request.")
-        rpc = current.get()
-        call = self._call(request.request, rpc, context, stream=True)
-        whole = Accumulator() if request.options.include_final_response else None
-        events = self._events(call, rpc)
-        if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
-            events = paced(events, request.options)
-        sequence = 0
-        stall = Stall(self.snapshot.send_timeout)
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    if whole is not None:
-                        whole.add(event)
-                        if event.HasField("completed"):
-                            event.completed.response.CopyFrom(whole.response())
-                    event.sequence = sequence
-                    stall.writing_since = stall.now()
-                    await context.write(event)
-                    stall.writing_since = None
-                    sequence += 1
-        except StreamInterrupted as error:
-            error.events_sent = sequence
-            raise
-        except asyncio.CancelledError:
-            if not stall.over:
+        with self.snapshot.calls:
+            validate(request.request, prefix="request.")
+            rpc = current.get()
+            call = self._call(request.request, rpc, context, stream=True)
+            whole = Accumulator() if request.options.include_final_response else None
+            events = self._events(call, rpc)
+            if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
+                events = paced(events, request.options)
+            sequence = 0
+            stall = Stall(self.snapshot.send_timeout)
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        if whole is not None:
+                            whole.add(event)
+                            if event.HasField("completed"):
+                                event.completed.response.CopyFrom(whole.response())
+                        event.sequence = sequence
+                        stall.writing_since = stall.now()
+                        await context.write(event)
+                        stall.writing_since = None
+                        sequence += 1
+            except StreamInterrupted as error:
+                error.events_sent = sequence
                 raise
-            stall.task.uncancel()
-            raise CallerTooSlow() from None
-        finally:
-            stall.close()
-        _tell(context, rpc)
+            except asyncio.CancelledError:
+                if not stall.over:
+                    raise
+                stall.task.uncancel()
+                raise CallerTooSlow() from None
+            finally:
+                stall.close()
+            _tell(context, rpc)
 
     async def ListModels(  # noqa: N802 - the contract's name
         self, request: model_pb2.ListModelsRequest, context: Context[Any, Any]
     ) -> model_pb2.ListModelsResponse:
-        return await self.snapshot.list_models(request)
+        with self.snapshot.calls:
+            return await self.snapshot.list_models(request)
 
     async def Health(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthRequest, context: Context[Any, Any]
     ) -> health_pb2.HealthResponse:
-        return await self.snapshot.health(request)
+        with self.snapshot.calls:
+            return await self.snapshot.health(request)
 
     def _call(self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool) -> Call:
         limit = self.snapshot.max_output_tokens

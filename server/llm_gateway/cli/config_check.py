@@ -21,11 +21,16 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def read(path: str | None, env: Mapping[str, str]) -> config.Config:
+    """The checked configuration, with the kinds that plugins add. Raises ConfigError."""
+    settings = config.load(path, env, kinds=plugins.kinds(), local=config.local_servers)
+    plugins.check(settings.providers)
+    return settings
+
+
 def load(path: str | None, env: Mapping[str, str]) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
     try:
-        settings = config.load(path, env, kinds=plugins.kinds(), local=config.local_servers)
-        plugins.check(settings.providers)
-        return settings
+        return read(path, env)
     except config.ConfigError as error:
         raise UsageError("\n".join(map(str, error.errors))) from None

@@ -12,26 +12,31 @@ from msgspec.structs import replace
 
 from llm_gateway import app, config, telemetry, workers
 from llm_gateway.cli import FAILED, OK
-from llm_gateway.cli.config_check import load
+from llm_gateway.cli.config_check import load, read
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args.config, _environment(args))
+    settings = _flagged(load(args.config, _environment(args)), args)
     server = settings.server
-    log = replace(server.log, level=args.log_level or server.log.level)
-    settings = replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
     if server.workers > 1 and not workers.is_worker():
         return workers.supervise(
             server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args)
         )
-    telemetry.configure_logging(log.level, human=log.format == "console")
+    telemetry.configure_logging(server.log.level, human=server.log.format == "console")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.run(settings, reload=lambda: config.load(args.config, _environment(args), local=config.local_servers)))
+            runner.run(app.run(settings, reload=lambda: _flagged(read(args.config, _environment(args)), args)))
     except (OSError, telemetry.TelemetryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config:
+    """The configuration with the flags that no variable stands for."""
+    server = settings.server
+    log = replace(server.log, level=args.log_level or server.log.level)
+    return replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
 
 
 def _environment(args: argparse.Namespace) -> dict[str, str]:

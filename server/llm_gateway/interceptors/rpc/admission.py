@@ -13,11 +13,11 @@ COSTLY = ("/Send", "/StreamSend")
 class Admission:
     """A global limit on Send and StreamSend, checked before the request is read. Health and ListModels always pass.
 
-    in_flight: calls being served. draining: refuse new ones.
+    limit: calls at once. in_flight: calls being served. draining: refuse new ones.
     """
 
-    def __init__(self, max_in_flight: int) -> None:
-        self._max = max_in_flight
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.in_flight = 0
         self.draining = False
 
@@ -40,5 +40,5 @@ class Admission:
 
     def _check(self) -> None:
         """Raise Overload when full; asked again once the request is there, since a burst passes the first check together."""
-        if self.in_flight >= self._max:
-            raise Overload(f"The gateway serves {self._max} calls, its limit.", retry_after=0.25)
+        if self.in_flight >= self.limit:
+            raise Overload(f"The gateway serves {self.limit} calls, its limit.", retry_after=0.25)

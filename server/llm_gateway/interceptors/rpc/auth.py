@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from collections.abc import Sequence
 
+from llm_gateway import config
 from llm_gateway.errors import CallerUnauthenticated
 from llm_gateway.interceptors.rpc.rpc import Rpc
 
@@ -14,12 +14,16 @@ from llm_gateway.interceptors.rpc.rpc import Rpc
 class Auth:
     """Demands ``authorization: Bearer <key>``, exactly once, of every method but grpc.health.v1. Without keys everyone may call.
 
-    Keys are kept as keyed digests and compared in constant time; the principal is a short digest of the key, safe to log.
+    Keys are kept as keyed digests and compared in constant time; the principal is the name that the configuration gives the key.
     """
 
-    def __init__(self, keys: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[config.ApiKey] = ()) -> None:
         self._pepper = os.urandom(32)
-        self._known = [(self._digest(key), hashlib.sha256(key.encode()).hexdigest()[:8]) for key in keys]
+        self.take(keys)
+
+    def take(self, keys: Sequence[config.ApiKey]) -> None:
+        """These keys and no others from now on."""
+        self._known = [(self._digest(key.key.reveal()), key.name) for key in keys]
 
     def _digest(self, key: str) -> bytes:
         return hmac.digest(self._pepper, key.encode("utf-8", "surrogateescape"), "sha256")

@@ -1,0 +1,171 @@
+"""Reload: what a new configuration changes at once, and what it leaves to the calls that began before it."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llm_gateway import config
+from llm_gateway.config import load
+from llm_gateway.lifecycle import Lifecycle
+from llmgateway import AsyncClient, GatewayError, Unauthenticated
+
+from tests.integration.test_plugin import package, row
+from tests.support import gateway as gateways
+from tests.support import upstream as scripted
+from tests.support.upstream import Upstream
+
+ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
+
+
+def read(folder: Path, settings: Mapping[str, Any]) -> config.Config:
+    """The configuration as the gateway would read it again."""
+    path = folder / "again.yaml"
+    path.write_text(json.dumps(gateways.configured(settings)))
+    return load(str(path), {})
+
+
+async def test_a_call_that_backs_off_during_a_reload_is_tried_again_where_it_began(
+    gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
+) -> None:
+    """Its provider is gone from the new configuration; its connections stay until the call is over, and no longer."""
+    upstream.script(scripted.whole(503, b"{}", [("retry-after", "0.3")]), scripted.chat("again"))
+    running = await gateway_factory({"providers": {"edge": gateways.provider(upstream.url)}})
+    call = asyncio.create_task(running.client.chat("hi", model="edge/m"))
+    await upstream.seen(requests=1)
+    await running.gateway.reload(read(tmp_path, ECHO))
+    assert (await call).text == "again"
+    while upstream.open_connections:
+        await asyncio.sleep(0.01)
+
+
+async def test_callers_keys_and_the_limit_of_calls_follow_a_reload(
+    gateway_factory: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A key that was taken out opens nothing any more."""
+    running = await gateway_factory({**ECHO, "server": {"api_keys": ["old-key"], "max_in_flight": 5}})
+    settings = read(tmp_path, {**ECHO, "server": {"api_keys": ["new-key"], "max_in_flight": 7}})
+    await running.gateway.reload(settings)
+    async with AsyncClient(running.address, api_key="new-key") as client:
+        assert (await client.chat("hi", model="echo/echo")).text == "hi"
+    async with AsyncClient(running.address, api_key="old-key") as client:
+        with pytest.raises(Unauthenticated):
+            await client.chat("hi", model="echo/echo")
+    assert running.gateway.admission.limit == 7
+
+
+def states(gateway: Any) -> list[Any]:
+    """What is known of the health of edge's endpoints."""
+    return [endpoint.state for endpoint in gateway.service.snapshot.routing.providers["edge"].endpoints]
+
+
+async def test_health_is_kept_for_what_stays_and_forgotten_for_what_changes(
+    gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
+) -> None:
+    """Another key is not rested for the one before, another address and other breaker settings begin anew."""
+    one = {"providers": {"edge": gateways.provider(upstream.url, api_key="one")}}
+    running = await gateway_factory(one)
+    [first] = states(running.gateway)
+    await running.gateway.reload(read(tmp_path, one))
+    assert states(running.gateway) == [first]
+    await running.gateway.reload(
+        read(tmp_path, {"providers": {"edge": gateways.provider(upstream.url, api_key="two")}})
+    )
+    [second] = states(running.gateway)
+    assert second.key is not first.key
+    assert second.server is first.server
+    await running.gateway.reload(read(tmp_path, {**one, "breaker": {"consecutive_failures": 1}}))
+    [third] = states(running.gateway)
+    assert third.server is not first.server
+    await running.gateway.reload(read(tmp_path, {"providers": {"edge": gateways.provider("http://127.0.0.1:9")}}))
+    [fourth] = states(running.gateway)
+    assert fourth.server is not third.server
+
+
+async def test_two_addresses_in_one_region_have_health_and_names_of_their_own(
+    gateway_factory: Callable[..., Any], upstream: Upstream
+) -> None:
+    """One that is dead does not take the other with it."""
+    places = [{"url": "http://127.0.0.1:9/v1", "region": "eu"}, {"url": f"{upstream.url}/v1", "region": "eu"}]
+    edge = {"kind": "openai_compatible", "endpoints": places, "api_key": "none", "models": ["m"]}
+    upstream.script(scripted.chat())
+    running = await gateway_factory({"providers": {"edge": edge}})
+    for _ in range(20):
+        await running.client.chat("hi", model="edge/m")
+    dead, alive = states(running.gateway)
+    assert not alive.last_error_reason
+    assert dead.in_flight == alive.in_flight == 0
+    seen = [one.deployment for one in (await running.client.get_status()).providers]
+    assert seen == ["eu-1", "eu-2"]
+
+
+async def test_the_uptime_is_that_of_the_gateway_not_of_its_configuration(
+    gateway_factory: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A reload does not begin it anew."""
+    running = await gateway_factory(ECHO)
+    await asyncio.sleep(0.05)
+    await running.gateway.reload(read(tmp_path, ECHO))
+    uptime = (await running.client.get_status()).uptime.ToTimedelta().total_seconds()
+    assert uptime >= 0.05
+
+
+async def test_a_sighup_during_a_reload_is_followed_by_another_one() -> None:
+    """The file may have changed after it was read; several signals are one."""
+    lifecycle = Lifecycle(None, None, None, config.Server())  # type: ignore[arg-type]  # the signal's part needs none of them
+    begun, go = asyncio.Event(), asyncio.Event()
+    times = 0
+
+    async def reload() -> None:
+        nonlocal times
+        times += 1
+        begun.set()
+        await go.wait()
+
+    lifecycle.on_hangup(reload)
+    signal.raise_signal(signal.SIGHUP)
+    await begun.wait()
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGHUP)
+    await asyncio.sleep(0.01)
+    go.set()
+    while times < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert times == 2
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+
+
+async def test_a_reload_knows_the_kinds_of_plugins_and_says_what_needs_a_restart(tmp_path: Path) -> None:
+    """The file that was good at the start is good again; the address stays."""
+    site = package(tmp_path, "good", "good", "good:ROW", row())
+    plugged = {"providers": {"good": {"api_key": "none"}}}
+    with gateways.process(plugged, tmp_path, {"PYTHONPATH": str(site)}) as running:
+        changed = gateways.configured({**plugged, "server": {"shutdown_grace": "3s", "max_in_flight": 9}})
+        (tmp_path / "gateway.yaml").write_text(json.dumps(changed))
+        running.process.send_signal(signal.SIGHUP)
+        while "reloaded" not in running.log.read_text():
+            await asyncio.sleep(0.05)
+        while "settings need a restart" not in (log := running.log.read_text()):
+            await asyncio.sleep(0.05)
+        assert "configuration reloaded" in log
+        assert '"settings":["server.shutdown_grace"]' in log
+
+
+async def test_callers_go_by_the_names_of_their_keys_in_the_log(
+    gateway_process: Callable[..., gateways.Process],
+) -> None:
+    """A key without a name is numbered; nothing of the key itself is written."""
+    keys = [{"name": "billing", "key": "secret-of-billing"}, "secret-without-name"]
+    running = gateway_process({**ECHO, "server": {"api_keys": keys}})
+    for key in ("secret-of-billing", "secret-without-name"):
+        async with AsyncClient(running.address, api_key=key) as client:
+            await client.chat("hi", model="echo/echo")
+    async with AsyncClient(running.address, api_key="secret-unknown") as client:
+        with pytest.raises(GatewayError):
+            await client.chat("hi", model="echo/echo")
+    lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+    assert [line.get("principal") for line in lines if line["event"] == "rpc"] == ["billing", "key-2", None]
