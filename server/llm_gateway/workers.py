@@ -37,12 +37,12 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
     """
     address, holder = reserve(listen)
     stopping = False
+    workers: list[subprocess.Popen[bytes]] = []
+    told: set[subprocess.Popen[bytes]] = set()  # to stop
 
     def start(number: int) -> subprocess.Popen[bytes]:
         own = {**env, WORKER: str(number), "LLM_GATEWAY_LISTEN": address}
         return subprocess.Popen([sys.executable, *command], env=own, start_new_session=True)  # noqa: S603 - our own program
-
-    workers = [start(number) for number in range(count)]
 
     def pass_on(number: int, _: object) -> None:
         nonlocal stopping
@@ -50,9 +50,12 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
         for worker in workers:
             if worker.poll() is None:
                 worker.send_signal(number)
+            if stopping:
+                told.add(worker)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, pass_on)
+    workers += [start(number) for number in range(count)]
     failed = 0
     while not stopping:
         time.sleep(0.1)
@@ -65,7 +68,11 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
                 pass_on(signal.SIGTERM, None)
                 break
             time.sleep(RESTART_PAUSE)
-            workers[index] = start(index)
+            if not stopping:
+                workers[index] = start(index)
+    for worker in workers:
+        if worker not in told:  # it was being started when the signal came
+            worker.terminate()
     codes = [worker.wait() for worker in workers]
     if holder is not None:
         holder.close()

@@ -441,6 +441,26 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_chat_embedded_works_beside_an_exported_address(echo_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the command advises when the gateway at that address does not answer."""
+    monkeypatch.setenv("LLM_GATEWAY_ADDRESS", "127.0.0.1:1")
+    done = run("chat", "--embedded", "--config", echo_file, "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+def test_chat_embedded_says_what_is_wrong_with_a_certificate(tmp_path: Path) -> None:
+    """One line; it does not wait for a gateway that did not start."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        "providers: {edge: {kind: openai_compatible, endpoint: 'https://127.0.0.1:1', tls: {ca_file: ca.pem}}}"
+    )
+    done = run("chat", "--embedded", "--config", str(file), "hello")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "error:" in done.stderr
+
+
 def test_chat_embedded_needs_no_running_gateway(echo_file: str) -> None:
     """The gateway lives as long as the command."""
     done = run("chat", "--embedded", "--config", echo_file, "hello", "there")

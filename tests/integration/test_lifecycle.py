@@ -145,6 +145,22 @@ async def test_workers_share_a_port_and_a_dead_one_is_replaced(
     assert await asyncio.to_thread(running.process.wait, 10) == 0
 
 
+def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path: Path) -> None:
+    """The worker that would have taken its place is not started, or is told as well."""
+    died = tmp_path / "died"
+    worker = f"import pathlib, sys, time; p = pathlib.Path({str(died)!r}); p.exists() and time.sleep(60); p.touch(); sys.exit(1)"
+    supervisor = f"import os; from llm_gateway.workers import supervise; supervise(1, '127.0.0.1:1', ['-c', {worker!r}], os.environ)"
+    with subprocess.Popen([sys.executable, "-c", supervisor]) as process:
+        while not died.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)  # the supervisor looks every 0.1 s, and pauses for 1 s
+        process.terminate()
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+
+
 def test_a_wrong_configuration_ends_the_start_with_code_2_and_clear_lines(tmp_path: Path) -> None:
     """Every problem, with file, line and key."""
     path = tmp_path / "bad.yaml"

@@ -179,9 +179,7 @@ def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
 
 def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
     group = parser.add_argument_group("connection")
-    group.add_argument(
-        "--address", default=os.environ.get("LLM_GATEWAY_ADDRESS"), metavar="ADDR", help="gateway to call"
-    )
+    group.add_argument("--address", metavar="ADDR", help="gateway to call")
     group.add_argument(
         "--api-key",
         default=os.environ.get("LLM_GATEWAY_API_KEY"),

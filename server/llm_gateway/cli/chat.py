@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     conversing = not args.message and sys.stdin.isatty() and not args.json
     if not conversing and args.message in ([], ["-"]):
         message = sys.stdin.read().strip()
-    if args.embedded and (args.address or args.tls):
-        raise UsageError("--embedded calls no other gateway: leave out --address and --tls")
+    if args.embedded and (args.address or args.tls or args.ca_file or args.cert_file or args.key_file):
+        raise UsageError("--embedded calls no other gateway: leave out --address, --tls and the files of TLS")
     if not conversing and not message:
         raise UsageError("there is no message; give one as MESSAGE or on standard input")
     with ExitStack() as stack:

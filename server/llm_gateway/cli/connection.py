@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 import grpc
@@ -45,7 +46,7 @@ def _tls(args: argparse.Namespace) -> bool | TLS:
 
 def address(args: argparse.Namespace) -> str:
     """Where the gateway is."""
-    return args.address or DEFAULT_ADDRESS
+    return args.address or os.environ.get("LLM_GATEWAY_ADDRESS") or DEFAULT_ADDRESS
 
 
 def report(error: GatewayError, args: argparse.Namespace) -> int:

@@ -14,12 +14,13 @@ import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import app, config, telemetry
+from llm_gateway.cli import UsageError
 from llm_gateway.cli.config_check import load
 
 
 @contextmanager
 def gateway(path: str | None) -> Iterator[tuple[str, str]]:
-    """Run the configured gateway on an ephemeral loopback port; gives its address and the only key it takes."""
+    """Run the configured gateway on an ephemeral loopback port; gives its address and the only key it takes. Raises UsageError."""
     settings = load(path, os.environ)
     key = secrets.token_urlsafe()  # other users of this machine can reach the port
     server = config.Server(
@@ -34,8 +35,8 @@ def gateway(path: str | None) -> Iterator[tuple[str, str]]:
     leave = asyncio.Event()
 
     async def serve() -> None:
-        running = app.Gateway(replace(settings, server=server))
         try:
+            running = app.Gateway(replace(settings, server=server))
             listening.set_result(await running.start())
         except Exception as error:
             listening.set_exception(error)
@@ -48,7 +49,11 @@ def gateway(path: str | None) -> Iterator[tuple[str, str]]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="gateway", daemon=True)
     thread.start()
     try:
-        yield f"127.0.0.1:{listening.result()}", key
+        try:
+            port = listening.result()
+        except OSError as error:  # a certificate that cannot be read, say
+            raise UsageError(str(error)) from None
+        yield f"127.0.0.1:{port}", key
     finally:
         loop.call_soon_threadsafe(leave.set)
         thread.join()
