@@ -460,6 +460,8 @@ def test_a_problem_reads_as_a_sentence(write: Write, text: str, said: str | None
         ("providers: {openai: {api_key: x, api: completions}}", "providers.openai.api"),
         ("providers: {openai: {api_key: x, headers: {'a b': c}}}", 'providers.openai.headers."a b"'),
         ("providers: {openai: {api_key: x, headers: {Host: c}}}", "providers.openai.headers.Host"),
+        ("providers: {openai: {api_key: x, headers: {Accept-Encoding: gzip}}}", "providers.openai.headers.Accept-Encoding"),
+        ("providers: {openai: {api_key: x, headers: {Expect: 100-continue}}}", "providers.openai.headers.Expect"),
         ("providers: {openai: {api_key: x, headers: {x-team: }}}", "providers.openai.headers.x-team"),
         ("providers: {openai: {api_key: x, proxy: 'proxy:3128'}}", "providers.openai.proxy"),
         ("providers: {openai: {api_key: x, tls: {cert_file: gateway.yaml}}}", "providers.openai.tls.key_file"),

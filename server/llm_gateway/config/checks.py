@@ -126,10 +126,12 @@ ONE_API = frozenset(
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     [
+        "accept-encoding",
         "connection",
         "content-length",
         "content-type",
         "cookie",
+        "expect",
         "host",
         "keep-alive",
         "te",

@@ -256,7 +256,6 @@ class RouteTimeouts(Struct, frozen=True, kw_only=True):
     """``total`` bounds the call over all attempts, as the caller's own deadline does; the others replace the provider's."""
 
     total: Timeout = 600.0
-    connect: Timeout | None = None
     first_event: Timeout | None = None
     idle: Timeout | None = None
     attempt: Timeout | None = None
@@ -319,7 +318,8 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
     Opens after ``consecutive_failures`` in a row, or when ``failure_ratio`` of at least ``min_calls`` in ``window`` failed. Stays open
     for ``base_ejection``, doubled each time up to ``max_ejection``; then ``probes`` calls decide. The share of traffic
-    grows back over ``slow_start``. Callers' errors never count, and the last endpoint is never shut out.
+    grows back over ``slow_start``. Callers' errors never count. One call in each ejection time passes as a probe, so that
+    even the last endpoint comes back.
     """
 
     enabled: bool = True
