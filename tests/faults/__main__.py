@@ -29,6 +29,7 @@ def main(wanted: list[str]) -> int:
         for row in rows:
             started = time.monotonic()
             rig.notes.clear()
+            rig.row = row.id
             try:
                 value = float(asyncio.run(row.measure(rig)))
             except BaseExceptionGroup as errors:

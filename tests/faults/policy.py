@@ -52,7 +52,7 @@ async def an_outage_is_not_made_worse_by_retries(rig: Rig) -> float:
 
 @row("C2", star=True, most=5.0, timed=True)
 async def a_dead_primary_is_hardly_noticed(rig: Rig) -> float:
-    """A primary dead for FAULTS_OUTAGE seconds at 100 streams/s: added p50 in ms after ejection; success < 99.9 % or > 1 probe/s counts 1,000."""
+    """A primary dead for FAULTS_OUTAGE seconds at 100 streams/s: ms added to the fallback's own p50; success < 99.9 % or > 1 probe/s counts 1,000."""
     outage = setting("FAULTS_OUTAGE", 60.0)
     async with upstreams(2) as (primary, fallback):
         for each in (primary, fallback):
@@ -62,21 +62,23 @@ async def a_dead_primary_is_hardly_noticed(rig: Rig) -> float:
             "routes": {"r": {"targets": ["p/m"], "fallbacks": ["f/m"]}},
         }
         async with rig.process(config) as gateway:
-            await paced(100, 1, lambda: ask(gateway.client, "r"))
-            well = await paced(100, 4, lambda: ask(gateway.client, "r"))
+            await paced(100, 2, lambda: ask(gateway.client, "r"))
             primary.script(FAILURE)
             primary.requests.clear()
             died = time.monotonic()
-            seen = await paced(100, outage, lambda: ask(gateway.client, "r"))
+            seen, direct = await asyncio.gather(
+                paced(100, outage, lambda: ask(gateway.client, "r")),
+                paced(20, outage, lambda: ask(gateway.client, "f/m")),
+            )
     success = sum(one.ok for one in seen) / len(seen)
     probes = [request.arrived for request in primary.requests if request.arrived > died + 1.0]
     most = max((sum(at <= other < at + 0.99 for other in probes) for at in probes), default=0)
     after = [one.first for one in seen if one.first is not None and one.started_at > died + 2.0]
-    before = [one.first for one in well if one.first is not None]
-    added = (quantile(after, 0.5) - quantile(before, 0.5)) * 1000
+    usual = [one.first for one in direct if one.first is not None and one.started_at > died + 2.0]
+    added = (quantile(after, 0.5) - quantile(usual, 0.5)) * 1000
     rig.note(
         f"success {success:.4%} of {len(seen)}, {len(probes)} probes, at most {most} in a second,"
-        f" added p50 {added:.2f} ms, p99 {(quantile(after, 0.99) - quantile(before, 0.99)) * 1000:.2f} ms"
+        f" p50 {quantile(after, 0.5) * 1000:.2f} ms against {quantile(usual, 0.5) * 1000:.2f} ms of the fallback itself"
     )
     return added if success >= 0.999 and most <= 1 and len(probes) <= outage else 1000.0
 
@@ -238,7 +240,8 @@ async def overload_is_shed_at_once(rig: Rig) -> float:
     wrong: list[str] = []
     health: list[float] = []
     async with upstreams(1) as (upstream,):
-        upstream.script(late(scripted.chat_stream(2), service))
+        rng = random.Random(9)
+        upstream.script(*(late(scripted.chat_stream(2), service * rng.uniform(0.75, 1.25)) for _ in range(4000)))
         async with rig.process({"providers": {"p": provider(upstream, limits=limits)}}) as gateway:
 
             async def watch() -> None:
@@ -275,18 +278,21 @@ def _shed(outcome: Outcome) -> bool:
     return outcome.reason == "GATEWAY_OVERLOADED" and bool(outcome.retry_delay)
 
 
-@row("C9", most=50.0, timed=True)
+@row("C9", most=0.001, timed=True)
 async def the_event_loop_is_never_held_up(rig: Rig) -> float:
-    """Lag of the gateway processes' event loops under the other rows: worst p99.9 in ms; a lag over 200 ms counts 1,000."""
+    """Work of the gateway processes' event loops without a turn for others, under the other rows: share of them over 50 ms; one over 200 ms counts 1."""
     if not rig.lags:
         async with upstreams(1) as (upstream,):
             upstream.script(scripted.chat_stream(20))
             async with rig.process({"providers": {"p": provider(upstream)}}) as gateway:
                 await paced(100, 5, lambda: ask(gateway.client, "p/m"))
-    longest = max(figures["max"] for figures in rig.lags) * 1000
-    worst = max(figures["p999"] for figures in rig.lags) * 1000
-    rig.note(f"p99.9 {worst:.1f} ms, longest {longest:.1f} ms, of {len(rig.lags)} processes")
-    return worst if longest <= 200 else 1000.0
+    longest = max(figures["max"] for _, figures in rig.lags) * 1000
+    late = sum(figures["late"] for _, figures in rig.lags) / sum(figures["count"] for _, figures in rig.lags)
+    rig.note(
+        ", ".join(f"{name} {f['p999'] * 1000:.0f}/{f['max'] * 1000:.0f}" for name, f in rig.lags)
+        + " ms (p99.9/longest)"
+    )
+    return late if longest <= 200 else 1.0
 
 
 @row("C10", most=0)

@@ -89,12 +89,14 @@ class Running:
 
 @dataclass(slots=True, kw_only=True)
 class Rig:
-    """quick: the scale of a test run. notes: what went wrong, for people. lags: figures of the gateway processes that rows used."""
+    """quick: the scale of a test run. notes: what went wrong, for people. row: which is measured. lags: row and figures of each
+    gateway process."""
 
     folder: Path
     quick: bool = False
     notes: list[str] = field(default_factory=list)
-    lags: list[dict[str, float]] = field(default_factory=list)
+    lags: list[tuple[str, dict[str, float]]] = field(default_factory=list)
+    row: str = ""
 
     def note(self, text: str) -> None:
         self.notes.append(text[:400])
@@ -131,7 +133,7 @@ class Rig:
                 finally:
                     await asyncio.sleep(0.25)
                     if started.process.poll() is None:
-                        self.lags.append(running.figures())
+                        self.lags.append((self.row, running.figures()))
 
 
 @asynccontextmanager

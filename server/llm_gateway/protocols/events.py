@@ -11,8 +11,11 @@ from collections.abc import Callable, Hashable, Sequence
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
+from llm_gateway.errors import ResponseInvalid
 from llm_gateway.protocols import json
 
+MOST_PARTS = 2048
+"""Parts of one candidate. No model says that much; a provider that does would hold up every other call."""
 Event = gateway_pb2.StreamSendResponse
 FinishReason = gateway_pb2.FinishReason
 
@@ -73,6 +76,8 @@ class EventWriter:
 
     def _start(self, candidate: int, key: Hashable, part: content_pb2.Part) -> None:
         index = self._parts.get(candidate, 0)
+        if index == MOST_PARTS:
+            raise ResponseInvalid(f"The provider's answer has more than {MOST_PARTS} parts.")
         self._parts[candidate] = index + 1
         self._open[candidate, key] = index
         event = Event()
