@@ -30,19 +30,23 @@ class Journal:
     calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed.
     """
 
-    __slots__ = ("attempts", "calls", "failures", "tried")
+    __slots__ = ("_skipped", "attempts", "calls", "failures", "tried")
 
     def __init__(self) -> None:
         self.attempts: list[gateway_pb2.Attempt] = []
         self.calls = 0
         self.failures: list[ProviderError] = []
         self.tried: list[tuple[Target, Endpoint]] = []
+        self._skipped: set[tuple[str, str, str, str]] = set()
 
     def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
         """A target was left out; each reason is noted once a target."""
-        skipped = gateway_pb2.Attempt(provider=provider, model=model, deployment=deployment, skip_reason=reason)
-        if skipped not in self.attempts:
-            self.attempts.append(skipped)
+        skipped = (provider, model, deployment, reason)
+        if skipped not in self._skipped:
+            self._skipped.add(skipped)
+            self.attempts.append(
+                gateway_pb2.Attempt(provider=provider, model=model, deployment=deployment, skip_reason=reason)
+            )
 
     def fill(self, route: gateway_pb2.RouteInfo) -> None:
         """Put the attempts into a RouteInfo."""
@@ -68,6 +72,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     target: Target | None = None
     endpoint: Endpoint | None = None
     journal: Journal = msgspec.field(default_factory=Journal)
+
+    def __repr__(self) -> str:
+        """Without the request, which is the caller's."""
+        return f"Call({self.request_id})"
 
     def group_candidates(self) -> list[tuple[Target, Endpoint]]:
         """Every endpoint of every target of the group."""

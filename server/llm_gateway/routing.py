@@ -221,20 +221,21 @@ class RoutingTable:
         model: str = "",
         provider: str = "",
         affinity: str = "",
+        fallback: bool = True,
         stream: bool = False,
     ) -> Route:
         """The route of a request, without the targets that cannot serve it.
 
-        `model`, `provider` and `affinity`, from call metadata, win over the request's own. What the request merely implies excludes a
+        `model`, `provider`, `affinity` and no `fallback`, from call metadata, win over the request's own. What the request merely implies excludes a
         target only where there is a choice; a model that was named is asked, and answers for itself. What the caller requires excludes
         always. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget.
         """
         route = self._named(model or request.model, provider or request.provider)
-        if not request.HasField("routing") and not affinity:
+        if fallback and not affinity and not request.HasField("routing"):
             if not route.name:
                 return route
         else:
-            route = self._by_policy(route, request.routing, affinity)
+            route = self._by_policy(route, request.routing, affinity, fallback=fallback)
         if route.sticky and not route.affinity:
             route = replace(route, affinity=request.cache_config.cache_key or request.conversation_id)
         if route.experiment is not None:
@@ -243,9 +244,9 @@ class RoutingTable:
             route = replace(route, groups=((arm.target,), *route.groups[1:]) if others else route.groups, arm=arm.name)
         return _capable(route, needs_of(request, stream=stream))
 
-    def _by_policy(self, route: Route, policy: gateway_pb2.RoutingPolicy, affinity: str) -> Route:
+    def _by_policy(self, route: Route, policy: gateway_pb2.RoutingPolicy, affinity: str, *, fallback: bool) -> Route:
         groups, context, content = route.groups, route.context_groups, route.content_groups
-        if policy.disable_fallback:
+        if policy.disable_fallback or not fallback:
             groups, context, content = groups[:1], (), ()
         elif policy.fallback_models:
             groups = (groups[0], *(group for name in policy.fallback_models for group in self._named(name, "").groups))
@@ -344,6 +345,9 @@ class RoutingTable:
 
     def _auto(self) -> Route:
         """All models that are known by name: those declared, and the defaults."""
+        route = self.direct.get(("", AUTO))
+        if route is not None:
+            return route
         targets = tuple(
             Target(provider=provider, model=model, facts=self.facts(provider.id, model))
             for provider in self.providers.values()
@@ -353,7 +357,9 @@ class RoutingTable:
         )
         if not targets:
             raise UnknownModel("auto needs providers with models or a default_model in the configuration.")
-        return replace(self._direct(targets[0].provider, targets[0].model), name=AUTO, groups=(targets,))
+        route = replace(self._direct(targets[0].provider, targets[0].model), name=AUTO, groups=(targets,))
+        self.direct["", AUTO] = route
+        return route
 
     def _provider(self, name: str) -> Provider:
         found = self.providers.get(name) or self.providers.get(self._alias(name))

@@ -183,12 +183,14 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
                         violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
                     )
             self.snapshot.check_override(provider, model)
-        policy_off = metadata.get("x-llm-fallback", "").lower() == "off"
         route = self.snapshot.routing.resolve(
-            request, provider=provider, model=model, affinity=metadata.get("x-llm-routing-key", ""), stream=stream
+            request,
+            provider=provider,
+            model=model,
+            affinity=metadata.get("x-llm-routing-key", ""),
+            fallback=metadata.get("x-llm-fallback", "").lower() != "off",
+            stream=stream,
         )
-        if policy_off:
-            route = replace(route, groups=route.groups[:1], context_groups=(), content_groups=())
         previous = metadata.get("grpc-previous-rpc-attempts", "")
         if previous.isdigit() and previous != "0":  # retries of a client or mesh must not multiply with ours
             route = replace(route, max_attempts=max(1, route.max_attempts - int(previous)))

@@ -20,6 +20,7 @@ _ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
+MAX_FALLBACKS = 100
 MAX_NAME = 1024
 """Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
 
@@ -216,6 +217,8 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
     yield from _long("routing.affinity_key", policy.affinity_key)
+    if len(policy.fallback_models) > MAX_FALLBACKS:
+        yield "routing.fallback_models", f"Name at most {MAX_FALLBACKS} models.", "OUT_OF_RANGE"
     for field in ("required_specialisations", "excluded_providers", "fallback_models"):
         yield from _long(f"routing.{field}", *getattr(policy, field))
     for index, name in enumerate(policy.fallback_models):

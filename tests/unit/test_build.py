@@ -121,3 +121,10 @@ def test_an_api_may_be_configured_where_there_are_two() -> None:
     """The configuration's check and the rows name the same kinds."""
     assert {kind for kind, row in ROWS.items() if "responses" not in row.apis} == ONE_API & ROWS.keys()
     assert {"echo", "claude_code"} <= ONE_API
+
+
+def test_no_repr_shows_a_header() -> None:
+    """Configured headers may hold a key."""
+    made = built("canary-key", kind="openai", headers={"x-team": config.Secret("canary-header")})
+    assert "HttpCaller" in repr(made)
+    assert "canary" not in repr(made)

@@ -213,3 +213,23 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+
+
+def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:
+    """Before the waiter itself has run: a newcomer who waited then would wait for nobody."""
+
+    async def main() -> None:
+        permits = Permits(1, 5, 10.0)
+        _, given, handler = limited(permits)
+        first = await handler(given)
+        waiter = asyncio.ensure_future(handler(given))
+        await settle()
+        waiter.cancel()
+        await first.aclose()
+        begun = virtual.now()
+        await (await handler(given)).aclose()
+        assert virtual.now() == begun
+        await settle()
+        assert (permits.in_use, permits.waiting) == (0, 0)
+
+    virtual.run(main())

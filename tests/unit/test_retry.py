@@ -223,3 +223,18 @@ class BudgetMachine(RuleBasedStateMachine):
 
 TestBudget = BudgetMachine.TestCase
 TestBudget.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+
+
+def test_a_budget_outlives_what_is_known_of_its_targets() -> None:
+    """A model list that was fetched makes new targets of the same names; in an outage they get no new retries."""
+
+    async def main() -> int:
+        handler = kit.whole_chain()
+        begun = 0
+        for _ in range(50):
+            one = kit.target(kit.endpoint(*[ProviderUnavailable(status=503)] * 3, policy=OFF))
+            await kit.outcome(handler, kit.call(one))
+            begun += len(kit.upstream(one).begun)
+        return begun
+
+    assert virtual.run(main()) == 50 + 5

@@ -141,3 +141,21 @@ def test_a_resolved_route_is_a_snapshot() -> None:
     before = table(OPENAI).resolve(asking(model="openai/gpt"))
     table(provider("openai", "gpt2")).resolve(asking(model="gpt2"))
     assert labels(before) == [["openai/gpt"]]
+
+
+def test_auto_is_one_route_as_long_as_the_models_are_the_same() -> None:
+    """What is kept by target, a retry budget say, is not begun anew by every call."""
+    routing = table(ANTHROPIC, OPENAI)
+    first, second = (routing.resolve(asking(model="auto")) for _ in range(2))
+    assert [id(target) for target in first.groups[0]] == [id(target) for target in second.groups[0]]
+
+
+def test_without_fallback_an_excluded_first_choice_is_not_replaced_by_its_fallback() -> None:
+    """Metadata says it as the request's policy does."""
+    first = Target(provider=provider("b"), model="m", facts=FACTS["b", "m"])
+    second = Target(provider=ANTHROPIC, model="opus")
+    routing = table(ANTHROPIC, routes={"r": Route(name="r", groups=((first,), (second,)))})
+    request = asking(model="r", tools=[gateway_pb2.Tool(function=gateway_pb2.FunctionTool(name="f"))])
+    assert labels(routing.resolve(request)) == [["anthropic/opus"]]
+    with pytest.raises(NoCapableTarget):
+        routing.resolve(request, fallback=False)

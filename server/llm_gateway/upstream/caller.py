@@ -105,7 +105,7 @@ class HttpCaller:
     query: str = ""
     credential: Credential
     timeouts: Timeouts = field(default_factory=Timeouts)
-    extra_headers: tuple[tuple[str, str], ...] = ()
+    extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
     price: Price | None = None
     trace: Callable[[], Sequence[tuple[str, str]]] | None = None

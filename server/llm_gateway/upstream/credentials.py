@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
 from typing import Any, Generic, TypeVar
 
@@ -36,7 +36,7 @@ LAST_SECONDS = 5.0
 class Lease(Generic[T]):
     """Something that holds for a time. ends: UNIX time, None for never. renew_at: when to ask for the next, None for never."""
 
-    value: T
+    value: T = field(repr=False)
     ends: float | None = None
     renew_at: float | None = None
 

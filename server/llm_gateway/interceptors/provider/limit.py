@@ -27,7 +27,9 @@ class Limit:
         assert call.endpoint is not None  # noqa: S101 - load_balance runs before
         permits = call.endpoint.state.permits
         if permits.capacity:
-            if permits.in_use >= permits.capacity or permits.waiting:
+            if (
+                permits.in_use >= permits.capacity
+            ):  # a place that is freed goes to the first who waits: none is free then
                 await self._wait(permits, call)
             else:
                 permits.in_use += 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Hashable
 
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import Blame, ProviderError
-from llm_gateway.routing import Backoff, Group
+from llm_gateway.routing import Backoff
 
 MOST_BUDGETS = 10_000
 TIMER_RESOLUTION = 0.002
@@ -46,7 +47,7 @@ class Retry:
 
     def __init__(self, rng: random.Random | None = None) -> None:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
-        self._budgets: dict[Group, RetryBudget] = {}
+        self._budgets: dict[tuple[Hashable, ...], RetryBudget] = {}
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
         backoff = call.route.backoff or Backoff()
@@ -70,11 +71,13 @@ class Retry:
                 return reply
 
     def _budget(self, call: Call, backoff: Backoff) -> RetryBudget:
-        budget = self._budgets.get(call.group)
+        """By the names of the targets, which stay the same when what is known of the models changes."""
+        key: tuple[Hashable, ...] = (backoff.budget, backoff.ratio, *[target.label for target in call.group])
+        budget = self._budgets.get(key)
         if budget is None:
             if len(self._budgets) > MOST_BUDGETS:
                 self._budgets.clear()
-            budget = self._budgets[call.group] = RetryBudget(backoff.budget, backoff.ratio)
+            budget = self._budgets[key] = RetryBudget(backoff.budget, backoff.ratio)
         return budget
 
     def _next(self, call: Call, error: ProviderError, retries: int, backoff: Backoff) -> float | None:
