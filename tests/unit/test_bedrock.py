@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from llm_gateway.errors import GatewayError, ProviderError, ProviderUnavailable, ResponseInvalid, StreamTruncated
 from llm_gateway.protocols import bedrock, framing
 from llm_gateway.protocols.bedrock.families import family_of
-from llm_gateway.protocols.bedrock.request import tool_id
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
 
@@ -115,14 +114,6 @@ def test_profiles_follow_the_foundation_models_page_by_page() -> None:
     page = bedrock.parse_models(b'{"inferenceProfileSummaries":[],"nextToken":"n/1"}', bedrock.BEDROCK)
     assert bedrock.render_list_models(page.next, bedrock.BEDROCK).path.endswith("&nextToken=n%2F1")
     assert bedrock.parse_models(b'{"inferenceProfileSummaries":[]}', bedrock.BEDROCK).next == ""
-
-
-def test_ids_of_other_providers_fit_and_stay_apart() -> None:
-    """64 characters of Converse's alphabet."""
-    one, two = tool_id("call|" + "x" * 90 + "1"), tool_id("call|" + "x" * 90 + "2")
-    assert len(one) == len(two) == 64
-    assert one != two
-    assert tool_id("toolu_01.a:b-c") == "toolu_01.a:b-c"
 
 
 @pytest.mark.parametrize(

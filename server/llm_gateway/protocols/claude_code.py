@@ -63,7 +63,7 @@ LONGEST_ARGUMENT = 128 << 10
 """Bytes of one argument on Linux (MAX_ARG_STRLEN, execve(2)), its flag included."""
 
 _SCHEMA_TOOL = "StructuredOutput"
-_ONE_TURN = Rules(prefill=False)
+_ONE_TURN = Rules(prefill=False, own_images=True)
 
 # `error` of the messages that the CLI itself writes, and `api_error_type` of its result.
 _CODES: dict[str, type[errors.ProviderError]] = {

@@ -140,7 +140,7 @@ def _messages(rendering: Rendering) -> list[dict[str, Any]]:
             elif kind == "tool_call":
                 names[part.tool_call.id] = part.tool_call.name
                 content.calls.append(
-                    rendering.merged(_call(part.tool_call, f"{where}.tool_call"), part.provider_options_json)
+                    rendering.merged(_call(rendering, part.tool_call, f"{where}.tool_call"), part.provider_options_json)
                 )
             else:
                 _read(rendering, part, where, content)
@@ -198,10 +198,10 @@ def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Conte
         notes.dropped(f"{at}.signature", "signature of another provider")
 
 
-def _call(call: content_pb2.ToolCall, at: str) -> dict[str, Any]:
+def _call(rendering: Rendering, call: content_pb2.ToolCall, at: str) -> dict[str, Any]:
     if not call.name:
         _refuse(f"{at}.name", "is required", "REQUIRED")
-    arguments = _object(call.arguments_json or "{}", f"{at}.arguments_json")
+    arguments = _object(rendering.arguments(call, at), f"{at}.arguments_json")
     wire: dict[str, Any] = {"function": {"name": call.name, "arguments": arguments}}
     return wire if callids.is_made_up(call.id) else {"id": call.id, **wire}
 

@@ -18,7 +18,7 @@ def _without(*fields: str, **renamed: str) -> dict[str, str]:
     return {name: wire for name, wire in SAMPLING.items() if name not in fields} | renamed
 
 
-GENERIC = Dialect()
+GENERIC = Dialect(custom_tools=True)
 
 # ---------------------------------------------------------------- OpenAI and Azure
 _REASONING_REFUSES = _PENALTIES | {"stop_sequences", "logit_bias"}
@@ -64,6 +64,7 @@ OPENAI = Dialect(
     tool_media=False,
     prefix="",
     call_id=r"[\s\S]{1,40}",
+    custom_tools=True,
     media=frozenset({"image_url", "input_audio", "file"}),
     audio_formats=("wav", "mp3"),
     default_filename="document.pdf",
@@ -99,6 +100,7 @@ AZURE_FOUNDRY = replace(
     chat_path="/models/chat/completions",
     models_path="/models",
     sampling=_without("min_p", "repetition_penalty"),
+    custom_tools=False,
     cache_breakpoint="",
     budget_field="",
     exclude_field="",
@@ -274,6 +276,7 @@ CEREBRAS = Dialect(
 )
 
 PERPLEXITY = Dialect(
+    alternates=True,
     sampling=_without("min_p", "repetition_penalty", "candidate_count", "seed", "logprobs", "top_logprobs"),
     service_tiers={},
     logit_bias=False,

@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
-from llmgateway.v1 import gateway_pb2, model_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
 from llm_gateway.errors import ProviderError, UnsupportedField, Violation
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import EventWriter
+
+BEGINNING = "(The conversation begins with a message of yours.)"
+"""What stands in for the user's first turn where a conversation that the model begins is refused."""
+
+CUSTOM = "custom"
+"""ToolCall.provider_tool_type of a call whose arguments are free text."""
 
 
 class Headers(Protocol):
@@ -93,6 +99,15 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     def owns(self, origin: str) -> bool:
         """Whether bytes issued by the provider `origin` may be sent to this one."""
         return origin in (self.provider, self.kind)
+
+    def arguments(self, call: content_pb2.ToolCall, field: str) -> str:
+        """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""
+        if call.provider_tool_type != CUSTOM:
+            return call.arguments_json or "{}"
+        self.notes.emulated(
+            f"{field}.provider_tool_type", "A call with free text, sent as a function with one argument."
+        )
+        return json.text({"input": call.arguments_json})
 
     def options(self, by_provider: Mapping[str, str]) -> dict[str, Any]:
         """The JSON object that a `provider_options_json` map holds for this provider; {} when none. Validation has parsed it before."""

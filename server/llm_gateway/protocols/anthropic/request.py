@@ -17,8 +17,9 @@ from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
 from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
-from llm_gateway.protocols.anthropic.turns import Block, Turn, gather
-from llm_gateway.protocols.wire import Outgoing, Rendering
+from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather
+from llm_gateway.protocols.callids import CallIds
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ BETAS = {
     "file": "files-api-2025-04-14",
 }
 
+CALL_ID = r"[A-Za-z0-9_-]{1,64}"
 _DATED = re.compile(r"_\d{8}$")
-_ID = re.compile(r"[^A-Za-z0-9_-]")
 _AUTO = gateway_pb2.ToolConfig.MODE_AUTO
 _REQUIRED = gateway_pb2.ToolConfig.MODE_REQUIRED
 _NONE = gateway_pb2.ToolConfig.MODE_NONE
@@ -108,6 +109,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     if not dialect.in_path:
         body["model"] = rendering.model
     system, turns = conversation(rendering, rules, betas)
+    begin_with_user(rendering, turns, {"type": "text", "text": BEGINNING})
     config = request.generation_config
     if config.HasField("max_output_tokens"):
         max_tokens = config.max_output_tokens
@@ -190,9 +192,13 @@ def _has_assistant_document(turns: list[Turn]) -> bool:
 def conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[Turn]]:
     """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
 
+    call_ids = CallIds(CALL_ID)
+
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
         assistant = message.role == content_pb2.ROLE_ASSISTANT
-        return _blocks(rendering, message.parts, field, betas, assistant=assistant)
+        if assistant and not rules.own_images:
+            refuse_own_images(message.parts, field)
+        return _blocks(rendering, message.parts, field, betas, call_ids, assistant=assistant)
 
     system, turns = gather(rendering, rules, blocks, lambda block: block.get("type") == "tool_use")
     for turn in turns:
@@ -206,15 +212,16 @@ def _blocks(
     parts: Iterable[content_pb2.Part],
     field: str,
     betas: dict[str, None],
+    call_ids: CallIds,
     *,
     assistant: bool = False,
 ) -> list[Block]:
     blocks = []
     for index, part in enumerate(parts):
         if part.WhichOneof("kind") == "text" and not part.text.citations:
-            block: Block | None = {"type": "text", "text": part.text.text} if part.text.text else None
+            block: Block | None = text_block(part.text.text)
         else:
-            block = _block(rendering, part, f"{field}[{index}]", betas, assistant)
+            block = _block(rendering, part, f"{field}[{index}]", betas, call_ids, assistant=assistant)
         if block is None:
             continue
         if part.HasField("cache_control"):
@@ -228,8 +235,27 @@ def _blocks(
     return blocks
 
 
+def refuse_own_images(parts: Iterable[content_pb2.Part], field: str) -> None:
+    """Raise InvalidRequest for images in a turn of the model: Claude makes none, and takes them in turns of the user only."""
+    for index, part in enumerate(parts):
+        at = f"{field}[{index}].media"
+        if part.WhichOneof("kind") == "media" and modality(part.media, _mime(part.media), at) == "image":
+            raise _refused(at, "Claude takes images in turns of the user only.")
+
+
+def text_block(text: str) -> Block | None:
+    """A block of text; None for blank text, which the API refuses."""
+    return {"type": "text", "text": text} if text and not text.isspace() else None
+
+
 def _block(
-    rendering: Rendering, part: content_pb2.Part, field: str, betas: dict[str, None], assistant: bool
+    rendering: Rendering,
+    part: content_pb2.Part,
+    field: str,
+    betas: dict[str, None],
+    call_ids: CallIds,
+    *,
+    assistant: bool,
 ) -> Block | None:
     kind = part.WhichOneof("kind")
     if kind == "text":
@@ -241,12 +267,13 @@ def _block(
         if call.provider_executed:
             rendering.notes.dropped(f"{field}.tool_call", "the call was run by another provider")
             return None
-        arguments = json_object(call.arguments_json or "{}", f"{field}.tool_call.arguments_json")
-        return {"type": "tool_use", "id": tool_id(call.id), "name": call.name, "input": arguments}
+        text = rendering.arguments(call, f"{field}.tool_call")
+        arguments = json_object(text, f"{field}.tool_call.arguments_json")
+        return {"type": "tool_use", "id": call_ids.call(call.id), "name": call.name, "input": arguments}
     if kind == "tool_result":
         result = part.tool_result
-        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas)
-        block: Block = {"type": "tool_result", "tool_use_id": tool_id(result.tool_call_id)}
+        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas, call_ids)
+        block: Block = {"type": "tool_result", "tool_use_id": call_ids.result(result.tool_call_id)}
         if content:
             block["content"] = content
         if result.is_error:
@@ -255,7 +282,7 @@ def _block(
     if kind == "reasoning":
         return _thinking_block(rendering, part, field)
     if kind == "refusal":
-        return {"type": "text", "text": part.refusal.text} if part.refusal.text else None
+        return text_block(part.refusal.text)
     if kind == "opaque":
         if not rendering.owns(part.opaque.provider):
             rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
@@ -266,9 +293,9 @@ def _block(
 
 
 def _cited_text(rendering: Rendering, text: content_pb2.TextPart, field: str, assistant: bool) -> Block | None:
-    if not text.text:
+    block = text_block(text.text)
+    if block is None:
         return None
-    block: Block = {"type": "text", "text": text.text}
     if not assistant:
         rendering.notes.dropped(f"{field}.text.citations", "only text of the model carries citations")
         return block
@@ -300,11 +327,6 @@ def _thinking_block(rendering: Rendering, part: content_pb2.Part, field: str) ->
         rendering.notes.dropped(f"{field}.reasoning", "thinking without its signature cannot be sent back")
         return None
     return block
-
-
-def tool_id(text: str) -> str:
-    """A tool call id in the characters that the API takes; ids of other providers may hold others."""
-    return _ID.sub("_", text)
 
 
 def json_object(text: str, field: str) -> msgspec.Raw:
@@ -350,13 +372,21 @@ def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, betas
     return block
 
 
+def _mime(media: content_pb2.MediaPart) -> str:
+    """The media type that is said, or that the URI tells; "" for none."""
+    mime, uri = media.mime_type.lower().split(";")[0].strip(), media.uri
+    if uri.startswith("data:"):
+        return uri[5:].partition(",")[0].partition(";")[0].lower() or mime
+    if not mime and uri:
+        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0].rpartition("/")[2])[0] or ""
+    return mime
+
+
 def _source(media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> tuple[str, dict[str, Any]]:
-    mime, data, uri = media.mime_type.lower().split(";")[0].strip(), media.data, media.uri
+    mime, data, uri = _mime(media), media.data, media.uri
     if uri.startswith("data:"):
         mime, data = data_uri(uri, mime, field)
         uri = ""
-    if not mime and uri:
-        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0].rpartition("/")[2])[0] or ""
     kind = modality(media, mime, field)
     if media.WhichOneof("source") == "file_id":
         betas[BETAS["file"]] = None

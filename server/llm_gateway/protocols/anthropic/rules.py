@@ -22,7 +22,7 @@ class Rules:
     effort: accepted `output_config.effort` values, weakest first. sampling: takes temperature, top_p, top_k.
     one_of_two: takes temperature or top_p but not both. forced: takes tool_choice any and tool. prefill: continues a last assistant
     turn. structured: answers by a JSON schema. system_turns: takes system messages in mid-conversation.
-    max_output: most output tokens.
+    own_images: takes images in turns of the model. max_output: most output tokens.
     """
 
     thinking: frozenset[str] = frozenset({"adaptive", "enabled", "disabled"})
@@ -34,6 +34,7 @@ class Rules:
     prefill: bool = True
     structured: bool = True
     system_turns: bool = False
+    own_images: bool = False
     max_output: int = 32_000
 
 

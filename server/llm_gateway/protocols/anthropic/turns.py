@@ -80,6 +80,13 @@ def gather(
     return system, turns
 
 
+def begin_with_user(rendering: Rendering, turns: list[Turn], placeholder: Block) -> None:
+    """Put a turn of the user before a conversation that the model begins, which Claude and Converse refuse."""
+    if turns[0].role == "assistant":
+        turns.insert(0, Turn(role="user", content=[placeholder]))
+        rendering.notes.emulated("messages", "a turn of the user was put first: the model may not begin")
+
+
 def _trim_prefill(turns: list[Turn]) -> None:
     """Claude refuses a last assistant turn that ends in white space."""
     if not turns or turns[-1].role != "assistant":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,13 +22,15 @@ from llm_gateway.protocols.anthropic.request import (
     input_schema,
     json_object,
     provider_tool,
+    refuse_own_images,
     refuse_the_rest,
     stop_sequences,
     tool_choice,
 )
-from llm_gateway.protocols.anthropic.turns import Block, Turn, gather
+from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather
 from llm_gateway.protocols.bedrock.families import Family, family_of
-from llm_gateway.protocols.wire import Outgoing, Rendering
+from llm_gateway.protocols.callids import CallIds
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,7 @@ class Dialect:
 BEDROCK = Dialect()
 
 _HOUR = 3600
-_ID = re.compile(r"[^A-Za-z0-9_.:-]")
-_ID_LENGTH = 64
+CALL_ID = r"[A-Za-z0-9_.:-]{1,64}"
 
 
 def render_request(rendering: Rendering, /) -> Outgoing:
@@ -104,17 +104,28 @@ TIERS = {
 # ---------------------------------------------------------------- the conversation
 def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], list[Turn]]:
     """(system blocks, turns), with the tool results of a turn before everything else."""
-    names: set[str] = set()
+    taken = _Taken(call_ids=CallIds(CALL_ID), names=set())
 
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
-        return _blocks(rendering, family, message.parts, field, names)
+        if family.reasons == "claude" and message.role == content_pb2.ROLE_ASSISTANT:
+            refuse_own_images(message.parts, field)
+        return _blocks(rendering, family, message.parts, field, taken)
 
     system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block)
     for turn in turns:
         if turn.role == "user":
             turn.content = _results_first(turn.content)
             _accompany_documents(rendering, turn.content)
+    begin_with_user(rendering, turns, {"text": BEGINNING})
     return system, turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What must not occur twice in a request: ids of calls, and names of documents."""
+
+    call_ids: CallIds
+    names: set[str]
 
 
 def _results_first(content: list[Block]) -> list[Block]:
@@ -136,12 +147,12 @@ def _accompany_documents(rendering: Rendering, content: list[Block]) -> None:
 
 
 def _blocks(
-    rendering: Rendering, family: Family, parts: Iterable[content_pb2.Part], field: str, names: set[str]
+    rendering: Rendering, family: Family, parts: Iterable[content_pb2.Part], field: str, taken: _Taken
 ) -> list[Block]:
     blocks = []
     for index, part in enumerate(parts):
         here = f"{field}[{index}]"
-        block = _block(rendering, family, part, here, names)
+        block = _block(rendering, family, part, here, taken)
         if block is None:
             continue
         if part.provider_options_json:
@@ -163,23 +174,24 @@ def cache_point(control: content_pb2.CacheControl) -> Block:
     return {"cachePoint": point}
 
 
-def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: str, names: set[str]) -> Block | None:
+def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: str, taken: _Taken) -> Block | None:
     kind = part.WhichOneof("kind")
     if kind == "text":
         return _text(part.text) if part.text.text.strip() else None
     if kind == "media":
-        return _media(rendering, part.media, f"{field}.media", names)
+        return _media(rendering, part.media, f"{field}.media", taken.names)
     if kind == "tool_call":
         call = part.tool_call
         if call.provider_executed:
             rendering.notes.dropped(f"{field}.tool_call", "the call was run by another provider")
             return None
-        arguments = json_object(call.arguments_json or "{}", f"{field}.tool_call.arguments_json")
-        return {"toolUse": {"toolUseId": tool_id(call.id), "name": call.name, "input": arguments}}
+        text = rendering.arguments(call, f"{field}.tool_call")
+        arguments = json_object(text, f"{field}.tool_call.arguments_json")
+        return {"toolUse": {"toolUseId": taken.call_ids.call(call.id), "name": call.name, "input": arguments}}
     if kind == "tool_result":
         result = part.tool_result
-        content = _blocks(rendering, family, result.parts, f"{field}.tool_result.parts", names)
-        block: Block = {"toolUseId": tool_id(result.tool_call_id), "content": content}
+        content = _blocks(rendering, family, result.parts, f"{field}.tool_result.parts", taken)
+        block: Block = {"toolUseId": taken.call_ids.result(result.tool_call_id), "content": content}
         if result.is_error:
             if family.status:
                 block["status"] = "error"
@@ -223,15 +235,6 @@ def _reasoning_block(rendering: Rendering, part: content_pb2.Part, field: str) -
     if part.signature:
         text["signature"] = part.signature.decode("utf-8", "replace")
     return {"reasoningContent": {"reasoningText": text}}
-
-
-def tool_id(text: str) -> str:
-    """A tool use id in the characters and the length that Converse takes; ids of other providers may break both."""
-    text = _ID.sub("_", text)
-    if len(text) > _ID_LENGTH:
-        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        text = f"{text[: _ID_LENGTH - 17]}_{digest}"
-    return text
 
 
 # ---------------------------------------------------------------- media

@@ -14,7 +14,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import callids, json
 from llm_gateway.protocols.gemini.dialect import Dialect, Family, family_of
-from llm_gateway.protocols.wire import Outgoing, Rendering
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
 UNVALIDATED = "skip_thought_signature_validator"
 """The documented stand-in for the signature of a function call that Gemini did not write."""
@@ -106,6 +106,10 @@ class _Request:
         self._family: Family = family_of(rendering.model)
         self._names: dict[str, str] = {}
         self._order: dict[str, int] = {}
+        """Place of the last call with an id among all calls."""
+        self._calls = 0
+        self._results: dict[int, int] = {}
+        """`id` of a functionResponse part to the place of its call."""
 
     def outgoing(self) -> Outgoing:
         body = self._rendering.merged(self._body(), self._request.provider_options_json)
@@ -205,6 +209,9 @@ class _Request:
             system = []
         if not contents:
             _refuse("messages", "Gemini needs a turn of the user or of the model", "REQUIRED")
+        if contents[0]["role"] == "model":
+            contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING}]})
+            self._notes.emulated("messages", "a turn of the user was put first: the model may not begin")
         if self._family.signatures:
             for content in contents:
                 first_call = next((p for p in content["parts"] if "functionCall" in p), None)
@@ -226,7 +233,7 @@ class _Request:
         """A message as turns; neighbours of one role become one turn, because roles must alternate."""
         role = "model" if message.role == content_pb2.ROLE_ASSISTANT else "user"
         parts: list[dict[str, Any]] = []
-        results: list[tuple[int, dict[str, Any]]] = []
+        results = False
         whole = len(message.parts) == 1
         for number, part in enumerate(message.parts):
             where = f"{at}.parts[{number}]"
@@ -234,23 +241,32 @@ class _Request:
             if part.WhichOneof("kind") == "tool_result":
                 wire, beside = self._result(part.tool_result, f"{where}.tool_result")
                 wire = self._rendering.merged(wire, part.provider_options_json)
-                results.append((self._order.get(part.tool_result.tool_call_id, len(self._order)), wire))
-                parts += beside
+                self._results[id(wire)] = self._order.get(part.tool_result.tool_call_id, self._calls)
+                results = True
+                parts += [wire, *beside]
                 continue
             rendered = self._part(part, where, whole)
             if rendered is not None:
                 parts.append(self._rendering.merged(rendered, part.provider_options_json))
-        results.sort(key=lambda result: result[0])
-        parts = [wire for _, wire in results] + parts
         if not parts:
             return
         content: dict[str, Any] = {"role": role, "parts": parts}
         content = self._rendering.merged(content, message.provider_options_json)
+        begins = 0
         if contents and contents[-1]["role"] == content.get("role"):
+            begins = len(contents[-1]["parts"])
             contents[-1]["parts"] += content.pop("parts", [])
             contents[-1].update(content)
         else:
             contents.append(content)
+        if results:
+            self._sort_results(contents[-1]["parts"], begins)
+
+    def _sort_results(self, parts: list[dict[str, Any]], begins: int) -> None:
+        """Results in the order of their calls, before what stands between and behind them. begins: where the last message begins."""
+        first = next((place for place, wire in enumerate(parts) if id(wire) in self._results), begins)
+        begins = min(begins, first)
+        parts[begins:] = sorted(parts[begins:], key=lambda wire: self._results.get(id(wire), self._calls + 1))
 
     def _cache_control(self, part: content_pb2.Part, at: str) -> None:
         if part.HasField("cache_control"):
@@ -298,12 +314,13 @@ class _Request:
         if not call.name:
             _refuse(f"{at}.name", "is required", "REQUIRED")
         self._names[call.id] = call.name
-        self._order[call.id] = len(self._order)
+        self._order[call.id] = self._calls
+        self._calls += 1
         inner: dict[str, Any] = {}
         if self._family.call_ids and not callids.is_made_up(call.id):
             inner["id"] = call.id
         inner["name"] = call.name
-        inner["args"] = json_object(call.arguments_json or "{}", f"{at}.arguments_json")
+        inner["args"] = json_object(self._rendering.arguments(call, at), f"{at}.arguments_json")
         wire: dict[str, Any] = {"functionCall": inner}
         if part.signature and not self._rendering.owns(part.signature_provider):
             wire["thoughtSignature"] = UNVALIDATED

@@ -65,9 +65,11 @@ class Dialect:
     stream_options: sent with a streamed request.
 
     developer_role, refusal_field: whether messages have these. message_name: roles whose messages may have a name.
-    text_lists: whether several texts may stay apart outside user messages. tool_media: whether tool results may hold media.
+    text_lists: whether several texts may stay apart outside user messages. tool_media: whether tool results and turns of the model
+    may hold media.
     prefix: how a prefill is marked; "plain" needs no mark.
-    skip_empty: leave out assistant messages without content. call_id: pattern of valid tool-call ids, others are replaced.
+    skip_empty: leave out assistant messages without content. alternates: turns of one role must not follow each other. call_id: pattern of valid tool-call ids, others are replaced.
+    custom_tools: whether there are calls with free text in place of arguments.
     media: content part types that the server reads. audio_formats: () for any. media_style: shape of documents and audio.
     default_filename: stands in where the server insists on a file name.
 
@@ -105,7 +107,9 @@ class Dialect:
     tool_media: bool = True
     prefix: Literal["", "plain", "prefix", "continue_final_message"] = "plain"
     skip_empty: bool = False
+    alternates: bool = False
     call_id: str = ""
+    custom_tools: bool = False
     media: frozenset[str] = frozenset({"image_url", "input_audio", "audio_url", "file", "file_url", "video_url"})
     audio_formats: tuple[str, ...] = ()
     media_style: Literal["openai", "mistral"] = "openai"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import mimetypes
 import re
 from collections.abc import Iterable
@@ -15,8 +14,9 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
+from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.openai_chat.dialect import EFFORTS, Dialect, ModelRule
-from llm_gateway.protocols.wire import Outgoing, Rendering
+from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering
 
 _NO_RULE = ModelRule(pattern="")
 _Wire = dict[str, Any]
@@ -91,7 +91,7 @@ class _Conversation:
         self.breakpoints = self.dialect.cache_breakpoint
         if self.breakpoints == "breakpoint" and not rule.cache_options:
             self.breakpoints = ""
-        self.call_ids: dict[str, str] = {}
+        self.call_ids = CallIds(self.dialect.call_id)
         self.out: list[_Wire] = []
         self.tool_media: list[_Wire] = []
 
@@ -131,7 +131,16 @@ class _Conversation:
                 wire["name"] = message.name
             else:
                 self.notes.dropped(f"{path}.name", "Messages of this role have no name here.")
-        self.out.append(self.rendering.merged(wire, message.provider_options_json))
+        self.turn(self.rendering.merged(wire, message.provider_options_json))
+
+    def turn(self, wire: _Wire) -> None:
+        """Add a message that is no tool result, as the server wants it to follow the one before."""
+        last = self.out[-1] if self.out else {}
+        before, role = last.get("role"), wire["role"]
+        if self.dialect.alternates and before == role and role in ("user", "assistant"):
+            last |= {**wire, "content": _joined(last["content"], wire["content"])}
+        else:
+            self.out.append(wire)
 
     def assistant(
         self, message: content_pb2.Message, parts: Iterable[tuple[str, content_pb2.Part]], path: str
@@ -158,6 +167,8 @@ class _Conversation:
                     details.append(_decoded(part.opaque.json, f"{field}.opaque.json"))
             elif kind == "media" and self.spoken(part, field, wire, content):
                 pass
+            elif kind == "media" and not self.dialect.tool_media:
+                raise _invalid(f"{field}.media", "the provider takes media in turns of the user only")
             else:
                 block = self.block(part, field)
                 if block is not None:
@@ -211,36 +222,21 @@ class _Conversation:
         if call.provider_executed:
             self.notes.dropped(field, "A call that another provider ran itself.")
             return
-        kind = call.provider_tool_type or "function"
-        if kind == "custom":
-            inner: _Wire = {"name": call.name, "input": call.arguments_json}
+        wire: _Wire = {"id": self.call_ids.call(call.id)}
+        if call.provider_tool_type == CUSTOM and self.dialect.custom_tools:
+            wire |= {"type": CUSTOM, CUSTOM: {"name": call.name, "input": call.arguments_json}}
         else:
-            inner = {"name": call.name, "arguments": call.arguments_json or "{}"}
-        wire: _Wire = {"id": self.call_id(call.id), "type": kind, "custom" if kind == "custom" else "function": inner}
+            arguments = self.rendering.arguments(call, f"{field}.tool_call")
+            wire |= {
+                "type": "function" if call.provider_tool_type == CUSTOM else call.provider_tool_type or "function",
+                "function": {"name": call.name, "arguments": arguments},
+            }
         if not wire["id"]:
             del wire["id"]
         if part.signature and self.rendering.owns(part.signature_provider):
             # Gemini's OpenAI surface binds the thought to the call (ai.google.dev, OpenAI compatibility)
             wire["extra_content"] = {"google": {"thought_signature": part.signature.decode("utf-8", "replace")}}
         calls.append(self.rendering.merged(wire, part.provider_options_json))
-
-    def call_id(self, given: str) -> str:
-        """The id as the server takes it: the same call and result get the same, different ones different ids."""
-        pattern = self.dialect.call_id
-        if not given or not pattern or re.fullmatch(pattern, given):
-            return given
-        made = self.call_ids.get(given)
-        salt = ""
-        while made is None:
-            number = int.from_bytes(hashlib.sha256((given + salt).encode()).digest(), "big")
-            digits = ""
-            while len(digits) < 9:
-                number, digit = divmod(number, 62)
-                digits += "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[digit]
-            if digits not in self.call_ids.values():
-                made = self.call_ids[given] = digits
-            salt += "."
-        return made
 
     def tool_result(self, part: content_pb2.Part, field: str, message: content_pb2.Message) -> None:
         result = part.tool_result
@@ -264,7 +260,7 @@ class _Conversation:
         self.cache(part, blocks[-1] if blocks else None, field)
         wire: _Wire = {
             "role": "tool",
-            "tool_call_id": self.call_id(result.tool_call_id),
+            "tool_call_id": self.call_ids.result(result.tool_call_id),
             "content": _collapse(blocks, self.dialect.text_lists, "\n"),
         }
         wire = self.rendering.merged(wire, part.provider_options_json)
@@ -272,7 +268,7 @@ class _Conversation:
 
     def flush_tool_media(self) -> None:
         if self.tool_media:
-            self.out.append({"role": "user", "content": self.tool_media})
+            self.turn({"role": "user", "content": self.tool_media})
             self.tool_media = []
 
     # ------------------------------------------------------------ content parts
@@ -454,6 +450,19 @@ def _collapse(blocks: list[_Wire], lists: bool, joint: str) -> Any:
     if not lists and all(block.get("type") == "text" for block in blocks):
         return joint.join(block["text"] for block in blocks)
     return blocks
+
+
+def _joined(one: Any, two: Any) -> Any:
+    """The contents of two messages as that of one."""
+    if not (one and two):
+        return one or two
+    if isinstance(one, str) and isinstance(two, str):
+        return f"{one}\n{two}"
+    return [*_listed(one), *_listed(two)]
+
+
+def _listed(content: Any) -> list[_Wire]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _retention(seconds: int) -> _Wire:

@@ -10,15 +10,15 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
+from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.openai_chat.dialect import EFFORTS
 from llm_gateway.protocols.openai_responses.dialect import Dialect
-from llm_gateway.protocols.wire import Outgoing, Rendering
+from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering
 
 _Wire = dict[str, Any]
 ENCRYPTED = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
-CUSTOM = "custom"
-"""ToolCall.provider_tool_type of a call whose arguments are free text."""
+CALL_ID = r"[\s\S]{1,64}"
 
 _ROLES = {
     content_pb2.ROLE_SYSTEM: "system",
@@ -75,6 +75,7 @@ class _Request:
         """Ids of the reasoning items of which some part holds the encrypted form."""
         self._gaps = False
         """Whether a reasoning item was left out: items that followed one are refused under their ids without it."""
+        self._call_ids = CallIds(CALL_ID)
         self._custom: set[str] = set()
         self._items: list[_Wire] = []
 
@@ -246,17 +247,18 @@ class _Request:
 
     def _call(self, part: content_pb2.Part) -> _Wire:
         call = part.tool_call
+        call_id = self._call_ids.call(call.id)
         if call.provider_tool_type == CUSTOM:
-            self._custom.add(call.id)
+            self._custom.add(call_id)
             item: _Wire = {
                 "type": "custom_tool_call",
-                "call_id": call.id,
+                "call_id": call_id,
                 "name": call.name,
                 "input": call.arguments_json,
             }
         else:
             arguments = call.arguments_json or "{}"
-            item = {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}
+            item = {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
         if part.item_id.startswith(("fc", "ctc")) and not self._gaps:
             item["id"] = part.item_id
         return item
@@ -272,9 +274,10 @@ class _Request:
         if result.is_error:
             self._notes.dropped(f"{at}.is_error", "The provider has no mark for a failed tool: the text must say so.")
         texts = all(wire.keys() == {"type", "text"} for wire in content)
-        kind = "custom_tool_call_output" if result.tool_call_id in self._custom else "function_call_output"
+        call_id = self._call_ids.result(result.tool_call_id)
+        kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
         output: Any = "".join(wire["text"] for wire in content) if texts else content
-        return {"type": kind, "call_id": result.tool_call_id, "output": output}
+        return {"type": kind, "call_id": call_id, "output": output}
 
     def _media(self, media: content_pb2.MediaPart, at: str) -> _Wire:
         kind = _class_of(media)

@@ -14,7 +14,7 @@ from llm_gateway import errors
 from llm_gateway.protocols import failures, json
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.openai_responses.dialect import Dialect
-from llm_gateway.protocols.openai_responses.request import CUSTOM
+from llm_gateway.protocols.wire import CUSTOM
 
 _Wire = dict[str, Any]
 _Key = tuple[str, int, int]
