@@ -59,7 +59,8 @@ class Lifecycle:
         self._reload_due = False
 
     async def start(self) -> int:
-        """Bind, serve, say SERVING. Returns the port (0 for a Unix socket). Raises OSError when the address cannot be bound."""
+        """Bind, serve, say SERVING. Returns the port, which means nothing for a Unix socket. Raises OSError when the address cannot be bound, and
+        for certificates that cannot be read."""
         settings = self._settings
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -74,7 +75,8 @@ class Lifecycle:
             else:
                 port = self._server.add_insecure_port(settings.listen)
         except RuntimeError:
-            raise OSError(f"cannot listen on {settings.listen}; is the port in use?") from None
+            why = "is the port in use?" if settings.tls is None else "is the port in use, or server.tls no PEM?"
+            raise OSError(f"cannot listen on {settings.listen}; {why}") from None
         await self._health.ready(False)
         await self._server.start()
         await self._health.live()

@@ -462,6 +462,7 @@ def test_a_problem_reads_as_a_sentence(write: Write, text: str, said: str | None
         ("providers: {openai: {api_key: x, headers: {Host: c}}}", "providers.openai.headers.Host"),
         ("providers: {openai: {api_key: x, headers: {Accept-Encoding: gzip}}}", "providers.openai.headers.Accept-Encoding"),
         ("providers: {openai: {api_key: x, headers: {Expect: 100-continue}}}", "providers.openai.headers.Expect"),
+        ("server: {listen: 'unix:/run/g.sock', workers: 2}\nproviders: {echo: {}}", "server.workers"),
         ("providers: {openai: {api_key: x, headers: {x-team: }}}", "providers.openai.headers.x-team"),
         ("providers: {openai: {api_key: x, proxy: 'proxy:3128'}}", "providers.openai.proxy"),
         ("providers: {openai: {api_key: x, tls: {cert_file: gateway.yaml}}}", "providers.openai.tls.key_file"),

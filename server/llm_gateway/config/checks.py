@@ -30,6 +30,8 @@ def _check_server(server: Server, reading: Reading) -> None:
     if listen.startswith("unix:"):
         if not re.fullmatch(r"unix:(//)?[^\0]+", listen):
             reading.problem(path, f"{reading.shown(path)} names no socket", "write unix:/path/to/socket")
+        if server.workers > 1:
+            reading.problem("server.workers", "cannot share a Unix socket", "listen on host:port, or take it out")
     elif not host or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535 or not _HOST.fullmatch(host):
         right = "write host:port such as 127.0.0.1:50051 or [::1]:50051, or unix:/path"
         reading.problem(path, f"{reading.shown(path)} is not an address", right)
