@@ -373,10 +373,11 @@ def _backoff(retry: config.Retry) -> Backoff:
     )
 
 
-def _override_check(allowed: config.Overrides) -> Callable[[str, str], None]:
-    def check(provider: str, model: str) -> None:
-        if provider and allowed.providers is not None and provider not in allowed.providers:
-            raise OverrideNotAllowed("x-llm-provider may not name this provider.")
+def _override_check(allowed: config.Overrides) -> Callable[[str, str, Route], None]:
+    def check(provider: str, model: str, route: Route) -> None:
+        leads_to = {provider, *(target.provider.id for group in route.groups for target in group)} - {""}
+        if allowed.providers is not None and not leads_to <= set(allowed.providers):
+            raise OverrideNotAllowed("x-llm-provider and x-llm-model may not lead to this provider.")
         if model and allowed.models is not None and model not in allowed.models:
             raise OverrideNotAllowed("x-llm-model may not name this model.")
 

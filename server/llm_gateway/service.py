@@ -74,7 +74,7 @@ class Snapshot:
     call: Handler
     list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
-    check_override: Callable[[str, str], None]
+    check_override: Callable[[str, str, Route], None]
     send_timeout: float = 60.0
     max_output_tokens: int | None = None
     calls: Calls = field(default_factory=Calls)
@@ -182,7 +182,6 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
                     raise InvalidRequest(
                         violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
                     )
-            self.snapshot.check_override(provider, model)
         route = self.snapshot.routing.resolve(
             request,
             provider=provider,
@@ -191,6 +190,8 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             fallback=metadata.get("x-llm-fallback", "").lower() != "off",
             stream=stream,
         )
+        if provider or model:
+            self.snapshot.check_override(provider, model, route)
         previous = metadata.get("grpc-previous-rpc-attempts", "")
         if previous.isdigit() and previous != "0":  # retries of a client or mesh must not multiply with ours
             route = replace(route, max_attempts=max(1, route.max_attempts - int(previous)))

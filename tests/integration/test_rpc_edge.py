@@ -243,6 +243,8 @@ async def test_metadata_overrides_the_body_under_the_allow_list(gateway_factory:
     assert (response.route.provider, response.route.model) == ("b", "echo-tool")
     with pytest.raises(PermissionDenied):
         await running.client.send(request, metadata=(("x-llm-provider", "a"),))
+    with pytest.raises(PermissionDenied):
+        await running.client.send(request, metadata=(("x-llm-model", "a/echo"),))
     with pytest.raises(InvalidArgument):
         await running.client.send(request, metadata=(("x-llm-provider", "b"), ("x-llm-provider", "a")))
 
