@@ -72,6 +72,8 @@ COMPATIBLE = Dialect(version="2023-06-01", automatic_cache=False, unsigned_think
 # Longest answer that the API gives without streaming: 3600 s * max_tokens / 128 000 must stay under ten minutes (Anthropic SDKs).
 MAX_UNSTREAMED = 21_333
 
+MAX_BREAKPOINTS = 4
+
 # Portable and undated types to a version that every model with the tool has; `type` in the options wins.
 PROVIDER_TOOLS = {
     "web_search": "web_search_20250305",
@@ -132,6 +134,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     body["messages"] = [turn.wire(rendering) for turn in turns]
     if tools:
         body["tools"] = tools
+    _limit_breakpoints(rendering, body, turns)
     if servers:
         body["mcp_servers"] = servers
     if choice:
@@ -603,6 +606,34 @@ def _automatic_cache(rendering: Rendering, body: dict[str, Any], turns: list[Tur
     if last.get("type") not in ("thinking", "redacted_thinking"):
         last.setdefault("cache_control", control)
         rendering.notes.emulated("cache_config.ttl", "a breakpoint behind the last message")
+
+
+def _limit_breakpoints(rendering: Rendering, body: dict[str, Any], turns: list[Turn]) -> None:
+    """Leave the last four breakpoints, none with a longer retention than those before it, in the order of caching: tools, system,
+    messages (prompt caching guide). The one for the whole request counts, and comes last."""
+    blocks = [*body.get("tools", ()), *body.get("system", ())]
+    for turn in turns:
+        for block in turn.content:
+            if block.get("type") == "tool_result" and isinstance(block.get("content"), list):
+                blocks += block["content"]
+            blocks.append(block)
+    blocks.append(body)
+    marked = [block for block in blocks if isinstance(block.get("cache_control"), dict)]
+    for block in marked[:-MAX_BREAKPOINTS]:
+        del block["cache_control"]
+    if len(marked) > MAX_BREAKPOINTS:
+        rendering.notes.dropped(
+            "messages", f"only the last {MAX_BREAKPOINTS} cache breakpoints are sent, which is the limit"
+        )
+    longest = True
+    for block in marked[-MAX_BREAKPOINTS:]:
+        control = block["cache_control"]
+        if control.get("ttl") == "1h" and not longest:
+            block["cache_control"] = {**control, "ttl": "5m"}
+            rendering.notes.adjusted(
+                "messages", "a cache breakpoint behind one of five minutes keeps no longer than that"
+            )
+        longest &= control.get("ttl") == "1h"
 
 
 def refuse_the_rest(rendering: Rendering) -> None:
