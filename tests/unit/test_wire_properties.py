@@ -1,0 +1,297 @@
+"""What holds for every wire format there is: any valid request becomes a valid HTTP request, or is refused with reasons, and what a
+provider says piece by piece adds up to what it would have said at once."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, given, note, reject, settings
+from hypothesis import strategies as st
+from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
+from llm_gateway.protocols.wire import Outgoing, Rendering, WireFormat
+from llm_gateway.upstream.h1 import render_head
+from llm_gateway.upstream.providers import DATED, ROWS
+from llm_gateway.validation import validate
+from llmgateway.v1 import gateway_pb2
+
+from tests.golden import runner
+from tests.support.requests import requests
+
+Json = dict[str, Any]
+
+SETTINGS = {
+    "api": None,
+    "region": "eu-west-1",
+    "project": "project",
+    "location": "global",
+    "publisher": None,
+    "api_version": None,
+}
+MODELS = (
+    "model", "a model/\N{SNOWMAN}?#", "gpt-5.5", "o3-mini", "gpt-4o", "claude-opus-5-5", "claude-3-5-haiku-20241022", "gemini-3-flash",
+    "gemini-2.5-pro", "gemma-3", "mistral-large", "gpt-oss:20b", "qwen3:8b", "deepseek-reasoner", "us.anthropic.claude-sonnet-4-5-v1:0",
+    "amazon.nova-pro-v1:0", "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x",
+)  # fmt: skip
+
+
+def apis() -> Iterator[tuple[str, str, WireFormat, Any]]:
+    """(kind, label, wire format, dialect) of every API of every kind."""
+    rows = [*((kind, "", row) for kind, row in ROWS.items()), *((kind, "dated ", row) for kind, row in DATED.items())]
+    for kind, dated, row in rows:
+        for label, spoken in row.apis.items():
+            wire: Any = importlib.import_module(f"llm_gateway.protocols.{spoken.wire}")
+            dialects = importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}")
+            yield kind, f"{kind} {dated}{label}", wire, getattr(dialects, spoken.dialect)
+
+
+APIS = tuple(apis())
+
+
+def no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def check_rendered(outgoing: Outgoing, rendering: Rendering) -> None:
+    assert isinstance(json.loads(outgoing.body.decode(), parse_constant=no_json), dict)
+    assert render_head(outgoing.method, outgoing.path, "", outgoing.headers, len(outgoing.body))
+    assert all(warning.field and warning.message for warning in rendering.notes.warnings)
+
+
+def check_refused(violations: Sequence[Violation]) -> None:
+    assert violations
+    assert all(violation.field and violation.description for violation in violations)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(request=requests(), model=st.sampled_from(MODELS), stream=st.booleans())
+def test_any_valid_request_is_rendered_or_refused_with_reasons(
+    request: gateway_pb2.SendRequest, model: str, stream: bool
+) -> None:
+    """Everywhere: the body is JSON by RFC 8259, path and headers can be sent, notes name fields, and the request stays as it was."""
+    try:
+        validate(request)
+    except InvalidRequest:
+        reject()
+    before = request.SerializeToString(deterministic=True)
+    for kind, name, wire, dialect in APIS:
+        note(name)
+        rendering = Rendering(
+            request=request,
+            model=model,
+            stream=stream,
+            provider="provider",
+            kind=kind,
+            dialect=dialect,
+            settings=SETTINGS,
+        )
+        try:
+            outgoing = wire.render_request(rendering)
+        except InvalidRequest as refused:
+            check_refused(refused.violations)
+        else:
+            check_rendered(outgoing, rendering)
+        assert request.SerializeToString(deterministic=True) == before
+
+
+# ---------------------------------------------------------------- answers
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model says: (kind, text) of "text", "reasoning" and "call", whose text is the arguments. No two texts of a kind meet."""
+
+    said: list[tuple[str, str]]
+    sizes: list[int]
+
+    def pieces(self, text: str) -> list[str]:
+        """The text in pieces of these sizes, the last one as long as it takes."""
+        found, at = [], 0
+        for size in (*self.sizes, len(text)):
+            if text[at : at + size]:
+                found.append(text[at : at + size])
+                at += size
+        return found
+
+
+def _apart(said: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [one for at, one in enumerate(said) if at == 0 or one[0] == "call" or one[0] != said[at - 1][0]]
+
+
+said = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+calls = st.dictionaries(said, said | st.integers(), max_size=2).map(json.dumps)
+answers = st.builds(
+    Answer,
+    said=st.lists(
+        st.tuples(st.just("text"), said) | st.tuples(st.just("reasoning"), said) | st.tuples(st.just("call"), calls),
+        min_size=1,
+        max_size=4,
+    ).map(_apart),
+    sizes=st.lists(st.integers(1, 7), max_size=6),
+)
+
+
+def sse(*events: Json) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def lines(*events: Json) -> bytes:
+    return b"".join(json.dumps(event, ensure_ascii=False).encode() + b"\n" for event in events)
+
+
+def messages(answer: Answer) -> tuple[Json, list[Json]]:
+    """(whole message, events) of the Messages API."""
+    head = {"id": "m1", "type": "message", "role": "assistant", "model": "m"}
+    usage = {"input_tokens": 3, "output_tokens": 4}
+    blocks: list[Json] = []
+    events: list[Json] = [
+        {"type": "message_start", "message": {**head, "content": [], "usage": {**usage, "output_tokens": 0}}}
+    ]
+    for index, (kind, text) in enumerate(answer.said):
+        if kind == "text":
+            block, name, field = {"type": "text", "text": text}, "text_delta", "text"
+            start: Json = {"text": ""}
+        elif kind == "reasoning":
+            block = {"type": "thinking", "thinking": text, "signature": "c2ln"}
+            start, name, field = {"thinking": "", "signature": ""}, "thinking_delta", "thinking"
+        else:
+            block = {"type": "tool_use", "id": f"t{index}", "name": "f", "input": json.loads(text)}
+            start, name, field = {"input": {}}, "input_json_delta", "partial_json"
+        blocks.append(block)
+        deltas: list[Json] = [{"type": name, field: piece} for piece in answer.pieces(text)]
+        if kind == "reasoning":
+            deltas.append({"type": "signature_delta", "signature": "c2ln"})
+        events += [
+            {"type": "content_block_start", "index": index, "content_block": {**block, **start}},
+            *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+            {"type": "content_block_stop", "index": index},
+        ]
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    events += [{"type": "message_delta", "delta": end, "usage": usage}, {"type": "message_stop"}]
+    return {**head, "content": blocks, **end, "usage": usage}, events
+
+
+def of_anthropic(answer: Answer) -> tuple[bytes, bytes]:
+    whole, events = messages(answer)
+    return json.dumps(whole).encode(), sse(*events)
+
+
+def of_claude_code(answer: Answer) -> tuple[bytes, bytes]:
+    said = [one for one in answer.said if one[0] != "call"] or [("text", "a")]
+    whole, events = messages(replace(answer, said=said))
+    init: Json = {"type": "system", "subtype": "init", "tools": []}
+    result: Json = {"type": "result", "is_error": False, "stop_reason": "end_turn", "usage": whole["usage"]}
+    result["total_cost_usd"] = 0.25
+    blocks: list[Json] = [
+        {"type": "assistant", "message": {**whole, "content": [block], "stop_reason": None}}
+        for block in whole["content"]
+    ]
+    return lines(init, *blocks, result), lines(
+        init, *({"type": "stream_event", "event": event} for event in events), *blocks, result
+    )
+
+
+def of_gemini(answer: Answer) -> tuple[bytes, bytes]:
+    def part(kind: str, text: str) -> Json:
+        if kind == "call":
+            return {"functionCall": {"id": "c", "name": "f", "args": json.loads(text)}}
+        return {"text": text, "thought": True} if kind == "reasoning" else {"text": text}
+
+    def chunk(parts: list[Json], **more: Any) -> Json:
+        return {**head, "candidates": [{"content": {"role": "model", "parts": parts}, **more}]}
+
+    head: Json = {"responseId": "r1", "modelVersion": "m"}
+    tail = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7}}
+    pieces = [
+        part(kind, piece) for kind, text in answer.said for piece in ([text] if kind == "call" else answer.pieces(text))
+    ]
+    whole = chunk([part(*one) for one in answer.said], finishReason="STOP") | tail
+    return json.dumps(whole).encode(), sse(*(chunk([piece]) for piece in pieces), chunk([], finishReason="STOP") | tail)
+
+
+def of_ollama(answer: Answer) -> tuple[bytes, bytes]:
+    head = {"model": "m", "created_at": "2026-05-04T20:01:02Z"}
+    tail = {"done": True, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 4}
+    fields = {"reasoning": "thinking", "text": "content"}
+    message: Json = {"role": "assistant", "content": ""}
+    pieces: list[Json] = []
+    for kind in ("reasoning", "text"):
+        text = next((text for one, text in answer.said if one == kind), "")
+        if text:
+            message[fields[kind]] = text
+            pieces += [{fields[kind]: piece} for piece in answer.pieces(text)]
+    called: list[Json] = [
+        {"id": f"c{index}", "function": {"name": "f", "arguments": json.loads(text)}}
+        for index, (kind, text) in enumerate(answer.said)
+        if kind == "call"
+    ]
+    if called:
+        message["tool_calls"] = called
+        pieces += [{"tool_calls": [call]} for call in called]
+    chunks = ({**head, "message": {"role": "assistant", "content": "", **piece}, "done": False} for piece in pieces)
+    return json.dumps({**head, "message": message, **tail}).encode(), lines(
+        *chunks, {**head, "message": {"role": "assistant", "content": ""}, **tail}
+    )
+
+
+def of_responses(answer: Answer) -> tuple[bytes, bytes]:
+    head: Json = {"id": "r1", "object": "response", "created_at": 1770000000, "model": "m"}
+    events: list[Json] = [{"type": "response.created", "response": {**head, "status": "in_progress", "output": []}}]
+    items: list[Json] = []
+    for index, (kind, text) in enumerate(answer.said):
+        if kind == "text":
+            content = {"type": "output_text", "text": text, "annotations": []}
+            item: Json = {"type": "message", "id": f"i{index}", "role": "assistant", "content": [content]}
+            name, where = "response.output_text.delta", {"content_index": 0}
+            empty: Json = {"content": []}
+        elif kind == "reasoning":
+            item = {"type": "reasoning", "id": f"i{index}", "summary": [{"type": "summary_text", "text": text}]}
+            empty, name, where = {"summary": []}, "response.reasoning_summary_text.delta", {"summary_index": 0}
+        else:
+            item = {"type": "function_call", "id": f"i{index}", "call_id": f"c{index}", "name": "f", "arguments": text}
+            empty, name, where = {"arguments": ""}, "response.function_call_arguments.delta", {}
+        items.append(item)
+        place = {"output_index": index}
+        events += [
+            {"type": "response.output_item.added", "item": {**item, **empty}, **place},
+            *({"type": name, "item_id": item["id"], "delta": piece, **place, **where} for piece in answer.pieces(text)),
+            {"type": "response.output_item.done", "item": item, **place},
+        ]
+    usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    whole = {**head, "status": "completed", "output": items, "usage": usage}
+    return json.dumps(whole).encode(), sse(*events, {"type": "response.completed", "response": whole})
+
+
+@pytest.mark.parametrize(
+    ("wire", "dialect", "spoken"),
+    [
+        pytest.param(anthropic, anthropic.ANTHROPIC, of_anthropic, id="anthropic"),
+        pytest.param(claude_code, anthropic.ANTHROPIC, of_claude_code, id="claude_code"),
+        pytest.param(gemini, gemini.GEMINI, of_gemini, id="gemini"),
+        pytest.param(ollama, ollama.OLLAMA, of_ollama, id="ollama"),
+        pytest.param(openai_responses, openai_responses.OPENAI, of_responses, id="openai_responses"),
+    ],
+)
+@settings(max_examples=60, deadline=None)
+@given(answer=answers, cut=st.integers(1, 400))
+def test_a_stream_adds_up_to_the_whole_answer(
+    wire: WireFormat, dialect: Any, spoken: Callable[[Answer], tuple[bytes, bytes]], answer: Answer, cut: int
+) -> None:
+    """Parts, signatures, calls, reason and usage, however the text and the bytes are cut; Chat Completions has a test of its own."""
+    body, stream = spoken(answer)
+    whole = runner.parse_whole(wire, dialect, "p", body)
+    assert whole["candidates"][0]["finish_reason"]
+    assert whole["usage"]["total_tokens"] == "7"
+    chunks = [stream[at : at + cut] for at in range(0, len(stream), cut)]
+    assert in_text(runner.parse_stream(wire, dialect, "p", chunks)) == in_text(whole)
+
+
+def in_text(answer: Json) -> Json:
+    """The answer with arguments as values: their white space is the model's in a stream and the server's in a whole answer."""
+    for part in answer["candidates"][0]["message"]["parts"]:
+        if "tool_call" in part:
+            part["tool_call"]["arguments_json"] = json.loads(part["tool_call"]["arguments_json"])
+    return answer
