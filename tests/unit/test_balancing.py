@@ -317,7 +317,7 @@ class BalancerMachine(RuleBasedStateMachine):
             assert states[name] == ""
         assert states[name] not in ("CIRCUIT_OPEN", "COOLDOWN")
         if circuits[name] != "closed":
-            assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection
+            assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection - 1e-6
             self.probed[name] = self.clock.now
         if reply is not None:
             self.open.append((reply, endpoint))

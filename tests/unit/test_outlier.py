@@ -12,6 +12,8 @@ from llm_gateway.outlier import LONGEST_REST, Breaker, BreakerPolicy, Cooldown
 
 from tests.support.chain import Clock
 
+ROUNDING = 1e-6  # seconds; sums of floats
+
 
 def tripped(policy: BreakerPolicy, clock: Clock) -> Breaker:
     """A breaker that has just opened."""
@@ -153,9 +155,9 @@ class BreakerMachine(RuleBasedStateMachine):
         assert probe is not closed
         if probe:
             assert self.opened_at is not None
-            assert self.clock.now >= self.opened_at + self.policy.ejection
+            assert self.clock.now >= self.opened_at + self.policy.ejection - ROUNDING
             if self.last_probe is not None and not self.proven:
-                assert self.clock.now >= self.last_probe + self.policy.ejection
+                assert self.clock.now >= self.last_probe + self.policy.ejection - ROUNDING
             self.last_probe = self.clock.now
         self.under_way.append(probe)
 
@@ -182,7 +184,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if hasattr(self, "breaker"):
             assert 0.0 < self.breaker.share() <= 1.0
             assert 0.0 <= self.breaker.error_rate() <= 1.0
-            assert 0.0 <= self.breaker.opens_in() <= self.policy.longest
+            assert 0.0 <= self.breaker.opens_in() <= self.policy.longest + ROUNDING
             assert self.breaker.allows() is (self.breaker.opens_in() == 0.0)
 
 
