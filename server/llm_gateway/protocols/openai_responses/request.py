@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+from contextlib import suppress
 from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
@@ -506,7 +507,10 @@ def _annotations(part: content_pb2.Part) -> list[_Wire]:
     """The sources of a text of the model, as it gave them; those of other providers have no id of an item beside them."""
     if not part.item_id:
         return []
-    found = [json.decode(citation.provider_json) for citation in part.text.citations if citation.provider_json]
+    found = []
+    for citation in part.text.citations:
+        with suppress(json.MalformedJson):
+            found.append(json.decode(citation.provider_json or "null"))
     return [annotation for annotation in found if isinstance(annotation, dict) and "type" in annotation]
 
 
