@@ -471,7 +471,7 @@ class Reader:
 def _logprob(wire: dict[str, Any]) -> gateway_pb2.TokenLogprob:
     return gateway_pb2.TokenLogprob(
         token=wire.get("token") or "",
-        token_bytes=bytes(wire.get("bytes") or ()),
+        raw_bytes=bytes(wire.get("bytes") or ()),
         logprob=wire.get("logprob") or 0.0,
         top=[_logprob(other) for other in wire.get("top_logprobs") or ()],
     )

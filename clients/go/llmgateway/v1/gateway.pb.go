@@ -1757,7 +1757,7 @@ type TokenLogprob struct {
 	// The token.
 	Token string `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	// Its bytes.
-	TokenBytes []byte `protobuf:"bytes,2,opt,name=token_bytes,json=tokenBytes,proto3" json:"token_bytes,omitempty"`
+	RawBytes []byte `protobuf:"bytes,2,opt,name=raw_bytes,json=rawBytes,proto3" json:"raw_bytes,omitempty"`
 	// Natural logarithm of its probability.
 	Logprob float64 `protobuf:"fixed64,3,opt,name=logprob,proto3" json:"logprob,omitempty"`
 	// The likeliest tokens at its place.
@@ -1803,9 +1803,9 @@ func (x *TokenLogprob) GetToken() string {
 	return ""
 }
 
-func (x *TokenLogprob) GetTokenBytes() []byte {
+func (x *TokenLogprob) GetRawBytes() []byte {
 	if x != nil {
-		return x.TokenBytes
+		return x.RawBytes
 	}
 	return nil
 }
@@ -3452,11 +3452,10 @@ const file_llmgateway_v1_gateway_proto_rawDesc = "" +
 	"\x0esafety_ratings\x18\b \x03(\v2\x1b.llmgateway.v1.SafetyRatingR\rsafetyRatings\x12F\n" +
 	"\x10refusal_logprobs\x18\t \x03(\v2\x1b.llmgateway.v1.TokenLogprobR\x0frefusalLogprobs\x124\n" +
 	"\x16provider_metadata_json\x18\n" +
-	" \x01(\tR\x14providerMetadataJson\"\x8e\x01\n" +
+	" \x01(\tR\x14providerMetadataJson\"\x8a\x01\n" +
 	"\fTokenLogprob\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1f\n" +
-	"\vtoken_bytes\x18\x02 \x01(\fR\n" +
-	"tokenBytes\x12\x18\n" +
+	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1b\n" +
+	"\traw_bytes\x18\x02 \x01(\fR\brawBytes\x12\x18\n" +
 	"\alogprob\x18\x03 \x01(\x01R\alogprob\x12-\n" +
 	"\x03top\x18\x04 \x03(\v2\x1b.llmgateway.v1.TokenLogprobR\x03top\"Z\n" +
 	"\fSafetyRating\x12\x1a\n" +

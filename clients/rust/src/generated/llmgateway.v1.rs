@@ -1268,7 +1268,7 @@ pub struct TokenLogprob {
     pub token: ::prost::alloc::string::String,
     /// Its bytes.
     #[prost(bytes = "vec", tag = "2")]
-    pub token_bytes: ::prost::alloc::vec::Vec<u8>,
+    pub raw_bytes: ::prost::alloc::vec::Vec<u8>,
     /// Natural logarithm of its probability.
     #[prost(double, tag = "3")]
     pub logprob: f64,

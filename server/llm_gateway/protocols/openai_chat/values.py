@@ -91,7 +91,7 @@ def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
     if isinstance(raw.get("logprob"), (int, float)):
         found.logprob = raw["logprob"]
     if isinstance(raw.get("bytes"), list):
-        found.token_bytes = bytes(raw["bytes"])
+        found.raw_bytes = bytes(raw["bytes"])
     found.top.extend(logprob(top) for top in raw.get("top_logprobs") or ())
     return found
 

@@ -440,7 +440,7 @@ def _citation(annotation: _Wire) -> content_pb2.Citation:
 def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
     return gateway_pb2.TokenLogprob(
         token=raw.get("token") or "",
-        token_bytes=bytes(raw.get("bytes") or ()),
+        raw_bytes=bytes(raw.get("bytes") or ()),
         logprob=raw.get("logprob") or 0.0,
         top=[_logprob(other) for other in raw.get("top_logprobs") or ()],
     )

@@ -954,12 +954,12 @@ class TokenLogprob(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TOKEN_FIELD_NUMBER: builtins.int
-    TOKEN_BYTES_FIELD_NUMBER: builtins.int
+    RAW_BYTES_FIELD_NUMBER: builtins.int
     LOGPROB_FIELD_NUMBER: builtins.int
     TOP_FIELD_NUMBER: builtins.int
     token: builtins.str
     """The token."""
-    token_bytes: builtins.bytes
+    raw_bytes: builtins.bytes
     """Its bytes."""
     logprob: builtins.float
     """Natural logarithm of its probability."""
@@ -971,11 +971,11 @@ class TokenLogprob(google.protobuf.message.Message):
         self,
         *,
         token: builtins.str = ...,
-        token_bytes: builtins.bytes = ...,
+        raw_bytes: builtins.bytes = ...,
         logprob: builtins.float = ...,
         top: collections.abc.Iterable[Global___TokenLogprob] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token", "token_bytes", b"token_bytes", "top", b"top"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "raw_bytes", b"raw_bytes", "token", b"token", "top", b"top"]) -> None: ...
 
 Global___TokenLogprob: typing_extensions.TypeAlias = TokenLogprob
 

@@ -306,110 +306,110 @@ public final class Gateway {
       "Logprob\0223\n\016safety_ratings\030\010 \003(\0132\033.llmgat" +
       "eway.v1.SafetyRating\0225\n\020refusal_logprobs" +
       "\030\t \003(\0132\033.llmgateway.v1.TokenLogprob\022\036\n\026p" +
-      "rovider_metadata_json\030\n \001(\t\"w\n\014TokenLogp" +
-      "rob\022\r\n\005token\030\001 \001(\t\022\035\n\traw_token\030\002 \001(\014R\nt" +
-      "okenBytes\022\017\n\007logprob\030\003 \001(\001\022(\n\003top\030\004 \003(\0132" +
-      "\033.llmgateway.v1.TokenLogprob\"@\n\014SafetyRa" +
-      "ting\022\020\n\010category\030\001 \001(\t\022\r\n\005level\030\002 \001(\t\022\017\n" +
-      "\007blocked\030\003 \001(\010\"\235\002\n\tRouteInfo\022\020\n\010provider" +
-      "\030\001 \001(\t\022\r\n\005model\030\002 \001(\t\022\026\n\016response_model\030" +
-      "\003 \001(\t\022\034\n\024provider_response_id\030\004 \001(\t\022(\n\010a" +
-      "ttempts\030\005 \003(\0132\026.llmgateway.v1.Attempt\022\025\n" +
-      "\rfallback_used\030\006 \001(\010\022\022\n\ndeployment\030\007 \001(\t" +
-      "\022\r\n\005route\030\010 \001(\t\022\022\n\nexperiment\030\t \001(\t\022\026\n\016e" +
-      "xperiment_arm\030\n \001(\t\022)\n\013total_usage\030\013 \001(\013" +
-      "2\024.llmgateway.v1.Usage\"\214\002\n\007Attempt\022\020\n\010pr" +
-      "ovider\030\001 \001(\t\022\r\n\005model\030\002 \001(\t\022\014\n\004code\030\003 \001(" +
-      "\005\022\016\n\006reason\030\004 \001(\t\022+\n\010duration\030\005 \001(\0132\031.go" +
-      "ogle.protobuf.Duration\022\023\n\013skip_reason\030\006 " +
-      "\001(\t\022\022\n\ndeployment\030\007 \001(\t\022\027\n\017provider_stat" +
-      "us\030\010 \001(\005\022.\n\013retry_delay\030\t \001(\0132\031.google.p" +
-      "rotobuf.Duration\022#\n\005usage\030\n \001(\0132\024.llmgat" +
-      "eway.v1.Usage\"9\n\007Warning\022\016\n\006reason\030\001 \001(\t" +
-      "\022\r\n\005field\030\002 \001(\t\022\017\n\007message\030\003 \001(\t\"\350\002\n\014Sen" +
-      "dResponse\022\023\n\013response_id\030\001 \001(\t\022,\n\ncandid" +
-      "ates\030\002 \003(\0132\030.llmgateway.v1.Candidate\022#\n\005" +
-      "usage\030\003 \001(\0132\024.llmgateway.v1.Usage\022\'\n\005rou" +
-      "te\030\004 \001(\0132\030.llmgateway.v1.RouteInfo\022/\n\013cr" +
-      "eate_time\030\005 \001(\0132\032.google.protobuf.Timest" +
-      "amp\0220\n\014service_tier\030\006 \001(\0162\032.llmgateway.v" +
-      "1.ServiceTier\022(\n\010warnings\030\007 \003(\0132\026.llmgat" +
-      "eway.v1.Warning\022\032\n\022system_fingerprint\030\010 " +
-      "\001(\t\022\036\n\026provider_metadata_json\030\t \001(\t\"o\n\021S" +
-      "treamSendRequest\022+\n\007request\030\001 \001(\0132\032.llmg" +
-      "ateway.v1.SendRequest\022-\n\007options\030\002 \001(\0132\034" +
-      ".llmgateway.v1.StreamOptions\"\234\001\n\rStreamO" +
-      "ptions\0225\n\022heartbeat_interval\030\001 \001(\0132\031.goo" +
-      "gle.protobuf.Duration\022\036\n\026include_final_r" +
-      "esponse\030\002 \001(\010\0224\n\021coalesce_interval\030\003 \001(\013" +
-      "2\031.google.protobuf.Duration\"\364\003\n\022StreamSe" +
-      "ndResponse\022\020\n\010sequence\030\001 \001(\004\022/\n\007started\030" +
-      "\002 \001(\0132\034.llmgateway.v1.StreamStartedH\000\0222\n" +
-      "\014part_started\030\003 \001(\0132\032.llmgateway.v1.Part" +
-      "StartedH\000\022.\n\npart_delta\030\004 \001(\0132\030.llmgatew" +
-      "ay.v1.PartDeltaH\000\0226\n\016part_completed\030\005 \001(" +
-      "\0132\034.llmgateway.v1.PartCompletedH\000\022@\n\023can" +
-      "didate_completed\030\006 \001(\0132!.llmgateway.v1.C" +
-      "andidateCompletedH\000\022%\n\005usage\030\007 \001(\0132\024.llm" +
-      "gateway.v1.UsageH\000\0223\n\tcompleted\030\010 \001(\0132\036." +
-      "llmgateway.v1.StreamCompletedH\000\022-\n\theart" +
-      "beat\030\t \001(\0132\030.llmgateway.v1.HeartbeatH\000\022)" +
-      "\n\007warning\030\n \001(\0132\026.llmgateway.v1.WarningH" +
-      "\000B\007\n\005event\"~\n\rStreamStarted\022\023\n\013response_" +
-      "id\030\001 \001(\t\022\'\n\005route\030\002 \001(\0132\030.llmgateway.v1." +
-      "RouteInfo\022/\n\013create_time\030\003 \001(\0132\032.google." +
-      "protobuf.Timestamp\"]\n\013PartStarted\022\027\n\017can" +
-      "didate_index\030\001 \001(\005\022\022\n\npart_index\030\002 \001(\005\022!" +
-      "\n\004part\030\003 \001(\0132\023.llmgateway.v1.Part\"\355\001\n\tPa" +
-      "rtDelta\022\027\n\017candidate_index\030\001 \001(\005\022\022\n\npart" +
-      "_index\030\002 \001(\005\022\016\n\004text\030\003 \001(\tH\000\022\030\n\016argument" +
-      "s_json\030\004 \001(\tH\000\022\016\n\004data\030\005 \001(\014H\000\022+\n\010citati" +
-      "on\030\006 \001(\0132\027.llmgateway.v1.CitationH\000\022\024\n\nt" +
-      "ranscript\030\007 \001(\tH\000\022-\n\010logprobs\030\010 \003(\0132\033.ll" +
-      "mgateway.v1.TokenLogprobB\007\n\005delta\"~\n\rPar" +
-      "tCompleted\022\027\n\017candidate_index\030\001 \001(\005\022\022\n\np" +
-      "art_index\030\002 \001(\005\022\021\n\tsignature\030\003 \001(\014\022\032\n\022si" +
-      "gnature_provider\030\004 \001(\t\022\021\n\tencrypted\030\005 \001(" +
-      "\014\"\264\002\n\022CandidateCompleted\022\027\n\017candidate_in" +
-      "dex\030\001 \001(\005\0222\n\rfinish_reason\030\002 \001(\0162\033.llmga" +
-      "teway.v1.FinishReason\022\036\n\026provider_finish" +
-      "_reason\030\003 \001(\t\022\026\n\016finish_message\030\004 \001(\t\022\025\n" +
-      "\rstop_sequence\030\005 \001(\t\0223\n\016safety_ratings\030\006" +
-      " \003(\0132\033.llmgateway.v1.SafetyRating\022-\n\010log" +
-      "probs\030\007 \003(\0132\033.llmgateway.v1.TokenLogprob" +
-      "\022\036\n\026provider_metadata_json\030\010 \001(\t\"\374\001\n\017Str" +
-      "eamCompleted\022#\n\005usage\030\001 \001(\0132\024.llmgateway" +
-      ".v1.Usage\022\'\n\005route\030\002 \001(\0132\030.llmgateway.v1" +
-      ".RouteInfo\0220\n\014service_tier\030\003 \001(\0162\032.llmga" +
-      "teway.v1.ServiceTier\022-\n\010response\030\004 \001(\0132\033" +
-      ".llmgateway.v1.SendResponse\022\032\n\022system_fi" +
-      "ngerprint\030\005 \001(\t\022\036\n\026provider_metadata_jso" +
-      "n\030\006 \001(\t\"\013\n\tHeartbeat*\217\001\n\013ServiceTier\022\034\n\030" +
-      "SERVICE_TIER_UNSPECIFIED\020\000\022\025\n\021SERVICE_TI" +
-      "ER_AUTO\020\001\022\031\n\025SERVICE_TIER_STANDARD\020\002\022\025\n\021" +
-      "SERVICE_TIER_FLEX\020\003\022\031\n\025SERVICE_TIER_PRIO" +
-      "RITY\020\004*\222\003\n\014FinishReason\022\035\n\031FINISH_REASON" +
-      "_UNSPECIFIED\020\000\022\026\n\022FINISH_REASON_STOP\020\001\022\037" +
-      "\n\033FINISH_REASON_STOP_SEQUENCE\020\002\022\034\n\030FINIS" +
-      "H_REASON_MAX_TOKENS\020\003\022 \n\034FINISH_REASON_C" +
-      "ONTEXT_WINDOW\020\004\022\034\n\030FINISH_REASON_TOOL_CA" +
-      "LLS\020\005\022\031\n\025FINISH_REASON_REFUSAL\020\006\022 \n\034FINI" +
-      "SH_REASON_CONTENT_FILTER\020\007\022\034\n\030FINISH_REA" +
-      "SON_RECITATION\020\010\022\030\n\024FINISH_REASON_PAUSED" +
-      "\020\t\022%\n!FINISH_REASON_MALFORMED_TOOL_CALL\020" +
-      "\n\022\027\n\023FINISH_REASON_ERROR\020\013\022\027\n\023FINISH_REA" +
-      "SON_OTHER\020\0142\306\002\n\nLLMGateway\022?\n\004Send\022\032.llm" +
-      "gateway.v1.SendRequest\032\033.llmgateway.v1.S" +
-      "endResponse\022S\n\nStreamSend\022 .llmgateway.v" +
-      "1.StreamSendRequest\032!.llmgateway.v1.Stre" +
-      "amSendResponse0\001\022V\n\nListModels\022 .llmgate" +
-      "way.v1.ListModelsRequest\032!.llmgateway.v1" +
-      ".ListModelsResponse\"\003\220\002\001\022J\n\006Health\022\034.llm" +
-      "gateway.v1.HealthRequest\032\035.llmgateway.v1" +
-      ".HealthResponse\"\003\220\002\001Bl\n\020io.llmgateway.v1" +
-      "P\001ZFgithub.com/llmgateway/llmgateway/cli" +
-      "ents/go/llmgateway/v1;llmgatewayv1\252\002\rLlm" +
-      "Gateway.V1b\006proto3"
+      "rovider_metadata_json\030\n \001(\t\"k\n\014TokenLogp" +
+      "rob\022\r\n\005token\030\001 \001(\t\022\021\n\traw_bytes\030\002 \001(\014\022\017\n" +
+      "\007logprob\030\003 \001(\001\022(\n\003top\030\004 \003(\0132\033.llmgateway" +
+      ".v1.TokenLogprob\"@\n\014SafetyRating\022\020\n\010cate" +
+      "gory\030\001 \001(\t\022\r\n\005level\030\002 \001(\t\022\017\n\007blocked\030\003 \001" +
+      "(\010\"\235\002\n\tRouteInfo\022\020\n\010provider\030\001 \001(\t\022\r\n\005mo" +
+      "del\030\002 \001(\t\022\026\n\016response_model\030\003 \001(\t\022\034\n\024pro" +
+      "vider_response_id\030\004 \001(\t\022(\n\010attempts\030\005 \003(" +
+      "\0132\026.llmgateway.v1.Attempt\022\025\n\rfallback_us" +
+      "ed\030\006 \001(\010\022\022\n\ndeployment\030\007 \001(\t\022\r\n\005route\030\010 " +
+      "\001(\t\022\022\n\nexperiment\030\t \001(\t\022\026\n\016experiment_ar" +
+      "m\030\n \001(\t\022)\n\013total_usage\030\013 \001(\0132\024.llmgatewa" +
+      "y.v1.Usage\"\214\002\n\007Attempt\022\020\n\010provider\030\001 \001(\t" +
+      "\022\r\n\005model\030\002 \001(\t\022\014\n\004code\030\003 \001(\005\022\016\n\006reason\030" +
+      "\004 \001(\t\022+\n\010duration\030\005 \001(\0132\031.google.protobu" +
+      "f.Duration\022\023\n\013skip_reason\030\006 \001(\t\022\022\n\ndeplo" +
+      "yment\030\007 \001(\t\022\027\n\017provider_status\030\010 \001(\005\022.\n\013" +
+      "retry_delay\030\t \001(\0132\031.google.protobuf.Dura" +
+      "tion\022#\n\005usage\030\n \001(\0132\024.llmgateway.v1.Usag" +
+      "e\"9\n\007Warning\022\016\n\006reason\030\001 \001(\t\022\r\n\005field\030\002 " +
+      "\001(\t\022\017\n\007message\030\003 \001(\t\"\350\002\n\014SendResponse\022\023\n" +
+      "\013response_id\030\001 \001(\t\022,\n\ncandidates\030\002 \003(\0132\030" +
+      ".llmgateway.v1.Candidate\022#\n\005usage\030\003 \001(\0132" +
+      "\024.llmgateway.v1.Usage\022\'\n\005route\030\004 \001(\0132\030.l" +
+      "lmgateway.v1.RouteInfo\022/\n\013create_time\030\005 " +
+      "\001(\0132\032.google.protobuf.Timestamp\0220\n\014servi" +
+      "ce_tier\030\006 \001(\0162\032.llmgateway.v1.ServiceTie" +
+      "r\022(\n\010warnings\030\007 \003(\0132\026.llmgateway.v1.Warn" +
+      "ing\022\032\n\022system_fingerprint\030\010 \001(\t\022\036\n\026provi" +
+      "der_metadata_json\030\t \001(\t\"o\n\021StreamSendReq" +
+      "uest\022+\n\007request\030\001 \001(\0132\032.llmgateway.v1.Se" +
+      "ndRequest\022-\n\007options\030\002 \001(\0132\034.llmgateway." +
+      "v1.StreamOptions\"\234\001\n\rStreamOptions\0225\n\022he" +
+      "artbeat_interval\030\001 \001(\0132\031.google.protobuf" +
+      ".Duration\022\036\n\026include_final_response\030\002 \001(" +
+      "\010\0224\n\021coalesce_interval\030\003 \001(\0132\031.google.pr" +
+      "otobuf.Duration\"\364\003\n\022StreamSendResponse\022\020" +
+      "\n\010sequence\030\001 \001(\004\022/\n\007started\030\002 \001(\0132\034.llmg" +
+      "ateway.v1.StreamStartedH\000\0222\n\014part_starte" +
+      "d\030\003 \001(\0132\032.llmgateway.v1.PartStartedH\000\022.\n" +
+      "\npart_delta\030\004 \001(\0132\030.llmgateway.v1.PartDe" +
+      "ltaH\000\0226\n\016part_completed\030\005 \001(\0132\034.llmgatew" +
+      "ay.v1.PartCompletedH\000\022@\n\023candidate_compl" +
+      "eted\030\006 \001(\0132!.llmgateway.v1.CandidateComp" +
+      "letedH\000\022%\n\005usage\030\007 \001(\0132\024.llmgateway.v1.U" +
+      "sageH\000\0223\n\tcompleted\030\010 \001(\0132\036.llmgateway.v" +
+      "1.StreamCompletedH\000\022-\n\theartbeat\030\t \001(\0132\030" +
+      ".llmgateway.v1.HeartbeatH\000\022)\n\007warning\030\n " +
+      "\001(\0132\026.llmgateway.v1.WarningH\000B\007\n\005event\"~" +
+      "\n\rStreamStarted\022\023\n\013response_id\030\001 \001(\t\022\'\n\005" +
+      "route\030\002 \001(\0132\030.llmgateway.v1.RouteInfo\022/\n" +
+      "\013create_time\030\003 \001(\0132\032.google.protobuf.Tim" +
+      "estamp\"]\n\013PartStarted\022\027\n\017candidate_index" +
+      "\030\001 \001(\005\022\022\n\npart_index\030\002 \001(\005\022!\n\004part\030\003 \001(\013" +
+      "2\023.llmgateway.v1.Part\"\355\001\n\tPartDelta\022\027\n\017c" +
+      "andidate_index\030\001 \001(\005\022\022\n\npart_index\030\002 \001(\005" +
+      "\022\016\n\004text\030\003 \001(\tH\000\022\030\n\016arguments_json\030\004 \001(\t" +
+      "H\000\022\016\n\004data\030\005 \001(\014H\000\022+\n\010citation\030\006 \001(\0132\027.l" +
+      "lmgateway.v1.CitationH\000\022\024\n\ntranscript\030\007 " +
+      "\001(\tH\000\022-\n\010logprobs\030\010 \003(\0132\033.llmgateway.v1." +
+      "TokenLogprobB\007\n\005delta\"~\n\rPartCompleted\022\027" +
+      "\n\017candidate_index\030\001 \001(\005\022\022\n\npart_index\030\002 " +
+      "\001(\005\022\021\n\tsignature\030\003 \001(\014\022\032\n\022signature_prov" +
+      "ider\030\004 \001(\t\022\021\n\tencrypted\030\005 \001(\014\"\264\002\n\022Candid" +
+      "ateCompleted\022\027\n\017candidate_index\030\001 \001(\005\0222\n" +
+      "\rfinish_reason\030\002 \001(\0162\033.llmgateway.v1.Fin" +
+      "ishReason\022\036\n\026provider_finish_reason\030\003 \001(" +
+      "\t\022\026\n\016finish_message\030\004 \001(\t\022\025\n\rstop_sequen" +
+      "ce\030\005 \001(\t\0223\n\016safety_ratings\030\006 \003(\0132\033.llmga" +
+      "teway.v1.SafetyRating\022-\n\010logprobs\030\007 \003(\0132" +
+      "\033.llmgateway.v1.TokenLogprob\022\036\n\026provider" +
+      "_metadata_json\030\010 \001(\t\"\374\001\n\017StreamCompleted" +
+      "\022#\n\005usage\030\001 \001(\0132\024.llmgateway.v1.Usage\022\'\n" +
+      "\005route\030\002 \001(\0132\030.llmgateway.v1.RouteInfo\0220" +
+      "\n\014service_tier\030\003 \001(\0162\032.llmgateway.v1.Ser" +
+      "viceTier\022-\n\010response\030\004 \001(\0132\033.llmgateway." +
+      "v1.SendResponse\022\032\n\022system_fingerprint\030\005 " +
+      "\001(\t\022\036\n\026provider_metadata_json\030\006 \001(\t\"\013\n\tH" +
+      "eartbeat*\217\001\n\013ServiceTier\022\034\n\030SERVICE_TIER" +
+      "_UNSPECIFIED\020\000\022\025\n\021SERVICE_TIER_AUTO\020\001\022\031\n" +
+      "\025SERVICE_TIER_STANDARD\020\002\022\025\n\021SERVICE_TIER" +
+      "_FLEX\020\003\022\031\n\025SERVICE_TIER_PRIORITY\020\004*\222\003\n\014F" +
+      "inishReason\022\035\n\031FINISH_REASON_UNSPECIFIED" +
+      "\020\000\022\026\n\022FINISH_REASON_STOP\020\001\022\037\n\033FINISH_REA" +
+      "SON_STOP_SEQUENCE\020\002\022\034\n\030FINISH_REASON_MAX" +
+      "_TOKENS\020\003\022 \n\034FINISH_REASON_CONTEXT_WINDO" +
+      "W\020\004\022\034\n\030FINISH_REASON_TOOL_CALLS\020\005\022\031\n\025FIN" +
+      "ISH_REASON_REFUSAL\020\006\022 \n\034FINISH_REASON_CO" +
+      "NTENT_FILTER\020\007\022\034\n\030FINISH_REASON_RECITATI" +
+      "ON\020\010\022\030\n\024FINISH_REASON_PAUSED\020\t\022%\n!FINISH" +
+      "_REASON_MALFORMED_TOOL_CALL\020\n\022\027\n\023FINISH_" +
+      "REASON_ERROR\020\013\022\027\n\023FINISH_REASON_OTHER\020\0142" +
+      "\306\002\n\nLLMGateway\022?\n\004Send\022\032.llmgateway.v1.S" +
+      "endRequest\032\033.llmgateway.v1.SendResponse\022" +
+      "S\n\nStreamSend\022 .llmgateway.v1.StreamSend" +
+      "Request\032!.llmgateway.v1.StreamSendRespon" +
+      "se0\001\022V\n\nListModels\022 .llmgateway.v1.ListM" +
+      "odelsRequest\032!.llmgateway.v1.ListModelsR" +
+      "esponse\"\003\220\002\001\022J\n\006Health\022\034.llmgateway.v1.H" +
+      "ealthRequest\032\035.llmgateway.v1.HealthRespo" +
+      "nse\"\003\220\002\001Bl\n\020io.llmgateway.v1P\001ZFgithub.c" +
+      "om/llmgateway/llmgateway/clients/go/llmg" +
+      "ateway/v1;llmgatewayv1\252\002\rLlmGateway.V1b\006" +
+      "proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -534,7 +534,7 @@ public final class Gateway {
     internal_static_llmgateway_v1_TokenLogprob_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_v1_TokenLogprob_descriptor,
-        new java.lang.String[] { "Token", "RawToken", "Logprob", "Top", });
+        new java.lang.String[] { "Token", "RawBytes", "Logprob", "Top", });
     internal_static_llmgateway_v1_SafetyRating_descriptor =
       getDescriptor().getMessageTypes().get(15);
     internal_static_llmgateway_v1_SafetyRating_fieldAccessorTable = new

@@ -22,7 +22,7 @@ private static final long serialVersionUID = 0L;
   }
   private TokenLogprob() {
     token_ = "";
-    rawToken_ = com.google.protobuf.ByteString.EMPTY;
+    rawBytes_ = com.google.protobuf.ByteString.EMPTY;
     top_ = java.util.Collections.emptyList();
   }
 
@@ -93,19 +93,19 @@ private static final long serialVersionUID = 0L;
     }
   }
 
-  public static final int RAW_TOKEN_FIELD_NUMBER = 2;
-  private com.google.protobuf.ByteString rawToken_ = com.google.protobuf.ByteString.EMPTY;
+  public static final int RAW_BYTES_FIELD_NUMBER = 2;
+  private com.google.protobuf.ByteString rawBytes_ = com.google.protobuf.ByteString.EMPTY;
   /**
    * <pre>
    * Its bytes.
    * </pre>
    *
-   * <code>bytes raw_token = 2 [json_name = "tokenBytes"];</code>
-   * @return The rawToken.
+   * <code>bytes raw_bytes = 2;</code>
+   * @return The rawBytes.
    */
   @java.lang.Override
-  public com.google.protobuf.ByteString getRawToken() {
-    return rawToken_;
+  public com.google.protobuf.ByteString getRawBytes() {
+    return rawBytes_;
   }
 
   public static final int LOGPROB_FIELD_NUMBER = 3;
@@ -201,8 +201,8 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(token_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 1, token_);
     }
-    if (!rawToken_.isEmpty()) {
-      output.writeBytes(2, rawToken_);
+    if (!rawBytes_.isEmpty()) {
+      output.writeBytes(2, rawBytes_);
     }
     if (java.lang.Double.doubleToRawLongBits(logprob_) != 0) {
       output.writeDouble(3, logprob_);
@@ -222,9 +222,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(token_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(1, token_);
     }
-    if (!rawToken_.isEmpty()) {
+    if (!rawBytes_.isEmpty()) {
       size += com.google.protobuf.CodedOutputStream
-        .computeBytesSize(2, rawToken_);
+        .computeBytesSize(2, rawBytes_);
     }
     if (java.lang.Double.doubleToRawLongBits(logprob_) != 0) {
       size += com.google.protobuf.CodedOutputStream
@@ -251,8 +251,8 @@ private static final long serialVersionUID = 0L;
 
     if (!getToken()
         .equals(other.getToken())) return false;
-    if (!getRawToken()
-        .equals(other.getRawToken())) return false;
+    if (!getRawBytes()
+        .equals(other.getRawBytes())) return false;
     if (java.lang.Double.doubleToLongBits(getLogprob())
         != java.lang.Double.doubleToLongBits(
             other.getLogprob())) return false;
@@ -271,8 +271,8 @@ private static final long serialVersionUID = 0L;
     hash = (19 * hash) + getDescriptor().hashCode();
     hash = (37 * hash) + TOKEN_FIELD_NUMBER;
     hash = (53 * hash) + getToken().hashCode();
-    hash = (37 * hash) + RAW_TOKEN_FIELD_NUMBER;
-    hash = (53 * hash) + getRawToken().hashCode();
+    hash = (37 * hash) + RAW_BYTES_FIELD_NUMBER;
+    hash = (53 * hash) + getRawBytes().hashCode();
     hash = (37 * hash) + LOGPROB_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
         java.lang.Double.doubleToLongBits(getLogprob()));
@@ -416,7 +416,7 @@ private static final long serialVersionUID = 0L;
       super.clear();
       bitField0_ = 0;
       token_ = "";
-      rawToken_ = com.google.protobuf.ByteString.EMPTY;
+      rawBytes_ = com.google.protobuf.ByteString.EMPTY;
       logprob_ = 0D;
       if (topBuilder_ == null) {
         top_ = java.util.Collections.emptyList();
@@ -475,7 +475,7 @@ private static final long serialVersionUID = 0L;
         result.token_ = token_;
       }
       if (((from_bitField0_ & 0x00000002) != 0)) {
-        result.rawToken_ = rawToken_;
+        result.rawBytes_ = rawBytes_;
       }
       if (((from_bitField0_ & 0x00000004) != 0)) {
         result.logprob_ = logprob_;
@@ -531,8 +531,8 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000001;
         onChanged();
       }
-      if (other.getRawToken() != com.google.protobuf.ByteString.EMPTY) {
-        setRawToken(other.getRawToken());
+      if (other.getRawBytes() != com.google.protobuf.ByteString.EMPTY) {
+        setRawBytes(other.getRawBytes());
       }
       if (other.getLogprob() != 0D) {
         setLogprob(other.getLogprob());
@@ -595,7 +595,7 @@ private static final long serialVersionUID = 0L;
               break;
             } // case 10
             case 18: {
-              rawToken_ = input.readBytes();
+              rawBytes_ = input.readBytes();
               bitField0_ |= 0x00000002;
               break;
             } // case 18
@@ -726,31 +726,31 @@ private static final long serialVersionUID = 0L;
       return this;
     }
 
-    private com.google.protobuf.ByteString rawToken_ = com.google.protobuf.ByteString.EMPTY;
+    private com.google.protobuf.ByteString rawBytes_ = com.google.protobuf.ByteString.EMPTY;
     /**
      * <pre>
      * Its bytes.
      * </pre>
      *
-     * <code>bytes raw_token = 2 [json_name = "tokenBytes"];</code>
-     * @return The rawToken.
+     * <code>bytes raw_bytes = 2;</code>
+     * @return The rawBytes.
      */
     @java.lang.Override
-    public com.google.protobuf.ByteString getRawToken() {
-      return rawToken_;
+    public com.google.protobuf.ByteString getRawBytes() {
+      return rawBytes_;
     }
     /**
      * <pre>
      * Its bytes.
      * </pre>
      *
-     * <code>bytes raw_token = 2 [json_name = "tokenBytes"];</code>
-     * @param value The rawToken to set.
+     * <code>bytes raw_bytes = 2;</code>
+     * @param value The rawBytes to set.
      * @return This builder for chaining.
      */
-    public Builder setRawToken(com.google.protobuf.ByteString value) {
+    public Builder setRawBytes(com.google.protobuf.ByteString value) {
       if (value == null) { throw new NullPointerException(); }
-      rawToken_ = value;
+      rawBytes_ = value;
       bitField0_ |= 0x00000002;
       onChanged();
       return this;
@@ -760,12 +760,12 @@ private static final long serialVersionUID = 0L;
      * Its bytes.
      * </pre>
      *
-     * <code>bytes raw_token = 2 [json_name = "tokenBytes"];</code>
+     * <code>bytes raw_bytes = 2;</code>
      * @return This builder for chaining.
      */
-    public Builder clearRawToken() {
+    public Builder clearRawBytes() {
       bitField0_ = (bitField0_ & ~0x00000002);
-      rawToken_ = getDefaultInstance().getRawToken();
+      rawBytes_ = getDefaultInstance().getRawBytes();
       onChanged();
       return this;
     }

@@ -33,10 +33,10 @@ public interface TokenLogprobOrBuilder extends
    * Its bytes.
    * </pre>
    *
-   * <code>bytes raw_token = 2 [json_name = "tokenBytes"];</code>
-   * @return The rawToken.
+   * <code>bytes raw_bytes = 2;</code>
+   * @return The rawBytes.
    */
-  com.google.protobuf.ByteString getRawToken();
+  com.google.protobuf.ByteString getRawBytes();
 
   /**
    * <pre>
