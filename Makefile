@@ -81,7 +81,7 @@ lint: $(SETUP) ## Style, types, import layers, the contract and its compatibilit
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 
 .PHONY: test
-test: $(SETUP) ## Run all tests and print the coverage of server/ and clients/python
+test: $(SETUP) build/claude-code/.setup build/litellm/.setup ## Run all tests and print the coverage of server/ and clients/python
 	@rm -rf build/coverage
 	$(BIN)/pytest --cov --cov-report=term $(ARGS)
 
@@ -121,6 +121,7 @@ docs: $(SETUP) ## Write docs/providers.md anew from the code
 docker: ## Build the container image (IMAGE=llm-gateway)
 	docker build -t $(IMAGE) .
 
+# What tests run beside the gateway, each in an environment of its own: LiteLLM, and the command of Claude Code.
 build/%/.setup: requirements-%.lock
 	@.ci/venv build/$*
 	build/$*/bin/python $(PIP) install --quiet --require-hashes --no-deps -r $<

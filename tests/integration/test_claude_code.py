@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from llm_gateway.config import ConfigError
 from llmgateway import GatewayError, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2, health_pb2
 
@@ -299,6 +300,13 @@ async def test_the_probe_asks_for_the_version(gateway_factory: GatewayFactory, c
         await local.client.chat("Hi", model="absent/opus")
     status = await local.client.get_status("cc", probe=True)
     assert status.providers[0].status == health_pb2.HEALTH_STATUS_SERVING
+
+
+async def test_a_bound_that_is_no_number_is_a_problem_of_the_configuration(gateway_factory: GatewayFactory) -> None:
+    """The gateway does not start with it."""
+    for processes in (0, "many", True):
+        with pytest.raises(ConfigError, match=r"options\.processes"):
+            await gateway_factory(provider(Path("claude"), processes=processes))
 
 
 # ---------------------------------------------------------------- commands that misbehave

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(app.run(settings, reload=lambda: _flagged(read(args.config, _environment(args)), args)))
-    except (OSError, telemetry.TelemetryError) as error:
+    except (OSError, telemetry.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK

@@ -47,8 +47,12 @@ def client(provider: config.Provider, server: config.Endpoint | None, key: confi
     """What a provider of kind `claude_code` is called through.
 
     options: `command` (a path, or a name to be found in PATH; `claude`), `processes`. endpoint: base URL of the API that the CLI calls.
-    The key is an API key; `credentials.oauth_token` is a subscription's token and `credentials.auth_token` a gateway's.
+    Raises ConfigError. The key is an API key; `credentials.oauth_token` is a subscription's token and `credentials.auth_token` a gateway's.
     """
+    processes = provider.options.get("processes", PROCESSES)
+    if not isinstance(processes, int) or isinstance(processes, bool) or processes < 1:
+        problem = "is not a whole number above zero"
+        raise config.ConfigError([config.ConfigProblem(file="claude_code", key="options.processes", wrong=problem)])
     environment = dict(_QUIET)
     secret = key.key.reveal() if key is not None else ""
     if secret:
@@ -67,7 +71,7 @@ def client(provider: config.Provider, server: config.Endpoint | None, key: confi
         # Minimal mode takes API keys only; it tells the model nothing of this machine.
         arguments=("--bare",) if secret else (),
         environment=environment,
-        processes=int(provider.options.get("processes") or PROCESSES),
+        processes=processes,
     )
 
 

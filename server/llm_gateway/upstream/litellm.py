@@ -36,8 +36,13 @@ def client(provider: config.Provider, server: config.Endpoint | None, key: confi
 
     options: `python`, an interpreter that can import LiteLLM (ours, by default); `parameters`, arguments of `litellm.completion` for every
     call, `api_version` say. credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
+    Raises ConfigError.
     """
-    arguments = dict(provider.options.get("parameters") or {})
+    parameters = provider.options.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        problem = "must be a mapping of arguments"
+        raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.parameters", wrong=problem)])
+    arguments = dict(parameters)
     arguments |= {name: value.reveal() for name, value in provider.credentials.items()}
     if server is not None:
         arguments["api_base"] = server.url
