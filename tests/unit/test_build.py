@@ -128,3 +128,28 @@ def test_no_repr_shows_a_header() -> None:
     made = built("canary-key", kind="openai", headers={"x-team": config.Secret("canary-header")})
     assert "HttpCaller" in repr(made)
     assert "canary" not in repr(made)
+
+
+def test_what_one_api_signed_is_not_sent_to_another_of_the_same_provider() -> None:
+    """Claude and Gemini on Vertex, Chat Completions and Responses: their signatures mean nothing to each other."""
+    from llm_gateway.protocols.wire import Rendering
+    from llmgateway.v1 import gateway_pb2
+
+    def rendering(api: str) -> Rendering:
+        return Rendering(
+            request=gateway_pb2.SendRequest(),
+            model="m",
+            stream=False,
+            provider="mine",
+            kind="vertex",
+            dialect=None,
+            api=api,
+        )
+
+    assert rendering("gemini").owns("mine/gemini")
+    assert rendering("gemini").owns("vertex/gemini")
+    assert not rendering("gemini").owns("mine/anthropic")
+    assert rendering("gemini").owns("mine")  # a caller's own word
+    assert rendering("").owns("mine")
+    assert not rendering("").owns("other")
+    assert rendering("gemini").options({"mine/gemini": '{"a": 1}', "mine/anthropic": '{"b": 2}'}) == {"a": 1}

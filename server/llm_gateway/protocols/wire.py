@@ -85,6 +85,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     model: the provider's id of the model. stream: whether the provider is asked to stream.
     provider: configured id of the provider; kind: its row. Options and signatures are addressed to either.
     dialect: the row's data for this wire format. settings: the row's own configuration (region, api_version, ...).
+    api: name of the API, of a provider that has several: what one of them signed is nothing to another.
     """
 
     request: gateway_pb2.SendRequest
@@ -95,10 +96,13 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Any
     settings: Mapping[str, Any] = msgspec.field(default_factory=dict)
     notes: Notes = msgspec.field(default_factory=Notes)
+    api: str = ""
 
     def owns(self, origin: str) -> bool:
-        """Whether bytes issued by the provider `origin` may be sent to this one."""
-        return origin in (self.provider, self.kind)
+        """Whether bytes issued by `origin`, a provider or one of its APIs, may be sent to this one."""
+        if origin in (self.provider, self.kind):
+            return True
+        return bool(self.api) and origin in (f"{self.provider}/{self.api}", f"{self.kind}/{self.api}")
 
     def arguments(self, call: content_pb2.ToolCall, field: str) -> str:
         """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""
@@ -114,11 +118,10 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         if not by_provider:
             return {}
         found: dict[str, Any] = {}
-        for name in (self.kind, self.provider):
+        names = dict.fromkeys((self.kind, self.provider, f"{self.provider}/{self.api}" if self.api else self.provider))
+        for name in names:
             if name in by_provider:
                 found = json.merge(found, json.decode(by_provider[name]))
-            if self.kind == self.provider:
-                break
         return found
 
     def merged(self, wire: dict[str, Any], by_provider: Mapping[str, str]) -> dict[str, Any]:
@@ -179,7 +182,8 @@ class DescribesModels(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """One API of a provider: a wire format in the provider's dialect."""
+    """One API of a provider: a wire format in the provider's dialect. name: "" where the provider has only this one."""
 
     wire: WireFormat
     dialect: Any
+    name: str = ""

@@ -50,7 +50,7 @@ def upstream(
         return Echo(provider=name)
     settings = _settings(provider, server)
     row = _row(provider.kind, settings)
-    apis = {label: _api(spoken) for label, spoken in row.apis.items()}
+    apis = {label: _api(spoken, label if len(row.apis) > 1 else "") for label, spoken in row.apis.items()}
     choose = _chooser(row, provider.api, apis, settings)
     base_url, control_url = _urls(row, server, settings)
     return HttpCaller(
@@ -106,10 +106,11 @@ def _row(kind: str, settings: Mapping[str, Any]) -> Row:
     return DATED[kind] if dated else plugins.row(kind)
 
 
-def _api(spoken: Spoken) -> Api:
+def _api(spoken: Spoken, name: str) -> Api:
     return Api(
         wire=plugins.module("protocols", spoken.wire),
         dialect=getattr(plugins.module("protocols", spoken.dialects), spoken.dialect),
+        name=name,
     )
 
 

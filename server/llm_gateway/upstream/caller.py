@@ -121,13 +121,15 @@ class HttpCaller:
             kind=self.kind,
             dialect=api.dialect,
             settings=self.settings,
+            api=api.name,
         )
         outgoing = api.wire.render_request(rendering)
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()
         price = partial(self.price, call.target.model) if self.price is not None else None
-        writer = EventWriter(self.provider, price, whole=not call.stream)
+        origin = f"{self.provider}/{api.name}" if api.name else self.provider
+        writer = EventWriter(origin, price, whole=not call.stream)
         for warning in rendering.notes.warnings:
             writer.warn(warning.reason, warning.field, warning.message)
         limits = _Limits.of(call, self.timeouts)

@@ -255,7 +255,7 @@ type Part struct {
 	CacheControl *CacheControl `protobuf:"bytes,20,opt,name=cache_control,json=cacheControl,proto3" json:"cache_control,omitempty"`
 	// Continuation token that the provider bound to this part; send it back byte for byte. It may stand on any kind of part.
 	Signature []byte `protobuf:"bytes,21,opt,name=signature,proto3" json:"signature,omitempty"`
-	// Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+	// Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
 	SignatureProvider string `protobuf:"bytes,22,opt,name=signature_provider,json=signatureProvider,proto3" json:"signature_provider,omitempty"`
 	// Provider's id of the output item this part belongs to (an OpenAI Responses item, say); send it back.
 	ItemId string `protobuf:"bytes,23,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`

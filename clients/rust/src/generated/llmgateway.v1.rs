@@ -30,7 +30,7 @@ pub struct Part {
     /// Continuation token that the provider bound to this part; send it back byte for byte. It may stand on any kind of part.
     #[prost(bytes = "vec", tag = "21")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
-    /// Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+    /// Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
     #[prost(string, tag = "22")]
     pub signature_provider: ::prost::alloc::string::String,
     /// Provider's id of the output item this part belongs to (an OpenAI Responses item, say); send it back.

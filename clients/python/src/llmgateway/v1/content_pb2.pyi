@@ -184,7 +184,7 @@ class Part(google.protobuf.message.Message):
     signature: builtins.bytes
     """Continuation token that the provider bound to this part; send it back byte for byte. It may stand on any kind of part."""
     signature_provider: builtins.str
-    """Provider that issued the signature or the encrypted bytes; no other provider is ever sent them."""
+    """Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them."""
     item_id: builtins.str
     """Provider's id of the output item this part belongs to (an OpenAI Responses item, say); send it back."""
     phase: builtins.str

@@ -149,7 +149,7 @@ export type Part = Message$1<"llmgateway.v1.Part"> & {
   signature: Uint8Array;
 
   /**
-   * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+   * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
    *
    * @generated from field: string signature_provider = 22;
    */

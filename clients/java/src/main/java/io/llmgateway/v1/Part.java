@@ -471,7 +471,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object signatureProvider_ = "";
   /**
    * <pre>
-   * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+   * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
    * </pre>
    *
    * <code>string signature_provider = 22;</code>
@@ -492,7 +492,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+   * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
    * </pre>
    *
    * <code>string signature_provider = 22;</code>
@@ -2927,7 +2927,7 @@ java.lang.String defaultValue) {
     private java.lang.Object signatureProvider_ = "";
     /**
      * <pre>
-     * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+     * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
      * </pre>
      *
      * <code>string signature_provider = 22;</code>
@@ -2947,7 +2947,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+     * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
      * </pre>
      *
      * <code>string signature_provider = 22;</code>
@@ -2968,7 +2968,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+     * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
      * </pre>
      *
      * <code>string signature_provider = 22;</code>
@@ -2985,7 +2985,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+     * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
      * </pre>
      *
      * <code>string signature_provider = 22;</code>
@@ -2999,7 +2999,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+     * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
      * </pre>
      *
      * <code>string signature_provider = 22;</code>

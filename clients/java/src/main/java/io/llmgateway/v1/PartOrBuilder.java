@@ -236,7 +236,7 @@ public interface PartOrBuilder extends
 
   /**
    * <pre>
-   * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+   * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
    * </pre>
    *
    * <code>string signature_provider = 22;</code>
@@ -245,7 +245,7 @@ public interface PartOrBuilder extends
   java.lang.String getSignatureProvider();
   /**
    * <pre>
-   * Provider that issued the signature or the encrypted bytes; no other provider is ever sent them.
+   * Provider that issued the signature or the encrypted bytes, or provider/api of one that has several APIs; no other is ever sent them.
    * </pre>
    *
    * <code>string signature_provider = 22;</code>
