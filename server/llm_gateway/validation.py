@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 from google.protobuf import duration_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -118,7 +119,7 @@ def _part(path: str, part: content_pb2.Part) -> Found:
     elif kind == "opaque":
         if not part.opaque.provider:
             yield f"{path}.opaque.provider", "Say which provider the block is for.", "REQUIRED"
-        if not _is_object(part.opaque.json):
+        if not _may_be_object(part.opaque.json):
             yield f"{path}.opaque.json", "Must be a JSON object.", "INVALID_JSON"
     if part.HasField("cache_control") and part.cache_control.HasField("ttl"):
         yield from _positive(f"{path}.cache_control.ttl", part.cache_control.ttl)
@@ -248,7 +249,20 @@ def _options(path: str, options: Mapping[str, str]) -> Found:
 
 
 def _is_object(text: str) -> bool:
+    """Whether a text of the caller's is an object by RFC 8259: it goes into bodies as it stands."""
+    try:
+        _fields(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
+def _may_be_object(text: str) -> bool:
+    """The same for what a provider wrote, who may write NaN and the like."""
     try:
         return isinstance(json.decode(text), dict)
     except json.MalformedJson:
         return False
+
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, note, reject, settings
 from hypothesis import strategies as st
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
+from llm_gateway.protocols import json as json_text
 from llm_gateway.protocols.wire import Outgoing, Rendering, WireFormat
 from llm_gateway.upstream.h1 import render_head
 from llm_gateway.upstream.providers import DATED, ROWS
 from llm_gateway.validation import validate
-from llmgateway.v1 import gateway_pb2
+from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
 from tests.support.requests import requests
@@ -97,6 +98,21 @@ def test_any_valid_request_is_rendered_or_refused_with_reasons(
         else:
             check_rendered(outgoing, rendering)
         assert request.SerializeToString(deterministic=True) == before
+
+
+def test_nothing_that_is_no_json_is_embedded() -> None:
+    """What a model wrote is written anew where only lenient readers take it; what a caller wrote is refused before."""
+    assert bytes(json_text.raw_object(' {"b": 1.0, "a": 1e999}')) == b' {"b": 1.0, "a": 1e999}'
+    assert bytes(json_text.raw_object('{"a": NaN, "b": [Infinity]}')) == b'{"a":null,"b":[null]}'
+    assert json.loads(bytes(json_text.raw_object('{"a": "\\ud800"}'))) == {"a": "\ufffd"}
+    for text in ("", "[1]", "{", "null", '{"a": 1} x', "[" * 100_000):
+        with pytest.raises(json_text.MalformedJson):
+            json_text.raw_object(text)
+    request = gateway_pb2.SendRequest(messages=[content_pb2.Message(role=content_pb2.ROLE_USER)])
+    request.output_format.json_schema.schema_json = '{"a": NaN}'
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request)
+    assert [violation.reason for violation in caught.value.violations] == ["INVALID_JSON"]
 
 
 # ---------------------------------------------------------------- answers

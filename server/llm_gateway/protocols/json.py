@@ -12,6 +12,7 @@ Raw = msgspec.Raw
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class MalformedJson(ValueError):
@@ -49,6 +50,21 @@ def _without_surrogates(value: Any) -> Any:
 def text(value: Any) -> str:
     """A JSON value as compact JSON text."""
     return encode(value).decode()
+
+
+def raw_object(text: str) -> Raw:
+    """The text of an object, to be embedded as it stands; one that only `decode` can read (NaN, lone surrogates) is written anew.
+
+    Raises MalformedJson for anything else.
+    """
+    try:
+        _fields(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        value = decode(text)
+        if not isinstance(value, dict):
+            raise MalformedJson("no object") from None
+        return Raw(encode(value))
+    return Raw(text.encode())
 
 
 def merge(into: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

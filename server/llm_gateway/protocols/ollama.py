@@ -80,12 +80,9 @@ def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoRe
 
 def _object(text: str, field: str) -> json.Raw:
     try:
-        good = isinstance(json.decode(text), dict)
+        return json.raw_object(text)
     except json.MalformedJson:
-        good = False
-    if not good:
         _refuse(field, "must be a JSON object")
-    return json.Raw(text.encode())
 
 
 def render_request(rendering: Rendering, /) -> Outgoing:

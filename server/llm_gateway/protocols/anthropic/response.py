@@ -373,10 +373,9 @@ class MessageParser:
 
 def _json_or_text(text: str) -> Any:
     try:
-        json.decode(text)
+        return json.raw_object(text)
     except json.MalformedJson:
         return text
-    return json.Raw(text.encode())
 
 
 def citation(wire: dict[str, Any]) -> content_pb2.Citation:

@@ -87,12 +87,9 @@ def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoRe
 def json_object(text: str, field: str) -> json.Raw:
     """JSON text of an object, to be sent as it stands. Raises InvalidRequest for anything else."""
     try:
-        good = isinstance(json.decode(text), dict)
+        return json.raw_object(text)
     except json.MalformedJson:
-        good = False
-    if not good:
         _refuse(field, "must be a JSON object")
-    return json.Raw(text.encode())
 
 
 class _Request:
@@ -595,14 +592,12 @@ def _is_openapi(schema: str) -> bool:
 
 def _response(text: str, is_error: bool) -> Any:
     """`functionResponse.response` is an object: other results stand under `output` or `error`, the names the API documents."""
-    try:
-        value = json.decode(text) if text.lstrip()[:1] == "{" else None
-    except json.MalformedJson:
-        value = None
-    if isinstance(value, dict) and (not is_error or "error" in value):
-        return json.Raw(text.encode())
     key = "error" if is_error else "output"
-    return {key: json.Raw(text.encode()) if isinstance(value, dict) else text}
+    try:
+        value = json.raw_object(text)
+    except json.MalformedJson:
+        return {key: text}
+    return value if not is_error or "error" in json.decode(bytes(value)) else {key: value}
 
 
 def _data_uri(uri: str, mime_type: str) -> tuple[str, bytes]:

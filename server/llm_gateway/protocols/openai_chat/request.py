@@ -76,8 +76,10 @@ def _decoded(text: str, field: str) -> _Wire:
 
 def _object(text: str, field: str) -> json.Raw:
     """The same, to be embedded as it stands: key order and the spelling of numbers are kept."""
-    _decoded(text, field)
-    return json.Raw(text.encode())
+    try:
+        return json.raw_object(text)
+    except json.MalformedJson:
+        raise _invalid(field, "must be the text of a JSON object") from None
 
 
 # ---------------------------------------------------------------- messages

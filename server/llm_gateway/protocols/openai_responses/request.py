@@ -47,8 +47,10 @@ def _object(text: str, field: str) -> _Wire:
 
 def _raw_object(text: str, field: str) -> json.Raw:
     """JSON text of an object, to be sent as it stands."""
-    _object(text, field)
-    return json.Raw(text.encode())
+    try:
+        return json.raw_object(text)
+    except json.MalformedJson:
+        raise _refused(field, "must be a JSON object") from None
 
 
 def render_request(rendering: Rendering, /) -> Outgoing:
