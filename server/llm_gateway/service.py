@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -249,7 +249,7 @@ def _started(call: Call, reply: Reply) -> Event:
 
 
 def _response_id() -> str:
-    return f"resp_{os.urandom(12).hex()}"
+    return f"resp_{random.getrandbits(96):024x}"
 
 
 def _created(reply: Reply) -> timestamp_pb2.Timestamp:

@@ -5,7 +5,7 @@ gRPC could chain the links itself; every link of its own costs a call some 10 µ
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -45,7 +45,7 @@ class Rpc:
         self.repeated = repeated
         self.open = self.method.startswith(_OPEN_SERVICES)
         given = metadata.get("x-request-id", "")
-        self.request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(12).hex()
+        self.request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(96):024x}"
         self.principal = ""
         self.outcome: dict[str, Any] = {}
         self.request = b""
