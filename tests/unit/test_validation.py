@@ -1,0 +1,167 @@
+"""Requests that no provider could make sense of: which field, and why."""
+
+from collections.abc import Callable
+
+import pytest
+from llm_gateway.errors import InvalidRequest
+from llm_gateway.validation import MAX_REPORTED, validate
+from llmgateway import make_request
+from llmgateway.v1 import content_pb2, gateway_pb2
+
+Request = gateway_pb2.SendRequest
+Change = Callable[[Request], object]
+
+
+def part(request: Request) -> content_pb2.Part:
+    """A new part of the first message."""
+    return request.messages[0].parts.add()
+
+
+WRONG: list[tuple[str, Change, str, str]] = [
+    ("no messages", lambda r: r.ClearField("messages"), "messages", "REQUIRED"),
+    ("no role", lambda r: r.messages.add(), "messages[1].role", "REQUIRED"),
+    ("role of a newer contract", lambda r: setattr(r.messages[0], "role", 99), "messages[0].role", "UNKNOWN_VALUE"),
+    ("part without a kind", part, "messages[0].parts[1]", "REQUIRED"),
+    ("media without a source", lambda r: part(r).media.SetInParent(), "messages[0].parts[1].media", "REQUIRED"),
+    (
+        "call without a name",
+        lambda r: part(r).tool_call.SetInParent(),
+        "messages[0].parts[1].tool_call.name",
+        "REQUIRED",
+    ),
+    (
+        "result of no call",
+        lambda r: part(r).tool_result.SetInParent(),
+        "messages[0].parts[1].tool_result.tool_call_id",
+        "REQUIRED",
+    ),
+    (
+        "result that holds a call",
+        lambda r: part(r).tool_result.MergeFrom(
+            content_pb2.ToolResult(
+                tool_call_id="1", parts=[content_pb2.Part(tool_call=content_pb2.ToolCall(id="2", name="f"))]
+            )
+        ),
+        "messages[0].parts[1].tool_result.parts[0]",
+        "INVALID_VALUE",
+    ),
+    (
+        "opaque block that is no object",
+        lambda r: part(r).opaque.MergeFrom(content_pb2.OpaquePart(provider="p", json="[]")),
+        "messages[0].parts[1].opaque.json",
+        "INVALID_JSON",
+    ),
+    (
+        "cache for no time",
+        lambda r: r.messages[0].parts[0].cache_control.ttl.SetInParent(),
+        "messages[0].parts[0].cache_control.ttl",
+        "OUT_OF_RANGE",
+    ),
+    ("prefix of the user", lambda r: setattr(r.messages[0], "prefix", True), "messages[0].prefix", "INVALID_VALUE"),
+    (
+        "temperature that is no number",
+        lambda r: setattr(r.generation_config, "temperature", float("nan")),
+        "generation_config.temperature",
+        "OUT_OF_RANGE",
+    ),
+    (
+        "top_p above 1",
+        lambda r: setattr(r.generation_config, "top_p", 1.5),
+        "generation_config.top_p",
+        "OUT_OF_RANGE",
+    ),
+    (
+        "no tokens at all",
+        lambda r: setattr(r.generation_config, "max_output_tokens", 0),
+        "generation_config.max_output_tokens",
+        "OUT_OF_RANGE",
+    ),
+    (
+        "empty stop sequence",
+        lambda r: r.generation_config.stop_sequences.append(""),
+        "generation_config.stop_sequences[0]",
+        "REQUIRED",
+    ),
+    ("tool without a kind", lambda r: r.tools.add(), "tools[0]", "REQUIRED"),
+    (
+        "schema that is no object",
+        lambda r: r.tools.add().function.MergeFrom(gateway_pb2.FunctionTool(name="f", parameters_json_schema="1")),
+        "tools[0].function.parameters_json_schema",
+        "INVALID_JSON",
+    ),
+    (
+        "two tools of one name",
+        lambda r: r.tools.extend([gateway_pb2.Tool(function=gateway_pb2.FunctionTool(name="f"))] * 2),
+        "tools[1].function.name",
+        "DUPLICATE",
+    ),
+    (
+        "a tool must be called and there is none",
+        lambda r: setattr(r.tool_config, "mode", gateway_pb2.ToolConfig.MODE_REQUIRED),
+        "tool_config.mode",
+        "INVALID_VALUE",
+    ),
+    (
+        "allowed tool that is not there",
+        lambda r: r.tool_config.allowed_tool_names.append("g"),
+        "tool_config.allowed_tool_names[0]",
+        "UNKNOWN_VALUE",
+    ),
+    (
+        "schema format without a schema",
+        lambda r: r.output_format.json_schema.SetInParent(),
+        "output_format.json_schema.schema_json",
+        "REQUIRED",
+    ),
+    (
+        "budget below -1",
+        lambda r: setattr(r.reasoning, "budget_tokens", -2),
+        "reasoning.budget_tokens",
+        "OUT_OF_RANGE",
+    ),
+    ("negative attempts", lambda r: setattr(r.routing, "max_attempts", -1), "routing.max_attempts", "OUT_OF_RANGE"),
+    (
+        "no time for an attempt",
+        lambda r: r.routing.attempt_timeout.SetInParent(),
+        "routing.attempt_timeout",
+        "OUT_OF_RANGE",
+    ),
+    (
+        "fallback without a name",
+        lambda r: r.routing.fallback_models.append(""),
+        "routing.fallback_models[0]",
+        "REQUIRED",
+    ),
+    (
+        "options that are no object",
+        lambda r: r.provider_options_json.update({"p": "[1]"}),
+        'provider_options_json["p"]',
+        "INVALID_JSON",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "reason"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+def test_what_is_wrong_is_named_with_its_path(change: Change, field: str, reason: str) -> None:
+    """One thing wrong, one violation, also below a prefix."""
+    request = make_request("hi")
+    change(request)
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request, prefix="request.")
+    assert [(v.field, v.reason) for v in caught.value.violations] == [(f"request.{field}", reason)]
+
+
+def test_a_plain_request_is_valid() -> None:
+    """So is one whose messages are a stored prompt of the provider's."""
+    validate(make_request("hi", temperature=0.0, top_p=1.0))
+    validate(Request(provider_options_json={"openai": '{"prompt": {"id": "p"}}'}))
+
+
+def test_a_flood_of_violations_is_cut_off() -> None:
+    """The answer must fit into trailers."""
+    request = make_request("hi")
+    for _ in range(1000):
+        request.messages[0].parts.add()
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request)
+    assert len(caught.value.violations) == MAX_REPORTED
