@@ -101,7 +101,6 @@ class Reply:
         "_pull",
         "endpoint",
         "error",
-        "started_at",
         "target",
         "total",
         "writer",
@@ -119,7 +118,6 @@ class Reply:
         self.target: Target | None = None
         self.endpoint: Endpoint | None = None
         self.error: BaseException | None = None
-        self.started_at = 0.0
         self.total: float | None = None
         self._events: deque[Event] = deque(writer.drain())
         self._pull = pull

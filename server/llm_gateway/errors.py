@@ -120,13 +120,6 @@ class CallerUnauthenticated(CallerError):
     reason = "CALLER_UNAUTHENTICATED"
 
 
-class ModelNotAllowed(CallerError):
-    """The caller may not use this model."""
-
-    code = Code.PERMISSION_DENIED
-    reason = "MODEL_NOT_ALLOWED"
-
-
 class OverrideNotAllowed(CallerError):
     """The caller may not override this by metadata."""
 
@@ -183,13 +176,6 @@ class Draining(Overload):
     """The gateway is shutting down."""
 
     reason = "GATEWAY_DRAINING"
-
-
-class CallerRateLimited(Overload):
-    """The caller has used up its share."""
-
-    code = Code.RESOURCE_EXHAUSTED
-    reason = "GATEWAY_RATE_LIMITED"
 
 
 # ---------------------------------------------------------------- a provider's failure

@@ -8,12 +8,12 @@ from time import monotonic, time
 from typing import Any
 
 import grpc
-from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf import timestamp_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1.health import aio as machine
 from llmgateway.v1 import health_pb2
 
-from llm_gateway import __version__
+from llm_gateway import __version__, durations
 from llm_gateway.errors import GatewayError, ProviderNotConfigured
 from llm_gateway.routing import Endpoint, Provider
 from llm_gateway.upstream.build import Upstream
@@ -93,7 +93,7 @@ class HealthView:
         return health_pb2.HealthResponse(
             status=health_pb2.HEALTH_STATUS_NOT_SERVING if draining else status,
             version=__version__,
-            uptime=_duration(uptime),
+            uptime=durations.to_proto(uptime),
             providers=views,
             draining=draining,
             in_flight=self._in_flight(),
@@ -128,7 +128,7 @@ class HealthView:
             last_error_reason=state.last_error_reason,
         )
         if latencies:
-            view.p50_first_event.CopyFrom(_duration(latencies[len(latencies) // 2]))
+            view.p50_first_event.CopyFrom(durations.to_proto(latencies[len(latencies) // 2]))
         now = self._clock()
         rest = max(rest, state.key.left())
         if rest:
@@ -148,11 +148,6 @@ class HealthView:
         else:
             view.status = health_pb2.HEALTH_STATUS_UNKNOWN
         return view
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    whole = int(seconds)
-    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
 
 
 def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:

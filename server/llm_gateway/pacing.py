@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from google.protobuf import duration_pb2
 from llmgateway.v1 import gateway_pb2
 
+from llm_gateway import durations
 from llm_gateway.protocols.events import Event
 
 SHORTEST_HEARTBEAT = 5.0
@@ -16,10 +16,10 @@ SHORTEST_HEARTBEAT = 5.0
 async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOptions) -> AsyncGenerator[Event]:
     """`events` with heartbeats after `heartbeat_interval` of silence (at least 5 s), and with text deltas of one part merged for up to
     `coalesce_interval`. Order is kept; the iterator is closed with this one."""
-    heartbeat = _seconds(options.heartbeat_interval) if options.HasField("heartbeat_interval") else None
+    heartbeat = durations.to_seconds(options.heartbeat_interval) if options.HasField("heartbeat_interval") else None
     if heartbeat is not None:
         heartbeat = max(heartbeat, SHORTEST_HEARTBEAT)
-    coalesce = _seconds(options.coalesce_interval) if options.HasField("coalesce_interval") else 0.0
+    coalesce = durations.to_seconds(options.coalesce_interval) if options.HasField("coalesce_interval") else 0.0
     loop = asyncio.get_running_loop()
     held: Event | None = None
     pieces: list[str] = []  # of the held event's text
@@ -114,7 +114,3 @@ def _mergeable(held: Event, event: Event) -> bool:
         return False
     a, b = held.part_delta, event.part_delta
     return a.candidate_index == b.candidate_index and a.part_index == b.part_index
-
-
-def _seconds(value: duration_pb2.Duration) -> float:
-    return value.seconds + value.nanos / 1e9

@@ -2,9 +2,12 @@
 
     wire.py        the seam: what every wire format module offers (`WireFormat`)
     events.py      EventWriter, through which all parsers write the contract's stream events
-    framing.py     bytes to frames: SSE, NDJSON
+    framing.py     bytes to frames: SSE, NDJSON, JSON arrays, AWS event streams
     failures.py    HTTP status, error codes and retry hints to the error tree
     json.py        JSON in and out
+    callids.py     ids of tool calls that a provider does not give, or does not take
+    choice.py      which of its APIs a provider is asked by
+    openai_dialects.py, aws.py   data and errors that several formats share
 
 Everything else here is one wire format a module.
 """

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from google.protobuf import duration_pb2
 from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 from msgspec import structs
 
-from llm_gateway import errors
+from llm_gateway import durations, errors
 from llm_gateway.call import Call, Reply
 from llm_gateway.errors import (
     AttemptTimeout,
@@ -362,12 +361,12 @@ class _Limits:
         route = call.route
         attempt = route.attempt if route.attempt is not None else timeouts.attempt
         if policy.HasField("attempt_timeout"):
-            attempt = _seconds(policy.attempt_timeout)
+            attempt = durations.to_seconds(policy.attempt_timeout)
         first: float | None = None
         if call.stream:  # a unary answer has no first event before its last
             first = route.first_event if route.first_event is not None else timeouts.first_event
             if policy.HasField("first_event_timeout"):
-                first = _seconds(policy.first_event_timeout)
+                first = durations.to_seconds(policy.first_event_timeout)
         return cls(
             first_event=None if first is None else now + first,
             attempt=None if attempt is None else now + attempt,
@@ -477,10 +476,6 @@ async def _some(response: http.HttpResponse) -> bytes:
         pass
     response.abort() if len(data) >= MAX_ERROR_BODY else await response.aclose()
     return data
-
-
-def _seconds(value: duration_pb2.Duration) -> float:
-    return value.seconds + value.nanos / 1e9
 
 
 async def call_endpoint(call: Call) -> Reply:

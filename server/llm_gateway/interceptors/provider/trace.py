@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
-from google.protobuf import duration_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from llm_gateway import telemetry
+from llm_gateway import durations, telemetry
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import Code, GatewayError, ProviderError
 
@@ -110,7 +109,6 @@ class TraceAttempt:
             raise
         seconds = self._clock() - started
         _took(attempt, seconds)
-        reply.started_at = started
         reply.on_close(lambda closed: _settle(attempt, closed))
         if span is not None:
             reply.on_close(lambda closed: _end(span, closed.error, _answered(call, closed, seconds)))
@@ -163,12 +161,7 @@ def _asked(attributes: dict[str, Attribute], request: gateway_pb2.SendRequest) -
 
 
 def _took(attempt: gateway_pb2.Attempt, seconds: float) -> None:
-    attempt.duration.CopyFrom(_duration(seconds))
-
-
-def _duration(seconds: float) -> duration_pb2.Duration:
-    whole = int(seconds)
-    return duration_pb2.Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+    attempt.duration.CopyFrom(durations.to_proto(seconds))
 
 
 def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) -> None:
@@ -178,7 +171,7 @@ def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) ->
     elif isinstance(error, GatewayError):
         attempt.code, attempt.reason = error.code, error.reason
         if error.retry_after is not None:
-            attempt.retry_delay.CopyFrom(_duration(error.retry_after))
+            attempt.retry_delay.CopyFrom(durations.to_proto(error.retry_after))
         if isinstance(error, ProviderError):
             attempt.provider_status = error.status
             if error.usage is not None:
@@ -189,8 +182,7 @@ def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) ->
 
 def _settle(attempt: gateway_pb2.Attempt, reply: Reply) -> None:
     if reply.error is not None:
-        duration = attempt.duration
-        _fail(attempt, reply.error, duration.seconds + duration.nanos / 1e9)
+        _fail(attempt, reply.error, durations.to_seconds(attempt.duration))
 
 
 def _reason(error: BaseException) -> str:

@@ -6,11 +6,11 @@ import asyncio
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2, message
+from google.protobuf import any_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 from llmgateway.v1 import error_pb2
 
-from llm_gateway import telemetry
+from llm_gateway import durations, telemetry
 from llm_gateway.errors import (
     CallerDeadline,
     Code,
@@ -29,13 +29,12 @@ from llm_gateway.errors import (
 from llm_gateway.interceptors.rpc.rpc import Handler, Rpc
 
 DOMAIN = "llmgateway.v1.LLMGateway"
-MAX_TRAILERS = 4096
 MAX_MESSAGE = 600
 """Characters of the status message, which is sent twice."""
 MAX_MODEL = 200
 """Bytes of a model's name, which is the caller's."""
 MAX_DETAIL = 2600
-"""Bytes of google.rpc.Status: base64 makes a third more of them, and the other trailers need room below MAX_TRAILERS."""
+"""Bytes of google.rpc.Status: base64 makes a third more of them, and all trailers together stay below 4 KiB."""
 
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -133,9 +132,7 @@ def _clipped(name: str) -> str:
 def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | None) -> list[message.Message]:
     details: list[message.Message] = []
     if error.retry_after is not None:
-        seconds = int(error.retry_after)
-        delay = duration_pb2.Duration(seconds=seconds, nanos=int((error.retry_after - seconds) * 1e9))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+        details.append(error_details_pb2.RetryInfo(retry_delay=durations.to_proto(error.retry_after)))
     if error.code is Code.INVALID_ARGUMENT:
         bad = error_details_pb2.BadRequest()
         for violation in error.violations[:20]:
