@@ -5,8 +5,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /app
 COPY requirements.lock requirements-build.lock ./
-RUN pip install --require-hashes -r requirements-build.lock \
- && /app/bin/pip install --require-hashes -r requirements.lock
+RUN pip install --require-hashes --no-deps -r requirements-build.lock \
+ && /app/bin/pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY clients/python clients/python
 COPY server server

@@ -29,13 +29,13 @@ setup: $(SETUP) ## Create .venv with the locked dependencies (any Python from 3.
 
 $(SETUP): requirements-dev.lock pyproject.toml $(CLIENT)/pyproject.toml
 	@.ci/venv $(VENV)
-	$(PYTHON) $(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(PYTHON) $(PIP) install --quiet --require-hashes --no-deps -r requirements-dev.lock
 	$(PYTHON) $(PIP) install --quiet --no-deps --no-build-isolation -e $(CLIENT) -e .
 	@touch $@
 
 $(CODEGEN)/.setup: requirements-codegen.lock
 	@.ci/venv $(CODEGEN)
-	$(CODEGEN)/bin/python $(PIP) install --quiet --require-hashes -r requirements-codegen.lock
+	$(CODEGEN)/bin/python $(PIP) install --quiet --require-hashes --no-deps -r requirements-codegen.lock
 	@touch $@
 
 # $(1): the folder that receives llmgateway/v1. Services live in gateway.proto alone.
