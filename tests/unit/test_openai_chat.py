@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llm_gateway.errors import GatewayError, ProviderError
 from llm_gateway.protocols import openai_chat, openai_dialects
@@ -98,12 +98,17 @@ messages = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
 @given(
     st.lists(messages, min_size=1, max_size=2),
     st.sampled_from(["stop", "length", "tool_calls"]),
     st.lists(st.integers(1, 7), max_size=8),
 )
+@example([{"role": "assistant", "content": "\n\n", "tool_calls": [CALL]}], "tool_calls", [])  # may yet begin with <think>
+@example([{"role": "assistant", "content": "\n", "refusal": "No."}], "stop", [])
+@example([{"role": "assistant", "content": "<think>a</think>", "tool_calls": [CALL]}], "tool_calls", [3])
 def test_a_stream_adds_up_to_the_whole_answer(found: list[Case], finish: str, sizes: list[int]) -> None:
     """What a server says piece by piece is what it would have said at once."""
     for message in found:
@@ -136,7 +141,7 @@ chunks = st.fixed_dictionaries({"choices": st.lists(st.dictionaries(names, anyth
 })  # fmt: skip
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(chunks | anything, max_size=4))
 def test_garbage_is_an_error_of_the_provider(values: list[Any]) -> None:
     """Whatever JSON a server sends, parsing ends in an answer or in a ProviderError."""

@@ -383,6 +383,7 @@ class _Answer:
         refusal = message.get("refusal")
         if refusal:
             candidate.refused = True
+            self.release(candidate)
             self.writer.flow("refusal", refusal, candidate=candidate.index, logprobs=self.take(candidate))
         if message.get("annotations"):
             self.annotations(candidate, message["annotations"])
@@ -457,6 +458,14 @@ class _Answer:
         if text:
             self.writer.flow("text", text, candidate=candidate.index, logprobs=self.take(candidate))
 
+    def release(self, candidate: _Candidate) -> None:
+        """Write what is held back for a tag, before something that is no text: the order of the parts is that of the answer."""
+        held, candidate.held = candidate.held, ""
+        if held and candidate.think == _THINKING:
+            self.writer.flow("reasoning", held, candidate=candidate.index)
+        elif held:
+            self.writer.flow("text", held, candidate=candidate.index, logprobs=self.take(candidate))
+
     def content(self, candidate: _Candidate, content: Any, whole: bool) -> None:
         """Content that is no string: parts (Mistral, vLLM), or an object (Cloudflare, where it is the answer as JSON)."""
         if not isinstance(content, list):
@@ -475,6 +484,7 @@ class _Answer:
                 self.thinking(candidate, part)
             elif kind == "refusal" and isinstance(part.get("refusal"), str):
                 candidate.refused = True
+                self.release(candidate)
                 self.writer.flow("refusal", part["refusal"], candidate=candidate.index)
             elif kind == "reference":
                 self.annotations(candidate, [part])
@@ -544,6 +554,7 @@ class _Answer:
     def audio(self, candidate: _Candidate, audio: _Wire) -> None:
         data = values.decoded(audio.get("data"))
         if not candidate.audio:
+            self.release(candidate)
             candidate.audio = True
             media = content_pb2.MediaPart(modality=content_pb2.MODALITY_AUDIO, mime_type=values.sound(data))
             part = content_pb2.Part(media=media, item_id=str(audio.get("id") or ""))
@@ -566,11 +577,13 @@ class _Answer:
             media.data = values.decoded(data)
         else:
             media.uri = url
+        self.release(candidate)
         self.writer.whole(content_pb2.Part(media=media), candidate=candidate.index)
 
     def opaque(self, candidate: _Candidate, kind: str, block: Any) -> None:
         part = content_pb2.Part()
         part.opaque.provider, part.opaque.type, part.opaque.json = self.writer.provider, kind, json.text(block)
+        self.release(candidate)
         self.writer.whole(part, candidate=candidate.index)
 
     # ------------------------------------------------------------ tool calls
@@ -621,6 +634,7 @@ class _Answer:
         if call.signature:
             part.signature, part.signature_provider = call.signature, self.writer.provider
         call.started = True
+        self.release(candidate)
         self.writer.start(call.key, part, candidate=candidate.index)
         self.writer.arguments(call.key, call.arguments, candidate=candidate.index)
 
@@ -636,8 +650,7 @@ class _Answer:
 
     def end_candidate(self, candidate: _Candidate) -> None:
         writer, index = self.writer, candidate.index
-        if candidate.held:
-            writer.flow("reasoning" if candidate.think == _THINKING else "text", candidate.held, candidate=index)
+        self.release(candidate)
         self.cite(candidate)
         for call in candidate.calls:
             if not call.started:
