@@ -81,9 +81,9 @@ lint: $(SETUP) ## Style, types, import layers, the contract and its compatibilit
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 
 .PHONY: test
-test: $(SETUP) build/claude-code/.setup build/litellm/.setup ## Run all tests and print the coverage of server/ and clients/python
+test: $(SETUP) build/claude-code/.setup build/litellm/.setup ## Run all tests on all cores (at most 4) and print the coverage of server/ and clients/python
 	@rm -rf build/coverage
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" chooses)

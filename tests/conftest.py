@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.support import gateway as gateways
 from tests.support import llama as llama_server
@@ -14,7 +16,18 @@ from tests.support import upstream as scripted
 from tests.support.llama import Llama
 from tests.support.upstream import Upstream
 
-LLAMA_START_SECONDS = pytest.StashKey[float]()
+MOST_WORKERS = 4  # each holds a few hundred MB, and starts gateways of its own
+
+# How fast examples are made and run is the machine's business.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: a worker for each core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
 
 
 @pytest_asyncio.fixture
@@ -25,17 +38,10 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def llama(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Llama]:
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     """A real llama.cpp server with a tiny random model."""
     with llama_server.running(tmp_path_factory.mktemp("llama")) as server:
-        pytestconfig.stash[LLAMA_START_SECONDS] = server.start_seconds
         yield server
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How long the real model server took to start, when a test used it."""
-    if LLAMA_START_SECONDS in config.stash:
-        terminalreporter.write_line(f"llama.cpp: model written and served in {config.stash[LLAMA_START_SECONDS]:.2f} s")
 
 
 GatewayFactory = Callable[[Mapping[str, Any]], Awaitable[gateways.Local]]

@@ -48,7 +48,7 @@ async def a_burst_is_served_or_refused_with_a_time(rig: Rig) -> float:
         limits = {"limits": {"concurrency": burst}}
         async with rig.process({"providers": {"p": provider(upstream, **limits)}, "server": server}) as gateway:
             upstream.script((Pause(0.2), *scripted.chat("ok")))
-            seen = await asyncio.gather(*(ask(gateway.client, "p/m", stream=False, timeout=60) for _ in range(burst)))
+            seen = await asyncio.gather(*(ask(gateway.client, "p/m", stream=False) for _ in range(burst)))
     served = sum(one.ok for one in seen)
     if not served:
         rig.note("nothing was served")
@@ -203,10 +203,10 @@ async def a_huge_event_arrives_or_is_refused(rig: Rig) -> float:
             for size in sizes:
                 text = "x" * size
                 upstream.script(scripted.stream(scripted.event(text), scripted.event("", "stop"), DONE))
-                seen = await ask(gateway.client, "p/m", timeout=60)
+                seen = await ask(gateway.client, "p/m")
                 wrong.append("" if seen.ok and seen.text == text else f"{size}: {seen.code} {seen.reason}")
             upstream.script((Head(200, (("content-type", "text/event-stream"),)), b"data: " + b"x" * FRAME_LIMIT, END))
-            seen = await ask(gateway.client, "p/m", timeout=60)
+            seen = await ask(gateway.client, "p/m")
             wrong.append("" if seen.reason == "PROVIDER_RESPONSE_INVALID" else f"over: {seen.code} {seen.reason}")
             risen = gateway.rss() - base
             wrong.append("" if risen < 3 * FRAME_LIMIT / 1e6 else f"RSS rose by {risen:.0f} MB")
@@ -260,7 +260,7 @@ async def an_answer_without_its_end_mark_is_never_ok(rig: Rig) -> float:
         async with rig.local(config) as gateway:
             for name, (kind, script) in _cut_streams().items():
                 upstream.script(script)
-                seen = await ask(gateway.client, f"{kind}/m", timeout=10)
+                seen = await ask(gateway.client, f"{kind}/m")
                 wrong.append(f"{name}: OK" if seen.ok else flaw(seen, 3))
             for name, script in {
                 "short body": (Head(200, (("content-type", "application/json"),), "length", 500), b'{"id": "x"', CLOSE),
@@ -268,7 +268,7 @@ async def an_answer_without_its_end_mark_is_never_ok(rig: Rig) -> float:
                 "reset": (Head(200, (("content-type", "application/json"),)), b'{"choices": ', RESET),
             }.items():
                 upstream.script(script)
-                seen = await ask(gateway.client, "openai_compatible/m", stream=False, timeout=10)
+                seen = await ask(gateway.client, "openai_compatible/m", stream=False)
                 wrong.append(f"unary, {name}: OK" if seen.ok else "")
             await until(lambda: not upstream.open_connections, 2)
     return rig.flaws(wrong)

@@ -71,7 +71,7 @@ async def ask(
     model: str,
     *,
     stream: bool = True,
-    timeout: float = 30.0,
+    timeout: float = 120.0,
     metadata: Sequence[tuple[str, str]] = (),
     **wanted: Any,
 ) -> Outcome:

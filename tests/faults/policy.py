@@ -43,10 +43,12 @@ async def an_outage_is_not_made_worse_by_retries(rig: Rig) -> float:
                 seen = await paced(rate, seconds, lambda: ask(gateway.client, "p/m", stream=False))
             if any(one.ok for one in seen):
                 return math.nan
+            if sum(one.calls for one in seen) != len(dead.requests):
+                rig.note(f"{len(dead.requests)} upstream calls, of which the callers were told otherwise")
+                return math.nan
             for after in (0.0, seconds * 2 / 3):
-                calls = sum(one.started_at - started >= after for one in seen)
-                sent = sum(request.arrived - started >= after for request in dead.requests)
-                worst = max(worst, sent / calls)
+                later = [one for one in seen if one.started_at - started >= after]
+                worst = max(worst, sum(one.calls for one in later) / len(later))
     return worst
 
 

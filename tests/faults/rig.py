@@ -122,7 +122,7 @@ class Rig:
         with gateways.process(
             config, folder, {"PROBE": str(probe), **(env or {})}, module="tests.faults.probed"
         ) as started:
-            async with AsyncClient(started.address, timeout=30, options=OPTIONS) as client:
+            async with AsyncClient(started.address, timeout=120, options=OPTIONS) as client:
                 found = psutil.Process(started.process.pid)
                 running = Running(client=client, process=found, address=started.address, log=started.log, probe=probe)
                 while not probe.exists():

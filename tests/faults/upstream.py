@@ -196,7 +196,7 @@ async def _faults(rig: Rig, cases: dict[str, tuple[bool, Script, Script]]) -> fl
                     primary.script(fault, *((well,) if model == "p/m" else ()))
                     fallback.script(well)
                     before = len(primary.requests) + len(fallback.requests)
-                    seen = await ask(gateway.client, model, stream=stream, timeout=10)
+                    seen = await ask(gateway.client, model, stream=stream)
                     sent = len(primary.requests) + len(fallback.requests) - before
                     wrong.append(_fault_flaw(f"{name}, {model}, stream={stream}", seen, stream, committed, sent))
     return rig.flaws(wrong)
@@ -308,7 +308,7 @@ async def a_slow_network_delivers_the_same(rig: Rig) -> float:
             (6, sliced(body, 16, 0.001 if rig.quick else 0.01)),
         ):
             upstream.script(script)
-            seen = await ask(gateway.client, "p/m", timeout=30)
+            seen = await ask(gateway.client, "p/m")
             wrong.append(flaw(seen, count) or ("" if seen.ok else f"{seen.code} {seen.reason}"))
     return rig.flaws(wrong)
 
@@ -362,8 +362,8 @@ async def what_is_no_answer_is_an_error_that_quotes_nothing(rig: Rig) -> float:
         async with rig.local(config) as gateway:
             for name, (whole, script) in _odd().items():
                 primary.script(script)
-                alone = await ask(gateway.client, "p/m", timeout=10)
-                helped = await ask(gateway.client, "r", timeout=10)
+                alone = await ask(gateway.client, "p/m")
+                helped = await ask(gateway.client, "r")
                 if alone.error is not None and "canary" in f"{alone.error.message} {alone.error.metadata}":
                     wrong.append(f"{name}: quotes the provider")
                 if alone.ok is not whole or flaw(alone, 3) or flaw(helped, 3) or not helped.ok:
@@ -371,7 +371,7 @@ async def what_is_no_answer_is_an_error_that_quotes_nothing(rig: Rig) -> float:
                         f"{name}: {alone.code} {alone.reason} {alone.text!r}; fallback {helped.code} {helped.text!r}"
                     )
                 if name in ("HTML", "empty"):
-                    seen = await ask(gateway.client, "p/m", stream=False, timeout=10)
+                    seen = await ask(gateway.client, "p/m", stream=False)
                     wrong.append("" if not seen.ok else f"{name}: unary OK")
     return rig.flaws(wrong)
 
@@ -569,7 +569,7 @@ async def a_redirect_is_an_error(rig: Rig) -> float:
                     primary.script(scripted.whole(status, b"", [("location", place)]))
                     for stream in (True, False):
                         before = len(primary.requests)
-                        seen = await ask(gateway.client, "p/m", stream=stream, timeout=5)
+                        seen = await ask(gateway.client, "p/m", stream=stream)
                         sent = len(primary.requests) - before
                         if seen.ok or sent != 1:
                             wrong.append(f"{status} to {place}: {seen.code} {seen.reason}, {sent} calls")

@@ -28,7 +28,7 @@ from tests.support import scripted_gateway as scripted
 from tests.support.scripted_gateway import Context, ScriptedGateway, answer, events, fail
 
 COMMAND = [sys.executable, "-m", "llm_gateway"]
-SOON = 20.0
+SOON = 120.0
 """Seconds that a test waits for what must come; far more than it needs."""
 
 

@@ -28,8 +28,8 @@ from tests.support.upstream import HANG, Upstream
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "envoy"
 WEB = ROOT / "tests" / "conformance" / "runners" / "typescript" / "web.mjs"
-START_SECONDS = 20.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 
 def _envoy() -> Path | None:

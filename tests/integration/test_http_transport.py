@@ -32,9 +32,10 @@ from llm_gateway.upstream.http import (
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
+EVIL = HELLO.replace(b"hello", b"evil!")
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
-HANG = 20.0  # seconds after which a test has failed; a signal does not interrupt uvloop
-GONE = 5.0  # seconds within which a closed socket must be seen by its peer; 50 ms is the aim and is printed
+HANG = 240.0  # seconds after which a test has failed; a signal does not interrupt uvloop
+GONE = 60.0  # seconds within which a closed socket must be seen by its peer; what it took is printed, and no test
 
 P = ParamSpec("P")
 Reader = asyncio.StreamReader
@@ -134,8 +135,8 @@ def reset(writer: Writer) -> None:
     writer.transport.abort()
 
 
-def once(*parts: bytes | float, then: str = "close") -> Callable[[Reader, Writer], Awaitable[None]]:
-    """A script: read a request, write the parts (a number is a pause in seconds), then "close" or "reset"."""
+def once(*parts: bytes | float | asyncio.Event, then: str = "close") -> Callable[[Reader, Writer], Awaitable[None]]:
+    """A script: read a request, write the parts (a number is a pause in seconds, an event is waited for), then "close" or "reset"."""
 
     async def script(reader: Reader, writer: Writer) -> None:
         await request(reader)
@@ -143,6 +144,8 @@ def once(*parts: bytes | float, then: str = "close") -> Callable[[Reader, Writer
             if isinstance(part, bytes):
                 writer.write(part)
                 await writer.drain()
+            elif isinstance(part, asyncio.Event):
+                await part.wait()
             else:
                 await asyncio.sleep(part)
         if then == "reset":
@@ -352,9 +355,11 @@ async def test_unread_body_stops_the_sender(secure: bool, tmp_path: Path) -> Non
 @on_loop
 async def test_body_cut_short_delivers_what_came_and_then_raises(answer: bytes, then: str) -> None:
     """A break is never a clean end, and it says that the response had started."""
-    async with running(Peer(once(answer, 0.05, then=then))) as peer, client_of(peer) as client:
+    seen = asyncio.Event()
+    async with running(Peer(once(answer, seen, then=then))) as peer, client_of(peer) as client:
         response = await client.send("GET", "/", [])
         assert await response.receive() == b"hello"
+        seen.set()
         with pytest.raises(ConnectionBroken) as caught:
             await response.receive()
         assert caught.value.response_started
@@ -403,9 +408,11 @@ async def test_head_out_of_bounds_is_refused(answer: bytes) -> None:
 @on_loop
 async def test_malformed_chunk_is_refused_after_the_good_ones() -> None:
     """What came before the violation is delivered, then it raises and the connection is not kept."""
-    async with running(Peer(once(CHUNKED + b"5\r\nhello\r\n", 0.05, b"zz\r\n"))) as peer, client_of(peer) as client:
+    seen = asyncio.Event()
+    async with running(Peer(once(CHUNKED + b"5\r\nhello\r\n", seen, b"zz\r\n"))) as peer, client_of(peer) as client:
         response = await client.send("GET", "/", [])
         assert await response.receive() == b"hello"
+        seen.set()
         with pytest.raises(ProtocolViolation):
             await response.receive()
 
@@ -508,6 +515,12 @@ async def test_unknown_coding_is_refused_and_its_connection_closed(coding: bytes
 # --- kept connections
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On any machine a kept connection breaks soon enough to be replaced."""
+    monkeypatch.setattr(http, "_STALE_SECONDS", HANG)
+
+
 @on_loop
 async def test_connection_is_kept_and_reused() -> None:
     """Calls one after the other share a connection."""
@@ -540,6 +553,7 @@ async def test_connection_the_peer_will_close_is_not_reused() -> None:
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
+@pytest.mark.usefixtures("patient")
 @on_loop
 async def test_connection_closed_while_idle_is_replaced(then: str) -> None:
     """A close seen before the next call costs that call nothing."""
@@ -565,6 +579,7 @@ def stale(peer: Peer, then: str) -> Callable[[Reader, Writer], Awaitable[None]]:
 
 
 @pytest.mark.parametrize("then", ["close", "reset"])
+@pytest.mark.usefixtures("patient")
 @on_loop
 async def test_kept_connection_that_breaks_upon_the_request_is_replaced_once(then: str) -> None:
     """The race with the peer's idle timer is invisible: the call goes out again on a new connection."""
@@ -577,6 +592,7 @@ async def test_kept_connection_that_breaks_upon_the_request_is_replaced_once(the
         assert peer.connections == 20
 
 
+@pytest.mark.usefixtures("patient")
 @on_loop
 async def test_replacement_of_a_kept_connection_is_not_replaced_again() -> None:
     """A peer that closes new connections too is failing, and the caller hears of it."""
@@ -602,17 +618,23 @@ async def test_kept_connection_that_breaks_late_is_not_replaced(monkeypatch: pyt
         assert peer.connections == 1
 
 
+@pytest.mark.parametrize("parts", [(HELLO + EVIL,), (HELLO, 0.02, EVIL)], ids=["along", "later"])
 @on_loop
-async def test_answer_nobody_asked_for_never_reaches_the_next_call() -> None:
+async def test_answer_nobody_asked_for_never_reaches_the_next_call(parts: tuple[bytes | float, ...]) -> None:
     """A second response, sent along, later, or while idle, ends the connection."""
-    evil = HELLO.replace(b"hello", b"evil!")
-    for parts in ([HELLO + evil], [HELLO, 0.02, evil]):
-        peer = Peer(once(*parts, 60))
-        async with running(peer), client_of(peer) as client:
-            for number in range(1, 4):
-                assert await get(client) == b"hello"
-                await asyncio.sleep(0.1)
-                assert peer.connections == number
+    peer = Peer()
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await once(*parts, then="go on")(reader, writer)
+        await peer.until_gone(reader)
+
+    peer.scripts = (script,)
+    async with running(peer), client_of(peer) as client:
+        for number in range(1, 4):
+            assert await get(client) == b"hello"
+            await asyncio.wait_for(peer.gone.wait(), GONE)
+            peer.gone.clear()
+            assert peer.connections == number
 
 
 @on_loop
@@ -821,8 +843,8 @@ async def test_black_hole_ends_at_the_connect_timeout() -> None:
     before = open_sockets(port)
     with pytest.raises(ConnectTimeout):
         await HttpClient(f"http://127.0.0.1:{port}", connect_timeout=0.1).send("GET", "/", [])
-    await asyncio.sleep(0.05)
-    assert open_sockets(port) == before
+    while open_sockets(port) != before:
+        await asyncio.sleep(0.01)
     for sock in sockets:
         sock.close()
     peer = Peer()
@@ -868,7 +890,7 @@ def test_second_address_is_tried_when_the_first_fails(fault: str) -> None:
 )
 @on_loop
 async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) -> None:
-    """In every phase the peer sees the close at once; the time it took is printed."""
+    """In every phase the peer sees the close; the time it took is printed."""
     peer = Peer()
     reached = asyncio.Event()
 
@@ -896,8 +918,8 @@ async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) 
             client = HttpClient(url, ca_file=authority.ca_file)
         task = asyncio.create_task(get(client))
         if phase == "connect":
-            await asyncio.sleep(0.05)
-            assert open_sockets(port) == before + 1
+            while open_sockets(port) != before + 1:
+                await asyncio.sleep(0.01)
         else:
             await reached.wait()
             await asyncio.sleep(0.02)
@@ -906,9 +928,8 @@ async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) 
         with pytest.raises(asyncio.CancelledError):
             await task
         if phase == "connect":
-            while open_sockets(port) > before and time.monotonic() < started + GONE:
+            while open_sockets(port) > before:
                 await asyncio.sleep(0.001)
-            assert open_sockets(port) == before
         else:
             await asyncio.wait_for(peer.gone.wait(), GONE)
         print(f"cancelled in {phase}: closed after {(time.monotonic() - started) * 1000:.1f} ms")

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llmgateway import AsyncClient, GatewayError, NotFound, Unavailable
 
+from tests.faults.rig import until
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
@@ -34,10 +35,9 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
 ) -> None:
     """Health turns NOT_SERVING at once; every stream ends whole; a call that comes late is UNAVAILABLE; the process ends by itself."""
     release = asyncio.Event()
-    upstream.script(
-        (*scripted.stream(*scripted.numbered(1), end=False), scripted.Until(release), *scripted.chat_stream(3)[1:])
-    )
-    running = gateway_process(edge(upstream.url, lame_duck="300ms", shutdown_grace="20s"))
+    held = (*scripted.stream(*scripted.numbered(1), end=False), scripted.Until(release), *scripted.chat_stream(3)[1:])
+    upstream.script(*(held,) * 100, scripted.chat())
+    running = gateway_process(edge(upstream.url, lame_duck="300ms", shutdown_grace="300s"))
     async with AsyncClient(running.address, options=NO_RETRIES) as client:
         streams = [client.stream("hi", model="edge/m") for _ in range(100)]
         iterators = [aiter(stream) for stream in streams]
@@ -49,9 +49,13 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
             )
             while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
                 pass
-        await asyncio.sleep(0.6)
+
+        async def late() -> None:
+            while True:  # a lame duck serves
+                await client.chat("late", model="edge/m")
+
         with pytest.raises(Unavailable) as caught:
-            await client.chat("late", model="edge/m")
+            await late()
         assert caught.value.reason == "GATEWAY_DRAINING"
         assert running.process.poll() is None
         release.set()
@@ -61,7 +65,7 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
 
         texts = await asyncio.gather(*(rest(one) for one in iterators))
     assert texts == ["0 1 2 "] * 100
-    assert await asyncio.to_thread(running.process.wait, 10) == 0
+    assert await asyncio.to_thread(running.process.wait, 60) == 0
 
 
 async def test_a_second_sigterm_cuts_the_drain_short(
@@ -69,16 +73,16 @@ async def test_a_second_sigterm_cuts_the_drain_short(
 ) -> None:
     """The stream that still runs ends with UNAVAILABLE or CANCELLED, never as if whole."""
     upstream.script((*scripted.stream(*scripted.numbered(1), end=False), scripted.HANG))
-    running = gateway_process(edge(upstream.url, lame_duck="0s", shutdown_grace="60s"))
+    running = gateway_process(edge(upstream.url, lame_duck="0s", shutdown_grace="300s"))
     async with AsyncClient(running.address, options=NO_RETRIES) as client:
         stream = aiter(client.stream("hi", model="edge/m"))
         assert await anext(stream) == "0 "
         running.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.3)
+        assert await until(lambda: '"draining"' in running.log.read_text(), 60)
         running.process.send_signal(signal.SIGTERM)
         with pytest.raises(GatewayError):
             await anext(stream)
-    assert await asyncio.to_thread(running.process.wait, 10) == 0
+    assert await asyncio.to_thread(running.process.wait, 60) == 0
 
 
 async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path: Path, upstream: Upstream) -> None:
@@ -96,13 +100,8 @@ async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path
             settings = json.loads(path.read_text())
             path.write_text(json.dumps({**settings, "providers": {"echo": {"default_model": "echo"}}}))
             running.process.send_signal(signal.SIGHUP)
-            after = before
-            for _ in range(100):
-                after = (await client.get_status()).config_version
-                if after != before:
-                    break
+            while (await client.get_status()).config_version == before:
                 await asyncio.sleep(0.05)
-            assert after != before
             assert (await client.chat("new", model="echo/echo")).text == "new"
             with pytest.raises(NotFound):
                 await client.chat("old", model="edge/m")
@@ -125,24 +124,17 @@ async def test_workers_share_a_port_and_a_dead_one_is_replaced(
     def serving() -> int:
         return running.log.read_text().count('"event":"serving"')
 
-    for _ in range(100):
-        if serving() == 2:
-            break
-        await asyncio.sleep(0.1)
+    assert await until(lambda: serving() == 2, 120)
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(running.process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
     assert len(children) == 2
     os.kill(int(children[0]), signal.SIGKILL)
-    for _ in range(100):
-        if serving() == 3:
-            break
-        await asyncio.sleep(0.1)
-    assert serving() == 3
+    assert await until(lambda: serving() == 3, 120)
     async with AsyncClient(running.address) as client:
         assert (await client.chat("on", model="echo/echo")).text == "on"
     running.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(running.process.wait, 10) == 0
+    assert await asyncio.to_thread(running.process.wait, 60) == 0
 
 
 def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path: Path) -> None:
@@ -156,7 +148,7 @@ def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path:
         time.sleep(0.3)  # the supervisor looks every 0.1 s, and pauses for 1 s
         process.terminate()
         try:
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 
@@ -170,7 +162,7 @@ def test_a_wrong_configuration_ends_the_start_with_code_2_and_clear_lines(tmp_pa
         capture_output=True,
         text=True,
         env=gateways.environment(),
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert result.returncode == 2
@@ -185,16 +177,14 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with gateways.process({"providers": {"echo": {}}}, tmp_path) as running:
         path = tmp_path / "second.yaml"
         path.write_text(json.dumps({"server": {"listen": running.address}, "providers": {"echo": {}}}))
-        started = time.monotonic()
         result = subprocess.run(
             [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)],
             capture_output=True,
             text=True,
             env=gateways.environment(),
-            timeout=30,
+            timeout=120,
             check=False,
         )
-        assert time.monotonic() - started < 30
     assert result.returncode == 1
     assert "cannot listen" in result.stderr
     assert "Traceback" not in result.stderr

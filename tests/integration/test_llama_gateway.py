@@ -45,7 +45,7 @@ def chat(gateway: Process, *arguments: str) -> "subprocess.Popen[str]":
 def test_the_command_prints_what_the_model_says(gateway: Process, dialect: str) -> None:
     """Nine words on standard output; who served and how many tokens on standard error."""
     with chat(gateway, "--model", f"{dialect}/{MODEL}", "--max-tokens", "9", "Hello") as command:
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate(timeout=120)
     assert command.returncode == 0, err
     assert len(out.split()) == 9
     assert set(out.split()) <= set(WORDS)
@@ -62,7 +62,7 @@ def test_the_command_prints_while_the_model_speaks_and_ends_it(gateway: Process,
             assert command.stdout.read(1)
             assert llama.busy() == 1
             command.send_signal(signal.SIGINT)
-            assert command.wait(60) == 130
+            assert command.wait(120) == 130
         finally:
             command.kill()
     while llama.busy():  # the test's time limit is the assertion

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,16 @@ async def test_a_provider_that_accepts_and_never_answers_is_left_behind(
     limits = {"first_event": "100ms", "attempt": "150ms"}
     async with scripted.running() as fallback:
         fallback.script(scripted.chat_stream(3) if stream else scripted.chat(numbers(3)))
-        running = await gateway_factory(with_fallback(upstream, fallback, timeouts=limits))
+        rest = {"breaker": {"base_ejection": "1h", "max_ejection": "1h"}}  # no probe, however long the calls take
+        running = await gateway_factory({**with_fallback(upstream, fallback, timeouts=limits), **rest})
         seen = [await ask(running.client, "r", stream=stream) for _ in range(6)]
         assert [flaw(one, 3, stream=stream) for one in seen] == [""] * 6
         assert all(one.ok and one.provider == "b" for one in seen)
         assert [attempt.reason for attempt in seen[0].attempts] == ["PROVIDER_TIMEOUT", ""]
-        assert seen[5].attempts[0].skip_reason == "CIRCUIT_OPEN"
-        assert len(upstream.aborts) == len(upstream.requests) == 5
+        assert [one.attempts[0].skip_reason for one in seen] == [""] * 5 + ["CIRCUIT_OPEN"]
+        await upstream.idle()
+        # Where the machine is slow, an attempt may be over before its request is written.
+        assert len(upstream.aborts) == len(upstream.requests) <= 5
 
 
 async def test_a_stream_cut_midway_is_never_ok_never_spliced_and_told_with_its_usage(
@@ -73,21 +76,19 @@ async def test_an_outage_of_the_only_target_fails_fast_and_ends_by_itself(
     """Refused at once with a time to come back, probed rarely, and served again after it."""
     upstream.script(scripted.whole(503, {"error": {"message": "down"}}))
     running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url)}})
+    started = time.monotonic()
     seen = [await ask(running.client, "a/m") for _ in range(200)]
     assert {one.code for one in seen} == {"UNAVAILABLE"}
-    assert len(upstream.requests) <= 15
-    refused = seen[-1]
+    assert len(upstream.requests) <= 15 + (time.monotonic() - started)  # a probe a second at most
+    refused = next(one for one in reversed(seen) if one.attempts[0].skip_reason)
     assert refused.attempts[0].skip_reason == "CIRCUIT_OPEN"
     assert refused.retry_delay is not None
     assert 0 < refused.retry_delay <= 4
     upstream.script(scripted.chat_stream(3))
     await asyncio.sleep(refused.retry_delay)
-    for _ in range(50):
-        back = await ask(running.client, "a/m")
-        if back.ok:
-            break
+    while not (back := await ask(running.client, "a/m")).ok:
         await asyncio.sleep(0.1)
-    assert (back.ok, flaw(back, 3)) == (True, "")
+    assert flaw(back, 3) == ""
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_its_provider_call_ended(
@@ -104,7 +105,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_its_provider_call_ende
         stub = gateway_pb2_grpc.LLMGatewayStub(channel)
         call = stub.StreamSend(gateway_pb2.StreamSendRequest(request=make_request("hi", model="a/m")))
         await upstream.seen(requests=1, aborts=1)
-        assert await until(lambda: running.gateway.admission.in_flight == 0, 5)
+        assert await until(lambda: running.gateway.admission.in_flight == 0, 60)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async for _ in call:
                 pass
@@ -112,7 +113,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_its_provider_call_ende
 
 
 async def test_a_slow_client_is_not_its_providers_fault(gateway_factory: Factory, upstream: Upstream) -> None:
-    """Reading with pauses longer than the provider's idle limit: the whole answer arrives, and no breaker hears of it."""
+    """Pauses longer than the provider's idle limit: the whole answer arrives, and no breaker hears of it."""
     count = 40
     upstream.script(
         (
@@ -121,14 +122,16 @@ async def test_a_slow_client_is_not_its_providers_fault(gateway_factory: Factory
             ),
         )
     )
-    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url, timeouts={"idle": "100ms"})}})
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url, timeouts={"idle": "1s"})}})
     options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
     async with grpc.aio.insecure_channel(running.address, options=options) as channel:
         stub = gateway_pb2_grpc.LLMGatewayStub(channel)
-        text = ""
+        text, pauses = "", 2
         async for one in stub.StreamSend(gateway_pb2.StreamSendRequest(request=make_request("hi", model="a/m"))):
             text += one.part_delta.text
-            await asyncio.sleep(0.12)
+            if one.part_delta.text and pauses:
+                pauses -= 1
+                await asyncio.sleep(1.5)
     assert text.split() == [str(number) for number in range(count)]
 
 
@@ -136,9 +139,7 @@ async def test_two_real_servers_and_one_killed_under_load(gateway_factory: Facto
     """llama.cpp at two endpoints: streams under way may break and say so; every call after that is served by the other."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    with ExitStack() as stays, ExitStack() as dies:
-        first = stays.enter_context(llama_server.running(tmp_path / "one"))
-        second = dies.enter_context(llama_server.running(tmp_path / "two"))
+    with llama_server.running(tmp_path / "one") as first, llama_server.running(tmp_path / "two") as second:
         provider = gateways.provider(first.url, models=[llama_server.MODEL])
         del provider["endpoint"]
         provider["endpoints"] = [
@@ -152,19 +153,17 @@ async def test_two_real_servers_and_one_killed_under_load(gateway_factory: Facto
         async def load() -> None:
             while not stop.is_set():
                 request = make_request("go", model=f"llama/{llama_server.MODEL}", max_output_tokens=30)
-                seen.append(await ask(running.client, "", request=request, timeout=20))
+                seen.append(await ask(running.client, "", request=request))
 
         workers = [asyncio.create_task(load()) for _ in range(4)]
-        assert await until(lambda: len({a.deployment for one in seen for a in one.attempts}) == 2, 20)
-        before = len(seen)
-        await asyncio.to_thread(dies.close)
-        killed = len(seen)
-        assert await until(lambda: len(seen) >= killed + 30, 40)
+        assert await until(lambda: len({a.deployment for one in seen for a in one.attempts}) == 2, 120)
+        second.process.kill()
+        killed = time.monotonic()
+        assert await until(lambda: sum(one.started_at > killed for one in seen) >= 30, 120)
         stop.set()
         await asyncio.gather(*workers)
-    assert before > 0
     assert {one.reason for one in seen if not one.ok} <= {"STREAM_INTERRUPTED"}
-    assert all(one.ok and one.ended for one in seen[killed + 4 :])
+    assert all(one.ok and one.ended for one in seen if one.started_at > killed)
     assert seen[-1].attempts[-1].deployment == "stays"
 
 
@@ -181,6 +180,7 @@ async def test_a_cancelled_stream_is_told_to_the_log_as_cancelled_with_the_token
         await call.close()
         await upstream.seen(aborts=1)
         assert (await ask(client, "a/m")).ok
+    assert await until(lambda: '"code":"OK"' in running.log.read_text(), 60)
     lines = [line for line in running.log.read_text().splitlines() if '"code":"CANCELLED"' in line]
     assert len(lines) == 1
     assert '"output_tokens":0' not in lines[0]

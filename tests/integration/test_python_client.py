@@ -26,7 +26,7 @@ from tests.support.scripted_gateway import Context, ScriptedGateway, answer, eve
 Event = gateway_pb2.StreamSendResponse
 CandidateCompleted = gateway_pb2.CandidateCompleted
 UNKNOWN = cast("gateway_pb2.FinishReason.ValueType", 99)
-SOON = 10.0
+SOON = 120.0
 """Seconds that a test waits for what must come; far more than it needs."""
 
 

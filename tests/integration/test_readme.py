@@ -44,7 +44,7 @@ def test_every_command_of_the_readme_runs(gateway_process: Callable[..., gateway
                 [sys.executable, "-m", "llm_gateway", *arguments],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=120,
                 check=False,
                 env=gateways.environment({"LLM_GATEWAY_ADDRESS": running.address}),
                 stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ def test_the_python_of_the_readme_runs(gateway_process: Callable[..., gateways.P
         [sys.executable, "-c", code.replace(ADDRESS, running.address)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert result.returncode == 0, result.stderr

@@ -39,7 +39,7 @@ async def raw(address: str, method: str, body: bytes, *metadata: tuple[str, str]
     async with grpc.aio.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(method)
         try:
-            answer: bytes = await call(body, metadata=metadata, timeout=5)
+            answer: bytes = await call(body, metadata=metadata, timeout=60)
             return answer
         except grpc.aio.AioRpcError as error:
             return error
@@ -101,15 +101,15 @@ async def test_machine_health_needs_no_key(gateway_factory: Callable[..., Any]) 
     async with grpc.aio.insecure_channel(running.address) as channel:
         stub = machine_grpc.HealthStub(channel)
         for service in ("", "llmgateway.v1.LLMGateway"):
-            answer = await stub.Check(machine_pb2.HealthCheckRequest(service=service), timeout=5)
+            answer = await stub.Check(machine_pb2.HealthCheckRequest(service=service), timeout=60)
             assert answer.status == machine_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.Check(machine_pb2.HealthCheckRequest(service="nope"), timeout=5)
+            await stub.Check(machine_pb2.HealthCheckRequest(service="nope"), timeout=60)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
         watch = stub.Watch(machine_pb2.HealthCheckRequest(service="nope"))
         assert (await watch.read()).status == machine_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         watch.cancel()
-        listed = await stub.List(machine_pb2.HealthListRequest(), timeout=5)
+        listed = await stub.List(machine_pb2.HealthListRequest(), timeout=60)
         assert listed.statuses["llmgateway.v1.LLMGateway"].status == machine_pb2.HealthCheckResponse.SERVING
 
 
@@ -285,12 +285,12 @@ async def test_mutual_tls(gateway_factory: Callable[..., Any], tmp_path: Path) -
     known = TLS(ca_file=files["ca"], cert_file=files["client_cert"], key_file=files["client_key"])
     async with AsyncClient(running.address, tls=known) as trusted:
         assert (await trusted.chat("over mTLS", model="echo/echo")).text == "over mTLS"
-    async with AsyncClient(running.address, tls=TLS(ca_file=files["ca"]), timeout=3) as stranger:
+    async with AsyncClient(running.address, tls=TLS(ca_file=files["ca"]), timeout=60) as stranger:
         with pytest.raises(GatewayError):
             await stranger.chat("hi", model="echo/echo")
     async with grpc.aio.insecure_channel(running.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
-            await gateway_pb2_grpc.LLMGatewayStub(channel).Send(make_request("hi"), timeout=3)
+            await gateway_pb2_grpc.LLMGatewayStub(channel).Send(make_request("hi"), timeout=60)
 
 
 async def test_a_message_beyond_the_limit_is_refused(gateway_factory: Callable[..., Any]) -> None:
@@ -322,7 +322,7 @@ async def test_a_request_id_that_metadata_cannot_carry_is_replaced(
     request = make_request("hi", model="echo/echo")
     request.request_id = given
     async with grpc.aio.insecure_channel(running.address) as channel:
-        call = gateway_pb2_grpc.LLMGatewayStub(channel).Send(request, timeout=5)
+        call = gateway_pb2_grpc.LLMGatewayStub(channel).Send(request, timeout=60)
         assert (await call).candidates
         trailers = dict(await call.trailing_metadata() or ())
     assert trailers["x-request-id"] != given

@@ -18,7 +18,7 @@ from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import DONE, END, HANG, RESET, Head, Upstream, chat, event, numbered, stream, whole
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 PROMPT, STOP, ANSWER, WORDS = "CANARY-prompt", "CANARY-stop", "CANARY-answer", "CANARY-provider-words"

@@ -17,8 +17,8 @@ from llmgateway import AsyncClient
 if TYPE_CHECKING:
     from llm_gateway.app import Gateway
 
-START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
 _OURS = ("LLM_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "XAI_", "MISTRAL_", "OLLAMA_")
 
 
@@ -74,7 +74,7 @@ async def local(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] 
     gateway = Gateway(load(str(path), env or {}))
     address = f"127.0.0.1:{await gateway.start()}"
     try:
-        async with AsyncClient(address, timeout=30, options=[("grpc.enable_retries", 0)]) as client:
+        async with AsyncClient(address, timeout=120, options=[("grpc.enable_retries", 0)]) as client:
             yield Local(address=address, gateway=gateway, client=client)
     finally:
         await gateway.stop()

@@ -7,7 +7,6 @@ The server speaks `/v1/chat/completions`, `/v1/messages` and `/v1/responses`, wh
 import json
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +33,11 @@ class Llama:
     """A running server."""
 
     url: str  # scheme, host and port, without a path
-    start_seconds: float  # from process start to listening, model written and loaded
+    process: "subprocess.Popen[str]"
 
     def slots(self) -> list[dict[str, object]]:
         """The server's work places, each with `is_processing` (llama.cpp server README, `GET /slots`)."""
-        with urllib.request.urlopen(f"{self.url}/slots", timeout=10) as reply:
+        with urllib.request.urlopen(f"{self.url}/slots", timeout=60) as reply:
             slots: list[dict[str, object]] = json.load(reply)
         return slots
 
@@ -123,7 +122,6 @@ def write_model(path: Path) -> None:
 @contextmanager
 def running(folder: Path) -> Iterator[Llama]:
     """A server in a process of its own, with a model written to `folder`; it ends with the block, and with this process."""
-    started = time.monotonic()
     path = folder / f"{MODEL}.gguf"
     write_model(path)
     with (
@@ -144,11 +142,11 @@ def running(folder: Path) -> Iterator[Llama]:
             if not url:
                 log.seek(0)
                 raise RuntimeError(f"llama.cpp did not start:\n{log.read()[-2000:]}")
-            yield Llama(url=url, start_seconds=time.monotonic() - started)
+            yield Llama(url=url, process=server)
         finally:
             server.stdin.close()
             try:
-                server.wait(10)
+                server.wait(60)
             except subprocess.TimeoutExpired:
                 server.kill()
 

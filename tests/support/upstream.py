@@ -206,7 +206,7 @@ class Upstream:
         """Answer the next requests (of this path; of any other path) with these, one each; the last one stays."""
         self._scripts[path] = list(scripts)
 
-    async def seen(self, requests: int = 0, aborts: int = 0, seconds: float = 10.0) -> None:
+    async def seen(self, requests: int = 0, aborts: int = 0, seconds: float = 120.0) -> None:
         """Return when so many requests have arrived and so many aborts were noticed; TimeoutError after `seconds`."""
 
         async def wait() -> None:
@@ -215,7 +215,7 @@ class Upstream:
 
         await asyncio.wait_for(wait(), seconds)
 
-    async def idle(self, seconds: float = 10.0) -> None:
+    async def idle(self, seconds: float = 120.0) -> None:
         """Return when no connection is open; TimeoutError after `seconds`."""
 
         async def wait() -> None:

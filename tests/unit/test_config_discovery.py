@@ -225,7 +225,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 def test_a_local_server_is_known_by_its_answer(pieces: tuple[bytes, ...], there: bool) -> None:
     """An open port is not enough: another program may have it."""
     with serving(*pieces) as (port, asked):
-        assert answers("127.0.0.1", port, "/api/version", b'"version"', timeout=5) is there
+        assert answers("127.0.0.1", port, "/api/version", b'"version"', timeout=60) is there
     assert asked[0].startswith(b"GET /api/version HTTP/1.0\r\n")
 
 

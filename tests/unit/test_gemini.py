@@ -269,7 +269,7 @@ _SHAPED = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_JSON | _SHAPED, max_size=3))
 def test_no_chunk_breaks_the_parser(values: list[Any]) -> None:
     """Whatever JSON comes, there is an answer or a ProviderError."""
@@ -285,7 +285,7 @@ def test_no_chunk_breaks_the_parser(values: list[Any]) -> None:
     assert writer.done
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(_KEYS | st.just("@type") | st.just("metadata"), _JSON, max_size=5), st.integers(400, 599))
 def test_no_error_body_breaks_the_classification(error: dict[str, Any], status: int) -> None:
     """An error of any shape has a class, a reason and a code."""
@@ -299,7 +299,7 @@ def test_no_error_body_breaks_the_classification(error: dict[str, Any], status: 
         assert found.reason
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(body: bytes) -> None:
     """Errors are always classified; answers that are no JSON are a ProviderError."""
@@ -308,7 +308,7 @@ def test_no_bytes_break_the_readers(body: bytes) -> None:
         gemini.stream_parser(EventWriter(PROVIDER), gemini.GEMINI).feed("", b"\x00" + body)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(_JSON.filter(lambda value: isinstance(value, (dict, list))), max_size=5),
     st.integers(1, 7),

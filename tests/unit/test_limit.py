@@ -212,7 +212,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestQueue.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:

@@ -147,7 +147,7 @@ _LINE = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_JSON | _LINE, max_size=3))
 def test_no_line_breaks_the_parser(values: list[Any]) -> None:
     """Whatever JSON comes, it is read or a ProviderError."""
@@ -162,7 +162,7 @@ def test_no_line_breaks_the_parser(values: list[Any]) -> None:
     assert writer.done or not any(isinstance(value, dict) and value.get("done") for value in values)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_readers(body: bytes) -> None:
     """Errors are always classified; what is no JSON is told from it."""

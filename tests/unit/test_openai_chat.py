@@ -106,7 +106,9 @@ CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
     st.sampled_from(["stop", "length", "tool_calls"]),
     st.lists(st.integers(1, 7), max_size=8),
 )
-@example([{"role": "assistant", "content": "\n\n", "tool_calls": [CALL]}], "tool_calls", [])  # may yet begin with <think>
+@example(
+    [{"role": "assistant", "content": "\n\n", "tool_calls": [CALL]}], "tool_calls", []
+)  # may yet begin with <think>
 @example([{"role": "assistant", "content": "\n", "refusal": "No."}], "stop", [])
 @example([{"role": "assistant", "content": "<think>a</think>", "tool_calls": [CALL]}], "tool_calls", [3])
 def test_a_stream_adds_up_to_the_whole_answer(found: list[Case], finish: str, sizes: list[int]) -> None:

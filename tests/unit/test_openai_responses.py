@@ -164,7 +164,7 @@ _EVENT = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(_JSON | _EVENT, max_size=5))
 def test_no_event_breaks_the_parser(values: list[Any]) -> None:
     """Whatever JSON comes, it is read or a ProviderError."""
@@ -180,7 +180,7 @@ def test_no_event_breaks_the_parser(values: list[Any]) -> None:
     assert writer.done == any(isinstance(value, dict) and value.get("type") in ends for value in values)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200), _JSON)
 def test_no_body_breaks_the_readers(body: bytes, value: Any) -> None:
     """Errors are always classified; what is no answer is a ProviderError."""

@@ -189,7 +189,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
 
 TestBreaker = BreakerMachine.TestCase
-TestBreaker.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestBreaker.settings = settings(max_examples=60, stateful_step_count=50)
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5])

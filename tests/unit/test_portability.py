@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from llm_gateway.errors import GatewayError, InvalidRequest
 from llm_gateway.protocols import (
@@ -653,12 +653,7 @@ def turns_of_calls(draw: st.DrawFn) -> Message:
     return turn
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    phases=[Phase.explicit, Phase.generate],
-)
+@settings(max_examples=60, phases=[Phase.explicit, Phase.generate])
 @given(
     turns=st.lists(st.one_of(model_turns(), turns_of_calls()), max_size=4),
     first=st.sampled_from([content_pb2.ROLE_USER, content_pb2.ROLE_ASSISTANT]),

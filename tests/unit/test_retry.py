@@ -108,7 +108,7 @@ def test_what_the_same_place_would_say_again_is_not_retried_there(error: Provide
 
 
 @given(st.floats(0.01, 10.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_hint_is_waited_for_within_a_tenth(hint: float) -> None:
     """Never less than the provider asked for."""
     result, begun = served(RateLimited(status=429, retry_after=hint), None)
@@ -136,7 +136,7 @@ def test_with_a_fallback_waiting_a_hint_is_not_waited_for() -> None:
 
 
 @given(st.floats(0.06, 2.0), st.integers(0, 10_000))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_attempt_begins_that_the_deadline_has_no_room_for(deadline: float, seed: int) -> None:
     """Neither a wait nor a call reaches into the last 50 ms."""
     failing = ProviderUnavailable(status=503)
@@ -222,7 +222,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
 
 TestBudget = BudgetMachine.TestCase
-TestBudget.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestBudget.settings = settings(max_examples=60, stateful_step_count=50)
 
 
 def test_a_budget_outlives_what_is_known_of_its_targets() -> None:

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, StaticSampler
 from opentelemetry.trace import SpanKind, StatusCode
 from structlog import reset_defaults
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 SECRET = "CANARY0123456789abcdefCANARY"
 
 

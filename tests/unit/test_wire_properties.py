@@ -69,7 +69,7 @@ def check_refused(violations: Sequence[Violation]) -> None:
     assert all(violation.field and violation.description for violation in violations)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(request=requests(), model=st.sampled_from(MODELS), stream=st.booleans())
 def test_any_valid_request_is_rendered_or_refused_with_reasons(
     request: gateway_pb2.SendRequest, model: str, stream: bool
@@ -291,7 +291,7 @@ def of_responses(answer: Answer) -> tuple[bytes, bytes]:
         pytest.param(openai_responses, openai_responses.OPENAI, of_responses, id="openai_responses"),
     ],
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answer=answers, cut=st.integers(1, 400))
 def test_a_stream_adds_up_to_the_whole_answer(
     wire: WireFormat, dialect: Any, spoken: Callable[[Answer], tuple[bytes, bytes]], answer: Answer, cut: int
