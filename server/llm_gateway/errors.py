@@ -173,7 +173,7 @@ class Overload(GatewayError):
 
 
 class Draining(Overload):
-    """The gateway is shutting down."""
+    """The gateway stopped before the call was over; call again."""
 
     reason = "GATEWAY_DRAINING"
 

@@ -17,8 +17,10 @@ from llm_gateway.health import SERVICE, MachineHealth
 from llm_gateway.interceptors.rpc.admission import Admission
 from llm_gateway.workers import is_worker
 
-STOP_GRACE = 1.0
-"""Seconds that gRPC gets to close connections once no call is left."""
+QUIET, QUIET_TRIES = 0.005, 100
+"""Seconds without a new call in which to stop, and how often to wait for them."""
+CUT_GRACE = 1.0
+"""Seconds in which the status of calls that are cut reaches their callers."""
 
 
 def server_options(settings: config.Server) -> list[tuple[str, int]]:
@@ -26,12 +28,12 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
     keepalive = settings.keepalive
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", 16 << 10),
         ("grpc.keepalive_time_ms", int(keepalive.time * 1000)),
         ("grpc.keepalive_timeout_ms", int(keepalive.timeout * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(keepalive.timeout * 1000)),
         ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_calls)),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
+        ("grpc.http2.min_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
         ("grpc.http2.max_ping_strikes", 3),
         ("grpc.server.max_pending_requests", 10_000),
         ("grpc.server.max_pending_requests_hard_limit", 20_000),
@@ -110,26 +112,40 @@ class Lifecycle:
         (self._hurry if self._signalled.is_set() else self._signalled).set()
 
     async def drain(self) -> None:
-        """Lame duck (NOT_SERVING, calls still accepted), then refuse new calls, let those under way finish, close.
+        """Lame duck (NOT_SERVING, calls still accepted), then GOAWAY on every connection while what is under way finishes, then close.
 
-        gRPC's own stop would cancel calls that it has received and not yet begun; a lame duck has none left of those.
+        gRPC's stop cancels calls that it has received and not yet begun; in a quiet moment behind a lame duck it holds none. It must
+        begin before the calls under way are over: the GOAWAY is what sends a client with one connection to another replica. Health Watches
+        and reflection would hold it, so they are ended.
         """
-        settings = self._settings
+        settings, admission = self._settings, self._admission
         log = telemetry.log()
+        admission.draining = True
         await self._health.ready(False)
-        log.info("draining", in_flight=self._admission.in_flight)
-        await self._pause(settings.lame_duck)
-        self._admission.draining = True
-        give_up = asyncio.get_running_loop().time() + settings.shutdown_grace
-        while self._admission.in_flight and asyncio.get_running_loop().time() < give_up and not self._hurry.is_set():
-            await self._pause(0.05)
-        left = self._admission.in_flight
-        await self._server.stop(0 if left else STOP_GRACE)
-        log.info("stopped", cut=left)
-
-    async def _pause(self, seconds: float) -> None:
+        log.info("draining", in_flight=admission.in_flight)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), seconds)
+            await asyncio.wait_for(self._hurry.wait(), settings.lame_duck)
+        await self._quiet()
+        stopping = asyncio.create_task(self._server.stop(settings.shutdown_grace + CUT_GRACE))
+        await asyncio.sleep(0)  # the GOAWAYs first: what is ended now shall not come back
+        admission.end_watches()
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((stopping, hurry), timeout=settings.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        cut = 0
+        if not stopping.done():
+            cut = admission.end_calls()
+            await self._server.stop(CUT_GRACE)
+        await stopping
+        log.info("stopped", cut=cut)
+
+    async def _quiet(self) -> None:
+        """Wait for a moment without new calls, in which gRPC holds none that it has not handed over; not for long, they may never stop."""
+        for _ in range(QUIET_TRIES):
+            before = self._admission.admitted
+            await asyncio.sleep(QUIET)
+            if self._admission.admitted == before:
+                return
 
 
 def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:

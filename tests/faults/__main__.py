@@ -13,10 +13,10 @@ from typing import Any
 
 from llm_gateway import telemetry
 
-from tests.faults import cancellation, delivery, policy, upstream
+from tests.faults import cancellation, delivery, lifecycle, policy, upstream
 from tests.faults.rig import ROWS, Rig
 
-MODULES = (delivery, upstream, policy, cancellation)
+MODULES = (delivery, upstream, policy, cancellation, lifecycle)
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
 

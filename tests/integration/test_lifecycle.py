@@ -15,7 +15,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
-from llmgateway import AsyncClient, GatewayError, NotFound, Unavailable
+from llmgateway import AsyncClient, NotFound, Unavailable, make_request
+from llmgateway.errors import from_rpc_error
+from llmgateway.v1 import gateway_pb2
 
 from tests.faults.rig import until
 from tests.support import gateway as gateways
@@ -30,10 +32,11 @@ def edge(url: str, **server: Any) -> dict[str, Any]:
     return {"server": server, "providers": {"edge": gateways.provider(url)}}
 
 
-async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
+async def test_sigterm_with_100_live_streams_finishes_all_and_sends_new_ones_elsewhere(
     gateway_process: Callable[..., gateways.Process], upstream: Upstream
 ) -> None:
-    """Health turns NOT_SERVING at once; every stream ends whole; a call that comes late is UNAVAILABLE; the process ends by itself."""
+    """Health turns NOT_SERVING at once; every stream ends whole; the same connection takes no call after the lame duck; the process ends
+    by itself."""
     release = asyncio.Event()
     held = (*scripted.stream(*scripted.numbered(1), end=False), scripted.Until(release), *scripted.chat_stream(3)[1:])
     upstream.script(*(held,) * 100, scripted.chat())
@@ -49,14 +52,11 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
             )
             while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
                 pass
-
-        async def late() -> None:
-            while True:  # a lame duck serves
-                await client.chat("late", model="edge/m")
-
-        with pytest.raises(Unavailable) as caught:
-            await late()
-        assert caught.value.reason == "GATEWAY_DRAINING"
+            with pytest.raises(Unavailable) as ended:
+                await drained(watch)
+        assert ended.value.reason == "GATEWAY_DRAINING"
+        with pytest.raises(Unavailable, match="connect"):
+            await client.chat("late", model="edge/m")
         assert running.process.poll() is None
         release.set()
 
@@ -68,21 +68,80 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_refuses_new_ones(
     assert await asyncio.to_thread(running.process.wait, 60) == 0
 
 
+async def drained(call: Any) -> None:
+    """Read a call, of a bare stub or of the client, to its end; raises the client library's error."""
+    try:
+        if hasattr(call, "read"):
+            while await call.read() is not grpc.aio.EOF:
+                pass
+        else:
+            async for _ in call:
+                pass
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from None
+
+
+@pytest.mark.parametrize("lame_duck", ["0s", "300s"])
 async def test_a_second_sigterm_cuts_the_drain_short(
-    gateway_process: Callable[..., gateways.Process], upstream: Upstream
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream, lame_duck: str
 ) -> None:
-    """The stream that still runs ends with UNAVAILABLE or CANCELLED, never as if whole."""
+    """In every phase of it. The stream that still runs ends with UNAVAILABLE and says why, never as if whole."""
     upstream.script((*scripted.stream(*scripted.numbered(1), end=False), scripted.HANG))
-    running = gateway_process(edge(upstream.url, lame_duck="0s", shutdown_grace="300s"))
+    running = gateway_process(edge(upstream.url, lame_duck=lame_duck, shutdown_grace="300s"))
     async with AsyncClient(running.address, options=NO_RETRIES) as client:
         stream = aiter(client.stream("hi", model="edge/m"))
         assert await anext(stream) == "0 "
         running.process.send_signal(signal.SIGTERM)
         assert await until(lambda: '"draining"' in running.log.read_text(), 60)
         running.process.send_signal(signal.SIGTERM)
-        with pytest.raises(GatewayError):
+        with pytest.raises(Unavailable) as caught:
             await anext(stream)
+    assert caught.value.reason == "GATEWAY_DRAINING"
     assert await asyncio.to_thread(running.process.wait, 60) == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_outlives_the_grace_is_told_why_it_ends(
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream, stream: bool
+) -> None:
+    """shutdown_grace is over: UNAVAILABLE, GATEWAY_DRAINING; the provider call ends too."""
+    upstream.script((*scripted.stream(*scripted.numbered(1), end=False), scripted.HANG))
+    running = gateway_process(edge(upstream.url, lame_duck="0s", shutdown_grace="300ms"))
+    async with AsyncClient(running.address, options=NO_RETRIES) as client:
+        request = make_request("hi", model="edge/m")
+        if stream:
+            call = asyncio.create_task(
+                drained(client.stream_send(gateway_pb2.StreamSendRequest(request=request)).events())
+            )
+        else:
+            call = asyncio.create_task(client.send(request))  # type: ignore[arg-type]
+        await upstream.seen(requests=1)
+        running.process.send_signal(signal.SIGTERM)
+        with pytest.raises(Unavailable) as caught:
+            await call
+    assert caught.value.reason == "GATEWAY_DRAINING"
+    await upstream.seen(aborts=1)
+    assert await asyncio.to_thread(running.process.wait, 60) == 0
+
+
+async def test_open_watches_and_reflection_do_not_hold_the_exit(
+    gateway_process: Callable[..., gateways.Process],
+) -> None:
+    """They last as long as their callers like; the process ends far ahead of its grace all the same, and tells them why."""
+    config = {"server": {"reflection": True, "shutdown_grace": "300s"}, "providers": {"echo": {}}}
+    running = gateway_process(config)
+    async with grpc.aio.insecure_channel(running.address) as channel:
+        watch = machine_grpc.HealthStub(channel).Watch(machine_pb2.HealthCheckRequest(service=""))
+        assert (await watch.read()).status == machine_pb2.HealthCheckResponse.SERVING
+        reflection: Any = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")()
+        await reflection.write(b"\x3a\x00")  # list_services
+        await reflection.read()
+        running.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(running.process.wait, 60) == 0
+        for call in (watch, reflection):
+            with pytest.raises(Unavailable) as caught:
+                await drained(call)
+            assert caught.value.reason == "GATEWAY_DRAINING"
 
 
 async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path: Path, upstream: Upstream) -> None:

@@ -111,10 +111,10 @@ def test_no_proxy_stands_between_the_client_and_its_own_machine() -> None:
     assert dict(channel_options("127.0.0.1:1"))["grpc.enable_http_proxy"] == 0
 
 
-def test_only_unavailable_is_retried() -> None:
+def test_only_what_no_gateway_served_is_retried() -> None:
     """The service config that the channel gets."""
     (method,) = json.loads(SERVICE_CONFIG)["methodConfig"]
-    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
+    assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE", "CANCELLED"]
     assert method["retryPolicy"]["maxAttempts"] == 3
 
 

@@ -66,14 +66,15 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 // MaxReceiveBytes is the size of the largest message that is received; images come inline.
 const MaxReceiveBytes = 64 << 20
 
-// UNAVAILABLE only: every other code says that the same call would fail again or would be billed twice. A stream is retried only until its
-// headers arrive (gRFC A6); the gateway sends them with its first event.
+// UNAVAILABLE, and what a gateway that stops says of a call it never saw (gRPC's server, CANCELLED): every other code says that the same
+// call would fail again or would be billed twice. A call that its own caller cancels is over. A stream is retried only until its headers
+// arrive (gRFC A6); the gateway sends them with its first event.
 const serviceConfig = `{
   "methodConfig": [{
     "name": [{"service": "llmgateway.v1.LLMGateway"}],
     "retryPolicy": {
       "maxAttempts": 3, "initialBackoff": "0.2s", "maxBackoff": "5s", "backoffMultiplier": 2,
-      "retryableStatusCodes": ["UNAVAILABLE"]
+      "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
     }
   }],
   "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}

@@ -1,5 +1,5 @@
-//! Retries, which tonic leaves to its user: gRFC A6, for UNAVAILABLE only. Every other code says that the same call would fail again or
-//! would be billed twice.
+//! Retries, which tonic leaves to its user: gRFC A6, for UNAVAILABLE, and for what a gateway that stops says of a call it never saw (gRPC's
+//! server, CANCELLED). Every other code says that the same call would fail again or would be billed twice.
 
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
@@ -27,7 +27,7 @@ where
             Err(status) => settled(status),
         };
         left = left.saturating_sub(1);
-        if left == 0 || status.code() != Code::Unavailable {
+        if left == 0 || !matches!(status.code(), Code::Unavailable | Code::Cancelled) {
             return Err(status);
         }
         let delay = match status.metadata().get(PUSHBACK) {

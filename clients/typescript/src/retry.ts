@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-// gRFC A6, which Connect leaves to its users. UNAVAILABLE only: every other code says that the same call would fail again or be billed twice.
+// gRFC A6, which Connect leaves to its users. UNAVAILABLE, and what a gateway that stops says of a call it never saw (gRPC's server,
+// CANCELLED): every other code says that the same call would fail again or be billed twice. A call that its own caller cancels is over.
 const MAX_TRIES = 3;
 const INITIAL_BACKOFF_MS = 200;
 const MAX_BACKOFF_MS = 5000;
@@ -20,7 +21,7 @@ export class RetryPolicy {
   delay(failure: unknown, tries: number): number | undefined {
     const error = ConnectError.from(failure);
     const pushback = error.metadata.get("grpc-retry-pushback-ms");
-    if (error.code !== Code.Unavailable) return undefined;
+    if (error.code !== Code.Unavailable && error.code !== Code.Canceled) return undefined;
     this.#tokens = Math.max(0, this.#tokens - 1);
     if (tries >= MAX_TRIES || this.#tokens <= MAX_TOKENS / 2) return undefined;
     if (pushback !== null) return /^\d+$/.test(pushback) ? Number(pushback) : undefined;

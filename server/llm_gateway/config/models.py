@@ -108,8 +108,8 @@ class Server(Struct, frozen=True, kw_only=True):
 
     listen: ``host:port`` (port 0 picks one) or ``unix:/path``. Beyond loopback it needs ``api_keys``, and TLS or ``insecure``.
     api_keys: what callers present; none leaves the server open, which only loopback allows.
-    shutdown_grace: how long running calls may take to finish after the first SIGTERM.
-    lame_duck: how long new calls are still accepted after health turned NOT_SERVING.
+    lame_duck: how long connections stay as they are after SIGTERM and health's NOT_SERVING; then each gets GOAWAY.
+    shutdown_grace: how long calls under way may take from then on; what is left is cut.
     max_in_flight: calls at once; more are refused with UNAVAILABLE.
     send_timeout: how long one event of a stream may wait for a client that does not read; then the call ends.
     max_connection_age: after it a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it.

@@ -20,14 +20,15 @@ SERVICE_CONFIG = json.dumps(
         "methodConfig": [
             {
                 "name": [{"service": "llmgateway.v1.LLMGateway"}],
-                # UNAVAILABLE only: every other code says that the same call would fail again or would be billed twice.
+                # UNAVAILABLE, and what a gateway that stops says of a call it never saw (gRPC's server, CANCELLED): every other code
+                # says that the same call would fail again or would be billed twice. A call that its own caller cancels is over.
                 # A stream is retried only until its headers arrive (gRFC A6); the server sends them with its first event.
                 "retryPolicy": {
                     "maxAttempts": 3,
                     "initialBackoff": "0.2s",
                     "maxBackoff": "5s",
                     "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
                 },
             }
         ],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ class Rpc:
     """One RPC.
 
     metadata: the first value of each key; repeated: the keys that came more than once. principal: who calls, set by auth.
-    request: its bytes, not parsed. outcome: what the servicer tells the access log (who served, usage).
+    request: its bytes, not parsed, or an iterator of them. outcome: what the servicer tells the access log (who served, usage).
     open: whether it needs neither a key nor a place, as probes do, which must work when nothing else does.
     """
 
@@ -48,7 +48,7 @@ class Rpc:
         self.request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(96):024x}"
         self.principal = ""
         self.outcome: dict[str, Any] = {}
-        self.request = b""
+        self.request: Any = b""
         self.context: Any = None
 
 
@@ -76,7 +76,7 @@ Link = Interceptor | Guard
 
 class RpcChain(grpc.aio.ServerInterceptor):
     """Runs the links, outermost first, around every method. A refusal passes through those outside it, so that it is logged and answered
-    like any other failure. Methods that stream requests (reflection) are admitted, and run without links."""
+    like any other failure."""
 
     def __init__(self, *links: Link) -> None:
         self._links = links
@@ -96,7 +96,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
             except Exception as error:
                 return self._refusal(error, self._links[:number])
         handler = await continuation(details)
-        if handler is None or handler.request_streaming:
+        if handler is None:
             return handler
         known = self._hosted.get(id(handler))
         if known is None or known[0] is not handler:
@@ -129,17 +129,31 @@ class RpcChain(grpc.aio.ServerInterceptor):
                 raise InvalidRequest("The request is not a message of this method.") from None
             return await behavior(request, rpc.context)
 
-        run = _chain(serve, self._links)
+        async def converse(rpc: Rpc) -> None:
+            async for response in handler.stream_stream(_parsed(rpc.request, parse), rpc.context):
+                await rpc.context.write(response)
 
-        async def hosted(raw: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        run = _chain(converse if handler.request_streaming else serve, self._links)
+
+        async def hosted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             rpc = current.get()
-            rpc.request, rpc.context = raw, context
+            rpc.request, rpc.context = request, context
             return await run(rpc)
 
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
+        if handler.request_streaming:  # reflection: both sides stream
+            make = grpc.stream_stream_rpc_method_handler
         return make(hosted, response_serializer=handler.response_serializer)
+
+
+async def _parsed(requests: AsyncIterator[bytes], parse: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    async for raw in requests:
+        try:
+            yield parse(raw)
+        except message.DecodeError:
+            raise InvalidRequest("The request is not a message of this method.") from None
 
 
 def _chain(handler: Handler, links: Sequence[Link]) -> Handler:

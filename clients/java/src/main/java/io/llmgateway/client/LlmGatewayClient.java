@@ -57,8 +57,9 @@ public final class LlmGatewayClient implements AutoCloseable {
   /** The size of the largest message that is received; images come inline. */
   public static final int MAX_MESSAGE_BYTES = 64 << 20;
 
-  // UNAVAILABLE only: every other code says that the same call would fail again or would be billed twice. A stream is retried only until its
-  // headers arrive (gRFC A6); the gateway sends them with its first event. Numbers of a service config are doubles.
+  // UNAVAILABLE, and what a gateway that stops says of a call it never saw (gRPC's server, CANCELLED): every other code says that the same
+  // call would fail again or would be billed twice. A call that its own caller cancels is over. A stream is retried only until its headers
+  // arrive (gRFC A6); the gateway sends them with its first event. Numbers of a service config are doubles.
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
           "methodConfig",
@@ -72,7 +73,7 @@ public final class LlmGatewayClient implements AutoCloseable {
                       "initialBackoff", "0.2s",
                       "maxBackoff", "5s",
                       "backoffMultiplier", 2.0,
-                      "retryableStatusCodes", List.of("UNAVAILABLE")))),
+                      "retryableStatusCodes", List.of("UNAVAILABLE", "CANCELLED")))),
           "retryThrottling",
           Map.of("maxTokens", 10.0, "tokenRatio", 0.1));
 

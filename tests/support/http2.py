@@ -1,0 +1,85 @@
+"""A bare HTTP/2 peer (RFC 9113), for what gRPC's own stacks hide: pings, GOAWAY, silence."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
+TOO_MANY_PINGS = b"too_many_pings"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    kind: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+class Peer:
+    """One connection. It answers SETTINGS, and PINGs unless it is frozen."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, frozen: bool) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frozen = frozen
+
+    def send(self, kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> None:
+        self._writer.write(
+            struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+        )
+
+    def ping(self) -> None:
+        self.send(PING, b"12345678")
+
+    def call(self, path: str, message: bytes, authority: str, stream: int = 1) -> None:
+        """Begin a unary call or a stream of answers; literal headers need no HPACK table."""
+        fields = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": authority,
+            "te": "trailers",
+            "content-type": "application/grpc",
+        }
+        block = b"".join(
+            b"\x00" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
+            for name, value in fields.items()
+        )
+        self.send(HEADERS, block, flags=END_HEADERS, stream=stream)
+        self.send(DATA, b"\x00" + struct.pack(">I", len(message)) + message, flags=END_STREAM, stream=stream)
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """What the server sends, until it closes the connection."""
+        try:
+            while True:
+                head = await self._reader.readexactly(9)
+                length = int.from_bytes(head[:3], "big")
+                frame = Frame(head[3], head[4], int.from_bytes(head[5:], "big"), await self._reader.readexactly(length))
+                if frame.kind == SETTINGS and not frame.flags & ACK:
+                    self.send(SETTINGS, flags=ACK)
+                if frame.kind == PING and not frame.flags & ACK and not self._frozen:
+                    self.send(PING, frame.payload, flags=ACK)
+                yield frame
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+
+@asynccontextmanager
+async def connect(address: str, *, frozen: bool = False) -> AsyncIterator[Peer]:
+    """A connection to `host:port`. frozen: it never answers a PING."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(PREFACE)
+    peer = Peer(reader, writer, frozen=frozen)
+    peer.send(SETTINGS)
+    try:
+        yield peer
+    finally:
+        writer.close()
