@@ -195,3 +195,84 @@ def test_no_body_breaks_the_readers(body: bytes, value: Any) -> None:
     except ProviderError:
         return
     assert writer.done
+
+
+# ---------------------------------------------------------------- streams that tell their items apart in other ways
+Frames = list[dict[str, Any]]
+
+
+def _ids_change(frames: Frames) -> Frames:
+    """Every event names its item by an id of its own (Copilot, OpenRouter)."""
+    for number, frame in enumerate(frames):
+        for item in [frame, frame.get("item"), *frame.get("response", {}).get("output", ())]:
+            for name in ("item_id", "id"):
+                if isinstance(item, dict) and name in item:
+                    item[name] = f"{number}-{item[name]}"
+    return frames
+
+
+def _no_ids(frames: Frames) -> Frames:
+    for frame in frames:
+        for item in [frame, frame.get("item"), *frame.get("response", {}).get("output", ())]:
+            for name in ("item_id", "id"):
+                if isinstance(item, dict):
+                    item.pop(name, None)
+    return frames
+
+
+def _no_places(frames: Frames) -> Frames:
+    """Ids alone tell items apart (llama.cpp)."""
+    for frame in frames:
+        frame.pop("output_index", None)
+    return frames
+
+
+def _all_first(frames: Frames) -> Frames:
+    """Every item is counted as the first, one after another."""
+    return [{**frame, "output_index": 0} if "output_index" in frame else frame for frame in frames]
+
+
+def _without(*kinds: str) -> Any:
+    def left(frames: Frames) -> Frames:
+        return [frame for frame in frames if not frame["type"].endswith(kinds)]
+
+    left.__name__ = "_without_" + "_".join(kinds)
+    return left
+
+
+def _no_repetition(frames: Frames) -> Frames:
+    """The last event does not repeat the items."""
+    for frame in frames:
+        frame.get("response", {}).pop("output", None)
+    return frames
+
+
+def _said(answer: Case) -> list[str]:
+    """Parts without what hangs on ids, or on events that are missing, in an order that does not depend on when an item ended."""
+    parts = answer["candidates"][0]["message"]["parts"]
+    for part in parts:
+        for name in ("item_id", "phase", "provider_options_json"):
+            part.pop(name, None)
+        if "opaque" in part:
+            part["opaque"]["json"] = {k: v for k, v in json.loads(part["opaque"]["json"]).items() if k != "id"}
+    return [*sorted(map(json.dumps, parts)), answer["candidates"][0]["finish_reason"]]
+
+
+@pytest.mark.parametrize("name", ["answer_text_stream", "answer_calls_stream", "answer_items_stream"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        _ids_change, _no_ids, _no_places, _all_first, _without("item.done"), _without("item.added"), _without(".delta"),
+        _without(".delta", ".done"), _no_repetition,
+    ],
+    ids=lambda change: change.__name__,
+)  # fmt: skip
+def test_an_item_comes_once_however_the_events_name_it(name: str, change: Any) -> None:
+    """The answer is the same when ids change, or ids, places, deltas, beginnings or ends of items are missing."""
+    case = next(found.values[0] for found in runner.cases(MODULE, "response") if found.id == name)
+    frames = [json.loads(line[5:]) for line in case["stream"].splitlines() if line.startswith("data:")]
+    lines = [f"data: {json.dumps(frame)}\n\n".encode() for frame in change(json.loads(json.dumps(frames)))]
+    changed = runner.parse_stream(openai_responses, dialect_of(case), PROVIDER, lines)
+    plain = [f"data: {json.dumps(frame)}\n\n".encode() for frame in frames]
+    expected = runner.parse_stream(openai_responses, dialect_of(case), PROVIDER, plain)
+    assert _said(changed) == _said(expected)

@@ -52,6 +52,14 @@ def text(value: Any) -> str:
     return encode(value).decode()
 
 
+def is_blank(value: Any) -> bool:
+    """Whether a value says nothing: null, false, 0, an empty text, or objects and arrays of such. Some servers write the fields that an
+    answer does not have with their zero values (Snowflake: an empty function_call, an empty audio)."""
+    if isinstance(value, dict):
+        return all(map(is_blank, value.values()))
+    return all(map(is_blank, value)) if isinstance(value, list) else not value
+
+
 def raw_object(text: str) -> Raw:
     """The text of an object, to be embedded as it stands; one that only `decode` can read (NaN, lone surrogates) is written anew.
 

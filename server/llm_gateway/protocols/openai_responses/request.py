@@ -240,6 +240,8 @@ class _Request:
         if reasoning.encrypted:
             item["encrypted_content"] = reasoning.encrypted.decode("utf-8", "replace")
         if joins:
+            if part.provider_options_json:
+                self._items[-1] = self._rendering.merged(last, part.provider_options_json)
             return None
         sealed = reasoning.encrypted or identity in self._sealed
         if not (sealed or self._dialect.plain_reasoning or self._stored):

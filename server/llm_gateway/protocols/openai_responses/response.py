@@ -70,6 +70,7 @@ _USAGE = frozenset({
     "input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details", "cost_in_usd_ticks",
 })  # fmt: skip
 _CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
+_REASONING = frozenset({"type", "id", "status", "summary", "content", "encrypted_content"})
 _IMAGE = frozenset({"type", "id", "status", "result"})
 _WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 
@@ -77,19 +78,27 @@ _WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, Ove
 class Reader:
     """Reads the events of a stream, or the items of a whole answer."""
 
-    __slots__ = ("_annotated", "_dialect", "_items", "_keys", "_places", "_refused", "_started", "_tools", "_writer")
+    __slots__ = (
+        "_annotated", "_dialect", "_done", "_ids", "_items", "_keys", "_last", "_moved", "_refused", "_seen", "_tools", "_writer",
+    )  # fmt: skip
 
     def __init__(self, writer: EventWriter, dialect: Dialect) -> None:
         self._writer = writer
         self._dialect = dialect
         self._items: dict[int, set[_Key]] = {}
-        """Parts opened for an item, by its output_index."""
+        """Parts opened for an item, by its place: its output_index, or one that `_place` gave it. Ids may change from event to event
+        (Copilot, OpenRouter) and do not tell items apart where there is a place."""
         self._keys: dict[int, tuple[str, str]] = {}
         """Id and phase of an item."""
-        self._places: dict[str, int] = {}
-        """Items by id, where events say nothing of their place."""
-        self._started: set[str] = set()
-        """Ids of the items that were written."""
+        self._seen: dict[int, _Wire] = {}
+        """What is known of an item that some event spoke of, by its place."""
+        self._done: set[int] = set()
+        """Places of the items that are written."""
+        self._ids: dict[str, int] = {}
+        """Places by id."""
+        self._moved: dict[Any, int] = {}
+        """Places of items whose output_index another item had before."""
+        self._last = 0
         self._annotated: set[tuple[int, int, int]] = set()
         self._refused = False
         self._tools: dict[str, int] = {}
@@ -102,7 +111,7 @@ class Reader:
         frame = json.decode(data)
         try:
             kind = frame.get("type")
-            if "output_index" not in frame:
+            if "output_index" not in frame or self._moved:
                 self._place(frame)
             if kind == "response.output_text.delta":
                 key = ("text", frame["output_index"], frame.get("content_index", 0))
@@ -114,17 +123,37 @@ class Reader:
             handle = _EVENTS.get(kind)
             if handle is not None:
                 handle(self, frame)
-            elif kind is None and "error" in frame:
+            elif kind is None and not json.is_blank(frame.get("error")):
                 raise _error(frame["error"], self._dialect)
         except _WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     def _place(self, frame: _Wire) -> None:
-        """Give an event of an item its output_index, which llama.cpp leaves out: items are told apart by their ids."""
+        """Give an event of an item its place: llama.cpp leaves the output_index out, so that ids tell items apart, and where they
+        change too, the order of events."""
+        given = frame.get("output_index")
+        if given is not None:
+            frame["given_index"], frame["output_index"] = given, self._moved.get(given, given)
+            return
         item = frame.get("item") or {}
         identity = frame.get("item_id") or item.get("id") or item.get("call_id")
-        if identity:
-            frame["output_index"] = self._places.setdefault(identity, len(self._places))
+        if not identity:
+            return
+        place = self._ids.get(identity)
+        if place is None:
+            begins = frame["type"] == "response.output_item.added" or self._last in self._done or not self._seen
+            place = self._fresh() if begins else self._last
+            self._ids[identity] = place
+        self._last = frame["output_index"] = place
+
+    def _fresh(self) -> int:
+        """A place that no item has."""
+        return max((*self._seen, *self._items), default=-1) + 1
+
+    def _of_another(self, frame: _Wire) -> int:
+        """A new place for an item whose output_index another has: servers that count all items as 0."""
+        place = self._moved[frame.get("given_index", frame["output_index"])] = self._fresh()
+        return place
 
     def close(self) -> None:
         """The end mark is an event of its own: a stream without it was cut."""
@@ -133,7 +162,7 @@ class Reader:
         """A whole answer."""
         try:
             if "output" not in response and "status" not in response:
-                if response.get("error"):
+                if not json.is_blank(response.get("error")):
                     raise _error(response["error"], self._dialect)
                 raise errors.ResponseInvalid("The provider's answer has no output.")
             self._header(response)
@@ -171,15 +200,18 @@ class Reader:
     def _end(self, response: _Wire) -> None:
         """Items that no event told of, usage, and why the answer ended."""
         writer = self._writer
-        for index, item in enumerate(response.get("output") or ()):
-            if item.get("id") not in self._started and (item.get("id") or not self._items):
-                self._item(-1 - index, item)
+        output: list[_Wire] = response.get("output") or []
+        for place, item in zip(self._match(output), output, strict=True):
+            self._item(self._fresh() if place is None else place, item)
+        for place, item in list(self._seen.items()):
+            if place not in self._done and _kind(item) == "call":
+                self._item(place, item)  # without an end of its own, in an answer that does not repeat it
         self._usage(response.get("usage"))
         writer.metadata.update(
             (key, value) for key, value in response.items() if key not in _ECHO and value not in (None, "", [], {})
         )
         status = response.get("status") or "completed"
-        if status == "failed" or response.get("error"):
+        if status == "failed" or not json.is_blank(response.get("error")):
             raise _error(response.get("error") or {}, self._dialect, usage=writer.usage)
         details = response.get("incomplete_details") or {}
         said = details.get("reason") or status
@@ -196,6 +228,29 @@ class Reader:
         writer.finish(reason, said)
         writer.end()
 
+    def _match(self, output: list[_Wire]) -> list[int | None]:
+        """The place at which each item of the whole answer was seen: by its id, else by its place there, else as the next of its kind."""
+        found: list[int | None] = [None] * len(output)
+        free = dict(self._seen)
+
+        def by_id(number: int, item: _Wire) -> int | None:
+            return self._ids.get(item.get("call_id") or item.get("id") or "")
+
+        def by_place(number: int, item: _Wire) -> int | None:
+            return number
+
+        def by_order(number: int, item: _Wire) -> int | None:
+            return next((place for place, known in free.items() if _same(known, item)), None)
+
+        for how in (by_id, by_place, by_order):
+            for number, item in enumerate(output) if free else ():
+                if found[number] is None:
+                    place = how(number, item)
+                    if place is not None and place in free and _same(free[place], item):
+                        found[number] = place
+                        del free[place]
+        return found
+
     def _usage(self, raw: _Wire | None) -> None:
         if not raw:
             return
@@ -210,9 +265,12 @@ class Reader:
     # ------------------------------------------------------------ items
     def _item(self, index: int, item: _Wire) -> None:
         """What of a finished item was not written yet, and its end."""
+        if index in self._done:
+            return
+        self._done.add(index)
         kind = item.get("type")
         identity = item.get("id") or ""
-        self._started.add(identity)
+        self._know(index, item)
         self._keys.setdefault(index, (identity, item.get("phase") or ""))
         opened = self._items.setdefault(index, set())
         if kind == "message":
@@ -221,10 +279,12 @@ class Reader:
             self._reasoning(index, item, opened)
         elif kind in ("function_call", "custom_tool_call"):
             key = ("call", index, 0)
-            if key not in opened:
+            if key not in opened and item.get("name"):
                 self._call(index, item)
-                self._writer.arguments(key, self._arguments(item))
-            self._writer.complete(key)
+            if key in opened:
+                if ("argued", index, 0) not in opened:
+                    self._writer.arguments(key, self._arguments(item))
+                self._writer.complete(key)
         elif kind == "image_generation_call" and item.get("result"):
             self._image(item)
         else:
@@ -234,9 +294,19 @@ class Reader:
             tool = kind.removesuffix("_call")
             self._tools[tool] = self._tools.get(tool, 0) + 1
 
+    def _know(self, index: int, item: _Wire) -> None:
+        """Note an item under its place and its ids."""
+        known = self._seen.get(index)
+        self._seen[index] = item if known is None else {**known, **item}
+        for identity in (item.get("call_id"), item.get("id")):
+            if identity:
+                self._ids.setdefault(identity, index)
+
     def _open(self, key: _Key, part: content_pb2.Part | None = None) -> None:
         """Open the part of an item; text, refusal, summary or thought by the key's kind."""
         kind, index, _ = key
+        if index not in self._seen:
+            self._seen[index] = {"type": _HOLDERS[kind]}
         part = part or content_pb2.Part()
         if kind == "text":
             part.text.SetInParent()
@@ -250,16 +320,22 @@ class Reader:
         self._writer.start(key, part)
 
     def _message(self, index: int, item: _Wire, opened: set[_Key]) -> None:
-        for number, content in enumerate(item.get("content") or ()):
-            kind = {"output_text": "text", "refusal": "refusal"}.get(content.get("type"), "")
-            key = (kind, index, number)
+        contents = item.get("content") or ()
+        keys = [
+            ({"output_text": "text", "refusal": "refusal"}.get(c.get("type"), ""), index, n)
+            for n, c in enumerate(contents)
+        ]
+        for content, (key, told) in zip(contents, _opened(keys, opened), strict=True):
+            kind = key[0]
             if not kind:
                 opaque = content_pb2.OpaquePart(
                     provider=self._writer.provider, type=content.get("type") or "", json=json.text(content)
                 )
                 self._writer.whole(content_pb2.Part(opaque=opaque, item_id=item.get("id") or ""))
                 continue
-            if key not in opened:
+            if not told:
+                if not content.get(kind) and not content.get("annotations"):
+                    continue  # nothing was said
                 self._open(key)
                 logprobs = [_logprob(raw) for raw in content.get("logprobs") or ()]
                 self._writer.text(key, content.get(kind) or "", logprobs=logprobs)
@@ -267,19 +343,32 @@ class Reader:
                 for place, annotation in enumerate(content.get("annotations") or ()):
                     self._annotate(key, place, annotation)
             self._writer.complete(key)
+        for key in opened:
+            self._writer.complete(key)  # what the whole item does not repeat
 
     def _reasoning(self, index: int, item: _Wire, opened: set[_Key]) -> None:
-        """Its encrypted form stands on its last part; without any text it is a part of its own."""
-        for kind, field in (("summary", "summary"), ("thought", "content")):
-            for number, piece in enumerate(item.get(field) or ()):
-                key = (kind, index, number)
-                if key not in opened:
-                    self._open(key)
-                    self._writer.text(key, piece.get("text") or "")
-        if not opened:
-            self._open(("summary", index, 0))
+        """Its encrypted form stands on its last part; without any text it is a part of its own, and so it is where it has fields of
+        the server's own beside it (`format`, `signature` of OpenRouter), which come too late for a part that was streamed."""
+        summary, content = item.get("summary") or (), item.get("content") or ()
+        keys = [("summary", index, n) for n in range(len(summary))] + [
+            ("thought", index, n) for n in range(len(content))
+        ]
+        if not (summary and content):  # the field may have another name in the whole item than its deltas had
+            names = {key[0] for key in opened}
+            if len(names) == 1:
+                keys = [(names.copy().pop(), index, n) for _, _, n in keys]
+        for piece, (key, told) in zip((*summary, *content), _opened(keys, opened), strict=True):
+            if not told and piece.get("text"):
+                self._open(key)
+                self._writer.text(key, piece["text"])
         encrypted = (item.get("encrypted_content") or "").encode()
-        *others, last = sorted(self._items[index], key=lambda key: (key[0] == "thought", key[2]))
+        more = content_pb2.Part()
+        self._keep(more, item, _REASONING)
+        if not opened or more.provider_options_json:
+            if not encrypted and not item.get("id") and not more.provider_options_json:
+                return
+            self._open(("summary" if not content else "thought", index, len(summary) + len(content)), more)
+        *others, last = sorted(opened, key=lambda key: (key[0] == "thought", key[2]))
         for key in others:
             self._writer.complete(key)
         self._writer.complete(last, encrypted=encrypted)
@@ -295,7 +384,7 @@ class Reader:
         self._open(("call", index, 0), part)
 
     def _keep(self, part: content_pb2.Part, item: _Wire, known: frozenset[str]) -> None:
-        rest = {key: value for key, value in item.items() if key not in known and value is not None}
+        rest = {key: value for key, value in item.items() if key not in known and not json.is_blank(value)}
         if rest:
             part.provider_options_json[self._writer.provider] = json.text(rest)
 
@@ -319,15 +408,19 @@ class Reader:
     # ------------------------------------------------------------ events
     def _on_item_added(self, frame: _Wire) -> None:
         item, index = frame["item"], frame["output_index"]
-        identity = item.get("id") or ""
-        self._keys[index] = (identity, item.get("phase") or "")
-        self._items.setdefault(index, set())
-        if item.get("type") in ("function_call", "custom_tool_call"):
-            self._started.add(identity)
+        if index in self._done or (index in self._seen and not _same(self._seen[index], item)):
+            index = self._of_another(frame)
+        self._know(index, item)
+        self._keys[index] = (item.get("id") or "", item.get("phase") or "")
+        opened = self._items.setdefault(index, set())
+        if _kind(item) == "call" and item.get("name") and ("call", index, 0) not in opened:
             self._call(index, item)
 
     def _on_item_done(self, frame: _Wire) -> None:
         item, index = frame["item"], frame["output_index"]
+        known = self._seen.get(index)
+        if known is not None and (not _same(known, item) or (index in self._done and {**known, **item} != known)):
+            index = self._of_another(frame)
         if item.get("phase"):
             self._keys[index] = (item.get("id") or "", item["phase"])
         self._item(index, item)
@@ -349,7 +442,9 @@ class Reader:
     def _on_arguments(self, frame: _Wire) -> None:
         key = ("call", frame["output_index"], 0)
         if key not in self._items.get(key[1], ()):
-            self._call(key[1], {"id": frame.get("item_id"), "call_id": frame.get("call_id"), "name": frame.get("name")})
+            if not frame.get("name"):
+                return  # a call that nothing announced is told whole by the end of its item
+            self._call(key[1], {"id": frame.get("item_id"), "call_id": frame.get("call_id"), "name": frame["name"]})
         self._writer.arguments(key, frame["delta"])
         self._items[key[1]].add(("argued", key[1], 0))
 
@@ -357,7 +452,9 @@ class Reader:
         """Servers that send no deltas send the arguments here."""
         index = frame["output_index"]
         argued = ("argued", index, 0)
-        opened = self._items.get(index, set())
+        opened = self._items.setdefault(index, set())
+        if ("call", index, 0) not in opened and frame.get("name"):
+            self._call(index, {"id": frame.get("item_id"), "call_id": frame.get("call_id"), "name": frame["name"]})
         if argued not in opened and ("call", index, 0) in opened:
             text = frame.get("arguments", frame.get("input"))
             self._writer.arguments(("call", index, 0), text if isinstance(text, str) else json.text(text or {}))
@@ -365,9 +462,8 @@ class Reader:
 
     def _on_annotation(self, frame: _Wire) -> None:
         key = ("text", frame["output_index"], frame.get("content_index", 0))
-        if key not in self._items.get(key[1], ()):
-            self._open(key)
-        self._annotate(key, frame.get("annotation_index", len(self._annotated)), frame["annotation"])
+        if self._writer.is_open(key):  # else the end of the item tells the text and its sources
+            self._annotate(key, frame.get("annotation_index", len(self._annotated)), frame["annotation"])
 
 
 _EVENTS: Mapping[Any, Callable[[Reader, _Wire], None]] = {
@@ -392,6 +488,43 @@ _EVENTS: Mapping[Any, Callable[[Reader, _Wire], None]] = {
     "response.error": Reader._on_error,
 }
 """Events that are not here (progress of the provider's own tools, ends of parts) say nothing that the ends of items do not say."""
+
+
+_HOLDERS = {
+    "text": "message", "refusal": "message", "summary": "reasoning", "thought": "reasoning", "call": "function_call",
+}  # fmt: skip
+"""Type of the item that a part belongs to."""
+
+
+def _kind(item: _Wire) -> str:
+    kind = item.get("type") or ""
+    return "call" if kind in ("function_call", "custom_tool_call") else kind
+
+
+def _same(known: _Wire, item: _Wire) -> bool:
+    """Whether two events may speak of one item: it is of one kind, and a call has one id."""
+    if _kind(known) != _kind(item):
+        return False
+    return not (known.get("call_id") and item.get("call_id")) or known["call_id"] == item["call_id"]
+
+
+def _opened(keys: list[_Key], opened: set[_Key]) -> list[tuple[_Key, bool]]:
+    """(key, whether it is open) of each piece of a whole item: what was streamed under another number is the next of its kind."""
+    if not opened:
+        return [(key, False) for key in keys]
+    taken = opened.intersection(keys)
+    rest = sorted(opened - taken)
+    found = []
+    for key in keys:
+        if key not in taken:
+            other = next((one for one in rest if one[0] == key[0]), None)
+            if other is None:
+                found.append((key, False))
+                continue
+            rest.remove(other)
+            key = other
+        found.append((key, True))
+    return found
 
 
 def usage_of(raw: _Wire) -> usage_pb2.Usage:
