@@ -347,7 +347,7 @@ FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
 """What is not here, such as load and unload, is OTHER. Servers before done_reason give none."""
 
 _LINE_KEYS = {
-    "model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs",
+    "model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs", "error",
 }  # fmt: skip
 _TEXT_KEYS = {"role", "content", "thinking"}
 _MESSAGE_KEYS = {"role", "content", "thinking", "tool_calls", "images"}
@@ -427,7 +427,7 @@ class Reader:
                 self._rest(message, data, line.get("created_at") or "")
             if scores and not text and not thinking:
                 self._scores.extend(scores)
-        elif "error" in line:
+        elif not json.is_blank(line.get("error")):
             raise _in_stream_error(line)
         if writer.create_time is None:
             writer.response_model = line.get("model") or ""
@@ -444,6 +444,8 @@ class Reader:
         calls = message.get("tool_calls")
         if calls:
             for call, arguments in zip(calls, _arguments(data, calls), strict=True):
+                if json.is_blank(call):
+                    continue
                 call_id = call.get("id") or callids.make_up(created_at, self._calls)
                 self._calls += 1
                 part = content_pb2.ToolCall(id=call_id, name=call["function"]["name"], arguments_json=arguments)

@@ -166,7 +166,7 @@ class MessageParser:
                 if metrics:
                     self._writer.metadata["invocation_metrics"] = metrics
                 self._writer.end()
-            elif kind == "error" or event == "error" or "error" in value:
+            elif kind == "error" or event == "error" or not json.is_blank(value.get("error")):
                 raise _stream_error(value)
             elif aws.is_exception(event):
                 raise aws.in_stream(event, failures.word(value.get("message")))
@@ -237,7 +237,7 @@ class MessageParser:
     # ------------------------------------------------------------ blocks that are whole
     def whole_text(self, block: dict[str, Any]) -> None:
         part = content_pb2.Part()
-        part.text.text = block["text"]
+        part.text.text = block["text"] or ""
         for cited in block.get("citations") or ():
             part.text.citations.append(citation(cited))
         if len(block) > 2:

@@ -61,7 +61,7 @@ MODALITIES: Mapping[str, content_pb2.Modality.ValueType] = {
     "DOCUMENT": content_pb2.MODALITY_DOCUMENT,
 }
 
-_FRAME_KEYS = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"}
+_FRAME_KEYS = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback", "error"}
 _GROWING = {"content", "index"}
 """What a candidate holds while it grows."""
 _CANDIDATE_KEYS = {
@@ -74,6 +74,7 @@ _CANDIDATE_KEYS = {
     "logprobsResult",
 }
 _CONTENT_KEYS = {"parts", "role"}
+_TEXT_KEYS = {"text", "thought", "thoughtSignature"}
 _PART_FLAGS = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
 _USAGE_KEYS = {
     "promptTokenCount", "candidatesTokenCount", "totalTokenCount", "thoughtsTokenCount", "toolUsePromptTokenCount",
@@ -264,7 +265,7 @@ class Reader:
     # ------------------------------------------------------------ a chunk
     def _chunk(self, chunk: dict[str, Any], data: bytes, place: int | None) -> None:
         writer = self._writer
-        if "error" in chunk:
+        if not json.is_blank(chunk.get("error")):
             self._report_usage()
             raise in_stream_error(chunk)
         if not chunk.keys() <= _FRAME_KEYS:
@@ -337,13 +338,15 @@ class Reader:
 
     # ------------------------------------------------------------ parts
     def _part(self, candidate: _Candidate, part: dict[str, Any], origin: tuple[bytes, int | None, int, int]) -> None:
+        if not part.keys() <= _TEXT_KEYS:
+            part = {key: value for key, value in part.items() if key == "text" or not json.is_blank(value)}
         signature = _signature(part)
         call = part.get("functionCall")
-        if call is not None:
+        if call is not None and (call.get("name") or candidate.call is not None):
             self._call(candidate, call, signature, origin)
             return
         text = part.get("text")
-        if text is not None and part.keys() <= {"text", "thought", "thoughtSignature"}:
+        if text is not None and part.keys() <= _TEXT_KEYS:
             if not text and not signature:
                 return
             kind = "thought" if part.get("thought") else "text"

@@ -66,11 +66,16 @@ class _NoHeaders:
 
 
 def raise_error(value: _Wire, dialect: Dialect) -> NoReturn:
-    """Raise the error inside an answer with status 200. It may name a status of its own."""
+    """Raise the error inside an answer with status 200."""
+    raise read_error(value, dialect)
+
+
+def read_error(value: _Wire, dialect: Dialect) -> errors.ProviderError:
+    """The error inside an answer with status 200. It may name a status of its own."""
     error, message = failures.body_words(json.encode(value))
     inner = value.get("error")
     if not message and not inner:
-        raise errors.ResponseInvalid("The provider's answer has no choices.")
+        return errors.ResponseInvalid("The provider's answer has no choices.")
     status = 0
     for name in ("code", "status", "status_code", "http_code"):
         number = error.get(name)
@@ -82,7 +87,7 @@ def raise_error(value: _Wire, dialect: Dialect) -> NoReturn:
     else:
         words = (error.get("type"), error.get("code"))
         status = next((_STATUS_OF_TYPE[word] for word in words if isinstance(word, str) and word in _STATUS_OF_TYPE), 0)
-    raise _classified(status, _NoHeaders(), error, message, dialect)
+    return _classified(status, _NoHeaders(), error, message, dialect)
 
 
 def _classified(status: int, headers: Headers, error: _Wire, message: str, dialect: Dialect) -> errors.ProviderError:

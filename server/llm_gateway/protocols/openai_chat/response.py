@@ -18,7 +18,7 @@ from llm_gateway.protocols.events import EventWriter, FinishReason
 from llm_gateway.protocols.framing import Sse
 from llm_gateway.protocols.openai_chat import values
 from llm_gateway.protocols.openai_chat.dialect import Dialect
-from llm_gateway.protocols.openai_chat.failure import raise_error
+from llm_gateway.protocols.openai_chat.failure import raise_error, read_error
 from llm_gateway.protocols.wire import StreamParser
 
 _Wire = dict[str, Any]
@@ -217,7 +217,8 @@ class _Candidate:
     """What is known of a candidate beside what was written."""
 
     __slots__ = (
-        "annotations", "audio", "calls", "details", "filters", "finish", "held", "index", "logprobs", "metadata", "refused", "think",
+        "annotations", "audio", "audio_id", "calls", "details", "error", "filters", "finish", "held", "index", "logprobs", "metadata",
+        "refused", "think",
     )  # fmt: skip
 
     def __init__(self, index: int, think: int) -> None:
@@ -233,6 +234,8 @@ class _Candidate:
         self.finish = ""
         self.refused = False
         self.audio = False
+        self.audio_id = ""
+        self.error: Any = None
 
 
 class _Answer:
@@ -255,7 +258,8 @@ class _Answer:
 
     def read(self, value: _Wire, whole: bool) -> None:
         """One chunk, or the whole answer."""
-        if value.get("error"):
+        error = value.get("error")
+        if error and not json.is_blank(error):
             raise_error(value, self.dialect)
         self.head(value)
         for choice in value.get("choices") or ():
@@ -334,8 +338,8 @@ class _Answer:
                 raise ValueError("index")
             candidate = self.candidates[index] = _Candidate(index, _UNDECIDED if self.dialect.think_tags else _PLAIN)
         error = choice.get("error")
-        if error:
-            raise_error({"error": error}, self.dialect)
+        if error and not json.is_blank(error):
+            candidate.error = error
         message = choice.get("message" if whole else "delta")
         if message is None:
             message = choice.get("delta" if whole else "message")
@@ -350,7 +354,7 @@ class _Answer:
         elif choice.get("text"):
             self.text(candidate, choice["text"], whole)
         finish = choice.get("finish_reason")
-        if finish:
+        if finish and finish != "null":
             candidate.finish = finish if isinstance(finish, str) else json.text(finish)
         filters = choice.get("content_filter_results")
         if filters:
@@ -391,10 +395,11 @@ class _Answer:
             self.audio(candidate, message["audio"])
         for image in message.get("images") or ():
             self.image(candidate, image)
-        for call in message.get("tool_calls") or ():
-            self.tool_call(candidate, call, whole)
-        legacy = message.get("function_call")
-        if legacy:
+        calls, legacy = message.get("tool_calls"), message.get("function_call")
+        for call in calls or ():
+            if not json.is_blank(call):
+                self.tool_call(candidate, call, whole)
+        if legacy and not calls and not json.is_blank(legacy):
             self.tool_call(candidate, {"index": 0, "function": legacy}, whole)
         if not message.keys() <= _READ_MESSAGE:
             for key in message.keys() - _READ_MESSAGE:
@@ -475,6 +480,8 @@ class _Answer:
             if isinstance(part, str):
                 self.text(candidate, part, whole)
                 continue
+            if not part:
+                continue
             kind = part.get("type")
             if kind in ("text", "output_text") and isinstance(part.get("text"), str):
                 self.text(candidate, part["text"], whole)
@@ -483,9 +490,10 @@ class _Answer:
             elif kind == "thinking":
                 self.thinking(candidate, part)
             elif kind == "refusal" and isinstance(part.get("refusal"), str):
-                candidate.refused = True
-                self.release(candidate)
-                self.writer.flow("refusal", part["refusal"], candidate=candidate.index)
+                if part["refusal"]:
+                    candidate.refused = True
+                    self.release(candidate)
+                    self.writer.flow("refusal", part["refusal"], candidate=candidate.index)
             elif kind == "reference":
                 self.annotations(candidate, [part])
             elif kind == "image_url":
@@ -497,10 +505,10 @@ class _Answer:
         """A `thinking` part of Mistral's: a list of texts and references, perhaps signed."""
         inner = part.get("thinking")
         for piece in inner if isinstance(inner, list) else [inner]:
-            if isinstance(piece, str):
-                self.think(candidate, piece)
-            elif isinstance(piece, dict) and isinstance(piece.get("text"), str):
-                self.think(candidate, piece["text"])
+            text = piece.get("text") if isinstance(piece, dict) else piece
+            if isinstance(text, str):
+                if text:
+                    self.think(candidate, text)
             elif piece:
                 self.unknown(candidate, "thinking", [piece])
         if part.get("signature"):
@@ -512,7 +520,7 @@ class _Answer:
             if not isinstance(detail, dict):
                 continue
             for name in ("text", "summary"):
-                if not silent and isinstance(detail.get(name), str):
+                if not silent and detail.get(name) and isinstance(detail[name], str):
                     self.think(candidate, detail[name])
             key = (detail.get("index", 0), detail.get("type"))
             known = candidate.details.get(key)
@@ -552,15 +560,17 @@ class _Answer:
 
     # ------------------------------------------------------------ media
     def audio(self, candidate: _Candidate, audio: _Wire) -> None:
-        data = values.decoded(audio.get("data"))
-        if not candidate.audio:
+        data, transcript = values.decoded(audio.get("data")), str(audio.get("transcript") or "")
+        candidate.audio_id = candidate.audio_id or str(audio.get("id") or "")
+        if not candidate.audio and (data or transcript):
             self.release(candidate)
             candidate.audio = True
             media = content_pb2.MediaPart(modality=content_pb2.MODALITY_AUDIO, mime_type=values.sound(data))
-            part = content_pb2.Part(media=media, item_id=str(audio.get("id") or ""))
+            part = content_pb2.Part(media=media, item_id=candidate.audio_id)
             self.writer.start("audio", part, candidate=candidate.index)
-        self.writer.data("audio", data, candidate=candidate.index)
-        self.writer.transcript("audio", str(audio.get("transcript") or ""), candidate=candidate.index)
+        if candidate.audio:
+            self.writer.data("audio", data, candidate=candidate.index)
+            self.writer.transcript("audio", transcript, candidate=candidate.index)
         if audio.get("expires_at"):
             candidate.metadata["audio"] = {"expires_at": audio["expires_at"]}
 
@@ -568,7 +578,10 @@ class _Answer:
         url = image.get("image_url") if isinstance(image, dict) else image
         url = url.get("url") if isinstance(url, dict) else url
         if not isinstance(url, str):
-            self.opaque(candidate, "image", image)
+            if not json.is_blank(image):
+                self.opaque(candidate, "image", image)
+            return
+        if not url:
             return
         media = content_pb2.MediaPart(modality=content_pb2.MODALITY_IMAGE)
         head, comma, data = url.partition(",")
@@ -590,7 +603,7 @@ class _Answer:
     def tool_call(self, candidate: _Candidate, delta: _Wire, whole: bool) -> None:
         kind = str(delta.get("type") or "")
         function = delta.get("function")
-        if function is None:
+        if function is None or (delta.get("custom") and json.is_blank(function)):
             function = delta.get("custom") or {}
         identity = delta.get("id")
         identity = "" if identity in (None, "null") else str(identity)
@@ -641,9 +654,16 @@ class _Answer:
     # ------------------------------------------------------------ the end
     def finished(self) -> bool:
         """Whether every candidate gave a reason to end: servers without [DONE] end so."""
-        return bool(self.candidates) and all(candidate.finish for candidate in self.candidates.values())
+        return bool(self.candidates) and all(
+            candidate.finish or candidate.error for candidate in self.candidates.values()
+        )
 
     def end(self) -> None:
+        failed = [candidate.error for candidate in self.candidates.values() if candidate.error]
+        if failed and len(failed) == len(self.candidates):
+            error = read_error({"error": failed[0]}, self.dialect)
+            error.usage = self.writer.usage
+            raise error
         for index in sorted(self.candidates):
             self.end_candidate(self.candidates[index])
         self.writer.end()
@@ -653,8 +673,10 @@ class _Answer:
         self.release(candidate)
         self.cite(candidate)
         for call in candidate.calls:
-            if not call.started:
-                self.start_call(candidate, call)
+            if not call.started:  # a call without a name is none: nobody can run it
+                if call.arguments:
+                    self.unknown(candidate, "tool_calls", [{"id": call.id, "arguments": call.arguments}])
+                continue
             if not call.arguments and call.kind != "custom":
                 writer.arguments(call.key, "{}", candidate=index)
         if any(detail.get(name) for detail in candidate.details.values() for name in ("signature", "data", "id")):
@@ -669,10 +691,17 @@ class _Answer:
                 reason = gateway_pb2.FINISH_REASON_TOOL_CALLS  # so too after a forced choice, which ends with "stop"
             elif candidate.refused:
                 reason = gateway_pb2.FINISH_REASON_REFUSAL
+        elif reason == gateway_pb2.FINISH_REASON_TOOL_CALLS and "tool_calls" in candidate.metadata:
+            reason = gateway_pb2.FINISH_REASON_MALFORMED_TOOL_CALL
+        message = ""
+        if candidate.error:  # of one choice of several: the others stand
+            reason = gateway_pb2.FINISH_REASON_ERROR
+            message = read_error({"error": candidate.error}, self.dialect).provider_message
         completed = writer.finish(
             reason,  # type: ignore[arg-type]
-            candidate.finish,
+            candidate.finish or ("error" if candidate.error else ""),
             candidate=index,
+            message=message,
             stop_sequence=stop_sequence,
             metadata=json.text(candidate.metadata) if candidate.metadata else "",
         )
@@ -704,7 +733,8 @@ class _Answer:
 def _known_call(calls: list[_Call], index: int | None, identity: str, name: str, fragment: str) -> _Call | None:
     """The call that a delta goes on with; None when it begins one.
 
-    By index where there is one. Servers that leave it out, or count every call as 0, are told apart by id, else by name.
+    By index where there is one: an id may change from delta to delta. Servers that leave the index out, or count every call as 0, are
+    told apart by id, else by name.
     """
     if not calls:
         return None
@@ -712,12 +742,12 @@ def _known_call(calls: list[_Call], index: int | None, identity: str, name: str,
         call = next((call for call in reversed(calls) if call.index == index), None)
         if call is None:
             return None
-        if name and identity and call.id and identity != call.id:
-            return None  # a new id under the old index
+        if name and identity and call.id and identity != call.id and (name != call.name or call.is_whole()):
+            return None  # a new call under the old index
     elif identity:
         call = next((call for call in reversed(calls) if call.id == identity), None)
         if call is None:
-            return None
+            return None if name else calls[-1]
     elif name:
         return None
     else:
