@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -35,7 +36,10 @@ def comparable(result: Mapping[str, Any], *, calls: int) -> dict[str, Any]:
         if error["code"] == "DEADLINE_EXCEEDED":  # whose clock is first, the client's or the gateway's, is chance
             seen["error"] = {"code": error["code"], "retryable": error["retryable"]}
         elif not error["reason"]:
-            error["message"] = ""  # the words of a gRPC library
+            error["message"] = error["told"] = ""  # the words of a gRPC library
+        else:
+            told = error["told"].replace(error["message"].removesuffix("."), "…")  # the message is compared itself
+            error["told"] = re.sub(r"request id \w+", "request id …", told)
     seen["events"] = [name for name, _ in groupby(name for name in seen["events"] if name not in _BATCHED)]
     seen["calls"] = calls
     return _shortened(seen)  # type: ignore[no-any-return]

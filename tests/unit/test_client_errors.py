@@ -37,6 +37,61 @@ class Failed(grpc.RpcError):
         return self._trailers
 
 
+def told(message: str, *details: Message, code: str = "UNAVAILABLE") -> str:
+    """What the error of a status says in `str()`, without its code."""
+    failed = Failed(grpc.StatusCode[code], *details)
+    failed.details = lambda: message  # type: ignore[method-assign]
+    return str(llmgateway.from_rpc_error(failed)).removeprefix(code)
+
+
+ANSWERED = error_pb2.ProviderFailure(
+    provider="openai", model="gpt-5", provider_status=400, provider_message="top_logprobs requires logprobs"
+)
+TRIED = error_pb2.ProviderFailure(
+    provider="b",
+    model="n",
+    attempts=[
+        Attempt(provider="x", model="y"),
+        Attempt(provider="a", model="m", reason="PROVIDER_OVERLOADED"),
+        Attempt(provider="a", model="m", reason="PROVIDER_OVERLOADED"),
+        Attempt(provider="b", model="n", skip_reason="CIRCUIT_OPEN"),
+    ],
+)
+EMPTY = details_pb2.BadRequest(field_violations=[{"field": "model", "description": "Name a model of a."}])
+
+
+@pytest.mark.parametrize(
+    ("message", "details", "text"),
+    [
+        ("Refused.", [ANSWERED], 'Refused; openai/gpt-5 answered HTTP 400 "top_logprobs requires logprobs"'),
+        (
+            "openai/gpt-5: The provider refused the request (HTTP 400): top_logprobs requires logprobs.",
+            [ANSWERED],
+            "openai/gpt-5: The provider refused the request (HTTP 400): top_logprobs requires logprobs.",
+        ),
+        (
+            "openai/gpt-5: The provider refused the request (HTTP 400).",
+            [ANSWERED],
+            'openai/gpt-5: The provider refused the request (HTTP 400); the provider answered "top_logprobs requires logprobs"',
+        ),
+        ("Down.", [TRIED], "Down; at b/n; tried a/m (PROVIDER_OVERLOADED), b/n (skipped: CIRCUIT_OPEN)"),
+        ("a/m: overloaded. b/n: held back.", [TRIED], "a/m: overloaded. b/n: held back."),
+        ("Not valid.", [EMPTY], "Not valid; model: Name a model of a"),
+        ("Not valid. model: Name a model of a.", [EMPTY], "Not valid. model: Name a model of a."),
+        ("Busy.", [details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=61_000_000))], "Busy; try again in 0.1 s"),
+        ("Busy.", [details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=90))], "Busy; try again in 90 s"),
+    ],
+)  # fmt: skip
+def test_an_error_in_a_log_says_what_its_details_say_once(message: str, details: list[Message], text: str) -> None:
+    """Who answered what, fields, attempts, delay; nothing that the message has already."""
+    assert told(message, *details) == f": {text}"
+
+
+def test_a_bug_is_told_with_the_id_to_report() -> None:
+    """Which other failures keep in `request_id`."""
+    assert told("Bug.", details_pb2.RequestInfo(request_id="q1"), code="INTERNAL") == ": Bug; request id q1"
+
+
 def info(reason: str) -> details_pb2.ErrorInfo:
     return details_pb2.ErrorInfo(reason=reason, domain="llmgateway", metadata={"provider": "a"})
 
@@ -44,7 +99,7 @@ def info(reason: str) -> details_pb2.ErrorInfo:
 def test_every_detail_is_unpacked() -> None:
     """Reason, delay, violations, attempts, request id and the provider's failure."""
     failure = error_pb2.ProviderFailure(
-        provider="a", provider_status=429, attempts=[Attempt(provider="a"), Attempt(provider="b")]
+        provider="acme", provider_status=429, attempts=[Attempt(provider="a"), Attempt(provider="b")]
     )
     error = llmgateway.from_rpc_error(
         Failed(
@@ -62,7 +117,9 @@ def test_every_detail_is_unpacked() -> None:
     assert [(v.field, v.description) for v in error.violations] == [("messages[0]", "empty")]
     assert [a.provider for a in error.attempts] == ["a", "b"]
     assert error.provider_failure == failure
-    assert str(error) == "RESOURCE_EXHAUSTED (PROVIDER_RATE_LIMITED): what happened"
+    assert str(error) == (
+        "RESOURCE_EXHAUSTED (PROVIDER_RATE_LIMITED): what happened; messages[0]: empty; acme answered HTTP 429; try again in 1.5 s"
+    )
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff\xff\xff", b"\x1a\x05\x0a\x03abc"])

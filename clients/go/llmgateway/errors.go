@@ -1,9 +1,14 @@
 package llmgateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -18,7 +23,7 @@ import (
 type Error struct {
 	// Code is the gRPC status code.
 	Code codes.Code
-	// Message is for people.
+	// Message is the status message; Error adds code, reason and what the details say beyond it.
 	Message string
 	// Reason is ErrorInfo.reason, such as PROVIDER_RATE_LIMITED; empty where the failure did not come from the gateway.
 	Reason string
@@ -42,12 +47,91 @@ var ErrStreamTruncated error = &Error{
 	Reason:  "STREAM_TRUNCATED",
 }
 
-// Error is code, reason and message.
+// Error is code, reason, message, and what the details say beyond it: fields at fault, who answered what, what was tried, when to try again.
 func (e *Error) Error() string {
-	if e.Reason == "" {
-		return fmt.Sprintf("%s: %s", codeName(e.Code), e.Message)
+	reason := ""
+	if e.Reason != "" {
+		reason = " (" + e.Reason + ")"
 	}
-	return fmt.Sprintf("%s (%s): %s", codeName(e.Code), e.Reason, e.Message)
+	return codeName(e.Code) + reason + ": " + e.description()
+}
+
+func (e *Error) description() string {
+	var clauses []string
+	for _, violation := range e.Violations {
+		if wrong := strings.TrimSuffix(violation.GetDescription(), "."); !e.says(wrong) {
+			clauses = append(clauses, violation.GetField()+": "+wrong)
+		}
+	}
+	clauses = append(clauses, e.failure()...)
+	if e.retryDelay != nil && *e.retryDelay > 0 {
+		seconds := math.Ceil(e.retryDelay.Seconds()*10) / 10
+		clauses = append(clauses, "try again in "+strconv.FormatFloat(seconds, 'f', -1, 64)+" s")
+	}
+	if e.Code == codes.Internal && e.RequestID != "" {
+		clauses = append(clauses, "request id "+e.RequestID)
+	}
+	if len(clauses) == 0 {
+		return e.Message
+	}
+	return strings.TrimSuffix(e.Message, ".") + "; " + strings.Join(clauses, "; ")
+}
+
+func (e *Error) failure() (clauses []string) {
+	if e.ProviderFailure == nil {
+		return nil
+	}
+	who := target(e.ProviderFailure)
+	if e.says(who) {
+		who = ""
+	}
+	var answer []string
+	if code := e.ProviderFailure.GetProviderStatus(); code != 0 {
+		if status := fmt.Sprintf("HTTP %d", code); !e.says(status) {
+			answer = append(answer, status)
+		}
+	}
+	if words := e.ProviderFailure.GetProviderMessage(); !e.says(words) {
+		answer = append(answer, `"`+words+`"`)
+	}
+	switch {
+	case len(answer) > 0:
+		clauses = append(clauses, cmp.Or(who, "the provider")+" answered "+strings.Join(answer, " "))
+	case who != "":
+		clauses = append(clauses, "at "+who)
+	}
+	var tried []string
+	said := true
+	for _, attempt := range e.Attempts() {
+		why := attempt.GetReason()
+		if skipped := attempt.GetSkipReason(); skipped != "" {
+			why = "skipped: " + skipped
+		}
+		if why == "" {
+			continue
+		}
+		said = said && e.says(target(attempt))
+		if told := target(attempt) + " (" + why + ")"; !slices.Contains(tried, told) {
+			tried = append(tried, told)
+		}
+	}
+	if len(tried) > 1 && !said {
+		clauses = append(clauses, "tried "+strings.Join(tried, ", "))
+	}
+	return clauses
+}
+
+// says is whether the message has the words; no words are always said.
+func (e *Error) says(words string) bool { return strings.Contains(e.Message, words) }
+
+func target(one interface {
+	GetProvider() string
+	GetModel() string
+}) string {
+	if one.GetModel() == "" {
+		return one.GetProvider()
+	}
+	return one.GetProvider() + "/" + one.GetModel()
 }
 
 // RetryDelay is how long to wait before a new call; false when the server named no delay.

@@ -28,7 +28,7 @@ pub enum Error {
 pub struct Failure {
     /// The gRPC status code.
     pub code: Code,
-    /// For people.
+    /// The status message; `Display` of the error adds code, reason and what the details say beyond it.
     pub message: String,
     /// `ErrorInfo.reason`, such as `PROVIDER_RATE_LIMITED`; empty where the failure did not come from the gateway.
     pub reason: String,
@@ -95,11 +95,99 @@ impl Error {
     }
 }
 
+/// Code, reason, message, and what the details say beyond it: fields at fault, who answered what, what was tried, when to try again.
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separator = if self.reason().is_empty() { "" } else { " " };
-        write!(formatter, "{:?}{separator}{}: {}", self.code(), self.reason(), self.message())
+        write!(formatter, "{}", code_name(self.code()))?;
+        if !self.reason().is_empty() {
+            write!(formatter, " ({})", self.reason())?;
+        }
+        let clauses = self.failure().map(Failure::clauses).unwrap_or_default();
+        if clauses.is_empty() {
+            return write!(formatter, ": {}", self.message());
+        }
+        write!(formatter, ": {}; {}", without_stop(self.message()), clauses.join("; "))
     }
+}
+
+impl Failure {
+    /// What the details say and the message does not.
+    fn clauses(&self) -> Vec<String> {
+        let mut clauses: Vec<_> = self
+            .violations
+            .iter()
+            .map(|violation| (&violation.field, without_stop(&violation.description)))
+            .filter(|(_, wrong)| !self.message.contains(wrong))
+            .map(|(field, wrong)| format!("{field}: {wrong}"))
+            .collect();
+        if let Some(failure) = &self.provider_failure {
+            clauses.extend(self.answer(failure));
+            clauses.extend(self.tried(&failure.attempts));
+        }
+        if let Some(delay) = self.retry_delay.filter(|delay| !delay.is_zero()) {
+            clauses.push(format!("try again in {} s", (delay.as_secs_f64() * 10.0).ceil() / 10.0));
+        }
+        if self.code == Code::Internal && !self.request_id.is_empty() {
+            clauses.push(format!("request id {}", self.request_id));
+        }
+        clauses
+    }
+
+    fn answer(&self, failure: &ProviderFailure) -> Option<String> {
+        let who = Some(target(&failure.provider, &failure.model)).filter(|who| !self.message.contains(who));
+        let status = Some(failure.provider_status).filter(|&status| status != 0).map(|status| format!("HTTP {status}"));
+        let words = &failure.provider_message;
+        let answer: Vec<_> = status
+            .filter(|status| !self.message.contains(status))
+            .into_iter()
+            .chain((!self.message.contains(words)).then(|| format!("\"{words}\"")))
+            .collect();
+        if answer.is_empty() {
+            return who.map(|who| format!("at {who}"));
+        }
+        Some(format!("{} answered {}", who.as_deref().unwrap_or("the provider"), answer.join(" ")))
+    }
+
+    fn tried(&self, attempts: &[Attempt]) -> Option<String> {
+        let mut tried: Vec<String> = Vec::new();
+        let mut said = true;
+        for attempt in attempts {
+            let why = match attempt.skip_reason.as_str() {
+                "" => attempt.reason.clone(),
+                skipped => format!("skipped: {skipped}"),
+            };
+            if why.is_empty() {
+                continue;
+            }
+            let target = target(&attempt.provider, &attempt.model);
+            said &= self.message.contains(&target);
+            let told = format!("{target} ({why})");
+            if !tried.contains(&told) {
+                tried.push(told);
+            }
+        }
+        (tried.len() > 1 && !said).then(|| format!("tried {}", tried.join(", ")))
+    }
+}
+
+fn target(provider: &str, model: &str) -> String {
+    if model.is_empty() { provider.to_owned() } else { format!("{provider}/{model}") }
+}
+
+fn without_stop(sentence: &str) -> &str {
+    sentence.strip_suffix('.').unwrap_or(sentence)
+}
+
+/// `ResourceExhausted`, as tonic names a code, to `RESOURCE_EXHAUSTED`, as google/rpc/code.proto does.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
 }
 
 impl error::Error for Error {}

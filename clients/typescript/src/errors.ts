@@ -65,9 +65,14 @@ export interface Failure {
   readonly requestId?: string;
 }
 
-/** A call failed. */
+/**
+ * A call failed. `message` is code, reason, the status message, and what the details say beyond it: fields at fault, who answered
+ * what, what was tried, when to try again.
+ */
 export class GatewayError extends Error {
   override readonly name: string = "GatewayError";
+  /** The status message alone. */
+  readonly rawMessage: string;
   /** The gRPC status code. */
   readonly code: StatusCode;
   /** ErrorInfo.reason, such as PROVIDER_RATE_LIMITED; empty where the failure did not come from the gateway. */
@@ -84,7 +89,8 @@ export class GatewayError extends Error {
   readonly requestId: string;
 
   constructor(message: string, failure: Failure, options?: ErrorOptions) {
-    super(message, options);
+    super(`${failure.code}${failure.reason ? ` (${failure.reason})` : ""}: ${described(message, failure)}`, options);
+    this.rawMessage = message;
     this.code = failure.code;
     this.reason = failure.reason ?? "";
     this.metadata = failure.metadata ?? {};
@@ -128,6 +134,42 @@ export class GatewayError extends Error {
     } as const;
     return new GatewayError(error.rawMessage, details, { cause: error });
   }
+}
+
+function described(message: string, failure: Failure): string {
+  const clauses = [...fieldsAtFault(message, failure.violations ?? []), ...providersAnswer(message, failure.providerFailure)];
+  if (failure.retryDelayMs) clauses.push(`try again in ${Math.ceil(failure.retryDelayMs / 100) / 10} s`);
+  if (failure.code === "INTERNAL" && failure.requestId) clauses.push(`request id ${failure.requestId}`);
+  return clauses.length ? [message.replace(/\.$/, ""), ...clauses].join("; ") : message;
+}
+
+function fieldsAtFault(message: string, violations: readonly FieldViolation[]): string[] {
+  return violations
+    .map(({ field, description }) => ({ field, wrong: description.replace(/\.$/, "") }))
+    .filter(({ wrong }) => !message.includes(wrong))
+    .map(({ field, wrong }) => `${field}: ${wrong}`);
+}
+
+function providersAnswer(message: string, failure: ProviderFailure | undefined): string[] {
+  if (!failure) return [];
+  const clauses = [];
+  const unsaid = (words: string) => (message.includes(words) ? "" : words);
+  const who = unsaid(target(failure));
+  const status = failure.providerStatus ? unsaid(`HTTP ${failure.providerStatus}`) : "";
+  const words = unsaid(failure.providerMessage);
+  const answer = [status, words && `"${words}"`].filter(Boolean);
+  if (answer.length) clauses.push([who || "the provider", "answered", ...answer].join(" "));
+  else if (who) clauses.push(`at ${who}`);
+  const failed = failure.attempts.filter(({ reason, skipReason }) => reason || skipReason);
+  const tried = new Set(
+    failed.map((one) => `${target(one)} (${one.skipReason ? `skipped: ${one.skipReason}` : one.reason})`),
+  );
+  if (tried.size > 1 && failed.some((one) => unsaid(target(one)))) clauses.push(`tried ${[...tried].join(", ")}`);
+  return clauses;
+}
+
+function target({ provider, model }: { provider: string; model: string }): string {
+  return model ? `${provider}/${model}` : provider;
 }
 
 function milliseconds(duration: Duration | undefined): number {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ _NOT_RETRYABLE = frozenset({"STREAM_INTERRUPTED", "PROVIDER_QUOTA_EXHAUSTED"})
 class GatewayError(Exception):
     """A call failed. Its class follows the status code and, where one is known, the reason.
 
-    code: the gRPC status code. message: for people.
+    code: the gRPC status code. message: the status message; `str()` of the error adds code, reason and what the details say beyond it.
     reason: ErrorInfo.reason, UPPER_SNAKE_CASE; empty where the failure did not come from the gateway.
     metadata: ErrorInfo.metadata, such as provider and model.
     retry_delay: seconds to wait before a new call, or None where the server named no delay.
@@ -67,9 +68,53 @@ class GatewayError(Exception):
             return self.retry_delay is not None or isinstance(self, RateLimited)
         return self.code is grpc.StatusCode.UNAVAILABLE
 
+    @property
+    def description(self) -> str:
+        """The message, and what the details say beyond it: fields at fault, who answered what, what was tried, when to try again."""
+        clauses = [*_fields(self.message, self.violations), *_failure(self.message, self.provider_failure)]
+        if self.retry_delay:
+            clauses.append(f"try again in {math.ceil(self.retry_delay * 10) / 10:g} s")
+        if self.code is grpc.StatusCode.INTERNAL and self.request_id:
+            clauses.append(f"request id {self.request_id}")
+        return "; ".join([self.message.removesuffix("."), *clauses]) if clauses else self.message
+
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""
-        return f"{self.code.name}{reason}: {self.message}"
+        return f"{self.code.name}{reason}: {self.description}"
+
+
+def _fields(message: str, violations: Sequence[error_details_pb2.BadRequest.FieldViolation]) -> Iterator[str]:
+    for violation in violations:
+        wrong = violation.description.removesuffix(".")
+        if wrong not in message:
+            yield f"{violation.field}: {wrong}"
+
+
+def _failure(message: str, failure: error_pb2.ProviderFailure | None) -> Iterator[str]:
+    if failure is None:
+        return
+    target = _target(failure)
+    who = target if target not in message else ""
+    status = f"HTTP {failure.provider_status}" if failure.provider_status else ""
+    words = failure.provider_message
+    answer = [*([status] if status not in message else []), *([f'"{words}"'] if words not in message else [])]
+    if answer:
+        yield " ".join([who or "the provider", "answered", *answer])
+    elif who:
+        yield f"at {who}"
+    failed = [attempt for attempt in failure.attempts if attempt.reason or attempt.skip_reason]
+    tried = dict.fromkeys(map(_attempt, failed))  # in order, each once
+    if len(tried) > 1 and not all(_target(attempt) in message for attempt in failed):
+        yield f"tried {', '.join(tried)}"
+
+
+def _target(one: error_pb2.ProviderFailure | gateway_pb2.Attempt) -> str:
+    return f"{one.provider}/{one.model}" if one.model else one.provider
+
+
+def _attempt(attempt: gateway_pb2.Attempt) -> str:
+    why = f"skipped: {attempt.skip_reason}" if attempt.skip_reason else attempt.reason
+    return f"{_target(attempt)} ({why})"
 
 
 class InvalidArgument(GatewayError):

@@ -44,6 +44,7 @@ type failure struct {
 	Code         string            `json:"code"`
 	Reason       string            `json:"reason"`
 	Message      string            `json:"message"`
+	Told         string            `json:"told"`
 	Metadata     map[string]string `json:"metadata"`
 	RetryDelayMS *int64            `json:"retry_delay_ms"`
 	Retryable    bool              `json:"retryable"`
@@ -177,6 +178,7 @@ func (r *result) fail(err error) {
 		Code:       code.Code(found.Code).String(),
 		Reason:     found.Reason,
 		Message:    found.Message,
+		Told:       found.Error(),
 		Metadata:   found.Metadata,
 		Retryable:  found.Retryable(),
 		Attempts:   []string{},

@@ -77,6 +77,7 @@ public class Runner {
     final String code;
     final String reason;
     final String message;
+    final String told;
     final Map<String, String> metadata;
     final Long retry_delay_ms;
     final boolean retryable;
@@ -86,7 +87,8 @@ public class Runner {
     Unpacked(GatewayException failure) {
       code = failure.getCode().name();
       reason = failure.getReason();
-      message = failure.getMessage();
+      message = failure.getStatusMessage();
+      told = failure.getMessage();
       metadata = failure.getMetadata();
       retry_delay_ms = failure.getRetryDelay().map(Duration::toMillis).orElse(null);
       retryable = failure.isRetryable();

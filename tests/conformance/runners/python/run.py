@@ -27,6 +27,7 @@ def unpacked(error: GatewayError) -> Json:
         "code": error.code.name,
         "reason": error.reason,
         "message": error.message,
+        "told": str(error),
         "metadata": error.metadata,
         "retry_delay_ms": None if delay is None else int(delay * 1000),
         "retryable": error.retryable,

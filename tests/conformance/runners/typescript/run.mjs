@@ -18,7 +18,8 @@ function unpacked(error) {
   return {
     code: error.code,
     reason: error.reason,
-    message: error.message,
+    message: error.rawMessage,
+    told: error.message,
     metadata: error.metadata,
     retry_delay_ms: error.retryDelayMs === undefined ? null : Math.floor(error.retryDelayMs),
     retryable: error.retryable,

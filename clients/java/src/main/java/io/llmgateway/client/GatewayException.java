@@ -12,13 +12,17 @@ import io.grpc.Metadata;
 import io.grpc.Status;
 import io.llmgateway.v1.Attempt;
 import io.llmgateway.v1.ProviderFailure;
+import java.math.BigDecimal;
+import java.math.RoundingMode;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** A call failed: its status and what the google.rpc details say. */
+/** A call failed: its status and what the google.rpc details say. {@link #getMessage} has both in one line. */
 public class GatewayException extends RuntimeException {
   private static final Metadata.Key<byte[]> DETAILS =
       Metadata.Key.of("grpc-status-details-bin", Metadata.BINARY_BYTE_MARSHALLER);
@@ -34,6 +38,7 @@ public class GatewayException extends RuntimeException {
   private final transient List<FieldViolation> violations;
   private final transient ProviderFailure providerFailure;
   private final String requestId;
+  private final String shown;
 
   GatewayException(Status.Code code, String reason, String message) {
     super(message);
@@ -43,6 +48,7 @@ public class GatewayException extends RuntimeException {
     this.violations = List.of();
     this.providerFailure = null;
     this.requestId = "";
+    this.shown = shown();
   }
 
   /** Details of unknown types, and such that cannot be read, are left out. */
@@ -60,6 +66,7 @@ public class GatewayException extends RuntimeException {
             .map(RequestInfo::getRequestId)
             .filter(id -> !id.isEmpty())
             .orElse(given == null ? "" : given);
+    shown = shown();
   }
 
   /**
@@ -183,10 +190,96 @@ public class GatewayException extends RuntimeException {
     return code == Status.Code.UNAVAILABLE;
   }
 
-  /** Code, reason and message. */
+  /**
+   * Code, reason, the status message, and what the details say beyond it: fields at fault, who answered what, what was tried, when to
+   * try again.
+   *
+   * @return one line for people
+   */
   @Override
-  public String toString() {
+  public String getMessage() {
+    return shown;
+  }
+
+  /**
+   * The status message alone.
+   *
+   * @return the message
+   */
+  public String getStatusMessage() {
+    return super.getMessage();
+  }
+
+  private String shown() {
+    String message = getStatusMessage();
+    List<String> clauses = new ArrayList<>();
+    for (FieldViolation violation : violations) {
+      String wrong = withoutStop(violation.getDescription());
+      if (!message.contains(wrong)) {
+        clauses.add(violation.getField() + ": " + wrong);
+      }
+    }
+    if (providerFailure != null) {
+      addAnswer(clauses, message);
+      addAttempts(clauses, message);
+    }
+    getRetryDelay()
+        .filter(delay -> delay.compareTo(Duration.ZERO) > 0)
+        .map(delay -> BigDecimal.valueOf(delay.toMillis(), 3).setScale(1, RoundingMode.CEILING))
+        .ifPresent(seconds -> clauses.add("try again in " + plain(seconds) + " s"));
+    if (code == Status.Code.INTERNAL && !requestId.isEmpty()) {
+      clauses.add("request id " + requestId);
+    }
     String reason = getReason().isEmpty() ? "" : " (" + getReason() + ")";
-    return getClass().getSimpleName() + ": " + code + reason + ": " + getMessage();
+    String described = clauses.isEmpty() ? message : withoutStop(message) + "; " + String.join("; ", clauses);
+    return code + reason + ": " + described;
+  }
+
+  private void addAnswer(List<String> clauses, String message) {
+    String target = target(providerFailure.getProvider(), providerFailure.getModel());
+    String who = message.contains(target) ? "" : target;
+    List<String> answer = new ArrayList<>();
+    String status = "HTTP " + providerFailure.getProviderStatus();
+    if (providerFailure.getProviderStatus() != 0 && !message.contains(status)) {
+      answer.add(status);
+    }
+    String words = providerFailure.getProviderMessage();
+    if (!message.contains(words)) {
+      answer.add('"' + words + '"');
+    }
+    if (!answer.isEmpty()) {
+      clauses.add((who.isEmpty() ? "the provider" : who) + " answered " + String.join(" ", answer));
+    } else if (!who.isEmpty()) {
+      clauses.add("at " + who);
+    }
+  }
+
+  private void addAttempts(List<String> clauses, String message) {
+    Set<String> tried = new LinkedHashSet<>();
+    boolean said = true;
+    for (Attempt attempt : providerFailure.getAttemptsList()) {
+      String skipped = attempt.getSkipReason();
+      String why = skipped.isEmpty() ? attempt.getReason() : "skipped: " + skipped;
+      if (!why.isEmpty()) {
+        String target = target(attempt.getProvider(), attempt.getModel());
+        said &= message.contains(target);
+        tried.add(target + " (" + why + ")");
+      }
+    }
+    if (tried.size() > 1 && !said) {
+      clauses.add("tried " + String.join(", ", tried));
+    }
+  }
+
+  private static String target(String provider, String model) {
+    return model.isEmpty() ? provider : provider + "/" + model;
+  }
+
+  private static String plain(BigDecimal number) {
+    return number.stripTrailingZeros().toPlainString();
+  }
+
+  private static String withoutStop(String sentence) {
+    return sentence.endsWith(".") ? sentence.substring(0, sentence.length() - 1) : sentence;
   }
 }
