@@ -181,7 +181,7 @@ def test_without_a_gateway_the_commands_say_how_to_start_one(
     """At a loopback address where nobody listens."""
     monkeypatch.setenv("LLM_GATEWAY_ADDRESS", "127.0.0.1:1")
     assert main(command) == 1
-    assert "no gateway answers at 127.0.0.1:1; start one with `llm-gateway serve`" in capsys.readouterr().err
+    assert "nothing listens at 127.0.0.1:1; start one with `llm-gateway serve`" in capsys.readouterr().err
 
 
 def test_ctrl_c_exits_with_130_and_cancels_the_call(gateway: ScriptedGateway) -> None:

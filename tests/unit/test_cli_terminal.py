@@ -1,5 +1,8 @@
 """What the command line prints: nothing that drives a terminal, and lines that a person can act on."""
 
+import re
+from typing import get_args
+
 import grpc
 import pytest
 from google.rpc import error_details_pb2
@@ -9,6 +12,8 @@ from llm_gateway.cli.terminal import enum_name, one_line, printable, table
 from llmgateway import (
     ChatReply,
     DeadlineExceeded,
+    Diagnosis,
+    FailedPrecondition,
     GatewayError,
     Internal,
     InvalidArgument,
@@ -18,6 +23,7 @@ from llmgateway import (
     Unauthenticated,
     Unavailable,
 )
+from llmgateway.diagnosis import Kind
 from llmgateway.v1 import error_pb2, gateway_pb2
 
 Code = grpc.StatusCode
@@ -120,13 +126,31 @@ TRIED = error_pb2.ProviderFailure(
         ),
         (
             InvalidArgument("Bad.", code=Code.INVALID_ARGUMENT, reason="INVALID_REQUEST", violations=[VIOLATION]),
-            "Bad: messages is empty (INVALID_REQUEST)",
+            "Bad; messages: is empty (INVALID_REQUEST)",
         ),
         (
             Unavailable("All failed.", code=Code.UNAVAILABLE, reason="ALL_ROUTES_FAILED", provider_failure=TRIED),
-            "All failed; tried a/m (PROVIDER_OVERLOADED), b/n (CIRCUIT_OPEN) (ALL_ROUTES_FAILED)",
+            "All failed; tried a/m (PROVIDER_OVERLOADED), b/n (skipped: CIRCUIT_OPEN); "
+            "`llm-gateway health --probe` shows how the providers are",
         ),
-        (Internal("Bug.", code=Code.INTERNAL, request_id="q1"), "Bug; report it with the request id q1"),
+        (
+            InvalidArgument(
+                "The request is not valid. model: Name a model of a; it has no default.",
+                code=Code.INVALID_ARGUMENT,
+                reason="INVALID_REQUEST",
+                violations=[
+                    error_details_pb2.BadRequest.FieldViolation(
+                        field="model", description="Name a model of a; it has no default."
+                    )
+                ],
+            ),
+            "The request is not valid. model: Name a model of a; it has no default (INVALID_REQUEST)",
+        ),
+        (
+            FailedPrecondition("a/m: The key was rejected.", code=Code.FAILED_PRECONDITION, reason="PROVIDER_BILLING"),
+            "a/m: The key was rejected; `llm-gateway providers check` shows which keys are accepted",
+        ),
+        (Internal("Bug.", code=Code.INTERNAL, request_id="q1"), "Bug; request id q1; report it"),
         (StreamTruncated(), "the stream ended before the answer was whole; ask again"),
         (GatewayError("odd", code=Code.ABORTED), "odd (ABORTED)"),
     ],
@@ -137,7 +161,16 @@ def test_an_error_says_what_happened_and_what_to_do(error: GatewayError, line: s
 
 
 def test_silence_at_a_local_address_says_how_to_start_a_gateway() -> None:
-    """Elsewhere, what to check."""
+    """Elsewhere, what to check. What was found by looking stands in place of gRPC's words."""
     silence = Unavailable("failed to connect to all addresses", code=Code.UNAVAILABLE)
     assert "llm-gateway serve" in explain(silence, "127.0.0.1:50051")
-    assert "--tls" in explain(silence, "gateway.example:443")
+    assert "check --address" in explain(silence, "gateway.example:443")
+    found = Diagnosis("expired", "the certificate of gateway.example:443 has expired")
+    assert explain(silence, "gateway.example:443", found).startswith(f"{found.cause}; have it renewed")
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_every_cause_of_silence_has_a_remedy(kind: Kind) -> None:
+    """In words of the command line."""
+    text = explain(Unavailable("", code=Code.UNAVAILABLE), "gateway.example:443", Diagnosis(kind, "it is so"))
+    assert re.fullmatch(r"it is so; .{15,}", text)

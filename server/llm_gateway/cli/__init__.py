@@ -39,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a model writes what a narrow terminal cannot show
     args = _parser().parse_args(argv)
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's core writes would stand raw among our own lines
     try:
         status: int = importlib.import_module(f"llm_gateway.cli.{args.module}").run(args)
         sys.stdout.flush()

@@ -8,8 +8,9 @@ import sys
 
 import grpc
 import llmgateway
-from llmgateway import DEFAULT_ADDRESS, TLS, Client, GatewayError
+from llmgateway import DEFAULT_ADDRESS, TLS, Client, Diagnosis, GatewayError, diagnose
 from llmgateway.channel import channel_credentials, channel_options, is_local
+from llmgateway.diagnosis import Kind
 
 from llm_gateway.cli import FAILED, UsageError
 from llm_gateway.cli.terminal import one_line
@@ -51,44 +52,71 @@ def address(args: argparse.Namespace) -> str:
 
 def report(error: GatewayError, args: argparse.Namespace) -> int:
     """Print what happened and what to do; returns the exit code."""
-    print(f"error: {one_line(explain(error, address(args)))}", file=sys.stderr)
+    silent = isinstance(error, (llmgateway.Unavailable, llmgateway.DeadlineExceeded)) and not error.reason
+    found = diagnose(address(args), _tls(args), timeout=1.0) if silent else None
+    print(f"error: {one_line(explain(error, address(args), found))}", file=sys.stderr)
     return FAILED
 
 
-def explain(error: GatewayError, where: str) -> str:
-    """What happened, and what to do about it."""
-    message = error.message.rstrip(".")
-    if error.violations:
-        message += ": " + "; ".join(f"{v.field} {v.description}".strip().rstrip(".") for v in error.violations)
-    failed = [attempt for attempt in error.attempts if attempt.reason or attempt.skip_reason]
-    if len(failed) > 1:
-        tried = (f"{a.provider}/{a.model} ({a.reason or a.skip_reason})" for a in failed)
-        message += f"; tried {', '.join(tried)}"
+def explain(error: GatewayError, where: str, found: Diagnosis | None = None) -> str:
+    """What happened, and what to do about it. found: why the address does not answer, once that was looked into."""
+    if found is not None:
+        return f"{found.cause}; {_remedy(found.kind, where)}"
     if isinstance(error, llmgateway.Unavailable) and not error.reason:
-        return f"no gateway answers at {where}; {_how_to_reach(where)}"
-    hint = _hint(error)
-    return f"{message}; {hint}" if hint else f"{message} ({error.reason or error.code.name})"
+        return f"no gateway answers at {where}: {error.message.rstrip('.')}; {_remedy('refused', where)}"
+    if isinstance(error, llmgateway.Unimplemented) and not error.reason:
+        return f"what answers at {where} is no LLMGateway: {error.message.rstrip('.')}; {_remedy('not-grpc', where)}"
+    told, hint = error.description.removesuffix("."), _hint(error)
+    if hint:
+        return f"{told}; {hint}"
+    return told if error.retry_delay else f"{told} ({error.reason or error.code.name})"
 
 
-def _how_to_reach(where: str) -> str:
-    if is_local(where):
-        return "start one with `llm-gateway serve`, or do without: `llm-gateway chat --embedded`"
-    return "check --address, and --tls if it speaks TLS"
+def _remedy(kind: Kind, where: str) -> str:
+    match kind:
+        case "refused" if is_local(where):
+            return "start one with `llm-gateway serve`, or do without: `llm-gateway chat --embedded`"
+        case "refused" | "unreachable" | "silent":
+            return "check --address, and that the gateway runs and no firewall is between"
+        case "unknown-host":
+            return "check the host in --address"
+        case "no-port":
+            return "write --address host:port; a gateway listens on 50051 unless told otherwise"
+        case "not-grpc":
+            return "check the port in --address; a gateway listens on 50051 unless told otherwise"
+        case "speaks-tls":
+            return "use --tls, or --ca-file with the authority of its certificate"
+        case "speaks-plaintext":
+            return "leave out --tls, --ca-file, --cert-file and --key-file"
+        case "unknown-authority":
+            return "give that authority's certificate with --ca-file"
+        case "expired":
+            return "have it renewed, and check the clocks of both machines"
+        case "wrong-name":
+            return "call it by a name that the certificate holds"
+        case "untrusted":
+            return "check --ca-file"
+        case "wants-certificate":
+            return "give one with --cert-file and --key-file"
+        case "rejects-certificate":
+            return "it must come from an authority in the gateway's server.tls.client_ca_file, and not have expired"
 
 
 def _hint(error: GatewayError) -> str:
     match error:
         case llmgateway.Unauthenticated():
             return "set LLM_GATEWAY_API_KEY to a key of this gateway"
-        case llmgateway.ModelNotFound():
+        case llmgateway.ModelNotFound() if not error.attempts:
             return "`llm-gateway models` lists what there is"
         case llmgateway.DeadlineExceeded():
             return "give it more time with --timeout"
         case llmgateway.StreamTruncated():
             return "ask again"
         case llmgateway.Internal() if error.request_id:
-            return f"report it with the request id {error.request_id}"
-        case _ if error.retry_delay:
-            return f"try again in {error.retry_delay:.3g} s"
+            return "report it"
+        case _ if error.reason in ("PROVIDER_CREDENTIALS_REJECTED", "PROVIDER_BILLING"):
+            return "`llm-gateway providers check` shows which keys are accepted"
+        case llmgateway.Unavailable() if error.attempts and not error.retry_delay:
+            return "`llm-gateway health --probe` shows how the providers are"
         case _:
             return ""

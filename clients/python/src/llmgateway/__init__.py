@@ -5,6 +5,7 @@ from llmgateway.aio import AsyncClient, AsyncStream
 from llmgateway.channel import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, SERVICE_CONFIG, TLS
 from llmgateway.client import Client, Stream
 from llmgateway.core import Conversation, Generation, make_request, trace_context
+from llmgateway.diagnosis import Diagnosis, diagnose
 from llmgateway.errors import (
     Cancelled,
     ContextWindowExceeded,
@@ -42,6 +43,7 @@ __all__ = [
     "ContextWindowExceeded",
     "Conversation",
     "DeadlineExceeded",
+    "Diagnosis",
     "FailedPrecondition",
     "GatewayError",
     "Generation",
@@ -60,6 +62,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
+    "diagnose",
     "from_rpc_error",
     "make_request",
     "trace_context",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,30 @@ def channel_options(address: str, overrides: Sequence[Option] = ()) -> list[Opti
         options["grpc.enable_http_proxy"] = 0  # a proxy named by the environment has no business on this machine
     options.update(overrides)
     return list(options.items())
+
+
+_URLS = ("http", "https", "grpc", "grpcs")
+_TARGET_SCHEMES = ("unix", "unix-abstract", "dns", "ipv4", "ipv6", "vsock", "xds")
+
+
+def check_address(address: str) -> None:
+    """Raises ValueError, with what would be right, for an address that gRPC would take and never reach: a URL, a bare port, no port number."""
+    scheme, colon, rest = address.partition(":")
+    if colon and scheme.lower() in _URLS and rest.startswith("//"):
+        place = rest[2:].partition("/")[0] or DEFAULT_ADDRESS
+        place = place if re.search(r":\d+$", place) else f"{place}:50051"
+        secured = " and tls=True" if scheme.lower() in ("https", "grpcs") else ""
+        raise ValueError(f"the address {address} is a URL; gRPC takes host:port: write {place}{secured}")
+    if address.isdigit() or address.startswith(":"):
+        raise ValueError(
+            f"the address {address} names no host; write host:port, such as 127.0.0.1:{address.lstrip(':') or 50051}"
+        )
+    if colon and scheme not in _TARGET_SCHEMES and address.count(":") == 1:
+        port = rest.partition("/")[0]
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+            raise ValueError(f"the address {address} has no port number after the colon; write {scheme}:50051, say")
+        if port != rest:
+            raise ValueError(f"the address {address} has a path; gRPC takes host:port: write {scheme}:{port}")
 
 
 def is_local(address: str) -> bool:

@@ -16,6 +16,7 @@ from llmgateway.channel import (
     Option,
     channel_credentials,
     channel_options,
+    check_address,
     is_local,
 )
 from llmgateway.errors import InvalidArgument, ModelNotFound
@@ -102,7 +103,7 @@ class ClientCore:
     insecure: send the key over plaintext to another machine.
     propagate: returns metadata to add to each call, such as ``traceparent``.
 
-    Raises ValueError for settings that contradict each other, OSError for a TLS file that cannot be read.
+    Raises ValueError for settings that contradict each other and an address that is none, OSError for a TLS file that cannot be read.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class ClientCore:
         insecure: bool = False,
         propagate: Callable[[], Mapping[str, str]] = trace_context,
     ) -> None:
+        check_address(address)
         self.address = address
         self._credentials = channel_credentials(tls)
         self._options = channel_options(address, options)
