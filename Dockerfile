@@ -12,6 +12,7 @@ COPY clients/python clients/python
 COPY server server
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels ./clients/python . \
  && /app/bin/pip install --no-deps /wheels/*.whl \
+ && /app/bin/pip check \
  && /app/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim

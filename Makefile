@@ -31,11 +31,13 @@ $(SETUP): requirements-dev.lock pyproject.toml $(CLIENT)/pyproject.toml
 	@.ci/venv $(VENV)
 	$(PYTHON) $(PIP) install --quiet --require-hashes --no-deps -r requirements-dev.lock
 	$(PYTHON) $(PIP) install --quiet --no-deps --no-build-isolation -e $(CLIENT) -e .
+	@$(PYTHON) $(PIP) check
 	@touch $@
 
 $(CODEGEN)/.setup: requirements-codegen.lock
 	@.ci/venv $(CODEGEN)
 	$(CODEGEN)/bin/python $(PIP) install --quiet --require-hashes --no-deps -r requirements-codegen.lock
+	@$(CODEGEN)/bin/python $(PIP) check
 	@touch $@
 
 # $(1): the folder that receives llmgateway/v1. Services live in gateway.proto alone.
@@ -72,11 +74,12 @@ format: $(SETUP) ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 .PHONY: lint
-lint: $(SETUP) ## Style, types, import layers, the contract and its compatibility
+lint: $(SETUP) $(CODEGEN)/.setup build/litellm/.setup ## Style, types, import layers, locks, the contract and its compatibility
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports
+	$(PYTHON) -m tests.support.locks
 	$(BIN)/buf lint protos
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 
@@ -121,10 +124,11 @@ docs: $(SETUP) ## Write docs/providers.md anew from the code
 docker: ## Build the container image (IMAGE=llm-gateway)
 	docker build -t $(IMAGE) .
 
-# What tests run beside the gateway, each in an environment of its own: LiteLLM, and the command of Claude Code.
+# What tests run beside the gateway, each in an environment of its own: LiteLLM, and the command of Claude Code, whose Python is not run.
 build/%/.setup: requirements-%.lock
 	@.ci/venv build/$*
 	build/$*/bin/python $(PIP) install --quiet --require-hashes --no-deps -r $<
+	@$(if $(filter claude-code,$*),:,build/$*/bin/python $(PIP) check)
 	@touch $@
 
 # `uv` resolves for all platforms and Python versions at once; it is used for nothing else.
@@ -136,7 +140,7 @@ EXTRAS = $(addprefix --extra ,azure bedrock prices vertex)
 .PHONY: lock
 lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
 	@.ci/venv build/lock
-	build/lock/bin/python $(PIP) install --quiet uv==0.13.8
+	build/lock/bin/python $(PIP) install --quiet --no-deps uv==0.13.8
 	$(LOCK) pyproject.toml $(EXTRAS) -o requirements.lock
 	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
