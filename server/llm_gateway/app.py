@@ -38,9 +38,9 @@ from llm_gateway.pricing.pricelist import PriceList
 from llm_gateway.pricing.prices import Prices
 from llm_gateway.pricing.source import PriceListUnavailable
 from llm_gateway.pricing.source import load as load_pricelist
-from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Facts, Group, Provider, Route, RoutingTable, Target
+from llm_gateway.routing import Arm, Backoff, Endpoint, Experiment, Group, Provider, Route, RoutingTable, Target
 from llm_gateway.service import Service, Snapshot
-from llm_gateway.upstream.build import Upstream, address_of, described_models, timeouts, upstream
+from llm_gateway.upstream.build import Upstream, address_of, described_models, timeouts, upstream, usual_model
 from llm_gateway.upstream.caller import call_endpoint
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 from llm_gateway.upstream.plugins import row
@@ -139,6 +139,7 @@ class Gateway:
         """Serve new calls by another configuration. Calls under way keep theirs, to their last retry; endpoints that stay keep their
         health. Of `server`, what RESTART names stays as it was."""
         old, self._built = self._built, self._build(settings)
+        self._built.catalogue.inherit(old.catalogue)
         self.settings = settings
         self.service.snapshot = self._built.snapshot
         self._auth.take(settings.server.api_keys)
@@ -166,7 +167,9 @@ class Gateway:
                 kind=provider.kind,
                 endpoints=endpoints,
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
-                default_model=provider.default_model or (ECHO_MODELS[0] if provider.kind == "echo" else ""),
+                default_model=provider.default_model or "",
+                usual_model=usual_model(provider),
+                deployments=provider.kind != "echo" and row(provider.kind).deployments,
                 local=name in local,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
                 timeouts=timeouts(provider),
@@ -185,9 +188,11 @@ class Gateway:
             in_flight=lambda: self.admission.in_flight,
             draining=lambda: self.admission.draining,
             started=self._started,
+            stands_in=settings.stands_in,
         )
         snapshot = Snapshot(
-            routing=_routing(settings, providers, catalogue.facts),
+            routing=_routing(settings, providers, catalogue),
+            learn=catalogue.learn,
             call=self._chain,
             list_models=catalogue.list_models,
             health=view.health,
@@ -201,7 +206,7 @@ class Gateway:
     def _route_anew(self) -> None:
         """New calls are routed by what is known of the models now."""
         built = self._built
-        routing = _routing(self.settings, built.snapshot.routing.providers, built.catalogue.facts)
+        routing = _routing(self.settings, built.snapshot.routing.providers, built.catalogue)
         self.service.snapshot = replace(built.snapshot, routing=routing)
 
     def _endpoints(
@@ -313,7 +318,9 @@ async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
         await gateway.load_prices()
 
 
-def _routing(settings: config.Config, providers: Mapping[str, Provider], facts: Facts) -> RoutingTable:
+def _routing(settings: config.Config, providers: Mapping[str, Provider], catalogue: Catalogue) -> RoutingTable:
+    facts = catalogue.facts
+
     def target(configured: config.Target | config.Arm) -> Target:
         provider = providers[configured.provider]
         model = provider.aliases.get(configured.model, configured.model)
@@ -360,6 +367,7 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], facts: 
         attempt=settings.defaults.timeouts.attempt,
         backoff=_backoff(settings.defaults.retry),
         facts=facts,
+        lists=catalogue.listed,
     )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from time import monotonic
 
 from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import config, known_models
 from llm_gateway.capabilities import ModelFacts
-from llm_gateway.errors import GatewayError, InvalidRequest, ProviderNotConfigured, Violation
+from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured, Violation
 from llm_gateway.known_models import KnownModel
 from llm_gateway.pricing.prices import Prices
+from llm_gateway.routing import Listing
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
@@ -23,6 +25,8 @@ FRESH = 300.0
 """Seconds that a provider's list is used before it is asked again."""
 FRESH_FAILURE = 5.0
 """Seconds before a provider that did not answer is asked again."""
+PATIENCE = 2.0
+"""Most seconds that a call waits for lists which nobody has asked for yet."""
 
 
 _MEDIA = {
@@ -70,6 +74,7 @@ class Catalogue:
         self._merged: dict[str, list[model_pb2.Model]] = {}
         self._cache: dict[str, tuple[float, bool]] = {}
         self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._listings: dict[str, Listing] = {}
 
     def facts(self, provider: str, model: str) -> ModelFacts:
         """What is known of a model now."""
@@ -88,6 +93,33 @@ class Catalogue:
         """Other prices hold: what was made of the old ones is forgotten."""
         self._merged.clear()
         self._changed()
+
+    def inherit(self, other: Catalogue) -> None:
+        """Take over what another catalogue knows of providers that are configured as they were."""
+        for name, settings in self._providers.items():
+            if name in other._listings and other._providers[name] == settings:
+                self._listings[name], self._cache[name] = other._listings[name], other._cache.get(name, (0.0, False))
+                if name in other._listed:
+                    self._listed[name] = other._listed[name]
+
+    def listed(self, name: str) -> Listing | None:
+        """What a provider lists, for names in requests; None where nobody has asked for it yet, see `learn`. An old list is asked for again
+        in the background."""
+        cached = self._cache.get(name)
+        if cached is not None and cached[0] <= self._clock():
+            self._task(name)
+        return self._listings.get(name)
+
+    async def learn(self, names: Iterable[str]) -> None:
+        """Ask these providers for their lists, all at once and once for all callers; who takes longer than PATIENCE is done without until it
+        answers. A caller that is cancelled cancels nobody's asking."""
+        asked = {name: self._task(name) for name in names if name not in self._listings}
+        if asked:
+            await asyncio.wait(asked.values(), timeout=PATIENCE)
+            for name, task in asked.items():
+                if not task.done():
+                    late = AttemptTimeout(f"It did not list its models within {PATIENCE:g} s.")
+                    self._listings.setdefault(name, Listing(error=late))
 
     async def list_models(self, request: model_pb2.ListModelsRequest) -> model_pb2.ListModelsResponse:
         """One page. Raises InvalidRequest for a negative size or a foreign token, ProviderNotConfigured."""
@@ -121,20 +153,27 @@ class Catalogue:
         cached = self._cache.get(name)
         if cached is not None and not refresh and cached[0] > self._clock():
             return cached[1]
+        return await asyncio.shield(self._task(name))
+
+    def _task(self, name: str) -> asyncio.Task[bool]:
+        """The asking of one provider, which all who want its list share."""
         task = self._asking.get(name)
         if task is None:
             task = self._asking[name] = asyncio.create_task(self._ask(name))
             task.add_done_callback(lambda _: self._asking.pop(name, None))
-        return await asyncio.shield(task)
+        return task
 
     async def _ask(self, name: str) -> bool:
         try:
             models, reached = list(await self._listers[name]()), True
-        except GatewayError:
+        except GatewayError as error:
             models, reached = [], False
+            if name not in self._listed:
+                self._listings[name] = Listing(error=error)
         listed = {model.model_id: model for model in models}
         if reached and listed != self._listed.get(name):
             self._listed[name] = listed
+            self._listings[name] = _listing(models)
             self._merged.pop(name, None)
             self._changed()
         self._cache[name] = (self._clock() + (FRESH if reached else FRESH_FAILURE), reached)
@@ -215,6 +254,28 @@ class Catalogue:
                 ]
             )
         return name
+
+
+_UNDATED = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|:latest)$")
+"""What ids end with that providers let callers leave out."""
+
+
+def _listing(models: Collection[model_pb2.Model]) -> Listing:
+    text = content_pb2.MODALITY_TEXT
+    chatting = [
+        model
+        for model in models
+        if known_models.chats(model.model_id) and (not model.output_modalities or text in model.output_modalities)
+    ]
+    chosen = chatting if len(chatting) == 1 else [model for model in chatting if model.loaded]
+    ids = {model.model_id for model in models}
+    return Listing(
+        models=tuple(model.model_id for model in chatting),
+        names=frozenset(
+            ids | {_UNDATED.sub("", one) for one in ids} | {alias for model in models for alias in model.aliases}
+        ),
+        chosen=chosen[0].model_id if chosen else "",
+    )
 
 
 def _abilities(known: KnownModel | None, listed: model_pb2.Model | None, info: config.ModelInfo) -> dict[str, bool]:

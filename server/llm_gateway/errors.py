@@ -283,6 +283,13 @@ class ModelNotFound(ProviderError):
     reason = "MODEL_NOT_FOUND"
 
 
+class EndpointWrong(ProviderError):
+    """The configured address is none of the provider's API."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "PROVIDER_ENDPOINT_WRONG"
+
+
 class CredentialsRejected(ProviderError):
     """The provider rejected the gateway's credentials."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -30,8 +30,8 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """route: "" for a model that was named. groups: the choice first, then each fallback; places in the order in which they are tried,
-    one such order where the strategy draws lots. context, content: the groups after a context overflow, after a content refusal.
-    excluded: target and reasons."""
+    one such order where the strategy draws lots; of an experiment all arms, of which a call gets one. context, content: the groups after a
+    context overflow, after a content refusal. excluded: target and reasons. arms: of `experiment`, one for each place of the first group."""
 
     route: str
     strategy: str
@@ -39,22 +39,43 @@ class Explanation:
     context: Sequence[Sequence[Place]] = ()
     content: Sequence[Sequence[Place]] = ()
     excluded: Sequence[tuple[str, tuple[str, ...]]] = ()
+    experiment: str = ""
+    arms: Sequence[str] = ()
 
 
-def explain(table: RoutingTable, request: gateway_pb2.SendRequest, *, stream: bool = False) -> Explanation:
+def explain(
+    table: RoutingTable, request: gateway_pb2.SendRequest, *, stream: bool = False, asked: bool = False
+) -> Explanation:
     """What `table` does with this request now. Raises what RoutingTable.resolve raises, but tells of needs that nobody meets."""
     try:
-        route = table.resolve(request, stream=stream)
+        route = table.resolve(request, stream=stream, asked=asked, split=False)
     except NoCapableTarget as error:
         return Explanation(route=request.model, strategy="", groups=(), excluded=_named(error.excluded))
+    split = _arms(route)
+    first = [place for _, place in split] if split else _ordered(route, route.groups[0])
     return Explanation(
         route=route.name,
         strategy="affinity" if route.affinity else route.strategy,
-        groups=[_ordered(route, group) for group in route.groups],
+        groups=[first, *(_ordered(route, group) for group in route.groups[1:])],
         context=[_ordered(route, group) for group in route.context_groups],
         content=[_ordered(route, group) for group in route.content_groups],
         excluded=_named(route.excluded),
+        experiment=route.experiment.name if route.experiment is not None else "",
+        arms=[arm for arm, _ in split],
     )
+
+
+def _arms(route: Route) -> list[tuple[str, Place]]:
+    """Every arm of an experiment that can serve, with its part of all calls, at each of its endpoints."""
+    if route.experiment is None:
+        return []
+    total = sum(arm.target.weight for arm in route.experiment.arms)
+    return [
+        (arm.name, replace(place, share=place.share * arm.target.weight / total))
+        for arm in route.experiment.arms
+        if arm.target in route.groups[0]
+        for place in _ordered(route, (arm.target,))
+    ]
 
 
 def _named(excluded: Iterable[Exclusion]) -> list[tuple[str, tuple[str, ...]]]:

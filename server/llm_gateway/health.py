@@ -22,6 +22,9 @@ SERVICE = "llmgateway.v1.LLMGateway"
 PROBE_EVERY = 5.0
 """Seconds before a provider is probed again; a probe asked for sooner gets the last result."""
 
+NOTHING_CONFIGURED = "NO_PROVIDER_CONFIGURED"
+"""Reason of the embedded provider's state where it stands in for one."""
+
 _CIRCUITS = {
     "closed": health_pb2.CIRCUIT_STATE_CLOSED,
     "open": health_pb2.CIRCUIT_STATE_OPEN,
@@ -62,15 +65,18 @@ class HealthView:
         in_flight: Callable[[], int],
         draining: Callable[[], bool],
         started: float | None = None,
+        stands_in: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """started: when the gateway did, by the clock; now, unless given."""
+        """started: when the gateway did, by the clock; now, unless given. stands_in: the only provider is there because nothing was
+        configured, which is no state to be well in."""
         self._providers = {provider.id: provider for provider in providers}
         self._config_version = config_version
         self._in_flight = in_flight
         self._draining = draining
         self._clock = clock
         self._started = clock() if started is None else started
+        self._stands_in = stands_in
         self._probed: dict[Endpoint, tuple[float, str | None]] = {}
 
     async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
@@ -136,7 +142,9 @@ class HealthView:
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
         found = self._probed.get(endpoint) if probed else None
-        if found is not None and found[1]:
+        if self._stands_in:
+            view.status, view.last_error_reason = health_pb2.HEALTH_STATUS_DEGRADED, NOTHING_CONFIGURED
+        elif found is not None and found[1]:
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
             view.last_error_reason = found[1]
         elif circuit == "open" or rest:

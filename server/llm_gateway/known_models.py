@@ -246,6 +246,18 @@ _OTHER_TRADES = re.compile(
 )
 
 
+_NO_CHAT = re.compile(
+    r"(^|[-_./:])(embed\w*|rerank\w*|whisper|tts|transcribe|transcription|moderation|dall-e|gpt-image|imagen|veo|sora|ocr|realtime"
+    r"|speech|guard|bge|e5|gte)\b",
+    re.IGNORECASE,
+)
+
+
+def chats(model: str) -> bool:
+    """Whether a model may be one to talk to, by its name; false for those that embed, rank, speak or draw."""
+    return _NO_CHAT.search(model) is None
+
+
 def find(kind: str, model: str) -> KnownModel | None:
     """What is known of a model by its id; None when nothing is. What has another trade (speech, images, search) is not of the family."""
     families = FAMILIES.get(kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,7 +29,7 @@ from llm_gateway.interceptors.rpc.rpc import REQUEST_ID, Rpc, current
 from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event
-from llm_gateway.routing import Route, RoutingTable
+from llm_gateway.routing import ListsNeeded, Route, RoutingTable
 from llm_gateway.validation import validate
 
 Context = grpc.aio.ServicerContext
@@ -65,7 +65,7 @@ class Calls:
 class Snapshot:
     """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
 
-    list_models, health: the other two RPCs. check_override: raises OverrideNotAllowed for a provider and a model that metadata may
+    list_models, health: the other two RPCs. learn: asks providers for their lists, for `routing`. check_override: raises OverrideNotAllowed for a provider and a model that metadata may
     not name. send_timeout: seconds that one event may wait for a client that does not read. max_output_tokens: for requests that set
     none. calls: those that are served by it.
     """
@@ -75,6 +75,7 @@ class Snapshot:
     list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
     check_override: Callable[[str, str, Route], None]
+    learn: Callable[[Sequence[str]], Awaitable[None]]
     send_timeout: float = 60.0
     max_output_tokens: int | None = None
     calls: Calls = field(default_factory=Calls)
@@ -92,7 +93,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             validate(request)
             rpc = current.get()
-            call = self._call(request, rpc, context, stream=False)
+            try:
+                call = self._call(request, rpc, context, stream=False)
+            except ListsNeeded as needed:
+                await self.snapshot.learn(needed.providers)
+                call = self._call(request, rpc, context, stream=False, asked=True)
             accumulator = Accumulator()
             reply = await self._reply(call, rpc)
             async with reply:
@@ -111,7 +116,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             validate(request.request, prefix="request.")
             rpc = current.get()
-            call = self._call(request.request, rpc, context, stream=True)
+            try:
+                call = self._call(request.request, rpc, context, stream=True)
+            except ListsNeeded as needed:
+                await self.snapshot.learn(needed.providers)
+                call = self._call(request.request, rpc, context, stream=True, asked=True)
             whole = Accumulator() if request.options.include_final_response else None
             events = self._events(call, rpc)
             if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
@@ -154,7 +163,16 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             return await self.snapshot.health(request)
 
-    def _call(self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool) -> Call:
+    def _call(
+        self,
+        request: gateway_pb2.SendRequest,
+        rpc: Rpc,
+        context: Context[Any, Any],
+        *,
+        stream: bool,
+        asked: bool = False,
+    ) -> Call:
+        """asked: for the model lists that ListsNeeded named."""
         limit = self.snapshot.max_output_tokens
         if limit is not None and not request.generation_config.HasField("max_output_tokens"):
             request.generation_config.max_output_tokens = limit
@@ -168,12 +186,12 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             request=request,
             stream=stream,
             request_id=rpc.request_id,
-            route=self._route(request, rpc, stream=stream),
+            route=self._route(request, rpc, stream=stream, asked=asked),
             deadline=deadline,
             principal=rpc.principal,
         )
 
-    def _route(self, request: gateway_pb2.SendRequest, rpc: Rpc, *, stream: bool) -> Route:
+    def _route(self, request: gateway_pb2.SendRequest, rpc: Rpc, *, stream: bool, asked: bool) -> Route:
         metadata = rpc.metadata
         provider, model = metadata.get("x-llm-provider", ""), metadata.get("x-llm-model", "")
         if provider or model:
@@ -189,6 +207,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             affinity=metadata.get("x-llm-routing-key", ""),
             fallback=metadata.get("x-llm-fallback", "").lower() != "off",
             stream=stream,
+            asked=asked,
         )
         if provider or model:
             self.snapshot.check_override(provider, model, route)

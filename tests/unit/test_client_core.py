@@ -177,7 +177,8 @@ def test_a_selected_model_is_used_by_requests_that_name_none(name: str) -> None:
     core = ClientCore()
     assert core._select(name, None, listed(("a", "m1"), ("a", "m2"))).model_id == "m1"
     bare = gateway_pb2.SendRequest(request_id="x")
-    assert core._addressed(bare) == gateway_pb2.SendRequest(request_id="x", model=name)
+    provider = "a" if name == "m1" else ""
+    assert core._addressed(bare) == gateway_pb2.SendRequest(request_id="x", model=name, provider=provider)
     assert bare.model == ""
     for named in (gateway_pb2.SendRequest(model="m2"), gateway_pb2.SendRequest(provider="b")):
         assert core._addressed(named) is named

@@ -148,8 +148,9 @@ def test_a_bad_variable_is_named(env: Mapping[str, str], names: list[str]) -> No
     ("name", "right"),
     [
         ("openai", "set LLM_API_KEY or OPENAI_API_KEY"),
-        ("azure", "set AZURE_OPENAI_ENDPOINT"),
-        ("vertex", "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION or GOOGLE_CLOUD_REGION"),
+        ("azure", "set LLM_BASE_URL or AZURE_OPENAI_ENDPOINT"),
+        ("openai-compatible", "set LLM_BASE_URL or OPENAI_COMPATIBLE_BASE_URL"),
+        ("vertex", "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION"),
     ],
 )
 def test_what_the_chosen_provider_lacks_is_named(name: str, right: str) -> None:

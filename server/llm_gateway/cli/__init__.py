@@ -26,6 +26,7 @@ environment:
   LLM_GATEWAY_ADDRESS  address of the gateway for chat, models and health (127.0.0.1:50051)
   LLM_GATEWAY_API_KEY  API key for the same
   LLM_GATEWAY_CONFIG   configuration file for serve, config check and providers check
+  LLM_GATEWAY_ENV_FILE file of variables for the same; see --env-file
 """
 
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what gRPC's core writes would stand raw among our own lines
     try:
+        _take_env_file(args)
         status: int = importlib.import_module(f"llm_gateway.cli.{args.module}").run(args)
         sys.stdout.flush()
     except UsageError as error:
@@ -136,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         "explain",
         help="show where a request would go, and why",
         description="Show the targets of a model or route in the order in which they are tried, and which are left out and why. No"
-        " provider is called. Exits with 1 when nothing can serve the request.",
+        " model is called. Exits with 1 when nothing can serve the request.",
     )
     explain.set_defaults(module="explain")
     explain.add_argument(
@@ -174,8 +176,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _take_env_file(args: argparse.Namespace) -> None:
+    if not getattr(args, "env_file", None) and "LLM_GATEWAY_ENV_FILE" not in os.environ:
+        return
+    from llm_gateway.cli import env_file
+    from llm_gateway.config import ConfigError
+
+    try:
+        env_file.take(args)
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
 def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
     parser.add_argument("--config", metavar="FILE", help=f"YAML file; without one the environment decides{when}")
+    parser.add_argument(
+        "--env-file", metavar="FILE", help="file of variables such as .env, for those that the environment does not set"
+    )
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:

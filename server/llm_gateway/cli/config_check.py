@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from llm_gateway import config
 from llm_gateway.cli import OK, UsageError
 from llm_gateway.upstream import plugins
+from llm_gateway.upstream.build import trimmed
 
 
 def run(args: argparse.Namespace) -> int:
@@ -18,12 +20,37 @@ def run(args: argparse.Namespace) -> int:
     print(f"providers: {', '.join(settings.providers)}")
     if settings.routes:
         print(f"routes: {', '.join(settings.routes)}")
+    for name, provider in settings.providers.items():
+        for server in provider.servers:
+            if note := _address(provider.kind, server.url):
+                print(f"providers.{name}: {note}")
     return OK
 
 
+def _address(kind: str, url: str) -> str:
+    """What an operator should know of an address: that it is called otherwise than it is written, or that it looks wrong."""
+    row = plugins.row(kind)
+    called = trimmed(url, row)
+    if called != url:
+        return f"{url} is called as {called}: this kind's paths are added to it"
+    like = urlsplit(row.like or row.base_url).path
+    if like and not urlsplit(url).path:
+        return f"{url} has no path; an endpoint of kind {kind} is mostly written with {like}. `providers check` tells"
+    return ""
+
+
 def read(path: str | None, env: Mapping[str, str]) -> config.Config:
-    """The checked configuration, with the kinds that plugins add. Raises ConfigError."""
+    """The checked configuration, with the kinds that plugins add. Raises ConfigError, also for a file by which only the embedded provider
+    would answer though nobody asked for it."""
     settings = config.load(path, env, kinds=plugins.kinds(), local=config.local_servers)
+    file = config.config_path(path, env)
+    if file and settings.stands_in:
+        right = (
+            "add one, such as anthropic: {}, or set its key, such as ANTHROPIC_API_KEY; echo: {} is the embedded one"
+        )
+        raise config.ConfigError(
+            [config.ConfigProblem(file=file, key="providers", wrong="holds no provider", right=right)]
+        )
     plugins.check(settings.providers)
     return settings
 

@@ -18,7 +18,7 @@ from llm_gateway.cli.terminal import table
 from llm_gateway.errors import GatewayError
 from llm_gateway.pricing.prices import LISTS
 from llm_gateway.pricing.rates import tier
-from llm_gateway.routing import Target
+from llm_gateway.routing import ListsNeeded, Target
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,7 +60,11 @@ async def _estimates(settings: config.Config, args: argparse.Namespace) -> list[
     request = gateway_pb2.SendRequest(model=args.model)
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = args.message or ""
     try:
-        route = gateway.service.snapshot.routing.resolve(request)
+        try:
+            route = gateway.service.snapshot.routing.resolve(request)
+        except ListsNeeded as needed:
+            await gateway.service.snapshot.learn(needed.providers)
+            route = gateway.service.snapshot.routing.resolve(request, asked=True)
     except GatewayError as error:
         raise UsageError(error.message) from None
     needs = Needs(

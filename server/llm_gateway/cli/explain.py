@@ -1,4 +1,5 @@
-"""``llm-gateway explain``: where a request would go by the configuration, and why not elsewhere. It calls no provider."""
+"""``llm-gateway explain``: where a request would go by the configuration, and why not elsewhere. It calls no model; for a bare name that
+the configuration does not have, providers are asked for their lists."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import table
 from llm_gateway.errors import GatewayError
 from llm_gateway.explain import Explanation, Place, explain, request_for
+from llm_gateway.routing import ListsNeeded
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,19 +35,28 @@ async def _explain(settings: config.Config, args: argparse.Namespace) -> Explana
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     try:
         request = request_for(args.model, needs, input_tokens=args.input_tokens)
-        return explain(gateway.service.snapshot.routing, request, stream="streaming" in needs)
+        routing, stream = gateway.service.snapshot.routing, "streaming" in needs
+        try:
+            return explain(routing, request, stream=stream)
+        except ListsNeeded as needed:
+            await gateway.service.snapshot.learn(needed.providers)
+            return explain(gateway.service.snapshot.routing, request, stream=stream, asked=True)
     except GatewayError as error:
         raise UsageError(error.message) from None
 
 
 def _show(found: Explanation) -> None:
     titles = ["targets", *(f"fallback {number}" for number in range(1, len(found.groups)))]
-    rows = [_row(title, place) for title, group in zip(titles, found.groups, strict=False) for place in group]
+    groups = list(found.groups)
+    if found.experiment:
+        titles[:1], groups[:1] = [f"arm {arm}" for arm in found.arms], [[place] for place in found.groups[0]]
+    rows = [_row(title, place) for title, group in zip(titles, groups, strict=False) for place in group]
     rows += [_row("after a context overflow", place) for group in found.context for place in group]
     rows += [_row("after a content refusal", place) for group in found.content for place in group]
     rows += [("left out", target, "", "", ", ".join(reasons)) for target, reasons in found.excluded]
     if found.strategy:
-        print(f"{found.route or 'model'}: {found.strategy}")
+        how = f"experiment {found.experiment}" if found.experiment else found.strategy
+        print(f"{found.route or 'model'}: {how}")
     print(table(("TRIED", "TARGET", "ENDPOINT", "SHARE", "WHY NOT"), rows))
 
 

@@ -6,12 +6,13 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 
 import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import app, config, telemetry, workers
-from llm_gateway.cli import FAILED, OK
+from llm_gateway.cli import FAILED, OK, env_file
 from llm_gateway.cli.config_check import load, read
 
 
@@ -20,16 +21,32 @@ def run(args: argparse.Namespace) -> int:
     server = settings.server
     if server.workers > 1 and not workers.is_worker():
         return workers.supervise(
-            server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args)
+            server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
         )
     telemetry.configure_logging(server.log.level, human=server.log.format == "console")
+    if settings.stands_in:
+        _say_that_nothing_is_configured(env_file.overlooked(args))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.run(settings, reload=lambda: _flagged(read(args.config, _environment(args)), args)))
+            runner.run(app.run(settings, reload=lambda: _read_again(args)))
     except (OSError, telemetry.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
+
+
+def _read_again(args: argparse.Namespace) -> config.Config:
+    env_file.take(args)
+    return _flagged(read(args.config, _environment(args)), args)
+
+
+def _say_that_nothing_is_configured(overlooked: str) -> None:
+    advice = "set a vendor's key such as ANTHROPIC_API_KEY, or give a file by --config"
+    if overlooked:
+        advice = f"{overlooked} is in this folder and was not read: serve --env-file {overlooked}"
+    telemetry.log().warning(
+        "no provider is configured: the embedded echo answers, which repeats what it is told", advice=advice
+    )
 
 
 def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config:
@@ -39,8 +56,8 @@ def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config
     return replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
 
 
-def _environment(args: argparse.Namespace) -> dict[str, str]:
+def _environment(args: argparse.Namespace, env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment with the flags in it: they pass the same checks as everything else."""
     listen = None if workers.is_worker() else args.listen  # the supervisor has put the port in place of 0
     given = {"LLM_GATEWAY_LISTEN": listen, "LLM_GATEWAY_INSECURE": "true" if args.insecure else None}
-    return {**os.environ, **{name: value for name, value in given.items() if value}}
+    return {**env, **{name: value for name, value in given.items() if value}}

@@ -13,7 +13,7 @@ import msgspec
 
 from llm_gateway.config.checks import check
 from llm_gateway.config.completing import complete, override
-from llm_gateway.config.discovery import ALIASES, KINDS, discover, local_servers
+from llm_gateway.config.discovery import ALIASES, KINDS, discover, kind_of, local_servers
 from llm_gateway.config.models import (
     ApiKey,
     Arm,
@@ -68,6 +68,7 @@ __all__ = [
     "Telemetry",
     "config_path",
     "fingerprint",
+    "kind_of",
     "load",
     "local_servers",
 ]
@@ -88,7 +89,7 @@ def load(
     """Reads and checks the configuration.
 
     path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides. A file
-        without a ``providers`` section takes the environment's providers.
+        without a ``providers`` section takes the environment's providers, and the defaults that go with them.
     env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
     kinds: the kinds of provider there are.
     local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
@@ -101,7 +102,11 @@ def load(
     if file and not reading.has("providers"):
         found = discover(env, kinds, local)
         default = config.default_provider or found.default_provider
-        config = msgspec.structs.replace(config, providers=found.providers, default_provider=default)
+        model = config.default_model or found.default_model
+        defaults = config.defaults if reading.has("defaults") else found.defaults
+        config = msgspec.structs.replace(
+            config, providers=found.providers, default_provider=default, default_model=model, defaults=defaults
+        )
     config = override(config, env, reading)
     config = complete(config, env, reading, kinds)
     check(config, reading)

@@ -172,7 +172,7 @@ def _check_names(config: Config, reading: Reading) -> None:
     for at, name in zip(reading.places("server.overrides.providers"), allowed, strict=False):
         known(reading, at, name, config.providers)
     model = config.default_model
-    if model and model not in config.routes:
+    if model and model not in config.routes and reading.has("default_model"):
         provider, slash, _ = model.partition("/")
         if not config.default_provider and not (slash and provider in config.providers):
             right = "name a route or provider/model, or set default_provider"

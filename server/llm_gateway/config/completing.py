@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from llm_gateway.config.discovery import ALIASES, USUAL, Usual, first
+from llm_gateway.config.discovery import STAND_IN, USUAL, Usual, first, kind_of
 from llm_gateway.config.models import ApiKey, Arm, Config, Provider, Route, Target
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
@@ -56,7 +56,7 @@ def complete(config: Config, env: Mapping[str, str], reading: Reading, kinds: Co
     if not providers and not reading.troubled("providers"):
         if off:
             reading.problem("providers", "are all switched off", "set enabled: true for one")
-        providers = {"echo": Provider(kind="echo")}
+        providers = {"echo": STAND_IN}
     if config.defaults.prompt_caching:
         providers = {
             name: replace(provider, options={"prompt_caching": True, **provider.options})
@@ -68,7 +68,7 @@ def complete(config: Config, env: Mapping[str, str], reading: Reading, kinds: Co
     }
     default = config.default_provider
     if default:
-        default = default if default in config.providers else ALIASES.get(default, default)
+        default = default if default in config.providers else kind_of(default)
         known(reading, "default_provider", default, providers, off)
     elif len(providers) == 1:
         [default] = providers
@@ -85,7 +85,7 @@ def _complete_provider(
 ) -> Provider:
     path = join("providers", name)
     kind = provider.kind or name
-    kind = kind if kind in kinds else ALIASES.get(kind, kind)
+    kind = kind_of(kind, kinds)
     if kind not in kinds:
         near = difflib.get_close_matches(kind, list(kinds), n=1)
         right = f"did you mean {near[0]}?" if near else "one of " + ", ".join(kinds)

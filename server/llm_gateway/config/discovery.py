@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -10,16 +11,50 @@ from typing import Any, Final
 
 from llm_gateway.config.models import Config, Defaults, Provider, Retry, RouteTimeouts
 from llm_gateway.config.problems import ConfigError, ConfigProblem
-from llm_gateway.config.values import Unfit, boolean, count, header, positive, timeout, unicode, url
+from llm_gateway.config.values import PARSERS, Unfit, boolean, count, header, nearest, positive, unicode, url
 
 ALIASES: Final[Mapping[str, str]] = {
     "claude": "anthropic",
     "gpt": "openai",
+    "chatgpt": "openai",
     "azure": "azure_openai",
+    "azureai": "azure_foundry",
+    "foundry": "azure_foundry",
     "google": "gemini",
+    "googleai": "gemini",
+    "googlegenai": "gemini",
+    "googlegemini": "gemini",
+    "googleaistudio": "gemini",
     "grok": "xai",
+    "mistralai": "mistral",
+    "aws": "bedrock",
+    "awsbedrock": "bedrock",
+    "amazonbedrock": "bedrock",
+    "vertexai": "vertex",
+    "googlevertex": "vertex",
+    "googlevertexai": "vertex",
+    "togetherai": "together",
+    "fireworksai": "fireworks",
+    "perplexityai": "perplexity",
+    "pplx": "perplexity",
+    "llamaserver": "llama_cpp",
+    "openailike": "openai_compatible",
 }
-"""Other names of kinds, accepted wherever a kind is named."""
+"""Other names of kinds, as `kind_of` compares them: in small letters, without what stands between words."""
+
+
+def kind_of(name: str, kinds: Collection[str] = ()) -> str:
+    """The kind that a name means, accepted wherever a kind is named: azure-openai, LM Studio and x.ai as much as claude; a name that
+    means none as it is. kinds: all kinds there are, KINDS unless given."""
+    if name in (kinds or KINDS):
+        return name
+    bare = _bare(name)
+    found = _BARE.get(bare) or next((kind for kind in kinds if _bare(kind) == bare), name)
+    return found if not kinds or found in kinds else name
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,55 +73,95 @@ class Usual:
     when: tuple[tuple[str, ...], ...] = ()
 
 
+def _hosted(prefix: str, *more: str) -> Usual:
+    """A vendor whose key and address are the variables with its prefix. more: other names of the key that people have."""
+    return Usual(key=(f"{prefix}_API_KEY", *more), settings={"endpoint": (f"{prefix}_BASE_URL", f"{prefix}_API_BASE")})
+
+
+def _served(prefix: str, *more: str) -> Usual:
+    """A server whose address must be given; with `when` it is there as soon as that is."""
+    return Usual(
+        key=(f"{prefix}_API_KEY", *more),
+        settings={"endpoint": (f"{prefix}_BASE_URL", f"{prefix}_API_BASE")},
+        needs=("endpoint",),
+        keyless=True,
+        when=((f"{prefix}_BASE_URL",), (f"{prefix}_API_BASE",)),
+    )
+
+
 USUAL: Final[Mapping[str, Usual]] = {
-    "anthropic": Usual(key=("ANTHROPIC_API_KEY",), settings={"endpoint": ("ANTHROPIC_BASE_URL",)}),
-    "openai": Usual(key=("OPENAI_API_KEY",), settings={"endpoint": ("OPENAI_BASE_URL",)}),
-    "gemini": Usual(key=("GEMINI_API_KEY", "GOOGLE_API_KEY")),
-    "xai": Usual(key=("XAI_API_KEY",)),
-    "mistral": Usual(key=("MISTRAL_API_KEY",)),
+    "anthropic": _hosted("ANTHROPIC", "CLAUDE_API_KEY"),
+    "openai": _hosted("OPENAI", "OPENAI_KEY"),
+    "gemini": Usual(
+        key=(
+            "GEMINI_API_KEY",
+            "GOOGLE_API_KEY",
+            "GOOGLE_GENERATIVE_AI_API_KEY",
+            "GOOGLE_AI_API_KEY",
+            "GOOGLE_GENAI_API_KEY",
+        ),
+        settings={"endpoint": ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE")},
+    ),
+    "xai": _hosted("XAI", "GROK_API_KEY"),
+    "mistral": _hosted("MISTRAL", "MISTRALAI_API_KEY"),
     "azure_openai": Usual(
-        key=("AZURE_OPENAI_API_KEY",),
+        key=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AZURE_API_KEY"),
         settings={
-            "endpoint": ("AZURE_OPENAI_ENDPOINT",),
-            "api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"),
-            "default_model": ("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"),
+            "endpoint": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL", "AZURE_API_BASE"),
+            "api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION", "AZURE_API_VERSION"),
+            "default_model": (
+                "AZURE_OPENAI_DEPLOYMENT",
+                "AZURE_OPENAI_DEPLOYMENT_NAME",
+                "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
+            ),
         },
         needs=("endpoint",),
         keyless=True,
     ),
-    "azure_foundry": Usual(needs=("endpoint",), keyless=True),
+    "azure_foundry": Usual(
+        key=("AZURE_AI_API_KEY", "AZURE_INFERENCE_CREDENTIAL"),
+        settings={"endpoint": ("AZURE_AI_ENDPOINT", "AZURE_INFERENCE_ENDPOINT", "AZURE_AI_API_BASE")},
+        needs=("endpoint",),
+        keyless=True,
+    ),
     "bedrock": Usual(
         key=("AWS_BEARER_TOKEN_BEDROCK",),
-        settings={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        settings={"region": ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME")},
         needs=("region",),
         keyless=True,
         when=(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_WEB_IDENTITY_TOKEN_FILE",)),
     ),
     "vertex": Usual(
         settings={
-            "project": ("GOOGLE_CLOUD_PROJECT",),
-            "location": ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION"),
+            "project": ("GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"),
+            "location": ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "VERTEXAI_LOCATION"),
         },
         needs=("project", "location"),
         keyless=True,
         when=(("GOOGLE_GENAI_USE_VERTEXAI",),),
     ),
-    "groq": Usual(key=("GROQ_API_KEY",)),
-    "deepseek": Usual(key=("DEEPSEEK_API_KEY",)),
-    "openrouter": Usual(key=("OPENROUTER_API_KEY",)),
-    "together": Usual(key=("TOGETHER_API_KEY",)),
-    "fireworks": Usual(key=("FIREWORKS_API_KEY",)),
-    "cerebras": Usual(key=("CEREBRAS_API_KEY",)),
-    "perplexity": Usual(key=("PERPLEXITY_API_KEY",)),
+    "groq": _hosted("GROQ"),
+    "deepseek": _hosted("DEEPSEEK"),
+    "openrouter": _hosted("OPENROUTER"),
+    "together": _hosted("TOGETHER", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"),
+    "fireworks": _hosted("FIREWORKS", "FIREWORKS_AI_API_KEY"),
+    "cerebras": _hosted("CEREBRAS"),
+    "perplexity": _hosted("PERPLEXITY", "PPLX_API_KEY", "PERPLEXITYAI_API_KEY"),
     "ollama": Usual(
-        key=("OLLAMA_API_KEY",), settings={"endpoint": ("OLLAMA_HOST",)}, keyless=True, when=(("OLLAMA_HOST",),)
+        key=("OLLAMA_API_KEY",),
+        settings={"endpoint": ("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE")},
+        keyless=True,
+        when=(("OLLAMA_HOST",), ("OLLAMA_BASE_URL",), ("OLLAMA_API_BASE",)),
     ),
     "lmstudio": Usual(
-        key=("LM_API_TOKEN",), settings={"endpoint": ("LMSTUDIO_HOST",)}, keyless=True, when=(("LMSTUDIO_HOST",),)
+        key=("LM_API_TOKEN", "LMSTUDIO_API_KEY", "LM_STUDIO_API_KEY"),
+        settings={"endpoint": ("LMSTUDIO_HOST", "LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE")},
+        keyless=True,
+        when=(("LMSTUDIO_HOST",), ("LMSTUDIO_BASE_URL",), ("LM_STUDIO_API_BASE",)),
     ),
-    "vllm": Usual(keyless=True, needs=("endpoint",)),
-    "llama_cpp": Usual(keyless=True, needs=("endpoint",)),
-    "openai_compatible": Usual(keyless=True, needs=("endpoint",)),
+    "vllm": _served("VLLM", "HOSTED_VLLM_API_KEY"),
+    "llama_cpp": _served("LLAMA_CPP"),
+    "openai_compatible": _served("OPENAI_COMPATIBLE"),
     "claude_code": Usual(keyless=True),
     "litellm": Usual(keyless=True),
     "echo": Usual(keyless=True),
@@ -94,6 +169,9 @@ USUAL: Final[Mapping[str, Usual]] = {
 """By kind, in the order in which the default provider is chosen. A kind not listed here is taken to work without a key."""
 
 KINDS: Final = tuple(USUAL)
+_BARE: Final = {**{_bare(kind): kind for kind in KINDS}, **ALIASES}
+STAND_IN: Final = Provider(kind="echo", options={"stands_in": True})
+"""What serves where nothing is configured; `Config.stands_in` tells."""
 
 LOCAL: Final[Mapping[str, tuple[str, int, str, bytes]]] = {
     "ollama": ("127.0.0.1", 11434, "/api/version", b'"version"'),
@@ -162,11 +240,14 @@ def discover(
     Raises ConfigError, naming the variables, when some hold something unusable.
     """
     variables = _Variables(env)
-    chosen = env.get("LLM_PROVIDER", "").strip().lower()
-    chosen = ALIASES.get(chosen, chosen)
+    named = env.get("LLM_PROVIDER", "").strip()
+    chosen = kind_of(named, kinds) if named else ""
     if chosen and chosen not in kinds:
-        variables.problem("LLM_PROVIDER", "names no kind of provider", "one of " + ", ".join(kinds))
+        right = " ".join(filter(None, (nearest(named, kinds), "it is one of " + ", ".join(kinds))))
+        variables.problem("LLM_PROVIDER", "names no kind of provider", right)
         chosen = ""
+    elif not chosen and first(env, BASE_URL):
+        chosen = "openai_compatible"
     elif not chosen and variables.has("LLM_API_KEY"):
         right = "set LLM_PROVIDER too, or the provider's own variable such as OPENAI_API_KEY"
         variables.problem("LLM_API_KEY", "belongs to no provider", right)
@@ -180,14 +261,16 @@ def discover(
         if kind in kinds:
             providers.setdefault(kind, Provider(kind=kind))
     if not providers:
-        providers["echo"] = Provider(kind="echo")
+        providers["echo"] = STAND_IN
 
-    total = variables.read("LLM_TIMEOUT", lambda text: timeout(f"{text}s" if text.isdecimal() else text))
+    total = variables.read("LLM_TIMEOUT", _seconds)
     retries = variables.read("LLM_MAX_RETRIES", count)
+    model = variables.read("LLM_MODEL", str)
     config = Config(
         providers=providers,
-        default_provider=chosen if chosen in providers else next(iter(providers)),
-        default_model=variables.read("LLM_MODEL", str),
+        # a model without a provider may be any provider's: its name tells
+        default_provider=chosen if chosen in providers else None if model else next(iter(providers)),
+        default_model=model,
         defaults=Defaults(
             max_output_tokens=variables.read("LLM_MAX_TOKENS", positive),
             prompt_caching=variables.read("LLM_ENABLE_CACHING", boolean) or False,
@@ -224,10 +307,22 @@ class _Variables:
             return None
 
 
+def _seconds(text: str) -> float:
+    """A duration, or seconds without a unit. A number that would be hours is one of milliseconds, as other tools want it: refused."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return PARSERS["timeout"](text)  # type: ignore[no-any-return]
+    if float(text) > MOST_SECONDS:
+        raise Unfit(
+            f"is {float(text) / 3600:.3g} hours, for it counts seconds", f"write {text}ms, or {text}s if you mean it"
+        )
+    return PARSERS["timeout"](f"{text}s")  # type: ignore[no-any-return]
+
+
+BASE_URL: Final = ("LLM_BASE_URL", "LLM_API_BASE", "LLM_ENDPOINT")
+"""Variables of the chosen provider's address, the first one set wins."""
+MOST_SECONDS: Final = 3600
+"""Of a number without a unit."""
 _PARSERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
-    ("openai", "endpoint"): url,
-    ("anthropic", "endpoint"): url,
-    ("azure_openai", "endpoint"): url,
     ("ollama", "endpoint"): ollama_url,
     ("lmstudio", "endpoint"): lmstudio_url,
 }
@@ -236,17 +331,23 @@ _PARSERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
 def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: bool) -> Provider | None:
     """The provider that its usual variables describe, if they do; ``chosen`` is the one that LLM_PROVIDER names."""
     noted = len(variables.problems)
+    parsers = {field: _PARSERS.get((kind, field), url if field == "endpoint" else str) for field in usual.settings}
     settings = {
-        field: variables.read(first(variables.env, names), _PARSERS.get((kind, field), str))
-        for field, names in usual.settings.items()
+        field: variables.read(first(variables.env, names), parsers[field]) for field, names in usual.settings.items()
     }
+    if chosen and (given := first(variables.env, BASE_URL)):
+        settings["endpoint"] = variables.read(given, parsers.get("endpoint", url))
     key = variables.read(
         "LLM_API_KEY" if chosen and variables.has("LLM_API_KEY") else first(variables.env, usual.key), header
     )
-    missing = [" or ".join(usual.settings.get(field, (field,))) for field in usual.needs if not settings.get(field)]
+    missing = [
+        " or ".join((*BASE_URL[:1], *usual.settings[field][:1]) if field == "endpoint" else usual.settings[field][:1])
+        for field in usual.needs
+        if not settings.get(field)
+    ]
     if not missing and (key or any(variables.has(*group) for group in usual.when) or (chosen and usual.keyless)):
         return Provider(kind=kind, api_key=key, **settings)
     if chosen and len(variables.problems) == noted:
-        missing += [] if key or usual.keyless else [" or ".join(("LLM_API_KEY", *usual.key))]
+        missing += [] if key or usual.keyless else [" or ".join(("LLM_API_KEY", *usual.key[:1]))]
         variables.problem("LLM_PROVIDER", f"names {kind}, which needs more", "set " + " and ".join(missing))
     return None

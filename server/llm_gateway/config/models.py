@@ -360,6 +360,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     default_provider: serves calls that name neither provider nor route; the only provider when there is just one, else None.
     default_model: a route, a ``provider/model``, or a model of the default provider, for calls that name none.
+    stands_in: the embedded provider answers because nothing was configured.
     """
 
     server: Server = Server()
@@ -370,3 +371,7 @@ class Config(Struct, frozen=True, kw_only=True):
     defaults: Defaults = Defaults()
     breaker: Breaker = Breaker()
     telemetry: Telemetry = Telemetry()
+
+    @property
+    def stands_in(self) -> bool:
+        return any(provider.options.get("stands_in") is True for provider in self.providers.values())

@@ -6,7 +6,6 @@ version. JSON is read as the YAML it is. Messages show what stands in the file, 
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import os
 import re
@@ -22,7 +21,7 @@ from llm_gateway.config import values
 from llm_gateway.config.models import ApiKey, Capability, Endpoint, Provider, Target
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.secret import Secret
-from llm_gateway.config.values import Unfit, Unset
+from llm_gateway.config.values import Unfit, Unset, nearest
 
 Node: TypeAlias = Any
 """A yaml.Node, whose stubs lack what tells the kinds of node apart."""
@@ -47,12 +46,6 @@ def join(path: str, key: str) -> str:
 def within(path: str, around: str) -> bool:
     """Whether a path is another one or lies below it."""
     return path == around or path.startswith((f"{around}.", f"{around}["))
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``did you mean …?`` with the known name most like it, or nothing."""
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), n=1)
-    return f"did you mean {near[0]}?" if near else ""
 
 
 class Reading:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,12 @@ class Unfit(Exception):
     def __init__(self, wrong: str, right: str = "") -> None:
         super().__init__(wrong)
         self.wrong, self.right = wrong, right
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``did you mean …?`` with the known name most like it, or nothing."""
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 class Unset(Unfit):
@@ -71,6 +78,19 @@ def timeout(text: str) -> float:
     if not (seconds := duration(text)):
         raise Unfit("must be longer than 0", "write a duration such as 2s")
     return seconds
+
+
+MOST_HOURS: Final = 500
+"""Of any duration; gRPC counts some of them in 32 bits of milliseconds."""
+
+
+def _bounded(parse: Callable[[str], float]) -> Callable[[str], float]:
+    def within(text: str) -> float:
+        if (seconds := parse(text)) > MOST_HOURS * 3600:
+            raise Unfit(f"is longer than {MOST_HOURS}h", "is its unit right? milliseconds are written 500ms")
+        return seconds
+
+    return within
 
 
 _UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -136,9 +156,16 @@ def name(text: str) -> str:
     return text
 
 
+_PLACE = re.compile(r"(localhost|[\d.]{7,15}|\[[\da-fA-F:.]+\]|[\w-]+(?=:)|[\w-]+(\.[\w-]+)+)(:\d+)?(/\S*)?", re.ASCII)
+"""host:port, host/path or a host that cannot be anything else, without its scheme."""
+
+
 def url(text: str) -> str:
-    """An http(s) URL that carries no credentials; without its trailing slash."""
+    """An http(s) URL that carries no credentials; without its trailing slash. A host without a scheme is http where its name has no dot or
+    is an address, as on one's own machines, else https."""
     right = "write something like https://host:port/v1"
+    if "://" not in text and (place := _PLACE.fullmatch(text)) and "@" not in text:
+        text = f"{'https' if place[2] else 'http'}://{text}"
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises where the port is no number
@@ -187,7 +214,7 @@ PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     bool: boolean,
     Secret: secret,
     "count": count,
-    "duration": duration,
+    "duration": _bounded(duration),
     "header": header,
     "name": name,
     "number": number,
@@ -195,7 +222,7 @@ PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     "price": price,
     "ratio": ratio,
     "size": size,
-    "timeout": timeout,
+    "timeout": _bounded(timeout),
     "url": url,
 }
 """By type, or by the mark of an annotated type of ``models``."""

@@ -180,6 +180,17 @@ class DescribesModels(Protocol):
         """What the answer says, to be merged into the model's entry of the list."""
 
 
+@runtime_checkable
+class TellsLoaded(Protocol):
+    """What a wire format module offers beside `DescribesModels` where the server keeps some of its models in memory."""
+
+    def render_loaded(self) -> Outgoing:
+        """The request for the models that are in memory."""
+
+    def parse_loaded(self, body: bytes, /) -> frozenset[str]:
+        """Their ids."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """One API of a provider: a wire format in the provider's dialect. name: "" where the provider has only this one."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from llmgateway.v1 import gateway_pb2, model_pb2
+from msgspec import structs
 
 from llm_gateway import config
 from llm_gateway.call import Call, Reply
@@ -67,6 +68,7 @@ def upstream(
         settings=settings,
         price=price,
         trace=trace,
+        like=row.like or row.base_url.format_map(settings),
     )
 
 
@@ -82,6 +84,16 @@ async def described_models(one: Upstream) -> list[model_pb2.Model]:
     if isinstance(one, HttpCaller):
         await one.describe(models)
     return models
+
+
+def usual_model(provider: config.Provider) -> str:
+    """What the kind's row asks when nobody names a model, where the provider is; "" where only its list can tell."""
+    if provider.kind == "echo":
+        return ""
+    row = plugins.row(provider.kind)
+    place = provider.region or provider.publisher or ""
+    begins = max((begin for begin in row.default_models if place.startswith(begin)), key=len, default=None)
+    return row.default_model if begins is None else row.default_models[begins]
 
 
 def timeouts(provider: config.Provider) -> Timeouts:
@@ -139,12 +151,24 @@ def _lists(
 def _urls(row: Row, server: config.Endpoint | None, settings: Mapping[str, Any]) -> tuple[str, str]:
     """(base URL, URL of the model lists or ""). A configured address serves both."""
     if server is not None:
-        url = server.url.rstrip("/")
-        for path in row.trims:
-            url = url.removesuffix(path)
-        return url, ""
+        return trimmed(server.url, row), ""
     template = row.base_urls.get(settings["location"] or "", row.base_url)
     return template.format_map(settings), row.control_url.format_map(settings)
+
+
+_TWICE = re.compile(r"((?:/[^/]+)*?/(?:v\d+[a-z]*\d*|api))\1+$")
+
+
+def trimmed(url: str, row: Row) -> str:
+    """A configured base URL without what our own paths begin with, or are, and with its version once: people paste what another tool
+    takes, or the whole address of an operation. The beginning of the vendor's own base URL stands for all of it."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    if row.trims:
+        path = re.sub(f"(?:{row.trims})+$", "", path)
+    path = _TWICE.sub(r"\1", path).rstrip("/")
+    found = parts._replace(path=path).geturl()
+    return row.base_url if row.base_url.startswith(f"{found}/") else found
 
 
 def _query(row: Row, settings: Mapping[str, Any]) -> str:
@@ -156,6 +180,8 @@ def _transport(
     row: Row, provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None
 ) -> Client:
     """What calls a kind that does not speak HTTP over the network."""
+    if server is not None:
+        server = structs.replace(server, url=trimmed(server.url, row))
     client: Client = plugins.module("upstream", row.transport).client(provider, server, key)
     return client
 

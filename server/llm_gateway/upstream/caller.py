@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 from msgspec import structs
@@ -17,6 +19,7 @@ from llm_gateway.call import Call, Reply
 from llm_gateway.errors import (
     AttemptTimeout,
     CallerDeadline,
+    EndpointWrong,
     ModelNotFound,
     ProviderError,
     ResponseInvalid,
@@ -25,7 +28,7 @@ from llm_gateway.errors import (
 from llm_gateway.protocols import framing
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.protocols.json import MalformedJson
-from llm_gateway.protocols.wire import Api, DescribesModels, Outgoing, Rendering, StreamParser, WireFormat
+from llm_gateway.protocols.wire import Api, DescribesModels, Outgoing, Rendering, StreamParser, TellsLoaded, WireFormat
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import http
 
@@ -91,7 +94,8 @@ class HttpCaller:
     choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
     first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
     query: added to every path. settings: what its row takes from the configuration.
-    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it.
+    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it. like: how the address of
+    such a provider is written, for the error of one that is wrong.
     Raises ProviderError for all that goes wrong before the first content.
     """
 
@@ -108,6 +112,7 @@ class HttpCaller:
     settings: Mapping[str, Any] = field(default_factory=dict)
     price: Price | None = None
     trace: Callable[[], Sequence[tuple[str, str]]] | None = None
+    like: str = ""
 
     async def __call__(self, call: Call) -> Reply:
         assert call.target is not None  # noqa: S101 - load_balance runs before
@@ -150,9 +155,10 @@ class HttpCaller:
         response = await self.send(outgoing)
         try:
             if not 200 <= response.status < 300:
-                body = await _some(response)
-                raise wire.parse_error(response.status, response.headers, body, api.dialect)
+                raise await self._failure(api, outgoing, response, self.client)
             kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
+            if kind == "text/html":
+                raise self._wrong_address(outgoing, response.status, self.client, "a web page")
             if not stream or (kind == "application/json" and wire.framing == "sse"):
                 _parse_whole(wire, await response.read(), writer, api.dialect)
                 await response.aclose()
@@ -187,12 +193,12 @@ class HttpCaller:
     async def list_models(self) -> list[model_pb2.Model]:
         """All models that the provider lists, page after page; also the probe that costs nothing. Raises ProviderError."""
         models: list[model_pb2.Model] = []
-        missing: list[ModelNotFound] = []
+        missing: list[ProviderError] = []
         async with self._answering(self.timeouts.connect + 10.0):
             for group in self.lists:
                 try:
                     models += await self._first_list(group)
-                except ModelNotFound as error:
+                except (ModelNotFound, EndpointWrong) as error:
                     missing.append(error)
         if len(missing) == len(self.lists):
             raise missing[0]
@@ -208,6 +214,14 @@ class HttpCaller:
         if not wires:
             return
         wire = wires[0]
+        if isinstance(wire, TellsLoaded):
+            with suppress(ProviderError):
+                async with self._answering(self.timeouts.connect + 10.0):
+                    response = await self.send(wire.render_loaded())
+                    loaded = _guarded(wire.parse_loaded, await response.read())
+                    await response.aclose()
+                for model in models:
+                    model.loaded = model.model_id in loaded
         slots = asyncio.Semaphore(DESCRIBED_AT_ONCE)
 
         async def ask(model: model_pb2.Model) -> None:
@@ -228,7 +242,7 @@ class HttpCaller:
         releases of LM Studio do, with something that is no list."""
         *others, last = group
         for api in others:
-            with suppress(ModelNotFound, ResponseInvalid):
+            with suppress(ModelNotFound, EndpointWrong, ResponseInvalid):
                 return await self._list(api)
         return await self._list(last)
 
@@ -236,11 +250,13 @@ class HttpCaller:
         models: list[model_pb2.Model] = []
         token = ""
         for _ in range(MOST_PAGES):
-            response = await self.send(api.wire.render_list_models(token, api.dialect), self.control)
+            outgoing = api.wire.render_list_models(token, api.dialect)
+            response = await self.send(outgoing, self.control)
             try:
                 if not 200 <= response.status < 300:
-                    body = await _some(response)
-                    raise api.wire.parse_error(response.status, response.headers, body, api.dialect)
+                    raise await self._failure(api, outgoing, response, self.control or self.client)
+                if (response.headers.get("content-type") or "").lower().startswith("text/html"):
+                    raise self._wrong_address(outgoing, response.status, self.control or self.client, "a web page")
                 body = await response.read()
                 page = _guarded(lambda data: api.wire.parse_models(data, api.dialect), body)
             except BaseException:
@@ -252,6 +268,21 @@ class HttpCaller:
                 break
             token = page.next
         return models
+
+    async def _failure(
+        self, api: Api, outgoing: Outgoing, response: http.HttpResponse, client: Client
+    ) -> ProviderError:
+        """The error of an answer that is not 2xx: the provider's own, or that nothing is at the address."""
+        body = await _some(response)
+        if response.status == 405 or (response.status == 404 and _is_no_answer_of_an_api(body)):
+            return self._wrong_address(outgoing, response.status, client)
+        return api.wire.parse_error(response.status, response.headers, body, api.dialect)
+
+    def _wrong_address(self, outgoing: Outgoing, status: int, client: Client, what: str = "") -> EndpointWrong:
+        base_url = client.base_url if isinstance(client, http.HttpClient) else client.host
+        place = f"{outgoing.method} {base_url}{outgoing.path.partition('?')[0]}"
+        told = f"{status} from {place}" + (f" with {what}" if what else "")
+        return EndpointWrong(f"{told}: the endpoint is wrong; {_written(self.kind, self.like)}", status=status)
 
     @asynccontextmanager
     async def _answering(self, seconds: float) -> AsyncIterator[None]:
@@ -446,6 +477,28 @@ def transport_error(error: http.TransportError) -> ProviderError:
     if isinstance(error, http.ConnectionBroken) and not error.response_started:
         return errors.ProviderUnreachable(f"The provider closed the connection without an answer: {error}.")
     return errors.ProviderUnavailable(f"The connection to the provider broke: {error}.")
+
+
+_NO_PATH = re.compile(
+    r"invalid url|(?:page|file|path|route|url|endpoint) (?:was )?not found|no (?:such )?(?:route|path|endpoint)\b(?! found)"
+    r"|unexpected endpoint|unknown (?:url|path|endpoint|request url|operation)|unknownoperation|cannot (?:get|post) /"
+    r"|unrecognized request url|\"(?:resource )?not found\.?\"|method not allowed",
+    re.IGNORECASE,
+)
+"""What servers say of a path that they do not have, other than of a model."""
+
+
+def _is_no_answer_of_an_api(body: bytes) -> bool:
+    """Whether an answer with 404 is about the path: it is no JSON object (a web page, a line of text, nothing), or says so."""
+    text = body[:4096].decode("utf-8", "replace").strip()
+    return not text.startswith(("{", "[{")) or _NO_PATH.search(text) is not None
+
+
+def _written(kind: str, like: str) -> str:
+    path = urlsplit(like).path
+    if not path:
+        return f"kind {kind} wants it without /v1, as in {like}." if like else f"is it one of kind {kind}?"
+    return f"kind {kind} wants it with {path}, as in {like}."
 
 
 def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: Any) -> None:

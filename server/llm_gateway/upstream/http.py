@@ -211,6 +211,7 @@ class HttpClient:
         self._max_response_bytes = max_response_bytes
         self.host = url.netloc.decode("ascii")
         """The `host` field sent, with the port unless it is the scheme's default; request signatures cover it."""
+        self.base_url = f"{url.scheme}://{self.host}{self._prefix}"
         self._fixed = f"host: {self.host}\r\naccept-encoding: identity\r\n"
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: deque[tuple[float, Connection]] = deque()

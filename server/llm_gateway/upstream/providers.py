@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
 Identity = Literal["", "google", "entra", "aws"]
@@ -29,8 +29,10 @@ class Row:
     apis: by name; `choice` names the function of `protocols.choice` that picks one for a request, "" where there is one only.
     lists: names of the APIs whose model lists add up to the provider's; of the names joined by "|" the first list that the server has.
     base_url: "" where it must be configured; `{region}` and the like come from the configuration. base_urls: instead of it, for the
-    `location` of that name. control_url: host of the model lists, where it is another one. trims: what a configured base URL may end
-    with, although our paths begin with it.
+    `location` of that name. control_url: host of the model lists, where it is another one. trims: pattern of what a configured base URL
+    may end with, although our paths begin with it or are it. like: how an endpoint is written, where base_url does not show it.
+    default_model: asked when nobody names one; "" takes it from the model list. default_models: instead of it, by how the region or publisher begins.
+    deployments: callers name deployments, which the model list does not tell.
     query: parameter of every request that carries `api_version`; api_version: where the configuration has none.
     auth: how a key is sent. token_prefix: keys that begin so are access tokens, sent as such. identity: whose credentials are used when
     there is no key, see `upstream.credentials`.
@@ -45,7 +47,11 @@ class Row:
     base_url: str = ""
     base_urls: Mapping[str, str] = field(default_factory=dict)
     control_url: str = ""
-    trims: tuple[str, ...] = ()
+    trims: str = ""
+    like: str = ""
+    default_model: str = ""
+    default_models: Mapping[str, str] = field(default_factory=dict)
+    deployments: bool = False
     query: str = ""
     api_version: str = ""
     auth: Auth = "bearer"
@@ -56,12 +62,10 @@ class Row:
     transport: str = ""
 
 
-def _one(
-    wire: str, dialect: str, base_url: str, *, auth: Auth = "bearer", dialects: str = "", local: bool = False
-) -> Row:
+def _one(wire: str, dialect: str, base_url: str, *, auth: Auth = "bearer", dialects: str = "", **of: Any) -> Row:
     """A kind with one API."""
     spoken = Spoken(wire=wire, dialects=dialects or wire, dialect=dialect)
-    return Row(apis={"": spoken}, lists=("",), base_url=base_url, auth=auth, local=local)
+    return Row(apis={"": spoken}, lists=("",), base_url=base_url, auth=auth, **of)
 
 
 def _chat(dialect: str) -> Spoken:
@@ -72,18 +76,21 @@ def _responses(dialect: str) -> Spoken:
     return Spoken(wire="openai_responses", dialects="openai_responses", dialect=dialect)
 
 
-def _openai(
-    chat: str,
-    base_url: str = "",
-    *,
-    responses: str = "GENERIC",
-    choice: str = "chat",
-    open_list: bool = False,
-    local: bool = False,
-) -> Row:
+_OPERATIONS = "/(chat/completions|completions|responses|models|embeddings)"
+"""What stands behind the base URL of a server that speaks OpenAI's dialect."""
+
+
+def _openai(chat: str, base_url: str = "", *, responses: str = "GENERIC", choice: str = "chat", **of: Any) -> Row:
     """A kind that speaks Chat Completions, and Responses when configured or chosen."""
-    apis = {"chat": _chat(chat), "responses": _responses(responses)}
-    return Row(apis=apis, choice=choice, lists=("chat",), base_url=base_url, open_list=open_list, local=local)
+    return Row(
+        apis={"chat": _chat(chat), "responses": _responses(responses)},
+        choice=choice,
+        lists=("chat",),
+        base_url=base_url,
+        trims=_OPERATIONS,
+        like="" if base_url else "http://HOST:PORT/v1",
+        **of,
+    )
 
 
 def _azure(chat: str, responses: str, choice: str) -> Row:
@@ -91,7 +98,9 @@ def _azure(chat: str, responses: str, choice: str) -> Row:
         apis={"chat": _chat(chat), "responses": _responses(responses)},
         choice=choice,
         lists=("chat",),
-        trims=("/openai/v1", "/openai"),
+        trims="/openai(/v1)?(/(deployments|chat|responses|models)(/.*)?)?",
+        like="https://NAME.openai.azure.com",
+        deployments=True,
         query="api-version",
         auth="api-key",
         identity="entra",
@@ -99,19 +108,41 @@ def _azure(chat: str, responses: str, choice: str) -> Row:
 
 
 ROWS: Mapping[str, Row] = {
-    "openai": _openai("OPENAI", "https://api.openai.com/v1", responses="OPENAI", choice="openai"),
+    "openai": _openai(
+        "OPENAI",
+        "https://api.openai.com/v1",
+        responses="OPENAI",
+        choice="openai",
+        default_model="gpt-6.1-sol",  # "balances intelligence and cost": https://platform.openai.com/docs/models
+    ),
     "azure_openai": _azure("AZURE_OPENAI", "AZURE", "openai"),
     "azure_foundry": Row(
         apis={"": _chat("AZURE_FOUNDRY")},
         lists=("",),
-        trims=("/models",),
+        trims="/models(/.*)?|/chat/completions",
+        like="https://NAME.services.ai.azure.com",
+        deployments=True,
         query="api-version",
         api_version="2024-05-01-preview",
         auth="api-key",
         identity="entra",
     ),
-    "anthropic": _one("anthropic", "ANTHROPIC", "https://api.anthropic.com", auth="x-api-key"),
-    "gemini": _one("gemini", "GEMINI", "https://generativelanguage.googleapis.com", auth="x-goog-api-key"),
+    "anthropic": _one(
+        "anthropic",
+        "ANTHROPIC",
+        "https://api.anthropic.com",
+        auth="x-api-key",
+        trims="/v1(/(messages|models|complete)(/.*)?)?|/messages",
+        default_model="claude-sonnet-5-5",  # speed and intelligence: https://platform.claude.com/docs/models/overview
+    ),
+    "gemini": _one(
+        "gemini",
+        "GEMINI",
+        "https://generativelanguage.googleapis.com",
+        auth="x-goog-api-key",
+        trims="/v1(beta|alpha)?(/(models|openai)(/.*)?)?|/models(/.*)?",
+        default_model="gemini-3.8-flash",  # the newest stable one: https://ai.google.dev/gemini-api/docs/models
+    ),
     "vertex": Row(
         apis={
             "gemini": Spoken(wire="gemini", dialects="gemini", dialect="VERTEX"),
@@ -125,6 +156,9 @@ ROWS: Mapping[str, Row] = {
             "us": "https://aiplatform.us.rep.googleapis.com",
             "eu": "https://aiplatform.eu.rep.googleapis.com",
         },
+        trims="/v1(beta1)?(/(projects|publishers)/.*)?",
+        default_model="gemini-3.8-flash",
+        default_models={"anthropic": "claude-sonnet-5-5"},
         auth="x-goog-api-key",
         token_prefix="ya29.",  # noqa: S106 - how Google's access tokens begin
         identity="google",
@@ -134,18 +168,70 @@ ROWS: Mapping[str, Row] = {
         lists=("",),
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
         control_url="https://bedrock.{region}.amazonaws.com",
+        trims="/model(/.*)?",
+        # Inference profiles, which keep a call in its part of the world; Amazon's own models need no form to be filled in:
+        # https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html
+        default_model="global.amazon.nova-2-lite-v1:0",
+        default_models={
+            "us-gov-": "",
+            "us-": "us.amazon.nova-2-lite-v1:0",
+            "ca-": "us.amazon.nova-2-lite-v1:0",
+            "eu-": "eu.amazon.nova-2-lite-v1:0",
+        },
         identity="aws",
     ),
-    "xai": _openai("XAI", "https://api.x.ai/v1", responses="XAI", choice="xai"),
-    "mistral": _one("openai_chat", "MISTRAL", "https://api.mistral.ai", dialects="openai_dialects"),
-    "groq": _openai("GROQ", "https://api.groq.com/openai/v1"),
-    "deepseek": _openai("DEEPSEEK", "https://api.deepseek.com/v1"),
-    "openrouter": _openai("OPENROUTER", "https://openrouter.ai/api/v1", open_list=True),
-    "together": _openai("TOGETHER", "https://api.together.xyz/v1"),
-    "fireworks": _openai("FIREWORKS", "https://api.fireworks.ai/inference/v1"),
-    "cerebras": _openai("CEREBRAS", "https://api.cerebras.ai/v1"),
-    "perplexity": _openai("PERPLEXITY", "https://api.perplexity.ai"),
-    "ollama": _one("ollama", "OLLAMA", "http://127.0.0.1:11434", local=True),
+    "xai": _openai(
+        "XAI",
+        "https://api.x.ai/v1",
+        responses="XAI",
+        choice="xai",
+        default_model="grok-4.7",  # https://docs.x.ai/docs/models
+    ),
+    "mistral": _one(
+        "openai_chat",
+        "MISTRAL",
+        "https://api.mistral.ai",
+        dialects="openai_dialects",
+        trims=f"/v1({_OPERATIONS})?",
+        default_model="mistral-medium-latest",  # https://docs.mistral.ai/models
+    ),
+    "groq": _openai(
+        "GROQ",
+        "https://api.groq.com/openai/v1",
+        default_model="openai/gpt-oss-120b",  # https://console.groq.com/docs/models, "production"
+    ),
+    "deepseek": _openai(
+        "DEEPSEEK",
+        "https://api.deepseek.com/v1",
+        default_model="deepseek-v4-flash",  # https://api-docs.deepseek.com/quick_start/pricing
+    ),
+    "openrouter": _openai(
+        "OPENROUTER",
+        "https://openrouter.ai/api/v1",
+        open_list=True,
+        default_model="openrouter/auto",  # it picks one: https://openrouter.ai/docs
+    ),
+    "together": _openai(
+        "TOGETHER",
+        "https://api.together.xyz/v1",
+        default_model="openai/gpt-oss-120b",  # https://docs.together.ai/docs/serverless-models
+    ),
+    "fireworks": _openai(
+        "FIREWORKS",
+        "https://api.fireworks.ai/inference/v1",
+        default_model="accounts/fireworks/models/gpt-oss-120b",  # https://fireworks.ai/models
+    ),
+    "cerebras": _openai(
+        "CEREBRAS",
+        "https://api.cerebras.ai/v1",
+        default_model="gpt-oss-120b",  # https://inference-docs.cerebras.ai/models/overview
+    ),
+    "perplexity": _openai(
+        "PERPLEXITY",
+        "https://api.perplexity.ai",
+        default_model="sonar",  # https://docs.perplexity.ai
+    ),
+    "ollama": _one("ollama", "OLLAMA", "http://127.0.0.1:11434", local=True, trims="/api(/.*)?|/v1(/.*)?"),
     "lmstudio": Row(
         apis={
             "chat": _chat("LMSTUDIO"),
@@ -156,6 +242,7 @@ ROWS: Mapping[str, Row] = {
         choice="chat",
         lists=("chat|v0|v1",),
         base_url="http://127.0.0.1:1234",
+        trims="/v1(/.*)?|/api(/v[01])?(/.*)?",
         local=True,
     ),
     "vllm": _openai("VLLM", local=True),
@@ -166,6 +253,8 @@ ROWS: Mapping[str, Row] = {
         lists=("",),
         auth="none",
         transport="claude_code",
+        trims="/v1(/messages)?",
+        default_model="sonnet",  # an alias that stays valid: https://code.claude.com/docs/en/model-config
     ),
     "litellm": Row(apis={"": _chat("LITELLM")}, lists=("",), transport="litellm"),
 }

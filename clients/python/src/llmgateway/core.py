@@ -187,7 +187,9 @@ class ClientCore:
                 code=grpc.StatusCode.INVALID_ARGUMENT,
                 reason="INVALID_REQUEST",
             )
-        self._model, self._provider = model, provider or ""
+        # a bare id goes with the provider that has it, or it would be another's as soon as that lists it; a route has none
+        whose = found[0].provider if model == found[0].model_id else ""
+        self._model, self._provider = model, provider or whose
         return found[0]
 
 

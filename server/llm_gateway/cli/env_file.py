@@ -1,0 +1,36 @@
+"""``--env-file``: variables of a file, for what the environment does not set itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from llm_gateway.config import envfile
+
+VARIABLE = "LLM_GATEWAY_ENV_FILE"
+_taken: set[str] = set()
+
+
+def take(args: argparse.Namespace) -> None:
+    """Put the variables of the file that the command names, by flag or by LLM_GATEWAY_ENV_FILE, into this process's environment, where
+    they are not set; once more after the file has changed. Raises ConfigError."""
+    path = getattr(args, "env_file", None) or os.environ.get(VARIABLE)
+    if not path or not hasattr(args, "env_file"):
+        return
+    values = {name: value for name, value in envfile.read(path).items() if name in _taken or name not in os.environ}
+    os.environ.update(values)
+    for name in _taken - values.keys():
+        os.environ.pop(name, None)
+    _taken.clear()
+    _taken.update(values)
+
+
+def own() -> dict[str, str]:
+    """The environment without what the file gave, for a process that takes the file itself."""
+    return {name: value for name, value in os.environ.items() if name not in _taken}
+
+
+def overlooked(args: argparse.Namespace) -> str:
+    """The file of variables in this folder that nobody asked to be read, or ""."""
+    unread = not (getattr(args, "env_file", None) or os.environ.get(VARIABLE))
+    return ".env" if unread and os.path.isfile(".env") else ""
