@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llm_gateway.capabilities import Needs
-from llm_gateway.errors import Blame, CredentialsRejected, ProviderError
-from llm_gateway.outlier import Breaker, BreakerPolicy, Clock, Cooldown
+from llm_gateway.errors import Blame, CredentialsRejected, ProviderError, QuotaExhausted
+from llm_gateway.outlier import Breaker, BreakerPolicy, Clock, Cooldown, Flow
 
 if TYPE_CHECKING:
     from llm_gateway.routing import Endpoint, Target
@@ -20,9 +20,6 @@ Candidate = tuple["Target", "Endpoint"]
 Probes = tuple[bool, bool]
 """Whether a call is a probe of the address's breaker, and of the model's."""
 NO_PROBE: Probes = (False, False)
-LAST_RESORT = frozenset({"KEY_REJECTED", "RATE_LIMITED"})
-"""Reasons to go elsewhere that are guesses: a call is tried all the same where there is nowhere else to go."""
-
 MOST_MODELS = 1000
 REJECTED_REST = 60.0
 """Seconds that a rejected key, or one without quota, rests where the provider names no time."""
@@ -37,11 +34,12 @@ BOUNDED_LOAD = 1.25
 class Deployment:
     """A model at an endpoint: the unit that fails, slows down and is rate limited, for providers limit and lose models one by one."""
 
-    __slots__ = ("_clock", "_latency", "_measured", "breaker", "last_error", "limited")
+    __slots__ = ("_clock", "_latency", "_measured", "breaker", "flow", "last_error", "limited")
 
     def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
         self.breaker = Breaker(policy, clock)
         self.limited = Cooldown(clock)
+        self.flow = Flow(clock, policy.slow_start)
         self.last_error: ProviderError | None = None
         self._clock = clock
         self._latency = 0.0
@@ -92,11 +90,12 @@ class EndpointState:
         self._deployments: dict[str, Deployment] = {}
 
     def of(self, model: str) -> Deployment:
-        """The model at this endpoint. Models are the callers' words, so the oldest are forgotten beyond MOST_MODELS."""
+        """The model at this endpoint. Models are the callers' words, so the oldest without a call are forgotten beyond MOST_MODELS."""
         found = self._deployments.get(model)
         if found is None:
             if len(self._deployments) >= MOST_MODELS:
-                del self._deployments[next(iter(self._deployments))]
+                idle = (name for name, one in self._deployments.items() if not (one.flow.in_flight or one.flow.line))
+                self._deployments.pop(next(idle, ""), None)
             found = self._deployments[model] = Deployment(self._policy, self._clock)
         return found
 
@@ -105,21 +104,30 @@ class EndpointState:
         return self._deployments
 
     def unavailable(self, model: str) -> str:
-        """Why no call for the model should go here now; "" when one may. Reasons in LAST_RESORT give way where there is no other place."""
+        """Why a call for the model should rather go elsewhere; "" when it need not."""
         deployment = self.of(model)
-        resting = deployment.limited.left() > 0.0
-        if resting and deployment.limited.stated:
-            return "COOLDOWN"
+        if deployment.limited.left():
+            return "COOLDOWN" if deployment.limited.stated else "RATE_LIMITED"
         if not (self.server.allows() and deployment.breaker.allows()):
             return "CIRCUIT_OPEN"
         if self.key.left():
             return "KEY_REJECTED"
-        return "RATE_LIMITED" if resting else ""
+        return "RATE_LIMITED" if deployment.flow.full else ""
+
+    def refuses(self, model: str) -> bool:
+        """Whether no call for the model may go here, not even one that has no other place to go."""
+        return self.server.refuses() or self.of(model).breaker.refuses()
 
     def available_in(self, model: str) -> float:
         """Seconds until a call for the model may go here."""
         deployment = self.of(model)
-        return max(deployment.limited.left(), deployment.breaker.opens_in(), self.server.opens_in())
+        waits = (
+            deployment.limited.left(),
+            deployment.flow.opens_in(),
+            deployment.breaker.opens_in(),
+            self.server.opens_in(),
+        )
+        return max(waits)
 
     def begin(self, model: str) -> Probes:
         """A call for the model goes here. Returns what `succeeded` or `failed` must be told."""
@@ -137,8 +145,9 @@ class EndpointState:
         server, probe = probes
         deployment = self.of(model)
         deployment.measured(seconds)
-        deployment.breaker.succeeded(probe=probe)
-        self.server.succeeded(probe=server)
+        over = deployment.breaker.succeeded(probe=probe)
+        if self.server.succeeded(probe=server) or over:
+            deployment.flow.recovered()
         self.last_success = self._clock()
 
     def failed(self, model: str, error: ProviderError, probes: Probes = NO_PROBE) -> None:
@@ -149,18 +158,25 @@ class EndpointState:
         server, probe = probes
         deployment = self.of(model)
         deployment.last_error = error
-        hint = error.retry_after
         if isinstance(error, CredentialsRejected):
             self.key.rest(REJECTED_REST, error.reason, stated=False)
-        elif error.blame is Blame.KEY:
-            usual = LIMITED_REST if error.retry_same else REJECTED_REST
-            deployment.limited.rest(usual if hint is None else hint, error.reason, stated=hint is not None)
-        else:
-            deployment.breaker.failed(probe=probe)
+        elif error.blame is not Blame.KEY:
+            undecided = deployment.flow.undecided
+            deployment.breaker.failed(probe=probe, undecided=undecided)
             if error.blame is Blame.SERVER:
-                self.server.failed(probe=server)
-            if hint is not None:
-                deployment.limited.rest(hint, error.reason, stated=True)
+                self.server.failed(probe=server, undecided=undecided)
+        seconds = rest_after(error)
+        if seconds is not None:
+            deployment.limited.rest(seconds, error.reason, stated=error.retry_after is not None)
+
+
+def rest_after(error: ProviderError) -> float | None:
+    """Seconds for which the error asks for fewer calls, stated or guessed; None where it does not."""
+    if error.blame is Blame.NOBODY or isinstance(error, CredentialsRejected):
+        return None
+    if error.retry_after is None and error.blame is Blame.KEY:
+        return REJECTED_REST if isinstance(error, QuotaExhausted) else LIMITED_REST
+    return error.retry_after
 
 
 class Permits:

@@ -72,11 +72,12 @@ class GatewayError(Exception):
 
     message: English, ours, safe to log; it never holds a provider's words, a key or a prompt.
     retry_after: seconds after which a new call may succeed, or None.
-    attempts: what was tried for the call; filled in on the way out.
+    attempts: what was tried for the call; filled in on the way out. spent: whether that is all the provider calls that the call may make.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL_ERROR"
+    spent = False
 
     def __init__(
         self, message: str = "", *, violations: Sequence[Violation] = (), retry_after: float | None = None
@@ -206,7 +207,8 @@ class ProviderError(GatewayError):
     usage: what it reported to have used all the same.
 
     retry_same: the same target may do better in a moment. other_key: another key of the provider may do.
-    failover: another target may do. blame: whose breaker hears of it.
+    failover: another target may do. blame: whose breaker hears of it. called: whether a provider said so; False where the gateway held
+    the call back.
     """
 
     code = Code.UNAVAILABLE
@@ -215,6 +217,7 @@ class ProviderError(GatewayError):
     other_key: ClassVar[bool] = False
     failover: ClassVar[bool] = True
     blame: ClassVar[Blame] = Blame.NOBODY
+    called = True
 
     def __init__(
         self,

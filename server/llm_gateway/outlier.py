@@ -1,6 +1,6 @@
-"""Outlier detection: breakers and cooldowns, from passive signals only. The clock is injected; nothing here awaits.
+"""Outlier detection: breakers, cooldowns and flows, from passive signals only. The clock is injected; nothing here awaits.
 
-After Envoy's outlier detection and gRFC A50, scaled to a few endpoints that serve slow, costly calls.
+After Envoy's outlier detection and gRFC A50, scaled to a few endpoints that serve slow, costly calls; the flow after TCP's congestion window.
 """
 
 from __future__ import annotations
@@ -8,18 +8,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 Clock = Callable[[], float]
 
 LONGEST_REST = 60.0
 """Seconds that a provider's word is taken for: one call a minute finds out whether a longer limit still holds."""
+CONFIRMED = 5
+"""Refusals in a row, without a success, by which a provider confirms that it takes nothing now."""
+CUT = 0.8
+"""A refusal leaves this share of the calls in flight."""
+FIRST_PLACES = 5
+"""Calls at once after an outage; doubled every second until the slow start is over."""
+GROWTH = 1.0
+"""Seconds without a refusal after which a flow grows by a quarter, by one at least, whether or not anything was answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """When calls are held back, and for how long (seconds).
+    """When calls are sent elsewhere or held back, and for how long (seconds).
 
-    consecutive: failures in a row. ratio, volume, window: share of failures among at least `volume` calls of the last `window`.
+    consecutive: failures in a row; so many within the window, and no success, are an outage. ratio, volume, window: share of failures among at least `volume` calls of the last `window`.
     ejection: first time; doubles with every probe up to `longest`. probes: successes in a row that end it. slow_start: time over which the share of traffic grows
     back, doubling every second at most.
     """
@@ -38,6 +47,9 @@ class BreakerPolicy:
 class Breaker:
     """closed → open (ejected) → half-open (probes) → closed, with a slow start.
 
+    Ejected is a reason to call elsewhere. Only an outage is a reason to call nobody where there is no other place: failures and not one
+    success within the window, and no fewer of them than there are calls that may yet succeed, for what fails often fails faster.
+
     An open breaker lets one call through for every ejection time, a probe, whether or not the one before has been answered: a dead
     endpoint sees at most one a second, and one that hangs cannot hide that the endpoint is back. Only probes decide; what
     was begun before the ejection says nothing of now.
@@ -53,9 +65,11 @@ class Breaker:
         "_proven",
         "_recent",
         "_recovered_at",
+        "outage",
     )
 
     def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
+        self.outage = False
         self._policy = policy
         self._clock = clock
         self._recent: deque[tuple[float, bool]] = deque(maxlen=4096)
@@ -76,6 +90,10 @@ class Breaker:
     def allows(self) -> bool:
         """Whether a call may pass now."""
         return self._next_probe is None or self._clock() >= self._next_probe
+
+    def refuses(self) -> bool:
+        """Whether no call may pass, not even one that has no other place to go."""
+        return self.outage and not self.allows()
 
     def opens_in(self) -> float:
         """Seconds until a call may pass; 0 when one may."""
@@ -103,32 +121,43 @@ class Breaker:
         self._eject()
         return True
 
-    def succeeded(self, *, probe: bool = False) -> None:
+    def succeeded(self, *, probe: bool = False) -> bool:
+        """Returns whether that was the end of an outage."""
+        over, self.outage = self.outage, False
         if self._next_probe is not None:
             if not probe:
-                return
+                self._remember(False)
+                return over
             self._proven += 1
             if self._proven < self._policy.probes:
                 self._next_probe = self._clock()
-                return
+                return over
             self._next_probe = None
             self._ejections = self._failures = 0
             self._recent.clear()
             self._recovered_at = self._clock()
         self._consecutive = 0
         self._remember(False)
+        return over
 
-    def failed(self, *, probe: bool = False) -> None:
+    def failed(self, *, probe: bool = False, undecided: int = 0) -> None:
+        """undecided: calls that were sent and have not been answered yet."""
         self._remember(True)
-        if self._next_probe is not None:
-            if probe:
-                self._proven = 0
-            return
         policy = self._policy
+        if probe:
+            self._proven = 0
+        if not policy.enabled:
+            return
+        if not self.outage and self._failures == len(self._recent) >= max(policy.consecutive, undecided):
+            self.outage = True
+            self._ejections = 0
+            self._eject()
+            return
+        if self._next_probe is not None:
+            return
         self._consecutive += 1
-        if policy.enabled and (
-            self._consecutive >= policy.consecutive
-            or (len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio)
+        if self._consecutive >= policy.consecutive or (
+            len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio
         ):
             self._proven = 0
             self._eject()
@@ -174,3 +203,133 @@ class Cooldown:
     def left(self) -> float:
         """Seconds to go; 0 when it is over."""
         return max(0.0, self.until - self._clock())
+
+
+class Flow:
+    """How many calls a model at an endpoint is sent at once: as many as come, until it refuses one for their number.
+
+    A refusal cuts the limit to CUT of what is in flight, and not again before something that was sent after the cut has succeeded: refusals
+    come faster than answers. A success adds one, a while without a refusal a quarter, and the limit goes when it is twice what is in flight. Refusals in a row without a success, no fewer of them
+    than there are calls that may yet succeed, confirm the rest that the provider asked for: nothing is sent until it ends, and the limit
+    starts at one.
+
+    limit: None when there is none. confirmed: whether a rest was, and nothing has been answered since. in_flight: calls that were sent and are not over; undecided: those not answered yet. line: who
+    waits, in the order in which they came. alarmed: whether a timer will look after them.
+    """
+
+    __slots__ = (
+        "_changed_at",
+        "_clock",
+        "_recovered_at",
+        "_refusals",
+        "_settled",
+        "_slow_start",
+        "alarmed",
+        "confirmed",
+        "cuts",
+        "in_flight",
+        "limit",
+        "line",
+        "paused_until",
+        "undecided",
+    )
+
+    def __init__(self, clock: Clock, slow_start: float = 5.0) -> None:
+        self.limit: int | None = None
+        self.in_flight = 0
+        self.undecided = 0
+        self.cuts = 0
+        self.confirmed = False
+        self.paused_until = 0.0
+        self.line: deque[Any] = deque()
+        self.alarmed = False
+        self._clock = clock
+        self._slow_start = slow_start
+        self._refusals = 0
+        self._settled = True
+        self._changed_at = 0.0
+        self._recovered_at: float | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer would have to wait."""
+        return self.limit is not None and (bool(self.line) or not self.has_place())
+
+    def has_place(self) -> bool:
+        """Whether another call may be sent now."""
+        if self.limit is None:
+            return True
+        now = self._clock()
+        if now < self.paused_until:
+            return False
+        while self.limit is not None and now - self._changed_at >= GROWTH:
+            self._changed_at += GROWTH
+            self._grow(max(1, self.limit // 4))
+        return self.limit is None or self.in_flight < self.limit
+
+    def paused_for(self) -> float:
+        """Seconds until the confirmed rest is over."""
+        return max(0.0, self.paused_until - self._clock())
+
+    def opens_in(self) -> float:
+        """Seconds until there may be a place though nothing is answered; 0 when there is one."""
+        return 0.0 if self.has_place() else self.paused_for() or self._changed_at + GROWTH - self._clock()
+
+    def begin(self) -> int:
+        """A call is sent. Returns what `succeeded` must be told: how many cuts came before it."""
+        self.in_flight += 1
+        self.undecided += 1
+        return self.cuts
+
+    def succeeded(self, cuts: int) -> None:
+        """A call was answered."""
+        self.undecided -= 1
+        self._refusals = 0
+        self.confirmed = False
+        if self.limit is not None:
+            self._settled = self._settled or cuts == self.cuts
+            self._grow(1)
+
+    def failed(self) -> None:
+        """A call is over without an answer."""
+        self.undecided -= 1
+        self.in_flight -= 1
+
+    def ended(self) -> None:
+        """A call that was answered is over."""
+        self.in_flight -= 1
+
+    def refused(self, rest: float, *, certain: bool = False) -> None:
+        """A call was refused for the number of calls, and asked to rest; `failed` is told as well. certain: nobody else need be refused to believe it."""
+        self._refusals += 1
+        now = self._clock()
+        self._changed_at = max(self._changed_at, now)
+        if certain or self._refusals >= max(CONFIRMED, self.undecided):
+            self.confirmed = True
+            self.paused_until = max(self.paused_until, now + min(rest, LONGEST_REST))
+            self._changed_at = self.paused_until
+            self._cut(1)
+        elif self._settled or self.limit is None:
+            self._cut(int(CUT * self.in_flight))
+
+    def recovered(self) -> None:
+        """An outage is over: the crowd that it kept away comes back step by step."""
+        self._recovered_at = self._changed_at = self._clock()
+        self._cut(FIRST_PLACES)
+
+    def _cut(self, places: int) -> None:
+        self.limit = max(1, places)
+        self.cuts += 1
+        self._settled = False
+
+    def _grow(self, places: int) -> None:
+        assert self.limit is not None  # noqa: S101 - the callers looked
+        self.limit += places
+        if self._recovered_at is not None:
+            since = self._clock() - self._recovered_at
+            if since < self._slow_start:
+                self.limit = min(self.limit, int(FIRST_PLACES * 2.0**since))
+                return
+            self._recovered_at = None
+        if self.limit >= 2 * self.in_flight and not self.line and not self.paused_for():
+            self.limit = None

@@ -211,7 +211,7 @@ class Route:
 class Backoff:
     """Waits between attempts, in seconds. Full jitter: attempt n waits a uniform time between 0 and min(longest, base · 2^(n-1)).
 
-    hint: longest Retry-After that is waited for. reserve: what must be left before the deadline for another attempt.
+    hint: longest Retry-After that is waited for, and longest wait for a place at a provider that limits its calls. reserve: what must be left before the deadline for another attempt.
     budget, ratio: retries are allowed while a bucket of `budget` tokens is more than half full; a retry takes one, a success gives
     `ratio` back (gRFC A6).
     """
@@ -220,8 +220,8 @@ class Backoff:
     longest: float = 8.0
     hint: float = 10.0
     reserve: float = 0.05
-    budget: float = 10.0
-    ratio: float = 0.1
+    budget: float = 20.0
+    ratio: float = 1.0
 
     def delay(self, attempt: int, rng: random.Random) -> float:
         """Seconds before attempt number `attempt` + 1."""

@@ -231,6 +231,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             reply = await self.snapshot.call(call)
         except GatewayError as error:
             error.attempts = call.journal.attempts
+            error.spent = call.journal.calls >= call.route.max_attempts
             rpc.outcome["attempts"] = call.journal.calls
             raise
         reply.on_close(lambda closed: _closed(rpc, call, closed))

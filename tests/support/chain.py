@@ -115,7 +115,9 @@ def call(*groups: Target | tuple[Target, ...], deadline: float | None = None, **
 
 async def at_endpoint(given: Call) -> Reply:
     assert given.endpoint is not None
-    return await given.endpoint.upstream(given)
+    reply = await given.endpoint.upstream(given)
+    reply.target, reply.endpoint = given.target, given.endpoint
+    return reply
 
 
 def whole_chain(seed: int = 1) -> Handler:

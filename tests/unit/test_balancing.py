@@ -27,7 +27,7 @@ from llm_gateway.errors import (
     RequestRefused,
 )
 from llm_gateway.interceptors.provider.load_balance import LoadBalance
-from llm_gateway.outlier import BreakerPolicy
+from llm_gateway.outlier import FIRST_PLACES, BreakerPolicy
 from llm_gateway.routing import Endpoint, Target
 
 from tests.support import chain as kit
@@ -203,19 +203,66 @@ def test_what_is_not_the_providers_fault_leaves_no_mark(error: BaseException) ->
     assert (state.unavailable("m"), state.in_flight, state.of("m").breaker.error_rate()) == ("", 0, 0.0)
 
 
-def test_a_stated_limit_is_kept_and_told_and_a_guess_gives_way_where_there_is_no_other_place() -> None:
-    """429 with a time: nothing is called before it. 429 without: called, unless a fallback waits."""
+def test_a_rate_limit_sends_calls_elsewhere_and_keeps_none_that_has_no_other_place() -> None:
+    """429, with a time or without: skipped while there is another target or a fallback, and called where there is neither."""
+    clock = Clock()
+    for hint, reason in ((7.0, "COOLDOWN"), (None, "RATE_LIMITED")):
+        balance = LoadBalance(rng=random.Random(1), clock=clock)
+        limited, other = three(clock)[:2]
+        failed(balance, kit.call(limited), RateLimited(status=429, retry_after=hint))
+        given = kit.call((limited, other))
+        assert {picked(balance, given) for _ in range(20)} == {"b"}
+        assert [attempt.skip_reason for attempt in given.journal.attempts] == [reason]
+        with pytest.raises(RateLimited) as caught:
+            picked(balance, msgspec.structs.replace(kit.call(limited, other), group=(limited,), groups_left=1))
+        assert caught.value.retry_after == pytest.approx(hint or 1.0)
+        assert picked(balance, kit.call(limited)) == "a"
+
+
+def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is_an_outage() -> None:
+    """Ejected by the share of failures, with successes between them: called. Failures alone: refused, but for a probe."""
     clock = Clock()
     balance = LoadBalance(rng=random.Random(1), clock=clock)
-    stated, guessed = three(clock)[:2]
-    failed(balance, kit.call(stated), RateLimited(status=429, retry_after=7.0))
-    with pytest.raises(RateLimited) as caught:
-        picked(balance, kit.call(stated))
-    assert caught.value.retry_after == pytest.approx(7.0)
-    failed(balance, kit.call(guessed), RateLimited(status=429))
-    assert picked(balance, kit.call(guessed)) == "b"
-    with pytest.raises(RateLimited):
-        picked(balance, msgspec.structs.replace(kit.call(guessed, stated), group=(guessed,), groups_left=1))
+    target, down = three(clock)[:2]
+    for _ in range(10):
+        picked(balance, kit.call(target))
+        failed(balance, kit.call(target), ProviderUnavailable(status=503))
+    state = target.provider.endpoints[0].state
+    assert (state.unavailable("m"), state.refuses("m")) == ("CIRCUIT_OPEN", False)
+    assert picked(balance, kit.call(target)) == "a"
+    for _ in range(5):
+        failed(balance, kit.call(down), ProviderUnavailable(status=503))
+    with pytest.raises(CircuitOpen) as caught:
+        picked(balance, kit.call(down))
+    assert caught.value.retry_after == pytest.approx(1.0)
+    clock.now += 1.0
+    assert picked(balance, kit.call(down)) == "b"
+    assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
+
+
+def test_a_candidate_whose_flow_is_full_is_passed_over() -> None:
+    """It takes calls again when it has a place; where all are full the one with the shortest rest is waited for."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    a, b, _ = three(clock)
+    flow = a.provider.endpoints[0].state.of("m").flow
+    flow.begin()
+    flow.refused(1.0)
+    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"b"}
+    flow.failed()
+    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"a", "b"}
+    flow.refused(9.0, certain=True)
+    b.provider.endpoints[0].state.of("m").flow.refused(3.0, certain=True)
+    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"b"}
+
+
+def test_what_the_gateway_held_back_itself_leaves_no_mark() -> None:
+    """An error of `limit` is no word of the provider's."""
+    target = kit.target(kit.endpoint(clock=Clock()))
+    held = RateLimited(retry_after=9.0)
+    held.called = False
+    failed(LoadBalance(rng=random.Random(1), clock=Clock()), kit.call(target), held)
+    assert target.provider.endpoints[0].state.unavailable("m") == ""
 
 
 def test_a_rejected_key_rests_and_the_other_keys_are_used() -> None:
@@ -233,18 +280,24 @@ def test_a_rejected_key_rests_and_the_other_keys_are_used() -> None:
 
 
 def test_held_back_calls_say_what_holds_them() -> None:
-    """A quota is a quota; mixed reasons are an open circuit; the soonest time is told."""
+    """A quota is a quota; mixed reasons are an open circuit; the soonest time is told, and what the provider last said."""
     clock = Clock()
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     a, b, _ = three(clock)
     failed(balance, kit.call(a), QuotaExhausted(status=429, retry_after=30.0))
-    with pytest.raises(QuotaExhausted):
-        picked(balance, kit.call(a))
     for _ in range(5):
-        failed(balance, kit.call(b), ProviderUnavailable(status=503))
-    with pytest.raises(CircuitOpen) as caught:
-        picked(balance, kit.call((a, b)))
-    assert caught.value.retry_after == pytest.approx(1.0)
+        failed(balance, kit.call(b), ProviderUnavailable(status=503, provider_message="out of order"))
+
+    def held(*group: Target) -> ProviderError:
+        given = msgspec.structs.replace(kit.call(group, a), groups_left=1)
+        with pytest.raises(ProviderError) as caught:
+            picked(balance, given)
+        return caught.value
+
+    assert (type(held(a)), held(a).called) == (QuotaExhausted, False)
+    assert type(held(a, b)) is CircuitOpen
+    assert held(a, b).retry_after == pytest.approx(1.0)
+    assert held(b).provider_message == "out of order"
 
 
 def test_zero_weight_drains_unless_there_is_nothing_else() -> None:
@@ -267,6 +320,7 @@ ERRORS: tuple[BaseException, ...] = (
     ProviderUnreachable(),
     RateLimited(status=429, retry_after=2.0),
     RateLimited(status=429),
+    ProviderUnavailable(status=503, retry_after=1.0),
     CredentialsRejected(status=401),
     RequestRefused(status=400),
     asyncio.CancelledError(),
@@ -274,7 +328,8 @@ ERRORS: tuple[BaseException, ...] = (
 
 
 class BalancerMachine(RuleBasedStateMachine):
-    """The balancer: an endpoint that is out is never picked while another is in, probes are rationed, in-flight counts are right."""
+    """The balancer: an endpoint that is out is never picked while another is in, one with an outage only for a probe, probes are rationed,
+    in-flight counts are right."""
 
     @initialize(seed=st.integers(0, 1000), strategy=st.sampled_from(sorted(STRATEGIES)))
     def start(self, seed: int, strategy: str) -> None:
@@ -293,7 +348,8 @@ class BalancerMachine(RuleBasedStateMachine):
     @rule(result=st.sampled_from((None, None, *ERRORS)), keep=st.booleans())
     def call(self, result: BaseException | None, keep: bool) -> None:
         states = {t.provider.id: t.provider.endpoints[0].state.unavailable("m") for t in self.targets}
-        circuits = {t.provider.id: t.provider.endpoints[0].state.of("m").breaker.state for t in self.targets}
+        refuses = {t.provider.id: t.provider.endpoints[0].state.refuses("m") for t in self.targets}
+        outages = {t.provider.id: t.provider.endpoints[0].state.of("m").breaker.outage for t in self.targets}
         given = kit.call(self.targets, strategy=self.strategy)
         chosen: list[Call] = []
 
@@ -308,15 +364,15 @@ class BalancerMachine(RuleBasedStateMachine):
         except (ProviderError, asyncio.CancelledError):
             reply = None
         if not chosen:
-            assert all(states.values())
+            assert all(refuses.values())
             return
         endpoint = chosen[0].endpoint
         assert endpoint is not None
         name = endpoint.provider
         if not all(states.values()):
             assert states[name] == ""
-        assert states[name] not in ("CIRCUIT_OPEN", "COOLDOWN")
-        if circuits[name] != "closed":
+        assert not refuses[name]
+        if outages[name]:
             assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection - 1e-6
             self.probed[name] = self.clock.now
         if reply is not None:

@@ -1,4 +1,4 @@
-"""The bounded queue before an endpoint."""
+"""What waits before a model and before an endpoint."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from llm_gateway.balancing import Permits
 from llm_gateway.call import Call, Handler, Reply, chain
-from llm_gateway.errors import CallerDeadline, EndpointBusy
-from llm_gateway.interceptors.provider.limit import Limit
+from llm_gateway.errors import CallerDeadline, CircuitOpen, EndpointBusy, ProviderUnavailable, RateLimited
+from llm_gateway.interceptors.provider.limit import LONGEST_LINE, Limit
+from llm_gateway.outlier import Flow
 from llm_gateway.routing import Target
 
 from tests.support import chain as kit
@@ -233,3 +234,212 @@ def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:
         assert (permits.in_use, permits.waiting) == (0, 0)
 
     virtual.run(main())
+
+
+REFUSED = RateLimited(status=429, retry_after=3.0)
+
+
+async def paused(*steps: kit.Step, seconds: float = 3.0) -> tuple[kit.Scripted, Target, Handler, Flow]:
+    """An endpoint whose flow rests for so long, by the provider's confirmed word."""
+    one = kit.target(kit.endpoint(*steps))
+    flow = one.provider.endpoints[0].state.of("m").flow
+    flow.refused(seconds, certain=True)
+    return kit.upstream(one), one, chain(kit.at_endpoint, Limit()), flow
+
+
+def test_a_confirmed_rest_is_waited_for_in_order_and_then_one_goes_at_a_time() -> None:
+    """Four calls: nothing for three seconds, then one after another, first come first served."""
+
+    async def main() -> None:
+        upstream, one, handler, _ = await paused(0.5)
+        order: list[int] = []
+
+        async def wait(number: int) -> None:
+            async with await handler(at(kit.call(one), one)):
+                order.append(number)
+
+        start = virtual.now()
+        await asyncio.gather(*(wait(number) for number in range(4)))
+        begun = [at - start for at in upstream.begun]
+        assert order == [0, 1, 2, 3]
+        assert 3.0 <= begun[0] <= 3.01
+        assert begun[1] >= begun[0] + 0.5
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize(("rest", "deadline"), [(11.0, None), (5.0, 4.0)])
+def test_who_has_no_time_for_a_confirmed_rest_is_refused_at_once(rest: float, deadline: float | None) -> None:
+    """Longer than hints are waited for, or than the deadline leaves; the caller is told when, and no provider was called."""
+
+    async def main() -> None:
+        upstream, one, handler, _ = await paused(seconds=rest)
+        start = virtual.now()
+        with pytest.raises(RateLimited) as caught:
+            await handler(at(kit.call(one, deadline=deadline), one))
+        assert (virtual.now(), caught.value.called, upstream.begun) == (start, False, [])
+        assert caught.value.retry_after == pytest.approx(rest)
+
+    virtual.run(main())
+
+
+def test_whose_time_ends_goes_all_the_same() -> None:
+    """A limit that one slow stream fills is no reason to refuse: without a gateway the call would have been made."""
+
+    async def main() -> None:
+        upstream, given, handler = limited(Permits(), 100.0, 0.1)
+        assert given.endpoint is not None
+        flow = given.endpoint.state.of("m").flow
+        slow = asyncio.ensure_future(handler(given))
+        await settle()
+        flow.refused(1.0)
+        assert flow.full
+        start = virtual.now()
+        one = given.target
+        assert one is not None
+        async with await handler(at(kit.call(one, deadline=0.8), one)):
+            assert 0.7 <= upstream.begun[1] - start <= 0.8
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+        assert (flow.in_flight, flow.undecided, len(flow.line)) == (0, 0, 0)
+
+    virtual.run(main())
+
+
+def test_a_line_has_an_end() -> None:
+    """A thousand wait; the next one is refused at once."""
+
+    async def main() -> None:
+        _, one, handler, flow = await paused()
+        waiting = [asyncio.ensure_future(handler(at(kit.call(one), one))) for _ in range(LONGEST_LINE)]
+        await settle()
+        with pytest.raises(RateLimited):
+            await handler(at(kit.call(one), one))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert (len(flow.line), flow.in_flight) == (0, 0)
+
+    virtual.run(main())
+
+
+def test_who_waits_when_an_outage_begins_is_not_sent_into_it() -> None:
+    """Five failures while the line waits: it is refused, not sent one by one."""
+
+    async def main() -> None:
+        upstream, one, handler, _ = await paused()
+        waiting = [asyncio.ensure_future(handler(at(kit.call(one), one))) for _ in range(20)]
+        await asyncio.sleep(2.5)
+        for _ in range(5):
+            one.provider.endpoints[0].state.failed("m", ProviderUnavailable(status=503))
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(result) for result in results} == {CircuitOpen}
+        assert upstream.begun == []
+
+    virtual.run(main())
+
+
+def test_the_chain_counts_no_wait_as_an_attempt() -> None:
+    """max_attempts 1: the call waits for the rest, and is served by its one attempt."""
+
+    async def main() -> tuple[str, int]:
+        one = kit.target(kit.endpoint(None))
+        one.provider.endpoints[0].state.of("m").flow.refused(3.0, certain=True)
+        return await kit.outcome(kit.whole_chain(), kit.call(one, max_attempts=1)), len(kit.upstream(one).begun)
+
+    assert virtual.run(main()) == ("p", 1)
+
+
+class LineMachine(RuleBasedStateMachine):
+    """Waiters of a flow under answers, refusals and cancellations: no place is lost, nobody waits beside a free one, none waits for ever."""
+
+    @initialize()
+    def start(self) -> None:
+        self.loop = VirtualLoop()
+        self.calls: list[asyncio.Task[Reply]] = []
+        self.gates: list[asyncio.Future[BaseException | None]] = []
+
+        async def upstream(call: Call) -> Reply:
+            gate: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+            self.gates.append(gate)
+            error = await gate
+            if error is not None:
+                raise error
+            reply = Reply(kit.answer("ok"))
+            reply.target, reply.endpoint = call.target, call.endpoint
+            return reply
+
+        async def make() -> None:
+            one = kit.target(kit.endpoint(clock=self.loop.time))
+            self.given = at(kit.call(one), one)
+            assert self.given.endpoint is not None
+            self.flow = self.given.endpoint.state.of("m").flow
+            self.handler = chain(upstream, Limit())
+
+        self.loop.run_until_complete(make())
+
+    def turn(self) -> None:
+        self.loop.run_until_complete(settle())
+        self.gates = [gate for gate in self.gates if not gate.done()]
+
+    def running(self) -> list[asyncio.Task[Reply]]:
+        return [call for call in self.calls if call.done() and not call.cancelled() and call.exception() is None]
+
+    @rule(times=st.integers(1, 4))
+    def call(self, times: int) -> None:
+        for _ in range(times):
+            self.calls.append(self.loop.create_task(self.handler(self.given)))  # type: ignore[arg-type]
+        self.turn()
+
+    @rule(data=st.data(), error=st.sampled_from((None, None, REFUSED, ProviderUnavailable(status=503))))
+    def answer(self, data: st.DataObject, error: BaseException | None) -> None:
+        if self.gates:
+            data.draw(st.sampled_from(self.gates)).set_result(error)
+            self.turn()
+
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        running = self.running()
+        if running:
+            one = data.draw(st.sampled_from(running))
+            self.calls.remove(one)
+            self.loop.run_until_complete(one.result().aclose())
+            self.turn()
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        open_calls = [call for call in self.calls if not call.done()]
+        if open_calls:
+            data.draw(st.sampled_from(open_calls)).cancel()
+            self.turn()
+
+    @rule(seconds=st.floats(0.1, 12.0))
+    def time_passes(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.turn()
+
+    @invariant()
+    def counts_are_right(self) -> None:
+        if not hasattr(self, "flow"):
+            return
+        flow = self.flow
+        waiting = [call for call in self.calls if not call.done()]
+        assert flow.undecided == len(self.gates)
+        assert flow.in_flight == len(self.gates) + len(self.running())
+        assert len(waiting) == len(self.gates) + len(flow.line)
+        assert not flow.line or flow.alarmed
+        assert not flow.line or flow.opens_in() > -0.01
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            for call in self.calls:
+                call.cancel()
+            self.turn()
+            for call in self.calls:
+                if call.done() and not call.cancelled():
+                    call.exception()
+            self.loop.close()
+
+
+TestLine = LineMachine.TestCase
+TestLine.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

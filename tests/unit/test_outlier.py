@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from llm_gateway.outlier import LONGEST_REST, Breaker, BreakerPolicy, Cooldown
+from llm_gateway.outlier import CONFIRMED, LONGEST_REST, Breaker, BreakerPolicy, Cooldown, Flow
 
 from tests.support.chain import Clock
 
@@ -198,3 +198,230 @@ def test_left_over_rests_end_at_their_time(seconds: float) -> None:
     rest = Cooldown(Clock())
     rest.rest(seconds, "A", stated=True)
     assert rest.left() == seconds
+
+
+def test_an_outage_is_failures_and_no_success_within_the_window() -> None:
+    """Five in a row after a success are no outage; ten seconds later, when that is forgotten, the next ones are."""
+    clock = Clock()
+    breaker = Breaker(BreakerPolicy(), clock)
+    breaker.succeeded()
+    for _ in range(5):
+        breaker.failed()
+    assert (breaker.state, breaker.outage, breaker.refuses()) == ("open", False, False)
+    clock.now += 10.1
+    for number in range(5):
+        assert breaker.outage is False, number
+        breaker.failed()
+    assert breaker.refuses()
+
+
+def test_it_is_no_outage_while_more_calls_may_yet_succeed_than_have_failed() -> None:
+    """Failures come faster than answers: 75 of 500 at once say nothing, and six when six are under way do."""
+    breaker = Breaker(BreakerPolicy(), Clock())
+    for failure in range(75):
+        breaker.failed(undecided=499 - failure)
+    assert not breaker.outage
+    small = Breaker(BreakerPolicy(), Clock())
+    for _ in range(6):
+        small.failed(undecided=6)
+    assert small.outage
+
+
+def test_any_success_ends_an_outage_and_says_so_and_only_a_probe_ends_the_ejection() -> None:
+    """A call from before it that is answered shows that the server answers."""
+    clock = Clock()
+    breaker = tripped(BreakerPolicy(), clock)
+    assert breaker.refuses()
+    assert breaker.succeeded()
+    assert (breaker.outage, breaker.refuses(), breaker.allows()) == (False, False, False)
+    clock.now += 1.0
+    assert not breaker.succeeded(probe=breaker.begin())
+    assert breaker.allows()
+
+
+def flow_of(calls: int, clock: Clock) -> Flow:
+    """A flow with so many calls in flight."""
+    flow = Flow(clock)
+    for _ in range(calls):
+        flow.begin()
+    return flow
+
+
+def refuse(flow: Flow, times: int = 1, rest: float = 5.0) -> None:
+    for _ in range(times):
+        flow.refused(rest)
+        flow.failed()
+
+
+def test_a_refusal_cuts_a_flow_once_for_all_that_was_sent_before() -> None:
+    """20 in flight, three refused: 16 at once, not 10; a later refusal cuts again when something sent after the cut has succeeded."""
+    flow = flow_of(20, Clock())
+    refuse(flow, 3)
+    assert flow.limit == 16
+    flow.succeeded(0)
+    assert flow.limit == 17
+    refuse(flow)
+    assert flow.limit == 17
+    flow.succeeded(flow.begin())
+    refuse(flow)
+    assert flow.limit == int(0.8 * 17)
+
+
+def test_successes_widen_a_flow_until_it_has_no_limit() -> None:
+    """It goes when it is twice what is in flight."""
+    flow = flow_of(5, Clock())
+    refuse(flow)
+    for expected in (5, 6, 7, None):
+        flow.succeeded(0)
+        assert flow.limit == expected
+    assert not flow.full
+
+
+def test_a_while_without_a_refusal_widens_a_flow_as_well() -> None:
+    """By a quarter each second, by one at least: one slow call in flight must not hold up all the others."""
+    clock = Clock()
+    flow = flow_of(2, clock)
+    refuse(flow)
+    assert flow.full
+    assert flow.opens_in() == pytest.approx(1.0)
+    clock.now += 0.9
+    assert flow.full
+    clock.now += 0.1
+    assert not flow.full
+    big = flow_of(100, clock)
+    refuse(big)
+    clock.now += 1.0
+    assert (big.has_place(), big.limit) == (True, 100)
+
+
+def test_refusals_in_a_row_confirm_the_rest() -> None:
+    """Five without a success: nothing is sent for five seconds, then one at a time; one more refusal confirms it again."""
+    clock = Clock()
+    flow = flow_of(5, clock)
+    refuse(flow, 4)
+    assert flow.paused_for() == 0.0
+    refuse(flow)
+    assert flow.paused_for() == pytest.approx(5.0)
+    assert (flow.limit, flow.full) == (1, True)
+    clock.now += 5.0
+    assert not flow.full
+    flow.begin()
+    assert flow.full
+    refuse(flow, rest=2.0)
+    assert flow.paused_for() == pytest.approx(2.0)
+
+
+def test_a_success_between_refusals_confirms_nothing_and_neither_do_few_among_many() -> None:
+    """Four, a success, four; five of 50 that are not answered yet."""
+    flow = flow_of(9, Clock())
+    refuse(flow, 4)
+    flow.succeeded(0)
+    refuse(flow, 4)
+    assert flow.paused_for() == 0.0
+    crowd = flow_of(50, Clock())
+    refuse(crowd, 20)
+    assert crowd.paused_for() == 0.0
+    refuse(crowd, 6)
+    assert crowd.paused_for() > 0.0
+
+
+def test_a_certain_refusal_needs_no_confirmation() -> None:
+    """A used-up quota whose end the provider names."""
+    flow = flow_of(1, Clock())
+    flow.refused(1e9, certain=True)
+    assert flow.paused_for() == LONGEST_REST
+
+
+def test_after_an_outage_the_crowd_comes_back_step_by_step() -> None:
+    """Five at once, at most doubled each second, however many succeed; without a limit when the slow start is over."""
+    clock = Clock()
+    flow = Flow(clock, slow_start=5.0)
+    flow.recovered()
+    limits = []
+    for _ in range(5):
+        for _ in range(1000):
+            flow.succeeded(flow.begin())
+            flow.ended()
+        limits.append(flow.limit)
+        clock.now += 1.0
+    assert limits == [5, 10, 20, 40, 80]
+    flow.succeeded(flow.begin())
+    assert flow.limit is None
+
+
+class FlowMachine(RuleBasedStateMachine):
+    """A flow against its promises: nothing passes in a confirmed rest or beyond the limit, which is never below one, and time opens it."""
+
+    @initialize()
+    def start(self) -> None:
+        self.clock = Clock()
+        self.flow = Flow(self.clock)
+        self.sent: list[int] = []
+        self.answered = 0
+        self.refusals = 0
+
+    @rule(seconds=st.floats(0.0, 4.0))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @rule()
+    def call(self) -> None:
+        if self.flow.full:
+            return
+        assert self.flow.limit is None or self.flow.in_flight < self.flow.limit
+        assert self.flow.paused_for() == 0.0
+        self.sent.append(self.flow.begin())
+
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        if self.sent:
+            before = self.flow.limit
+            self.flow.succeeded(self.sent.pop(data.draw(st.integers(0, len(self.sent) - 1))))
+            self.answered += 1
+            self.refusals = 0
+            assert before is not None or self.flow.limit is None
+
+    @rule(data=st.data(), rest=st.floats(0.01, 100.0))
+    def refuse(self, data: st.DataObject, rest: float) -> None:
+        if self.sent:
+            self.sent.pop(data.draw(st.integers(0, len(self.sent) - 1)))
+            paused = self.flow.paused_for()
+            self.flow.refused(rest)
+            self.refusals += 1
+            assert self.flow.limit is not None
+            confirmed = self.refusals >= max(CONFIRMED, self.flow.undecided)
+            assert self.flow.paused_for() == pytest.approx(
+                max(paused, min(rest, LONGEST_REST)) if confirmed else paused
+            )
+            self.flow.failed()
+
+    @rule()
+    def fail(self) -> None:
+        if self.sent:
+            self.sent.pop()
+            self.flow.failed()
+
+    @rule()
+    def end(self) -> None:
+        if self.answered:
+            self.answered -= 1
+            self.flow.ended()
+
+    @rule()
+    def recover(self) -> None:
+        self.flow.recovered()
+
+    @invariant()
+    def sane(self) -> None:
+        if not hasattr(self, "flow"):
+            return
+        flow = self.flow
+        assert flow.undecided == len(self.sent)
+        assert flow.in_flight == len(self.sent) + self.answered
+        assert flow.limit is None or flow.limit >= 1
+        assert flow.has_place() is (flow.opens_in() <= 0.0)
+        assert flow.opens_in() <= max(flow.paused_for(), 1.0) + ROUNDING
+
+
+TestFlow = FlowMachine.TestCase
+TestFlow.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)

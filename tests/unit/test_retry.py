@@ -183,6 +183,38 @@ def test_a_total_outage_stops_the_retries() -> None:
     assert virtual.run(main()) <= 1010
 
 
+def test_a_crowd_whose_failures_come_first_is_retried() -> None:
+    """200 calls at once, of which 50 fail at once and the others take two seconds: all are served."""
+
+    async def main() -> int:
+        steps: list[kit.Step] = [ProviderUnavailable(status=503) if number % 4 == 0 else 2.0 for number in range(200)]
+        one = kit.target(kit.endpoint(*steps, 2.0))
+        handler = kit.whole_chain()
+        results = await asyncio.gather(*(kit.outcome(handler, kit.call(one)) for _ in range(200)))
+        return results.count("p")
+
+    assert virtual.run(main()) == 200
+
+
+def test_without_a_token_the_caller_is_told_when_to_come_back() -> None:
+    """A 503 without a hint gets a second; a spent call gets none."""
+
+    async def main() -> tuple[list[float | None], list[float | None]]:
+        dead = kit.target(kit.endpoint(ProviderUnavailable(status=503), policy=OFF))
+        handler = kit.whole_chain()
+
+        async def hint(attempts: int) -> float | None:
+            with pytest.raises(ProviderUnavailable) as caught:
+                await handler(kit.call(dead, max_attempts=attempts))
+            return caught.value.retry_after
+
+        spent = [await hint(1)]
+        return spent, [await hint(3) for _ in range(20)][-3:]
+
+    steps = virtual.run(main())
+    assert steps == ([None], [1.0, 1.0, 1.0])
+
+
 def test_a_call_cancelled_in_its_backoff_makes_no_further_call() -> None:
     """The wait ends with the task."""
 
@@ -201,13 +233,18 @@ def test_a_call_cancelled_in_its_backoff_makes_no_further_call() -> None:
 
 
 class BudgetMachine(RuleBasedStateMachine):
-    """A retry budget: over any course, retries ≤ half the bucket + ratio × successes."""
+    """A retry budget: over any course, retries ≤ half the bucket + ratio × (successes + calls that were unanswered at once)."""
 
     @initialize(capacity=st.floats(1.0, 50.0), ratio=st.floats(0.0, 1.0))
     def start(self, capacity: float, ratio: float) -> None:
         self.budget = RetryBudget(capacity, ratio)
         self.capacity, self.ratio = capacity, ratio
-        self.retries = self.successes = 0
+        self.retries = self.successes = self.most = 0
+
+    @rule(calls=st.integers(0, 30))
+    def wait(self, calls: int) -> None:
+        self.budget.undecided = calls
+        self.most = max(self.most, calls)
 
     @rule(times=st.integers(1, 30))
     def succeed(self, times: int) -> None:
@@ -218,7 +255,7 @@ class BudgetMachine(RuleBasedStateMachine):
     @rule(times=st.integers(1, 30))
     def retry(self, times: int) -> None:
         self.retries += sum(self.budget.take() for _ in range(times))
-        assert self.retries <= self.capacity / 2 + 1 + self.ratio * self.successes + 1e-6
+        assert self.retries <= self.capacity / 2 + 1 + self.ratio * (self.successes + self.most) + 1e-6
 
 
 TestBudget = BudgetMachine.TestCase
@@ -237,4 +274,4 @@ def test_a_budget_outlives_what_is_known_of_its_targets() -> None:
             begun += len(kit.upstream(one).begun)
         return begun
 
-    assert virtual.run(main()) == 50 + 5
+    assert virtual.run(main()) == 50 + 10

@@ -266,16 +266,18 @@ class Retry(Struct, frozen=True, kw_only=True):
 
     max_attempts: provider calls in all, over keys and targets together.
     initial_backoff, max_backoff: full jitter draws from 0 to initial·2ⁿ, at most max.
-    max_retry_after: longest provider's Retry-After waited for; a longer one moves on to the next target.
-    budget_ratio, budget_size: token bucket for each target: a retry takes one, a success returns ``budget_ratio`` (gRFC A6).
+    max_retry_after: longest provider's Retry-After waited for; a longer one moves on to the next target. Where there is none, calls wait
+    as long for a place at a provider that limits them.
+    budget_ratio, budget_size: token bucket for each target: a retry after a failure takes one while half of them are left, a success
+    returns ``budget_ratio`` (gRFC A6).
     """
 
     max_attempts: Positive = 3
     initial_backoff: Timeout = 0.25
     max_backoff: Timeout = 8.0
     max_retry_after: Duration = 10.0
-    budget_ratio: Ratio = 0.1
-    budget_size: Positive = 10
+    budget_ratio: Ratio = 1.0
+    budget_size: Positive = 20
 
 
 class Arm(Struct, frozen=True, kw_only=True):
@@ -318,8 +320,8 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
     Opens after ``consecutive_failures`` in a row, or when ``failure_ratio`` of at least ``min_calls`` in ``window`` failed. Stays open
     for ``base_ejection``, doubled each time up to ``max_ejection``; then ``probes`` calls decide. The share of traffic
-    grows back over ``slow_start``. Callers' errors never count. One call in each ejection time passes as a probe, so that
-    even the last endpoint comes back.
+    grows back over ``slow_start``. Callers' errors and rate limits never count. Calls that have no other place to go are refused in an
+    outage only: ``consecutive_failures`` and no success in ``window``. One call in each ejection time passes as a probe.
     """
 
     enabled: bool = True

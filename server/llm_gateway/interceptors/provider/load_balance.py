@@ -9,19 +9,23 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from llm_gateway.balancing import LAST_RESORT, STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
+from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
 from llm_gateway.errors import CircuitOpen, ProviderError, QuotaExhausted, RateLimited
 
 MOST_TURNS = 10_000
+_LIMITS = {RateLimited.reason, QuotaExhausted.reason}
+LEAST_WAIT = 0.001
+"""Seconds after which a caller that was held back is asked to come back, at least."""
 
 
 class LoadBalance:
     """Chooses `call.target` and `call.endpoint`.
 
-    What already failed this call, and endpoints without a free place, come last. Ejected ones are left out; a breaker lets a probe
-    through now and then, so that even the only endpoint comes back. A rejected key, and a rate limit without a stated end, are tried
-    where there is no other place and no fallback. Raises CircuitOpen or RateLimited, with the soonest time, when no endpoint takes calls now.
+    What already failed this call, and endpoints without a free place, come last. Those that are ejected, rest, take no more at once or
+    rejected the key are left out while there is another place to go. A call that has none (no other endpoint of the group, no fallback)
+    goes there all the same, as it would without a gateway; only an outage refuses it, but for a probe now and then. `limit` knows
+    whether it must wait. Raises CircuitOpen or RateLimited, with the soonest time, when nothing here takes the call now.
     """
 
     def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -39,7 +43,8 @@ class LoadBalance:
         except BaseException as error:
             state.end()
             if isinstance(error, ProviderError):
-                state.failed(target.model, error, probes)
+                if error.called:
+                    state.failed(target.model, error, probes)
                 call.journal.tried.append((target, endpoint))
                 call.journal.failures.append(error)
             raise
@@ -51,24 +56,25 @@ class LoadBalance:
     def _pick(self, call: Call) -> Candidate:
         candidates = call.group_candidates()
         if len(candidates) > 1 or candidates[0][1].state.unavailable(candidates[0][0].model):
-            candidates = self._ordered(call, self._available(call, candidates))
+            candidates = self._open(call, candidates)
         return candidates[0]
 
-    def _available(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+    def _open(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates that may be called, best first."""
         found: list[Candidate] = []
-        resting: list[Candidate] = []
         for candidate in candidates:
             target, endpoint = candidate
             why = endpoint.state.unavailable(target.model)
             if not why:
                 found.append(candidate)
-                continue
-            if why in LAST_RESORT:
-                resting.append(candidate)
-            call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
-        if not found and (call.groups_left or not resting):
-            raise _held_back(candidates)
-        return found or resting
+            else:
+                call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
+        if found:
+            return self._ordered(call, found)
+        alone = [] if call.groups_left else [c for c in candidates if not c[1].state.refuses(c[0].model)]
+        if not alone:
+            raise held_back(candidates)
+        return sorted(self._ordered(call, alone), key=_hardship)
 
     def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) == 1:
@@ -95,27 +101,41 @@ class LoadBalance:
         return STRATEGIES[route.strategy](candidates, choice)
 
 
-def _held_back(candidates: list[Candidate]) -> ProviderError:
-    """The error when no endpoint takes calls now: a rate limit where that is all there is, else an open circuit; with what the
+def _hardship(candidate: Candidate) -> tuple[bool, float]:
+    """How little an endpoint that should get no call is likely to take one."""
+    target, endpoint = candidate
+    return bool(endpoint.state.key.left()), endpoint.state.of(target.model).flow.paused_for()
+
+
+def held_back(candidates: list[Candidate]) -> ProviderError:
+    """The error when no endpoint takes a call now: a rate limit where that is all there is, else an open circuit; with what the
     provider last said."""
-    soonest = max(0.001, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
+    soonest = max(LEAST_WAIT, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
     deployments = [endpoint.state.of(target.model) for target, endpoint in candidates]
     reasons = {deployment.limited.reason for deployment in deployments if deployment.limited.left()}
     held: type[ProviderError] = CircuitOpen
-    if all(d.limited.left() for d in deployments) and reasons <= {RateLimited.reason, QuotaExhausted.reason}:
-        held = RateLimited if RateLimited.reason in reasons else QuotaExhausted
+    limited = all(d.limited.left() or d.flow.full for d in deployments)
+    if (
+        limited
+        and reasons <= _LIMITS
+        and not any(endpoint.state.refuses(target.model) for target, endpoint in candidates)
+    ):
+        held = QuotaExhausted if reasons == {QuotaExhausted.reason} else RateLimited
     cause = next((deployment.last_error for deployment in deployments if deployment.last_error is not None), None)
     message = f"{held.__doc__} No call was made: too little time has passed since the last failure."
     if cause is None:
-        return held(message, retry_after=soonest)
-    return held(
-        message,
-        status=cause.status,
-        provider_code=cause.provider_code,
-        provider_message=cause.provider_message,
-        provider_request_id=cause.provider_request_id,
-        retry_after=soonest,
-    )
+        error = held(message, retry_after=soonest)
+    else:
+        error = held(
+            message,
+            status=cause.status,
+            provider_code=cause.provider_code,
+            provider_message=cause.provider_message,
+            provider_request_id=cause.provider_request_id,
+            retry_after=soonest,
+        )
+    error.called = False
+    return error
 
 
 def _closed(reply: Reply) -> None:

@@ -11,6 +11,8 @@ from llm_gateway.errors import Blame, ProviderError
 from llm_gateway.routing import Backoff
 
 MOST_BUDGETS = 10_000
+WITHOUT_TOKEN = 1.0
+"""Seconds after which a caller may try again whose call found no token for a retry, and no word of the provider's."""
 TIMER_RESOLUTION = 0.002
 """Seconds by which a timer of the event loop may fire early."""
 
@@ -18,17 +20,19 @@ TIMER_RESOLUTION = 0.002
 class RetryBudget:
     """Token bucket that only successes refill, after gRFC A6 throttling: in a total outage retries stop almost at once.
 
-    A retry takes a token and is allowed while more than half of the bucket is left; a success gives `ratio` back.
+    A retry takes a token and is allowed while more than half of the bucket is left; a success gives `ratio` back. A call that is not
+    answered yet counts as a success for as long: what fails often fails faster than the rest answers. undecided: those calls.
     """
 
-    __slots__ = ("_capacity", "_ratio", "_tokens")
+    __slots__ = ("_capacity", "_ratio", "_tokens", "undecided")
 
     def __init__(self, capacity: float, ratio: float) -> None:
         self._capacity = self._tokens = capacity
         self._ratio = ratio
+        self.undecided = 0
 
     def take(self) -> bool:
-        if self._tokens <= self._capacity / 2:
+        if self._tokens + self._ratio * self.undecided <= self._capacity / 2:
             return False
         self._tokens -= 1.0
         return True
@@ -55,18 +59,25 @@ class Retry:
         retries = 0
         while True:
             before = call.journal.calls
+            budget.undecided += 1
             try:
                 reply = await proceed(call)
-            except ProviderError as error:
-                if call.journal.calls == before:  # nothing was called: nothing here takes calls now
+            except BaseException as error:
+                budget.undecided -= 1
+                if not isinstance(error, ProviderError) or call.journal.calls == before:  # nothing here takes calls now
                     raise
                 delay = self._next(call, error, retries, backoff)
-                if delay is None or not (_free(error, delay) or budget.take()):
+                if delay is None:
+                    raise
+                if not (_free(error) or budget.take()):
+                    if error.retry_after is None:
+                        error.retry_after = WITHOUT_TOKEN
                     raise
                 retries += 1
                 if delay:
                     await asyncio.sleep(delay)
             else:
+                budget.undecided -= 1
                 budget.succeeded()
                 return reply
 
@@ -98,9 +109,9 @@ class Retry:
         return delay if _fits(call, delay, backoff) else None
 
 
-def _free(error: ProviderError, delay: float) -> bool:
-    """Another key's turn takes nothing from the budget: the one before rests, so that this cannot go on."""
-    return error.blame is Blame.KEY and not delay
+def _free(error: ProviderError) -> bool:
+    """Rate limits take nothing from the budget: another key rests before it is asked again, and a flow paces the calls to the only one."""
+    return error.blame is Blame.KEY
 
 
 def _elsewhere(call: Call, error: ProviderError) -> bool:

@@ -18,7 +18,6 @@ from llm_gateway.errors import (
     GatewayError,
     InternalError,
     ModelNotFound,
-    Overload,
     ProviderError,
     ProviderNotConfigured,
     QuotaExhausted,
@@ -183,9 +182,10 @@ _FIELD_AT_FAULT = {
 
 
 def _pushback(error: GatewayError) -> int | None:
-    """Milliseconds after which the client's own retry may run (gRFC A6); -1 forbids it."""
-    if isinstance(error, (StreamInterrupted, CredentialsRejected, QuotaExhausted, CallerDeadline)):
+    """Milliseconds after which the client's own retry may run (gRFC A6); -1 forbids it, for a call too that has used up its provider
+    calls: the client's retries must not multiply them. Binds what retries by itself; a caller's own loop goes by RetryInfo."""
+    if error.spent or isinstance(error, (StreamInterrupted, CredentialsRejected, QuotaExhausted, CallerDeadline)):
         return -1
-    if isinstance(error, Overload) or error.code is Code.UNAVAILABLE:
-        return None if error.retry_after is None else max(1, int(error.retry_after * 1000))
+    if error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) and error.retry_after is not None:
+        return max(1, int(error.retry_after * 1000))
     return None
