@@ -80,7 +80,16 @@ def test_no_header_breaks_the_reading(name: str, value: str) -> None:
         (401, errors.CredentialsRejected, False, True),
         (402, errors.Billing, False, True),
         (403, errors.CredentialsRejected, False, True),
+        (301, errors.NotSupported, False, True),
         (404, errors.ModelNotFound, False, True),
+        (405, errors.NotSupported, False, True),
+        (407, errors.CredentialsRejected, False, True),
+        (410, errors.ModelNotFound, False, True),
+        (415, errors.NotSupported, False, True),
+        (418, errors.NotSupported, False, True),
+        (421, errors.NotSupported, False, True),
+        (426, errors.NotSupported, False, True),
+        (451, errors.NotSupported, False, True),
         (408, errors.ProviderTimeout, True, True),
         (409, errors.ProviderUnavailable, True, True),
         (413, errors.RequestTooLarge, False, False),
@@ -103,7 +112,82 @@ def test_a_status_has_a_class_that_says_what_is_done(
     assert (error.retry_same, error.failover) == (again, elsewhere)
 
 
-@pytest.mark.parametrize("word", ["access", "tokens exceed ", "model ", "context", "download", "fetch url", "a-"])
+REFUSED = errors.RequestRefused
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        (
+            "This model's maximum context length is 8192 tokens. However, you requested 9850.",
+            errors.ContextWindowExceeded,
+        ),
+        ("`max_tokens` is too large: 8192. This model's maximum context length is 4096.", errors.ContextWindowExceeded),
+        ("input length and `max_tokens` exceed context limit: 197202 + 21333 > 200000", errors.ContextWindowExceeded),
+        ("The model returned the following errors: prompt is too long: 9 tokens > 8", errors.ContextWindowExceeded),
+        ("litellm.BadRequestError: XException - Input is too long for requested model.", errors.ContextWindowExceeded),
+        ("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192.", errors.ContextWindowExceeded),
+        ("prompt token count of 140000 exceeds the limit of 128000", errors.ContextWindowExceeded),
+        ("Requested tokens (5000) exceed context window of 4096", errors.ContextWindowExceeded),
+        ("You have reached your specified API usage limits. You will regain access soon.", errors.Billing),
+        ("Insufficient Balance", errors.Billing),
+        ("Content Exists Risk", errors.ContentBlocked),
+        ("Your request was rejected as a result of our safety system.", errors.ContentBlocked),
+        ("The model `x` does not exist or you do not have access to it.", errors.ModelNotFound),
+        ("x/y is not a valid model ID", errors.ModelNotFound),
+        ("Error while downloading https://example.com/a.png", errors.MediaUnreachable),
+        ("API key expired. Please renew the API key.", errors.CredentialsRejected),
+        ("Invalid value for metadata: your credit balance is too low", REFUSED),
+        ("Invalid value: 'it isn't the API key. Your credit balance is too low.'", REFUSED),
+        ('Invalid JSON: {"note": "incorrect api key provided", "a": "content policy', REFUSED),
+        ('Got "he said "prompt is too long" twice"', REFUSED),
+        ("[{'type': 'x', 'msg': 'bad', 'input': 'prompt is too long'}]", REFUSED),
+        ("Unknown parameter: context_window", REFUSED),
+        ("The value my credit balance is too low is not allowed", REFUSED),
+        ("max_tokens is too large: 100000. This model supports at most 16384 completion tokens.", REFUSED),
+    ],
+)
+def test_a_refusal_is_told_by_the_providers_own_sentence_and_by_nothing_it_quotes(
+    message: str, found: type[errors.ProviderError]
+) -> None:
+    """Where there is no code: what begins a sentence counts; what is quoted, or named behind a colon, may be the caller's."""
+    assert failures.classify(400, kind="invalid_request_error", message=message) is found
+    assert failures.classify(400, code="unsupported_value", message=message) is REFUSED
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"), [(20.0, errors.RateLimited), (None, errors.QuotaExhausted), (9e4, errors.QuotaExhausted)]
+)
+def test_a_delay_that_can_be_waited_for_is_a_limit_of_the_rate(
+    seconds: float | None, found: type[errors.ProviderError]
+) -> None:
+    """Whatever the words say of quotas; a code that says so is another matter."""
+    words = "You exceeded your current quota, please check your plan and billing details."
+    assert failures.classify(429, message=words, retry_after=seconds) is found
+    codes = {"insufficient_quota": errors.QuotaExhausted}
+    coded = failures.classify(429, code="insufficient_quota", message=words, retry_after=seconds, codes=codes)
+    assert coded is errors.QuotaExhausted
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "`",
+        "'",
+        "x: ",
+        "error: ",
+        '"',
+        "{",
+        "input ",
+        "access",
+        "tokens exceed ",
+        "model ",
+        "context",
+        "download",
+        "fetch url",
+        "a-",
+    ],
+)
 def test_a_hostile_body_is_classified_in_time_linear_in_its_length(word: str) -> None:
     """64 KiB that a pattern begins to match at every word: backtracking over all of it took minutes."""
     text = (word * 65536)[:65536]

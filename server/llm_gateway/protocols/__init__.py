@@ -7,7 +7,7 @@
     json.py        JSON in and out
     callids.py     ids of tool calls that a provider does not give, or does not take
     choice.py      which of its APIs a provider is asked by
-    openai_dialects.py, aws.py   data and errors that several formats share
+    openai_dialects.py, aws.py, google.py   data and errors that several formats share
 
 Everything else here is one wire format a module.
 """

@@ -42,10 +42,11 @@ STATUS = {
 }
 
 _NO_SUCH_MODEL = re.compile(
-    r"model identifier is invalid|on-demand throughput isn.t supported|reached the end of its life|legacy model",
+    r"the provided model identifier is invalid|invocation of model id .{0,200}on-demand throughput isn.t supported"
+    r"|(?:this|the) model .{0,200}(?:reached the end of its life|legacy)|access denied. this model is marked by provider as legacy",
     re.IGNORECASE,
 )
-_PER_DAY = re.compile(r"per day|daily", re.IGNORECASE)
+_PER_DAY = re.compile(r"too many (?:tokens|requests) per day|.{0,80}\bdaily (?:quota|limit)", re.IGNORECASE)
 
 
 def is_exception(event: str) -> bool:
@@ -75,8 +76,9 @@ def from_http(status: int, headers: Headers, *, name: str = "", message: str = "
 
 def _classify(status: int, name: str, message: str) -> type[errors.ProviderError]:
     found = failures.classify(status, kind=name, message=message, codes=CODES)
-    if found is errors.RequestRefused and _NO_SUCH_MODEL.search(message):
+    words = failures.spoken(message) if found in (errors.RequestRefused, errors.RateLimited) else ""
+    if found is errors.RequestRefused and _NO_SUCH_MODEL.match(words):
         return errors.ModelNotFound
-    if found is errors.RateLimited and _PER_DAY.search(message):
+    if found is errors.RateLimited and _PER_DAY.match(words):
         return errors.QuotaExhausted
     return found

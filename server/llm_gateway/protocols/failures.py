@@ -22,12 +22,14 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     402: errors.Billing,
     403: errors.CredentialsRejected,
     404: errors.ModelNotFound,
-    405: errors.RequestRefused,
+    407: errors.CredentialsRejected,  # of a proxy on the way, which another target may not have
     408: errors.ProviderTimeout,
     409: errors.ProviderUnavailable,
+    410: errors.ModelNotFound,
     413: errors.RequestTooLarge,
-    415: errors.RequestRefused,
+    420: errors.RateLimited,  # not registered; what some servers and their proxies say in place of 429
     422: errors.RequestRefused,
+    423: errors.ProviderUnavailable,
     424: errors.ProviderUnavailable,
     425: errors.ProviderUnavailable,
     429: errors.RateLimited,
@@ -38,37 +40,122 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     504: errors.ProviderTimeout,
     529: errors.ProviderOverloaded,
 }
+"""Classes by status (RFC 9110, the IANA registry, and the providers' own). From 500 on the rest is ProviderUnavailable. Below it the
+rest is NotSupported: 3xx, 405, 406, 411, 415, 418, 421, 426, 451 and the like speak of an address that does not take such calls, now or
+in a moment, and say nothing of the request."""
 
-_CONTEXT = re.compile(
-    r"context.?(?:length|window|limit|size)|prompt is too long|input is too long|longer than the model's"
-    r"|exceeds? the maximum number of tokens|input tokens exceed|maximum (?:prompt|input) length|tokens? .{0,40}exceeds? .{0,40}limit",
-    re.IGNORECASE,
+_GENERAL = frozenset({
+    "", "accessdenied", "accessdeniedexception", "apierror", "badrequest", "badrequesterror", "clientspecifiedaninvalidargument", "error",
+    "failedprecondition", "forbidden", "httperror", "invalidargument", "invalidinput", "invalidparameter", "invalidrequest",
+    "invalidrequesterror", "invalidrequestinvalidargs", "invalidrequestmessageerror", "none", "null", "outofrange", "permissiondenied",
+    "permissiondeniederror", "permissionerror", "providererror", "ratelimit", "ratelimiterror", "requests", "requesterror",
+    "requesttoolarge", "resourceexhausted", "someresourcehasbeenexhausted",
+    "thecallerdoesnothavepermissiontoexecutethespecifiedoperation", "tokens", "toomanyrequests", "unknown", "unknownerror",
+    "unprocessableentity", "unprocessableentityerror", "upstreamerror", "validationerror", "validationexception", "valueerror",
+})  # fmt: skip
+"""Codes and types, their letters only, that say no more than the status does. Only beside these is a message looked at."""
+
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+
+
+def _said(*sentences: str) -> re.Pattern[str]:
+    """Matches a text in which one of these begins a sentence."""
+    return re.compile(rf"(?:\A|(?<=[.!?;]\s)|(?<=\n))(?:{'|'.join(sentences)})", re.IGNORECASE)
+
+
+_CONTEXT = _said(
+    r"(?:this|the) (?:model|endpoint)['’]s maximum (?:context|prompt|input)",  # OpenAI, vLLM, xAI, OpenRouter
+    r"(?:the |your )?(?:prompt|input) (?:is )?too (?:long|large)",  # Anthropic, Bedrock, Fireworks, Ollama
+    r"(?:the |your )?(?:input|prompt|request|requested)\b.{0,80}\bexceeds? (?:the )?(?:\S+ )?(?:maximum )?(?:available )?context",
+    r"(?:the )?input (?:length|token count|tokens)\b.{0,80}\bexceeds?\b",  # Gemini, OpenAI, Anthropic, Ollama
+    r"(?:the |requested )?(?:prompt )?token count\b.{0,60}\bexceeds?\b",  # Copilot, SGLang
+    r"unable to submit request because the input token count",  # Vertex AI
+    r"prompt (?:contains )?\d.{0,100}\bmaximum context length",  # Mistral
+    r"(?:the )?(?:decoder )?(?:prompt|input) \(.{0,40}\) is longer than",  # vLLM, SGLang
+    r"please reduce (?:the length of the|your) (?:messages|prompt|input)",  # Groq, Cerebras
+    r"too many (?:input )?tokens\b(?! per)",  # Cohere
+    r"the number of tokens to keep from the initial prompt",  # LM Studio
+    r"trying to keep the first \d+ tokens when context",
+    r"… tokens \+ … must be <=",  # text-generation-inference
+    r"the total length of all messages is too long",  # Perplexity
+    r"range of input length should be",  # Alibaba
+    r"(?:the )?(?:maximum )?context (?:length|window|size)(?: is| was)? exceeded",
+    r"exceeded (?:the )?(?:model['’]s )?(?:maximum )?context",
 )
-_NOT_CONTEXT = re.compile(r"string_above_max_length|invalid 'user'|output tokens|max_tokens must", re.IGNORECASE)
-_BLOCKED = re.compile(
-    r"content.?(?:policy|filter|management|moderation)|flagged|safety system|usage guidelines|prohibited_content|invalid_prompt",
-    re.IGNORECASE,
+_POLICY = r"(?:safety|content|moderat|polic|guideline|risk)"
+_BLOCKED = _said(
+    rf"(?:the |this |your )?(?:request|prompt|input|output|content|response|generated text|messages?)\b.{{0,60}}"
+    rf"\b(?:blocked|filtered|flagged|rejected)\b.{{0,100}}\b{_POLICY}",  # Anthropic, Azure, Bedrock, OpenAI
+    r"content violates usage guidelines",  # xAI
+    r"content exists risk",  # DeepSeek
 )
-_QUOTA = re.compile(
-    r"insufficient.?(?:quota|funds|balance|credit)|exceeded your current quota|credit balance|out of credits|spend(?:ing)?.?limit"
-    r"|billing|used all available credits|add credits",
-    re.IGNORECASE,
+_QUOTA = _said(
+    r"(?:your )?credit balance is too low",  # Anthropic
+    r"(?:you(?: have|'ve)? )?exceeded your (?:current|daily|monthly) (?:quota|limit)",  # OpenAI
+    r"you(?: have|'ve)? (?:reached|used up|run out of|exhausted) your .{0,40}\b(?:usage|spend|spending|credits?|quota)\b",
+    r"(?:you have )?insufficient (?:account )?(?:quota|funds|balance|credits?)\b",  # DeepSeek, OpenRouter
+    r"you(?: have|'ve)? run out of credits",
+    r"(?:sorry, )?your (?:organization|workspace|newly created team|team|account)\b.{0,80}\b(?:credits|balance|spend|spending|billing)\b",
+    r"this request requires more credits",
+    r"billing hard limit",
 )
-_BAD_KEY = re.compile(
-    r"api_key_invalid|(?:incorrect|invalid) api.?key|api key not valid|api key expired", re.IGNORECASE
+_BAD_KEY = _said(
+    r"(?:incorrect|invalid|expired) api.?key",
+    r"(?:the |your )?api.?key (?:is )?(?:not valid|invalid|expired)",
 )
-_NO_MODEL = re.compile(
-    r"model.{0,80}(?:not found|does not exist|not exist|unknown|is not available|no longer available|deprecated and)"
-    r"|(?:no such|unknown|invalid|unsupported) model|model_not_found|not a valid model",
-    re.IGNORECASE,
+_NO_MODEL = _said(
+    r"(?:the )?(?:requested |specified )?model\b.{0,80}?\b(?:not found|does not exist|not exist|is unknown|is not available|no longer available"
+    r"|(?:has been|was|is) (?:deprecated|retired|decommissioned))",
+    r"(?:no such|unknown|invalid|unsupported) model\b",
+    r"\S+ is not a valid model",  # OpenRouter
 )
-_MEDIA = re.compile(
-    r"(?:download|fetch|retriev|access).{0,45}(?:image|file|url|media|document)|invalid_image_url|unable to download",
-    re.IGNORECASE,
+_MEDIA = _said(
+    r"fetching (?:images?|files?|documents?) failed",
+    r"(?:error|failed|failure|unable|could not|cannot|timed? ?out)\b.{0,40}\b(?:download|fetch|retriev|access)\w*\b.{0,60}"
+    r"\b(?:images?|files?|urls?|media|documents?|content|https?)\b",
+    r"(?:the )?(?:image|file|url|document)\b.{0,60}\b(?:could not|cannot) be (?:downloaded|fetched|retrieved|accessed)",
 )
+_WORDS: Mapping[type[errors.ProviderError], tuple[tuple[re.Pattern[str], type[errors.ProviderError]], ...]] = {
+    errors.RequestRefused: (
+        (_BAD_KEY, errors.CredentialsRejected),
+        (_CONTEXT, errors.ContextWindowExceeded),
+        (_BLOCKED, errors.ContentBlocked),
+        (_QUOTA, errors.Billing),
+        (_NO_MODEL, errors.ModelNotFound),
+        (_MEDIA, errors.MediaUnreachable),
+    ),
+    errors.RequestTooLarge: ((_CONTEXT, errors.ContextWindowExceeded),),
+    errors.CredentialsRejected: ((_BLOCKED, errors.ContentBlocked), (_QUOTA, errors.Billing)),
+    errors.RateLimited: ((_QUOTA, errors.QuotaExhausted),),
+}
+"""What a message may make of a status, where it is all that tells: of a refusal, of 413, of 403, of 429."""
 
 MOST_WORDS = 8192
 """Characters of a message that are looked at: a body may hold 64 KiB, and every pattern goes through all of it."""
+LONGEST_LIMIT = 3600.0
+"""Seconds. A 429 that asks to wait no longer than this is a limit of the rate, whatever it says of quotas and billing pages."""
+
+_LEAD = re.compile(
+    r"\s*(?:(?:(?:[\w./-]+ ){0,5}[\w./-]*(?:errors?|exception)(?: code)?|bad request|\w+[.\[][\w.\[\]-]*)\s*(?::|\s-)\s*)*(?:\d{3}\s+(?:-\s+)?)?",
+    re.IGNORECASE,
+)
+"""What stands before the provider's sentence: the name of an error, the path of a field, a status."""
+_VALUE = re.compile(r":\s(?!\s*\d).*", re.DOTALL)
+_TICKED = re.compile(r"`[^`]*(?:`|\Z)|(?<!\w)'(?:[^']|'(?=\w))*(?:'|\Z)")
+
+
+def spoken(message: str) -> str:
+    """The provider's own words of a message. What it quotes (between quotation marks, ticks or braces, each replaced by "…") and what it
+    names behind a colon may be the caller's, and must decide nothing."""
+    text = message[:MOST_WORDS]
+    for opening, closing in (("{", "}"), ('"', '"'), ("“", "”")):
+        start = text.find(opening)
+        if start >= 0:
+            end = text.rfind(closing, start + 1)
+            text = f"{text[:start]}…{text[end + 1 :] if end > 0 else ''}"
+    text = _TICKED.sub("…", text)
+    lead = _LEAD.match(text)
+    return _VALUE.sub("", text[lead.end() :] if lead else text).strip()
 
 
 def classify(
@@ -77,47 +164,34 @@ def classify(
     code: str = "",
     kind: str = "",
     message: str = "",
+    retry_after: float | None = None,
     codes: Mapping[str, type[errors.ProviderError]] | None = None,
 ) -> type[errors.ProviderError]:
-    """The class of a provider's error.
+    """The class of a provider's error: by its codes, else by its status; by its words only where neither says more than "refused".
 
     status: HTTP status, or the status that an in-stream error names; 0 when none. code, kind: the provider's own, as strings.
-    codes: the wire format's table from either of them to a class; it wins.
+    retry_after: seconds that it asks to wait. codes: the wire format's table from either of them to a class; it wins.
     """
     for name in (code, kind):
         if codes and name in codes:
-            found = codes[name]
-            if found is not errors.RequestRefused:
-                return found
-    words = f"{kind} {code} {message[:MOST_WORDS]}"
-    found = BY_STATUS.get(status, errors.ProviderUnavailable if status >= 500 or not status else errors.RequestRefused)
-    if found is errors.CredentialsRejected and status == 403:
-        if _BLOCKED.search(words):
-            return errors.ContentBlocked
-        if _QUOTA.search(words):
-            return errors.Billing
+            return codes[name]
+    unlisted = errors.NotSupported if 0 < status < 500 else errors.ProviderUnavailable
+    found = BY_STATUS.get(status, unlisted)
+    if found is errors.Billing and retry_after is not None:
+        return errors.RateLimited  # OpenRouter: calls under way hold what is left; it comes free again
+    if found is errors.CredentialsRejected and status != 403:
         return found
-    if found in (errors.RequestRefused, errors.RequestTooLarge):
-        return _refusal(words, found)
-    if found is errors.RateLimited and _QUOTA.search(words):
-        return errors.QuotaExhausted
-    return found
+    if found is errors.RateLimited and retry_after is not None and retry_after <= LONGEST_LIMIT:
+        return found
+    patterns = _WORDS.get(found)
+    if not patterns or not (_is_general(code) and _is_general(kind)):
+        return found
+    words = spoken(message)
+    return next((named for pattern, named in patterns if pattern.search(words)), found)
 
 
-def _refusal(words: str, found: type[errors.ProviderError]) -> type[errors.ProviderError]:
-    if _BAD_KEY.search(words):
-        return errors.CredentialsRejected
-    if _CONTEXT.search(words) and not _NOT_CONTEXT.search(words):
-        return errors.ContextWindowExceeded
-    if _BLOCKED.search(words):
-        return errors.ContentBlocked
-    if _QUOTA.search(words):
-        return errors.Billing
-    if _NO_MODEL.search(words):
-        return errors.ModelNotFound
-    if _MEDIA.search(words):
-        return errors.MediaUnreachable
-    return found
+def _is_general(name: str) -> bool:
+    return _NOT_LETTERS.sub("", name.lower()) in _GENERAL
 
 
 def from_http(
@@ -131,16 +205,17 @@ def from_http(
     request_id: str = "",
     codes: Mapping[str, type[errors.ProviderError]] | None = None,
 ) -> errors.ProviderError:
-    """The error for an answer with this status, headers and the body's words. Values of any JSON type are accepted."""
+    """The error for an answer with this status, headers and the body's words. Values of any JSON type are accepted.
+    retry_after: seconds that the body asks to wait."""
     code, kind, message = word(code), word(kind), word(message)
-    found = classify(status, code=code, kind=kind, message=message, codes=codes)
-    hint = retry_after if retry_after is not None else retry_delay(headers)
+    asked = retry_after if retry_after is not None else asked_delay(headers)
+    found = classify(status, code=code, kind=kind, message=message, retry_after=asked, codes=codes)
     return found(
         status=status,
         provider_code=code or kind,
         provider_message=message,
         provider_request_id=request_id or headers.get("x-request-id") or headers.get("request-id") or "",
-        retry_after=hint,
+        retry_after=asked if asked is not None else retry_delay(headers),
     )
 
 
@@ -153,7 +228,9 @@ def word(value: Any) -> str:
 
 def body_words(body: bytes) -> tuple[dict[str, Any], str]:
     """(the error object, its message) of an error body in any of the shapes in use: {"error": {...}}, {"error": "text"}, a one-element
-    list, {"message"}, {"detail"}, plain text. HTML and other bodies that are no JSON give ({}, "")."""
+    list, {"message"}, {"detail"}, plain text. HTML and other bodies that are no JSON give ({}, "").
+
+    A list of what a schema refuses (FastAPI's `detail`) becomes its first entry, without the values that it repeats from the request."""
     try:
         value = json.decode(body.strip() or b"{}")
     except json.MalformedJson:
@@ -174,8 +251,22 @@ def body_words(body: bytes) -> tuple[dict[str, Any], str]:
         return inner, word(inner.get("message"))
     for key in ("message", "detail", "Message", "msg"):
         if value.get(key):
-            return value, word(value[key])
+            refused = _refused_fields(value[key])
+            return ({**value, "type": refused[0]}, refused[1]) if refused else (value, word(value[key]))
     return value, ""
+
+
+def _refused_fields(detail: Any) -> tuple[str, str] | None:
+    """(type of the first, what is wrong with which fields) of a list of pydantic's errors; None for anything else."""
+    entries = [entry for entry in detail if isinstance(entry, dict)] if isinstance(detail, list) else []
+    if not entries:
+        return None
+    said = []
+    for entry in entries:
+        place = entry.get("loc")
+        path = ".".join(map(str, place)) if isinstance(place, list) else ""
+        said.append(": ".join(filter(None, (path, word(entry.get("msg"))))))
+    return word(entries[0].get("type")), "; ".join(said)
 
 
 # ---------------------------------------------------------------- retry hints
@@ -241,10 +332,9 @@ _RESETS = (
 )
 
 
-def retry_delay(headers: Headers, now: float | None = None) -> float | None:
+def asked_delay(headers: Headers, now: float | None = None) -> float | None:
     """Seconds that the response headers ask to wait, or None: `retry-after-ms`, `x-ms-retry-after-ms`, `retry-after` (seconds or
-    HTTP-date, RFC 9110 section 10.2.3), else the latest `…-reset` whose `…-remaining` is 0, else the soonest reset there is."""
-    now = time.time() if now is None else now
+    HTTP-date, RFC 9110 section 10.2.3)."""
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         value = headers.get(name)
         if value:
@@ -252,12 +342,18 @@ def retry_delay(headers: Headers, now: float | None = None) -> float | None:
             if milliseconds is not None:
                 return milliseconds / 1000
     value = headers.get("retry-after")
-    if value:
-        seconds = duration(value)
-        if seconds is None:
-            seconds = instant(value, now)
-        if seconds is not None:
-            return seconds
+    if not value:
+        return None
+    seconds = duration(value)
+    return seconds if seconds is not None else instant(value, time.time() if now is None else now)
+
+
+def retry_delay(headers: Headers, now: float | None = None) -> float | None:
+    """`asked_delay`, else the latest `…-reset` whose `…-remaining` is 0, else the soonest reset there is."""
+    now = time.time() if now is None else now
+    asked = asked_delay(headers, now)
+    if asked is not None:
+        return asked
     empty: list[float] = []
     others: list[float] = []
     for name in _RESETS:

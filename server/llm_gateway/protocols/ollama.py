@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -415,6 +416,12 @@ class Reader:
     def _line(self, line: dict[str, Any], data: bytes) -> None:
         writer = self._writer
         message = line.get("message")
+        if not json.is_blank(line.get("error")):
+            error = _in_stream_error(line)
+            with suppress(*_WRONG_SHAPE):
+                self._count(line)
+                self._line({key: value for key, value in line.items() if key not in ("error", "done")}, data)
+            raise error
         if message is not None:
             logprobs = line.get("logprobs")
             scores = [_logprob(score) for score in logprobs] if logprobs else ()
@@ -427,8 +434,6 @@ class Reader:
                 self._rest(message, data, line.get("created_at") or "")
             if scores and not text and not thinking:
                 self._scores.extend(scores)
-        elif not json.is_blank(line.get("error")):
-            raise _in_stream_error(line)
         if writer.create_time is None:
             writer.response_model = line.get("model") or ""
             writer.create_time = _time(line.get("created_at") or "")
@@ -452,12 +457,15 @@ class Reader:
                 writer.whole(content_pb2.Part(tool_call=part))
         self._metadata.update((key, value) for key, value in message.items() if key not in _MESSAGE_KEYS)
 
+    def _count(self, line: dict[str, Any]) -> None:
+        prompt, answer = line.get("prompt_eval_count"), line.get("eval_count")
+        if prompt is not None or answer is not None:
+            self._writer.report_usage(usage_pb2.Usage(input_tokens=prompt or 0, output_tokens=answer or 0))
+
     def _done(self, line: dict[str, Any]) -> None:
         writer = self._writer
         writer.metadata.update((key, value) for key, value in line.items() if key not in _LINE_KEYS)
-        prompt, answer = line.get("prompt_eval_count"), line.get("eval_count")
-        if prompt is not None or answer is not None:
-            writer.report_usage(usage_pb2.Usage(input_tokens=prompt or 0, output_tokens=answer or 0))
+        self._count(line)
         said = line.get("done_reason") or ""
         reason = FINISH_REASONS.get(said, gateway_pb2.FINISH_REASON_OTHER)
         if said in ("", "stop") and writer.saw_tool_call():
@@ -502,8 +510,8 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
 
 
 # ---------------------------------------------------------------- errors
-_UNSUPPORTED = re.compile(r"does not support")
-_USED_UP = re.compile(r"usage limit")
+_UNSUPPORTED = re.compile(r"\S+ does not support ")  # the model stands between quotation marks, or bare
+_USED_UP = re.compile(r"you(?:'ve| have) (?:reached|exceeded) your .{0,40}usage limit", re.IGNORECASE)
 
 
 class _NoHeaders:
@@ -515,9 +523,9 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /)
     """The error for an answer that is not 2xx: `{"error": text}`."""
     found, message = failures.body_words(body)
     code = ""
-    if status == 400 and _UNSUPPORTED.search(message):
+    if status == 400 and _UNSUPPORTED.match(failures.spoken(message)):
         code = "unsupported"
-    elif status == 429 and _USED_UP.search(message):
+    elif status == 429 and _USED_UP.match(failures.spoken(message)):
         code = "usage_limit"
     codes: dict[str, type[errors.ProviderError]] = {
         "unsupported": errors.NotSupported,

@@ -162,7 +162,7 @@ MISTRAL = Dialect(
     ),
     think_tags=False,
     error_codes={
-        "3051": errors.ContextWindowExceeded,
+        "invalid_request_prompt_too_long": errors.ContextWindowExceeded,  # 3051, invalid_request_invalid_args, says it in words only
         "3505": errors.ProviderOverloaded,
         "invalid_model": errors.ModelNotFound,
     },
@@ -392,5 +392,9 @@ LITELLM = Dialect(
     budget_field="",
     exclude_field="",
     metadata_field="",
+    error_codes={
+        "ContextWindowExceededError": errors.ContextWindowExceeded,
+        "ContentPolicyViolationError": errors.ContentBlocked,
+    },
 )
 """What `litellm.acompletion` takes (https://docs.litellm.ai/docs/completion/input); it turns that into each provider's own."""

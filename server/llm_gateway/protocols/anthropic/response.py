@@ -11,7 +11,7 @@ from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import aws, failures, json
+from llm_gateway.protocols import aws, failures, google, json
 from llm_gateway.protocols.anthropic.request import Dialect
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -167,6 +167,8 @@ class MessageParser:
                     self._writer.metadata["invocation_metrics"] = metrics
                 self._writer.end()
             elif kind == "error" or event == "error" or not json.is_blank(value.get("error")):
+                if isinstance(value.get("usage"), dict):  # the API sends none; servers that are compatible with it may
+                    self._count(value["usage"])
                 raise _stream_error(value)
             elif aws.is_exception(event):
                 raise aws.in_stream(event, failures.word(value.get("message")))
@@ -440,19 +442,15 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /)
     error, message = failures.body_words(body)
     if named := error.get("__type") or headers.get("x-amzn-errortype"):
         return aws.from_http(status, headers, name=failures.word(named), message=message)
-    kind = error.get("type") or error.get("status")
-    delay = None
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, dict) and isinstance(detail.get("retryDelay"), str):
-            delay = failures.duration(detail["retryDelay"])
+    if google.is_status(error):
+        return google.from_http(status, headers, error, message, codes=CODES)
+    kind = error.get("type")
     return failures.from_http(
         status,
         headers,
         code=_error_code(error) or (None if kind else error.get("code")),
         kind=kind,
         message=message,
-        retry_after=delay,
         request_id=headers.get("request-id") or _request_id(body),
         codes=CODES,
     )
