@@ -24,6 +24,7 @@ def number(*values: Any) -> int | None:
     return None
 
 
+_COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost", "is_byok"})
 _BY_MODALITY = (
     ("text_tokens", content_pb2.MODALITY_TEXT),
     ("image_tokens", content_pb2.MODALITY_IMAGE),
@@ -36,7 +37,7 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
     """Usage in any of the servers' spellings; None when it counts nothing.
 
     prompt_tokens include what was cached. completion_tokens include reasoning but at xAI, where it stands beside them: the total
-    tells (docs.x.ai, Chat Completions). Cost: xAI counts ticks of 1e-10 USD, OpenRouter and Perplexity give USD.
+    tells (docs.x.ai, Chat Completions).
     """
     if not isinstance(raw, dict):
         return None
@@ -63,8 +64,9 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
         usage.reasoning_output_tokens = reasoning
     if read is not None:
         usage.cache_read_input_tokens = read
-    if "cost" in raw or "cost_in_usd_ticks" in raw:
-        _cost(raw, usage)
+    cost = reported_cost(raw)
+    if cost is not None:
+        usage.provider_cost_nano_usd = cost
     return usage
 
 
@@ -75,15 +77,32 @@ def _by_modality(details: _Wire, counts: RepeatedCompositeFieldContainer[usage_p
             counts.add(modality=modality, tokens=tokens)
 
 
-def _cost(raw: _Wire, usage: usage_pb2.Usage) -> None:
-    cost = raw.get("cost")
-    if isinstance(cost, dict):
-        cost = cost.get("total_cost")
+def reported_cost(raw: _Wire) -> int | None:
+    """What a usage says that the call cost, in 1e-9 USD: xAI in ticks of 1e-10 USD, OpenRouter, LiteLLM (`cost`), Perplexity
+    (`cost.total_cost`) and DeepInfra (`estimated_cost`) in USD; None where it does not say.
+
+    With one's own key at OpenRouter (`is_byok`) `cost` is OpenRouter's fee alone, and the provider behind it charges
+    `cost_details.upstream_inference_cost` besides; otherwise that is part of `cost`.
+    """
+    if not raw.keys() & _COSTS:
+        return None
     ticks = number(raw.get("cost_in_usd_ticks"))
     if ticks is not None:
-        usage.provider_cost_nano_usd = round(ticks / 10)
-    elif isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 1e6:
-        usage.provider_cost_nano_usd = round(cost * 1e9)
+        return round(ticks / 10)
+    cost = raw.get("cost", raw.get("estimated_cost"))
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+    details = raw.get("cost_details")
+    if raw.get("is_byok") is True and isinstance(details, dict):
+        charged = _usd(details.get("upstream_inference_cost"))
+        if charged is not None:
+            return round(((_usd(cost) or 0) + charged) * 1e9)
+    dollars = _usd(cost)
+    return None if dollars is None else round(dollars * 1e9)
+
+
+def _usd(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6 else None
 
 
 def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:

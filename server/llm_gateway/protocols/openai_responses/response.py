@@ -13,6 +13,8 @@ from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 from llm_gateway import errors
 from llm_gateway.protocols import failures, json
 from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.openai_chat.failure import ERROR_CODES as CHAT_CODES
+from llm_gateway.protocols.openai_chat.values import reported_cost
 from llm_gateway.protocols.openai_responses.dialect import Dialect
 from llm_gateway.protocols.wire import CUSTOM
 
@@ -67,7 +69,8 @@ _ECHO = frozenset({
     "top_logprobs", "top_p", "truncation", "user",
 })  # fmt: skip
 _USAGE = frozenset({
-    "input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details", "cost_in_usd_ticks",
+    "input_tokens", "output_tokens", "total_tokens", "input_tokens_details", "output_tokens_details", "cost",
+    "cost_in_usd_ticks",
 })  # fmt: skip
 _CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
 _REASONING = frozenset({"type", "id", "status", "summary", "content", "encrypted_content"})
@@ -544,9 +547,9 @@ def usage_of(raw: _Wire) -> usage_pb2.Usage:
         for name, modality in _MODALITIES.items():
             if details.get(name):
                 field.add(modality=modality, tokens=details[name])
-    ticks = raw.get("cost_in_usd_ticks")
-    if ticks is not None:
-        usage.provider_cost_nano_usd = round(ticks / 10)  # xAI: a tick is 1e-10 USD
+    cost = reported_cost(raw)
+    if cost is not None:
+        usage.provider_cost_nano_usd = cost
     return usage
 
 
@@ -605,7 +608,7 @@ def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> 
         code=code,
         kind="" if kind in ("error", "response.failed") else kind,
         message=found.get("message"),
-        codes={**ERROR_CODES, **dialect.chat.error_codes},
+        codes={**CHAT_CODES, **ERROR_CODES, **dialect.chat.error_codes},
     )
     error.usage = usage
     return error
