@@ -4,10 +4,8 @@ import asyncio
 import datetime
 import json
 import re
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from tests.conftest import GatewayFactory
+from tests.support.aws import converse_event
 from tests.support.gateway import configured, environment
 from tests.support.upstream import Request, Script, Upstream, chat, chat_stream, sse, stream, whole
 
@@ -76,17 +75,6 @@ CONVERSE = {
     "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
     "metrics": {"latencyMs": 1},
 }
-
-
-def converse_event(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
-    """One message of an AWS event stream."""
-    head = b""
-    for key, value in ((f":{kind}-type", name), (":content-type", "application/json"), (":message-type", kind)):
-        head += bytes([len(key)]) + key.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
-    body = json.dumps(payload).encode()
-    prelude = struct.pack(">II", len(head) + len(body) + 16, len(head))
-    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + head + body
-    return message + struct.pack(">I", zlib.crc32(message))
 
 
 CONVERSE_STREAM = stream(

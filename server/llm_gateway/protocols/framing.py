@@ -20,7 +20,8 @@ MAX_FRAME = 16 << 20
 
 class Framing(Protocol):
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Frames that are whole now. Raises ResponseInvalid for a frame larger than MAX_FRAME bytes."""
+        """Frames that are whole now. Raises ResponseInvalid for a frame larger than MAX_FRAME bytes. Where whole frames come before what is
+        wrong they are returned, and the next feed or the close raises: nothing that was whole is lost."""
 
     def close(self) -> list[Frame]:
         """Frames that the end of the body makes whole."""
@@ -96,7 +97,7 @@ class Sse:
         if line.startswith(b"data:"):
             value = line[6:] if line[5:6] == b" " else line[5:]
             self._size += len(value)
-            if self._size > MAX_FRAME:
+            if self._size > MAX_FRAME and not frames:
                 raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
             self._data.append(value)
         elif not line:
@@ -112,7 +113,7 @@ class Sse:
         elif self._bare or line.lstrip()[:1] in (b"{", b"["):
             self._bare.append(line)
             self._size += len(line)
-            if self._size > MAX_FRAME:
+            if self._size > MAX_FRAME and not frames:
                 raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
 
 
@@ -182,7 +183,7 @@ class JsonArray:
                     self._depth, self._array, base, start = 0, None, 0, at
         self._kept = data[start:]
         self._scanned = at - start
-        if len(self._kept) > MAX_FRAME:
+        if len(self._kept) > MAX_FRAME and not frames:
             raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
         return frames
 
@@ -210,15 +211,18 @@ class EventStream:
         at = 0
         while len(data) - at >= _PRELUDE.size:
             size, headers, check = _PRELUDE.unpack_from(data, at)
-            if zlib.crc32(data[at : at + 8]) != check or size < headers + _PRELUDE.size + 4:
-                raise ProviderUnavailable("A message of the event stream is damaged.")
-            if size > MAX_FRAME:
-                raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
             end = at + size
-            if len(data) < end:
-                break
-            if zlib.crc32(data[at : end - 4]) != int.from_bytes(data[end - 4 : end]):
-                raise ProviderUnavailable("A message of the event stream is damaged.")
+            damaged = zlib.crc32(data[at : at + 8]) != check or size < headers + _PRELUDE.size + 4
+            if not damaged and size <= MAX_FRAME:
+                if len(data) < end:
+                    break
+                damaged = zlib.crc32(data[at : end - 4]) != int.from_bytes(data[end - 4 : end])
+            if damaged or size > MAX_FRAME:
+                if frames:
+                    break
+                if damaged:
+                    raise ProviderUnavailable("A message of the event stream is damaged.")
+                raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
             body = at + _PRELUDE.size + headers
             name, payload = self._name(data[at + _PRELUDE.size : body])
             frames.append((name, payload or data[body : end - 4]))
@@ -228,8 +232,9 @@ class EventStream:
 
     def close(self) -> list[Frame]:
         """None: an unfinished message at the end of the body is a cut stream."""
+        frames = self.feed(b"")
         self._kept = b""
-        return []
+        return frames
 
     def _name(self, headers: bytes) -> Frame:
         """Name, and payload where the headers are it. Messages of one kind have the same headers, so they are read once."""

@@ -305,7 +305,7 @@ class HttpCaller:
 class _Source:
     """One stream being read: bytes to frames to events."""
 
-    __slots__ = ("_frames", "_parser", "_response", "_watch", "_writer")
+    __slots__ = ("_failure", "_frames", "_parser", "_response", "_watch", "_writer")
 
     def __init__(self, response: http.HttpResponse, writer: EventWriter, parser: StreamParser, kind: str) -> None:
         self._response = response
@@ -313,12 +313,18 @@ class _Source:
         self._parser = parser
         self._frames: framing.Framing = framing.of(kind)
         self._watch: _Watch | None = None
+        self._failure: errors.GatewayError | None = None
 
     async def first_content(self) -> int:
         """Read until the answer commits. Raises ResponseInvalid when too much comes before it."""
         held = 0
         while not self._writer.committed:
-            held += self._take(await self._response.receive())
+            try:
+                held += self._take(await self._response.receive())
+            except (http.TransportError, errors.GatewayError) as error:
+                self._fail(error)
+            if self._failure is not None and not self._writer.committed:
+                raise self._failure
             if held > HELD_BYTES and not self._writer.committed:
                 raise ResponseInvalid(f"The provider sent {held} bytes without any content.")
         if self._writer.empty:
@@ -333,15 +339,16 @@ class _Source:
         watch = self._watch
         assert watch is not None  # noqa: S101 - set before the reply is handed out
         watch.waiting_since = watch.now()
-        try:
-            while True:
+        while self._failure is None:
+            try:
                 self._take(await self._response.receive())
-                events = self._writer.drain()
-                if events or self._writer.done:
-                    watch.waiting_since = None
-                    return events
-        except http.TransportError as error:
-            raise (watch.expired or transport_error(error)) from None
+            except (http.TransportError, errors.GatewayError) as error:
+                self._fail(error)
+            events = self._writer.drain()
+            if events or self._writer.done:
+                watch.waiting_since = None
+                return events
+        raise self._failure
 
     async def close(self, whole: bool) -> None:
         if self._watch is not None:
@@ -351,13 +358,35 @@ class _Source:
         else:
             self._response.abort()
 
+    def _fail(self, error: http.TransportError | errors.GatewayError) -> None:
+        """Keep a failure until what was written before it is delivered: what came with it, or before it in the same bytes."""
+        self._response.abort()
+        if isinstance(error, errors.GatewayError):
+            self._failure = error
+            return
+        expired, rest = (self._watch.expired, self._watch.rest) if self._watch is not None else (None, b"")
+        self._failure = expired or transport_error(error)
+        with suppress(errors.GatewayError):
+            self._parse(self._frames.feed(rest))
+            self._parse(self._frames.close())  # a last line is whole without its end; half a one is no JSON
+
     def _take(self, chunk: bytes) -> int:
         """Parse what arrived; an empty chunk is the end of the body. Returns the bytes of the frames that are whole now; one that is not
         is bounded by its framing. Raises ProviderError."""
+        if chunk:
+            return self._parse(self._frames.feed(chunk))
+        size = self._parse(self._frames.close())
+        if not self._writer.done:
+            self._parser.close()
+        if not self._writer.done:
+            raise StreamTruncated("The provider's stream ended without its end mark.")
+        return size
+
+    def _parse(self, frames: list[framing.Frame]) -> int:
+        """Parse frames up to the end mark; returns their bytes. Raises ProviderError."""
         writer = self._writer
-        ended = not chunk
         size = 0
-        for event, data in self._frames.close() if ended else self._frames.feed(chunk):
+        for event, data in frames:
             size += len(data)
             try:
                 self._parser.feed(event, data)
@@ -368,11 +397,7 @@ class _Source:
                     f"An event of the stream is not of the provider's format ({type(error).__name__})."
                 ) from None
             if writer.done:
-                return size
-        if ended:
-            self._parser.close()
-            if not writer.done:
-                raise StreamTruncated("The provider's stream ended without its end mark.")
+                break
         return size
 
 
@@ -428,9 +453,10 @@ class _Watch:
 
     waiting_since: loop time since when content is waited for; None while the client takes what there is, for a slow client is not the
     provider's silence. Setting it is all that an event costs: the timer is moved only when it fires.
+    expired: what is over, once it is; rest: bytes that had arrived by then.
     """
 
-    __slots__ = ("_handle", "_idle", "_limits", "_loop", "_response", "expired", "now", "waiting_since")
+    __slots__ = ("_handle", "_idle", "_limits", "_loop", "_response", "expired", "now", "rest", "waiting_since")
 
     def __init__(self, response: http.HttpResponse, limits: _Limits) -> None:
         self._loop = asyncio.get_running_loop()
@@ -440,6 +466,7 @@ class _Watch:
         self.now = self._loop.time
         self.waiting_since: float | None = None
         self.expired: errors.GatewayError | None = None
+        self.rest = b""
         at = self._next()
         self._handle = None if at is None else self._loop.call_at(at, self._fire)
 
@@ -463,7 +490,7 @@ class _Watch:
             self.expired = self._limits.expired()
         else:
             self.expired = AttemptTimeout(f"The provider sent no content for {self._idle:g} s.")
-        self._response.abort()
+        self.rest = self._response.cut()
 
 
 def transport_error(error: http.TransportError) -> ProviderError:

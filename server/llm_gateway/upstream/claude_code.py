@@ -226,11 +226,15 @@ class _Process(asyncio.SubprocessProtocol):
         await self._arrival()
         if self._aborted:
             raise http.ConnectionBroken("closed by the gateway", response_started=True)
-        data = b"".join(self._chunks)
-        self._chunks.clear()
+        data = self.arrived()
         if self._paused:
             self._paused = False
             self._output().resume_reading()
+        return data
+
+    def arrived(self) -> bytes:
+        data = b"".join(self._chunks)
+        self._chunks.clear()
         return data
 
     def abort(self) -> None:
@@ -326,6 +330,9 @@ class _Bytes:
         self._data = data
 
     async def receive(self) -> bytes:
+        return self.arrived()
+
+    def arrived(self) -> bytes:
         data, self._data = self._data, b""
         return data
 

@@ -399,6 +399,10 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return data
 
+    def arrived(self) -> bytes:
+        """The body bytes that have arrived and were not received."""
+        return b"" if self._response is None else self._response.take()
+
     def close(self) -> None:
         """End the exchange; keep the connection if the rest of the response is here or is small and comes at once."""
         response = self._response

@@ -56,6 +56,9 @@ class Body(Protocol):
     async def receive(self) -> bytes:
         """The bytes that have arrived, as soon as there are any; b"" at the end."""
 
+    def arrived(self) -> bytes:
+        """The bytes that have arrived and were not received, without waiting for more."""
+
     def abort(self) -> None:
         """Close the socket now."""
 
@@ -157,6 +160,20 @@ class HttpResponse:
         body, self._body = self._body, None
         if body is not None:
             body.abort()
+
+    def cut(self) -> bytes:
+        """Close the socket now, as `abort` does. Returns the body bytes that had arrived, decoded as far as they can be."""
+        body, inflater = self._body, self._inflater
+        data = b"" if body is None else body.arrived()
+        self.abort()
+        if inflater is None:
+            return data
+        slices: list[bytes] = []
+        with suppress(ProtocolViolation):
+            slices.append(inflater.decode(data))
+            while inflater.pending and sum(map(len, slices)) <= self._max_bytes:
+                slices.append(inflater.decode())
+        return b"".join(slices)
 
     async def aclose(self) -> None:
         """Done: keep the connection if the rest of the body is here or is about to come, else close the socket.
@@ -374,6 +391,9 @@ class _ProxiedBody:
         except httpx.TransportError as error:
             raise _from_httpx(error, response_started=True) from None
         return b""
+
+    def arrived(self) -> bytes:
+        return b""  # httpx reads when it is asked to
 
     def abort(self) -> None:
         self.close()

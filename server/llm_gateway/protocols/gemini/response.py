@@ -7,6 +7,7 @@ import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Set
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -266,8 +267,11 @@ class Reader:
     def _chunk(self, chunk: dict[str, Any], data: bytes, place: int | None) -> None:
         writer = self._writer
         if not json.is_blank(chunk.get("error")):
-            self._report_usage()
-            raise in_stream_error(chunk)
+            error = in_stream_error(chunk)
+            with suppress(*_WRONG_SHAPE):
+                self._chunk({key: value for key, value in chunk.items() if key != "error"}, data, place)
+                self._report_usage()
+            raise error
         if not chunk.keys() <= _FRAME_KEYS:
             writer.metadata.update(_beyond(chunk, _FRAME_KEYS))
         if not writer.response_id:

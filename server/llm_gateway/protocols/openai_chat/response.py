@@ -68,7 +68,7 @@ _FLOWS = dict.fromkeys(_REASONING, "reasoning") | {"content": "text"}
 _READ_USAGE = frozenset({
     "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details",
     "prompt_cache_hit_tokens", "prompt_cache_miss_tokens", "num_cached_tokens", "cached_tokens", "reasoning_tokens", "cost",
-    "cost_in_usd_ticks", "service_tier",
+    "cost_in_usd_ticks", "estimated_cost", "service_tier",
 })  # fmt: skip
 
 
@@ -85,9 +85,11 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
         value = value[0]
     if not isinstance(value, dict):
         raise errors.ResponseInvalid("The provider's answer is not a JSON object.")
-    if not isinstance(value.get("choices"), list):
-        raise_error(value, dialect)
     answer = _Answer(writer, dialect)
+    if not isinstance(value.get("choices"), list):
+        if isinstance(value.get("usage"), dict):
+            answer.usage(value["usage"])
+        raise_error(value, dialect)
     answer.guarded(value, whole=True)
     if not answer.candidates:
         raise errors.ResponseInvalid("The provider's answer has no choices.")
@@ -143,11 +145,15 @@ class _Stream:
             self._answer.end()
             return
         value = json.decode(data)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]  # so Gemini's errors come, by its OpenAI dialect too
         if not isinstance(value, dict):
             if event == "error":
                 raise_error({"error": value}, self._answer.dialect)
             return
         if event == "error" or (value.get("object") == "error" and "choices" not in value):
+            if isinstance(value.get("usage"), dict):
+                self._answer.usage(value["usage"])
             raise_error(value, self._answer.dialect)
         self._answer.guarded(value)
         self._learn(data, value)
@@ -251,16 +257,18 @@ class _Answer:
 
     def guarded(self, value: _Wire, whole: bool = False) -> None:
         """`read`, with values of the wrong type reported as what they are."""
+        error = value.get("error")
+        failed = bool(error) and not json.is_blank(error)
         try:
             self.read(value, whole)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
-            raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
+            if not failed:
+                raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
+        if failed:  # what stands beside it counts: text, and above all usage
+            raise_error(value, self.dialect)
 
     def read(self, value: _Wire, whole: bool) -> None:
         """One chunk, or the whole answer."""
-        error = value.get("error")
-        if error and not json.is_blank(error):
-            raise_error(value, self.dialect)
         self.head(value)
         for choice in value.get("choices") or ():
             self.choice(choice, whole)
@@ -309,10 +317,10 @@ class _Answer:
             self.writer.metadata["service_tier"] = tier
 
     def groq(self, groq: _Wire) -> None:
-        if groq.get("error"):
-            raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
         if groq.get("usage"):
             self.usage(groq["usage"])
+        if groq.get("error"):
+            raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
         rest = {key: value for key, value in groq.items() if key not in ("usage", "error") and value is not None}
         if rest:
             self.writer.metadata["x_groq"] = {**self.writer.metadata.get("x_groq", {}), **rest}  # type: ignore[dict-item]
