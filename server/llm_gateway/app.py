@@ -169,6 +169,7 @@ class Gateway:
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
                 default_model=provider.default_model or "",
                 usual_model=usual_model(provider),
+                foreign=bool(provider.servers),
                 deployments=provider.kind != "echo" and row(provider.kind).deployments,
                 local=name in local,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},

@@ -104,8 +104,8 @@ class Endpoint:
 class Provider:
     """A configured provider. models: those it is declared to serve; empty when it is not known. aliases: other names of its models.
 
-    default_model: the operator's; usual_model: its kind's, where the operator says nothing. deployments: its callers name deployments,
-    so what its list has may not be there.
+    default_model: the operator's; usual_model: its kind's, where the operator says nothing. foreign: it is not called at its vendor's own
+    address, so it may have none of the vendor's models. deployments: its callers name deployments, so what its list has may not be there.
     """
 
     id: str
@@ -115,6 +115,7 @@ class Provider:
     aliases: Mapping[str, str] = field(default_factory=dict)
     default_model: str = ""
     usual_model: str = ""
+    foreign: bool = False
     deployments: bool = False
     local: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -426,9 +427,9 @@ class RoutingTable:
             return self._named(self.default_model, "", asked)
         if self.default_provider:
             return self._direct(self._provider(self.default_provider), "", asked)
-        for provider in self.providers.values():
-            if provider.default_model or provider.models or provider.usual_model:
-                return self._direct(provider, "", asked)
+        told = [p for p in self.providers.values() if p.default_model or p.models]
+        if told := told or [p for p in self.providers.values() if p.usual_model]:
+            return self._direct(told[0], "", asked)
         for provider, listed in self._listings(self._open(), asked):
             if listed.chosen:
                 return self._direct(provider, "", asked)
@@ -445,7 +446,7 @@ class RoutingTable:
             provider.aliases.get(model, model)
             or provider.default_model
             or (provider.models[0] if provider.models else "")
-            or provider.usual_model
+            or ("" if provider.foreign else provider.usual_model)
             or self._chosen(provider, asked)
         )
         route = self.direct.get((provider.id, model))
@@ -467,10 +468,13 @@ class RoutingTable:
         return route
 
     def _chosen(self, provider: Provider, asked: bool) -> str:
-        """The model of a provider without a default: the only one it lists, or the one it has loaded. Raises an error that names some."""
+        """The model of a provider without a default: the only one it lists, or the one it has loaded; its kind's usual one where that is
+        listed, or nothing speaks for another. Raises an error that names some."""
         ((_, listed),) = (
             self._listings([provider], asked) if not provider.deployments else ((provider, NOTHING_LISTED),)
         )
+        if provider.usual_model and (provider.usual_model in listed.names or not listed.chosen):
+            return provider.usual_model
         if listed.chosen:
             return listed.chosen
         name = provider.id

@@ -99,3 +99,24 @@ async def test_a_provider_that_is_not_there_is_a_usage_error(tmp_path: Path) -> 
     assert status == 2
     assert "elsewhere" in err
     assert "here" in err
+
+
+async def test_a_wrong_address_is_named_with_how_it_is_written(upstream: Upstream, tmp_path: Path) -> None:
+    """Not as a model that is missing."""
+    upstream.script(whole(404, {"detail": "Not Found"}), path="/models")
+    upstream.script(whole(404, b"<html>", content_type="text/html"), path="/x/v1/models")
+    upstream.script(whole(200, b"<html>", content_type="text/html"), path="/app/api/tags")
+    providers = {
+        "a": {"kind": "openai_compatible", "endpoint": upstream.url, "api_key": "none"},
+        "b": {"kind": "anthropic", "endpoint": f"{upstream.url}/x/v1", "api_key": "k"},
+        "c": {"kind": "ollama", "endpoint": f"{upstream.url}/app"},
+    }
+    status, out, _ = await run(tmp_path, providers, "--json")
+    assert status == 1
+    problems = [result["problem"] for result in json.loads(out)]
+    assert [problem.partition(":")[0] for problem in problems] == ["PROVIDER_ENDPOINT_WRONG"] * 3
+    assert f"404 from GET {upstream.url}/models" in problems[0]
+    assert "wants it with /v1" in problems[0]
+    assert f"404 from GET {upstream.url}/x/v1/models" in problems[1]
+    assert "wants it without /v1, as in https://api.anthropic.com" in problems[1]
+    assert f"200 from GET {upstream.url}/app/api/tags with a web page" in problems[2]

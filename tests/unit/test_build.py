@@ -6,7 +6,7 @@ import pytest
 from llm_gateway import config
 from llm_gateway.config.checks import ONE_API
 from llm_gateway.protocols.wire import Outgoing
-from llm_gateway.upstream.build import upstream
+from llm_gateway.upstream.build import trimmed, upstream, usual_model
 from llm_gateway.upstream.caller import HttpCaller
 from llm_gateway.upstream.credentials import RenewedHeaders, SigV4
 from llm_gateway.upstream.http import HttpClient
@@ -153,3 +153,68 @@ def test_what_one_api_signed_is_not_sent_to_another_of_the_same_provider() -> No
     assert rendering("").owns("mine")
     assert not rendering("").owns("other")
     assert rendering("gemini").options({"mine/gemini": '{"a": 1}', "mine/anthropic": '{"b": 2}'}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "called"),
+    [
+        ("anthropic", "http://h/v1", "http://h"),
+        ("anthropic", "http://h/v1/v1", "http://h"),
+        ("anthropic", "http://h/proxy/v1/messages", "http://h/proxy"),
+        ("claude_code", "http://h/v1", "http://h"),
+        ("gemini", "http://h/v1beta/v1beta", "http://h"),
+        ("gemini", "http://h/v1beta/models/gemini-3-pro:generateContent", "http://h"),
+        ("vertex", "http://h/v1/projects/p/locations/l", "http://h"),
+        ("bedrock", "http://h/model/m/converse", "http://h"),
+        ("openai", "http://h/v1/v1", "http://h/v1"),
+        ("openai", "http://h/v1/chat/completions", "http://h/v1"),
+        ("openai", "https://api.openai.com", "https://api.openai.com/v1"),
+        ("groq", "https://api.groq.com/openai", "https://api.groq.com/openai/v1"),
+        ("xai", "http://h/v1/responses", "http://h/v1"),
+        ("perplexity", "https://api.perplexity.ai/chat/completions", "https://api.perplexity.ai"),
+        ("openai_compatible", "http://h/v1/models", "http://h/v1"),
+        ("openai_compatible", "http://h/api/api", "http://h/api"),
+        ("openai_compatible", "http://h/api/v1/api/v1", "http://h/api/v1"),
+        ("openai_compatible", "http://models", "http://models"),
+        ("vllm", "http://h:8000/v1", "http://h:8000/v1"),
+        ("llama_cpp", "http://h:8080/v1/chat/completions", "http://h:8080/v1"),
+        ("mistral", "http://h/v1/chat/completions", "http://h"),
+        ("ollama", "http://h:11434/api/api", "http://h:11434"),
+        ("ollama", "http://h:11434/v1", "http://h:11434"),
+        ("lmstudio", "http://h:1234/v1/chat/completions", "http://h:1234"),
+        ("lmstudio", "http://h:1234/api/v0", "http://h:1234"),
+        ("azure_openai", "http://h/openai/v1", "http://h"),
+        ("azure_openai", "http://h/openai/deployments/d/chat/completions", "http://h"),
+        ("azure_foundry", "http://h/models/chat/completions", "http://h"),
+    ],
+)
+def test_an_address_is_called_without_what_our_paths_bring(kind: str, url: str, called: str) -> None:
+    """A version twice, the version of another tool, the whole path of an operation; no other part of it is touched."""
+    assert trimmed(url, ROWS[kind]) == called
+    assert trimmed(called, ROWS[kind]) == called
+
+
+def test_every_kind_has_a_model_for_calls_that_name_none_or_takes_it_from_its_list() -> None:
+    """The servers whose models only their owner knows, and the clouds whose callers name deployments, have none."""
+    without = {kind for kind, row in ROWS.items() if not row.default_model}
+    assert without == {
+        *("azure_openai", "azure_foundry", "litellm", "lmstudio", "llama_cpp", "ollama", "openai_compatible", "vllm")
+    }
+    assert {kind for kind in without if ROWS[kind].deployments} == {"azure_openai", "azure_foundry"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        ({"kind": "bedrock", "region": "us-east-1"}, "us.amazon.nova-2-lite-v1:0"),
+        ({"kind": "bedrock", "region": "eu-west-1"}, "eu.amazon.nova-2-lite-v1:0"),
+        ({"kind": "bedrock", "region": "ap-southeast-2"}, "global.amazon.nova-2-lite-v1:0"),
+        ({"kind": "bedrock", "region": "us-gov-west-1"}, ""),
+        ({"kind": "vertex", "publisher": "anthropic"}, "claude-sonnet-5-5"),
+        ({"kind": "vertex"}, "gemini-3.8-flash"),
+        ({"kind": "echo"}, ""),
+    ],
+)
+def test_the_usual_model_is_one_that_is_there(settings: dict[str, Any], model: str) -> None:
+    """Inference profiles by the part of the world, models by their publisher."""
+    assert usual_model(config.Provider(**settings)) == model

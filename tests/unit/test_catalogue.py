@@ -1,16 +1,19 @@
 """What is known of a model: the operator before the provider's list before our table; and the lists made of it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from llm_gateway import config, known_models
-from llm_gateway.catalogue import FRESH, FRESH_FAILURE, Catalogue
+from llm_gateway.catalogue import FRESH, FRESH_FAILURE, PATIENCE, Catalogue
 from llm_gateway.config import ModelInfo, ModelPrice
 from llm_gateway.errors import InvalidRequest, ProviderNotConfigured, ProviderUnreachable
 from llm_gateway.pricing.pricelist import Price, PriceList, Row, Rows
 from llm_gateway.pricing.prices import Prices
 from llmgateway.v1 import content_pb2, model_pb2
+
+from tests.support import virtual
 
 TEXT, IMAGE, AUDIO = content_pb2.MODALITY_TEXT, content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO
 DOCUMENT = content_pb2.MODALITY_DOCUMENT
@@ -276,6 +279,88 @@ async def test_new_prices_show_in_the_next_list() -> None:
     shelf.prices.pricelist = PriceList(source="t", lists={"openai": Rows(rows=())})
     shelf.catalogue.refresh()
     assert not (await shelf.one()).HasField("pricing")
+
+
+# ---------------------------------------------------------------- names for routing
+async def test_what_a_list_says_of_names_is_kept_and_renewed_in_the_background() -> None:
+    """Nothing before somebody asks; then dated ids by their short names too, and the model to take where none is named."""
+    shelf = Shelf([listed("m-20260101", aliases=["m-latest"]), listed("text-embedding-3-small")])
+    catalogue = shelf.catalogue
+    assert catalogue.listed("p") is None
+    await catalogue.learn(["p"])
+    known = catalogue.listed("p")
+    assert known is not None
+    assert known.names == {"m-20260101", "m", "m-latest", "text-embedding-3-small"}
+    assert (known.models, known.chosen) == (("m-20260101",), "m-20260101")
+    shelf.now, shelf.answer = FRESH, [listed("n"), listed("o", loaded=True)]
+    assert catalogue.listed("p") is known
+    await asyncio.sleep(0.01)
+    renewed = catalogue.listed("p")
+    assert renewed is not None
+    assert (renewed.names, renewed.chosen) == (frozenset({"n", "o"}), "o")
+    assert (shelf.asked, shelf.changes) == (2, 2)
+
+
+async def test_a_list_that_fails_leaves_the_names_that_are_known() -> None:
+    """And says why where there are none; it is asked for again after a while, by nobody's leave."""
+    shelf = Shelf(ProviderUnreachable("It is down."))
+    await shelf.catalogue.learn(["p"])
+    failed = shelf.catalogue.listed("p")
+    assert failed is not None
+    assert failed.error is not None
+    assert failed.error.message == "It is down."
+    shelf.now, shelf.answer = FRESH_FAILURE, [listed("m")]
+    shelf.catalogue.listed("p")
+    await asyncio.sleep(0.01)
+    shelf.now, shelf.answer = FRESH_FAILURE + FRESH, ProviderUnreachable("It is down again.")
+    shelf.catalogue.listed("p")
+    await asyncio.sleep(0.01)
+    known = shelf.catalogue.listed("p")
+    assert known is not None
+    assert (known.names, known.error) == (frozenset({"m"}), None)
+
+
+def test_a_list_that_does_not_come_is_waited_for_once() -> None:
+    """For PATIENCE, with one asking for all, whoever of them leaves; then it counts as missing until it comes."""
+
+    async def main() -> None:
+        shelf = Shelf([listed("m")])
+        come = asyncio.Event()
+        answer = shelf.catalogue._listers["p"]
+
+        async def slow() -> list[model_pb2.Model]:
+            await come.wait()
+            return await answer()
+
+        shelf.catalogue._listers = {"p": slow}
+        began = virtual.now()
+        first, second = (asyncio.create_task(shelf.catalogue.learn(["p"])) for _ in range(2))
+        await asyncio.sleep(1)
+        first.cancel()
+        await second
+        assert virtual.now() - began == PATIENCE
+        late = shelf.catalogue.listed("p")
+        assert late is not None
+        assert late.error is not None
+        await shelf.catalogue.learn(["p"])
+        assert virtual.now() - began == PATIENCE
+        come.set()
+        await asyncio.sleep(0.01)
+        known = shelf.catalogue.listed("p")
+        assert known is not None
+        assert (known.names, shelf.asked) == (frozenset({"m"}), 1)
+
+    virtual.run(main())
+
+
+async def test_a_reload_keeps_the_lists_of_providers_that_stay_as_they_were() -> None:
+    """Those of others are asked for again."""
+    shelf, same, other = Shelf([listed("m")]), Shelf([]), Shelf([], kind="xai")
+    await shelf.catalogue.learn(["p"])
+    same.catalogue.inherit(shelf.catalogue)
+    other.catalogue.inherit(shelf.catalogue)
+    assert same.catalogue.listed("p") == shelf.catalogue.listed("p")
+    assert other.catalogue.listed("p") is None
 
 
 # ---------------------------------------------------------------- the table

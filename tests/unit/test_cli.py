@@ -102,3 +102,21 @@ def test_serve_does_not_start_with_a_wrong_configuration(tmp_path: Path, capsys:
     file.write_text("providers: {e: {kind: echo}}\n")
     assert main(["serve", "--config", str(file), "--listen", "0.0.0.0:0"]) == 2
     assert "api_keys" in capsys.readouterr().err
+
+
+def test_config_check_tells_what_is_called_instead_of_an_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version too many is cut off, a path that is missing is only remarked; an address that is right needs no word."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "providers:\n"
+        "  a: {kind: anthropic, endpoint: 'http://h/v1', api_key: k}\n"
+        "  b: {kind: vllm, endpoint: 'http://h:8000'}\n"
+        "  c: {kind: vllm, endpoint: 'http://h:8000/v1'}\n"
+    )
+    assert main(["config", "check", "--config", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "providers.a: http://h/v1 is called as http://h:" in out
+    assert "providers.b: http://h:8000 has no path; an endpoint of kind vllm is mostly written with /v1" in out
+    assert "providers.c" not in out

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from llm_gateway.config import ConfigError, load, local_servers
+from llm_gateway.config import ConfigError, kind_of, load, local_servers
 from llm_gateway.config.discovery import LOCAL, USUAL, answers, lmstudio_url, ollama_url
 
 
@@ -43,6 +43,99 @@ def ids(env: Mapping[str, str], *local: str) -> list[str]:
 def test_a_provider_whose_variables_are_set_is_there(env: Mapping[str, str], found: list[str]) -> None:
     """Each by its vendor's own variables; echo only where there is nothing else."""
     assert ids(env) == found
+
+
+@pytest.mark.parametrize("kind", sorted(USUAL))
+def test_every_name_of_a_key_and_of_an_address_will_do(kind: str) -> None:
+    """Each variable that people have for it, on its own."""
+    usual = USUAL[kind]
+    whole = {names[0]: "http://h" if field == "endpoint" else "v" for field, names in usual.settings.items()}
+    whole |= dict.fromkeys(usual.when[0] if usual.when else (), "http://h") | dict.fromkeys(usual.key[:1], "k")
+    for name in usual.key:
+        assert kind in ids({**{one: value for one, value in whole.items() if one not in usual.key}, name: "k"}), name
+    for field, names in usual.settings.items():
+        for name in names:
+            value = "http://h:1" if field == "endpoint" else "w"
+            env = {**{one: given for one, given in whole.items() if one not in names}, name: value}
+            assert getattr(load(None, env).providers[kind], field) == value, name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("azure-openai", "azure_openai"),
+        ("Azure OpenAI", "azure_openai"),
+        ("AZURE", "azure_openai"),
+        ("google", "gemini"),
+        ("google-genai", "gemini"),
+        ("Claude", "anthropic"),
+        ("x.ai", "xai"),
+        ("Grok", "xai"),
+        ("aws", "bedrock"),
+        ("amazon-bedrock", "bedrock"),
+        ("vertex-ai", "vertex"),
+        ("LM Studio", "lmstudio"),
+        ("lm-studio", "lmstudio"),
+        ("llama.cpp", "llama_cpp"),
+        ("open-ai", "openai"),
+        ("OpenAI-compatible", "openai_compatible"),
+        ("together.ai", "together"),
+        ("claude-code", "claude_code"),
+        ("nobody", "nobody"),
+    ],
+)
+def test_a_kind_may_be_spelt_as_people_spell_it(name: str, kind: str) -> None:
+    """Capitals and what stands between words do not matter, and vendors' and products' names are known."""
+    assert kind_of(name) == kind
+
+
+def test_an_unknown_kind_is_told_with_the_nearest_one() -> None:
+    """And with all there are."""
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"LLM_PROVIDER": "antropic"})
+    [problem] = caught.value.errors
+    assert problem.right.startswith("did you mean anthropic? it is one of anthropic, openai,")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60", 60), ("1.5", 1.5), ("3600", 3600), ("60000ms", 60), ("2m", 120), ("7200s", 7200)]
+)
+def test_a_time_limit_is_seconds_or_has_a_unit(text: str, seconds: float) -> None:
+    """Milliseconds too, where they say so."""
+    assert load(None, {"LLM_TIMEOUT": text}).defaults.timeouts.total == seconds
+
+
+def test_a_time_limit_of_milliseconds_without_a_unit_is_refused() -> None:
+    """With what would be right."""
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"LLM_TIMEOUT": "60000"})
+    assert "LLM_TIMEOUT: is 16.7 hours" in str(caught.value)
+    assert "60000ms" in str(caught.value)
+
+
+def test_a_server_without_a_vendor_has_variables_of_its_own() -> None:
+    """LLM_BASE_URL is the chosen provider's, and an OpenAI-compatible server's where none is chosen."""
+    env = {"LLM_BASE_URL": "localhost:8000/v1", "LLM_API_KEY": "k"}
+    for more in ({}, {"LLM_PROVIDER": "openai-compatible"}):
+        found = load(None, env | more)
+        assert found.default_provider == "openai_compatible"
+        provider = found.providers["openai_compatible"]
+        assert (provider.endpoint, provider.keys[0].key.reveal()) == ("http://localhost:8000/v1", "k")
+    assert load(None, env | {"LLM_PROVIDER": "claude"}).providers["anthropic"].endpoint == "http://localhost:8000/v1"
+
+
+def test_what_stands_in_for_providers_is_known_as_such() -> None:
+    """Only where nothing was configured."""
+    assert load(None, {}).stands_in
+    assert not load(None, {"LLM_PROVIDER": "echo"}).stands_in
+    assert not load(None, {"OPENAI_KEY": "k"}).stands_in
+
+
+def test_a_model_without_a_provider_has_no_default_provider_to_belong_to() -> None:
+    """Its name tells which of several it is."""
+    keys = {"OPENAI_API_KEY": "k", "MISTRAL_API_KEY": "k", "LLM_MODEL": "m"}
+    assert load(None, keys).default_provider is None
+    assert load(None, keys | {"LLM_PROVIDER": "mistral"}).default_provider == "mistral"
 
 
 def test_addresses_and_models_come_from_the_usual_variables() -> None:

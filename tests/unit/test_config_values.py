@@ -115,3 +115,26 @@ def test_a_key_loses_the_space_around_it() -> None:
         with pytest.raises(Unfit):
             values.header(text)
     assert values.secret("-----BEGIN\nKEY-----").reveal() == "-----BEGIN\nKEY-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("localhost:11434", "http://localhost:11434"),
+        ("127.0.0.1:8000/v1/", "http://127.0.0.1:8000/v1"),
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("box:8000/v1", "http://box:8000/v1"),
+        ("api.vendor.com/v1", "https://api.vendor.com/v1"),
+    ],
+)
+def test_a_missing_scheme_is_added(text: str, url: str) -> None:
+    """Plaintext on one's own machines, TLS to a host with a domain."""
+    assert values.url(text) == url
+
+
+@pytest.mark.parametrize("mark", ["duration", "timeout"])
+def test_a_duration_beyond_reason_is_refused(mark: str) -> None:
+    """Milliseconds taken for seconds or hours show so."""
+    assert values.PARSERS[mark]("500h") == 500 * 3600
+    with pytest.raises(Unfit, match="longer than 500h"):
+        values.PARSERS[mark]("60000m")

@@ -86,3 +86,28 @@ def test_a_need_that_is_none_is_refused() -> None:
     """With those that there are."""
     with pytest.raises(InvalidRequest, match="parallel_tools"):
         request_for("m", ["wings"])
+
+
+def test_an_experiment_shows_all_its_arms_with_their_shares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call gets one of them; who has two keys is there twice."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        CONFIG
+        + "  x: {experiment: {name: e, arms: [{name: old, provider: a, model: m, weight: 3}, {name: new, provider: b, model: m}]}}\n"
+    )
+    for _ in range(5):
+        found = explained(capsys, "--config", str(path), "--model", "x")
+        assert (found["experiment"], found["arms"]) == ("e", ["old", "new", "new"])
+        places: list[dict[str, object]] = found["groups"][0]  # type: ignore[index]
+        assert [(place["target"], place["share"]) for place in places] == [
+            ("a/m", 0.75),
+            ("b/m", 0.125),
+            ("b/m", 0.125),
+        ]
+    assert cli.main(["explain", "--config", str(path), "--model", "x"]) == 0
+    shown = capsys.readouterr().out
+    assert "experiment e" in shown
+    assert next(line.split()[:3] for line in shown.splitlines() if line.startswith("arm ")) == ["arm", "old", "a/m"]
+    found = explained(capsys, "--config", str(path), "--model", "x", "--needs", "tools")
+    assert found["arms"] == ["new", "new"]
+    assert found["excluded"] == [["a/m", ["LACKS_TOOLS"]]]

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from llm_gateway.capabilities import ModelFacts
-from llm_gateway.errors import InvalidRequest, NoCapableTarget, ProviderNotConfigured, UnknownModel
-from llm_gateway.routing import Arm, Experiment, Provider, Route, RoutingTable, Target
+from llm_gateway.errors import (
+    InvalidRequest,
+    NoCapableTarget,
+    ProviderNotConfigured,
+    ProviderUnreachable,
+    UnknownModel,
+)
+from llm_gateway.routing import Arm, Experiment, Listing, ListsNeeded, Provider, Route, RoutingTable, Target
 from llmgateway import make_request
 from llmgateway.v1 import gateway_pb2
 
@@ -159,3 +166,139 @@ def test_without_fallback_an_excluded_first_choice_is_not_replaced_by_its_fallba
     assert labels(routing.resolve(request)) == [["anthropic/opus"]]
     with pytest.raises(NoCapableTarget):
         routing.resolve(request, fallback=False)
+
+
+def listing(*names: str, chosen: str = "") -> Listing:
+    return Listing(models=names, names=frozenset(names), chosen=chosen)
+
+
+def listed(lists: Mapping[str, Listing | None], *declared: Provider, **of: Any) -> RoutingTable:
+    """A table of providers that are known by their lists, and of others."""
+    return table(*(provider(name) for name in lists), *declared, lists=lists.get, **of)
+
+
+def test_a_name_that_only_lists_know_asks_for_them_once() -> None:
+    """Configured names need none; once a name is found, the lists are not looked at."""
+    lists: dict[str, Listing | None] = {"a": None, "b": listing("n")}
+    looked: list[str] = []
+
+    def look(name: str) -> Listing | None:
+        looked.append(name)
+        return lists[name]
+
+    routing = table(provider("a"), provider("b"), ANTHROPIC, lists=look)
+    assert labels(routing.resolve(asking(model="opus"))) == [["anthropic/opus"]]
+    assert not looked
+    with pytest.raises(ListsNeeded) as needed:
+        routing.resolve(asking(model="m"))
+    assert needed.value.providers == ("a",)
+    lists["a"] = listing("m")
+    assert labels(routing.resolve(asking(model="m"))) == [["a/m"]]
+    looked.clear()
+    assert labels(routing.resolve(asking(model="m"))) == [["a/m"]]
+    assert not looked
+
+
+def test_lists_that_are_missing_exclude_nothing_and_confuse_nothing() -> None:
+    """One that names the model is enough; two are a choice that the caller makes; none is an error that helps."""
+    down = Listing(error=ProviderUnreachable("It is down."))
+    routing = listed({"a": listing("m", "both"), "b": listing("both"), "c": down, "d": None})
+    assert labels(routing.resolve(asking(model="m"), asked=True)) == [["a/m"]]
+    with pytest.raises(InvalidRequest, match="a/both, b/both"):
+        routing.resolve(asking(model="both"), asked=True)
+    with pytest.raises(UnknownModel, match=r"Did you mean a/both\?.*Could not read the models of c \(It is down\.\)"):
+        routing.resolve(asking(model="bothh"), asked=True)
+
+
+def test_what_is_configured_comes_before_what_is_listed() -> None:
+    """A declared model, a default, an alias, a route and a provider's own name."""
+    lists = {"a": listing("opus", "default", "alias", "openai", "r")}
+    routes = {"r": Route(name="r", groups=((Target(provider=OPENAI, model="o"),),))}
+    own = provider("own", default="default", aliases={"alias": "real"})
+    routing = listed(lists, ANTHROPIC, OPENAI, own, routes=routes)
+    for name, found in (
+        ("opus", "anthropic/opus"),
+        ("default", "own/default"),
+        ("alias", "own/real"),
+        ("openai", "openai/o"),
+        ("r", "openai/o"),
+    ):
+        assert labels(routing.resolve(asking(model=name))) == [[found]], name
+
+
+def test_the_only_provider_is_asked_for_any_name() -> None:
+    """It answers for itself, and no list is needed."""
+    assert labels(listed({"a": None}).resolve(asking(model="never-heard-of"))) == [["a/never-heard-of"]]
+
+
+def test_the_default_model_is_one_of_the_default_provider() -> None:
+    """Unless it is a name of its own: a route, provider/model, auto, or what the provider is declared not to serve."""
+    routes = {"r": Route(name="r", groups=((Target(provider=ANTHROPIC, model="opus"),),))}
+    for model, found in (
+        ("new", "a/new"),
+        ("org/new", "a/org/new"),
+        ("openai/gpt", "openai/gpt"),
+        ("r", "anthropic/opus"),
+    ):
+        routing = listed({"a": None}, ANTHROPIC, OPENAI, default_provider="a", default_model=model, routes=routes)
+        assert labels(routing.resolve(asking())) == [[found]], model
+    closed = table(ANTHROPIC, OPENAI, default_provider="anthropic", default_model="gpt")
+    assert labels(closed.resolve(asking())) == [["openai/gpt"]]
+
+
+def test_without_a_word_of_the_operator_the_usual_model_serves_and_then_the_listed_one() -> None:
+    """The operator's word first, then the kind's usual model, then what the list leaves no choice about."""
+    usual = provider("u", usual_model="usual")
+    assert labels(table(usual, OPENAI).resolve(asking())) == [["openai/o"]]
+    assert labels(table(provider("x"), usual).resolve(asking())) == [["u/usual"]]
+    assert labels(listed({"a": listing("m", "n", chosen="n")}).resolve(asking())) == [["a/n"]]
+    with pytest.raises(ListsNeeded):
+        listed({"a": None}).resolve(asking())
+
+
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [(listing("usual", "m", chosen="m"), "usual"), (listing("m", chosen="m"), "m"), (listing("m", "n"), "usual"), (Listing(), "usual")],
+)  # fmt: skip
+def test_at_a_foreign_address_the_list_tells_whether_the_usual_model_is_there(known: Listing, found: str) -> None:
+    """A server that speaks a vendor's API need not have its models."""
+    foreign = provider("f", usual_model="usual", foreign=True)
+    assert labels(table(foreign, lists=lambda name: known).resolve(asking())) == [[f"f/{found}"]]
+
+
+def test_a_provider_without_any_default_names_three_models() -> None:
+    """Or says that it serves deployments, or passes on why its list is missing."""
+    with pytest.raises(
+        InvalidRequest, match=r"a has no default model and lists 4 models, such as w, x, y\. .*--model a/w"
+    ):
+        listed({"a": listing("w", "x", "y", "z")}).resolve(asking())
+    with pytest.raises(InvalidRequest, match="az/DEPLOYMENT"):
+        table(provider("az", deployments=True)).resolve(asking(provider="az"))
+    with pytest.raises(
+        ProviderUnreachable, match="a has no default model, and its models cannot be listed: It is down"
+    ):
+        listed({"a": Listing(error=ProviderUnreachable("It is down."))}).resolve(asking())
+
+
+def test_a_model_of_another_provider_contradicts_the_one_that_is_named() -> None:
+    """Unless the named one has a model of that name: makers' names stand before many."""
+    routing = listed({"a": listing("openai/gpt-oss"), "c": None}, OPENAI, ANTHROPIC)
+    assert labels(routing.resolve(asking(provider="a", model="openai/gpt-oss"))) == [["a/openai/gpt-oss"]]
+    assert labels(routing.resolve(asking(provider="a", model="maker/m"))) == [["a/maker/m"]]
+    assert labels(routing.resolve(asking(provider="claude", model="claude/opus"))) == [["anthropic/opus"]]
+    assert labels(routing.resolve(asking(provider="openai", model="providers/openai/models/o"))) == [["openai/o"]]
+    for provider_, model in (("a", "openai/gpt"), ("openai", "anthropic/opus"), ("openai", "claude/opus")):
+        with pytest.raises(InvalidRequest, match="the call names provider") as caught:
+            routing.resolve(asking(provider=provider_, model=model))
+        assert caught.value.violations[0].field == "provider"
+    with pytest.raises(ListsNeeded):
+        routing.resolve(asking(provider="c", model="openai/gpt"))
+
+
+def test_every_arm_of_an_experiment_can_be_looked_at() -> None:
+    """Without a draw all arms are the choice."""
+    arms = tuple(Arm(name=name, target=Target(provider=OPENAI, model=name)) for name in ("gpt", "o"))
+    route = Route(name="r", groups=(tuple(arm.target for arm in arms),), experiment=Experiment(name="e", arms=arms))
+    routing = table(OPENAI, routes={"r": route})
+    assert labels(routing.resolve(asking(model="r"), split=False)) == [["openai/gpt", "openai/o"]]
+    assert len(routing.resolve(asking(model="r")).groups[0]) == 1
