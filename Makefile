@@ -146,6 +146,7 @@ lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newe
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:codegen -o requirements-codegen.lock
 	$(LOCK) --group pyproject.toml:litellm -o requirements-litellm.lock
+	$(LOCK) --group pyproject.toml:litellm-proxy -o requirements-litellm-proxy.lock
 	$(LOCK) --group pyproject.toml:claude-code --no-deps -o requirements-claude-code.lock
 	@! grep -n '://' requirements*.lock
 

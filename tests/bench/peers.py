@@ -1,13 +1,13 @@
 """`python -m tests.bench.peers` measures other gateways beside this one, in one run, and writes `build/bench-peers.json`.
 
-Each peer is installed by package name into an environment of its own under `build/peers` and runs as one worker process in
+Each peer is installed by a lock file into an environment of its own under `build` and runs as one worker process in
 front of the same fake upstream, without authentication. Peers are called over HTTP, the only protocol that they offer.
 """
 
 import argparse
 import asyncio
+import shutil
 import subprocess
-import venv
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -23,15 +23,11 @@ from tests.bench.measure import SETTLE_S, Work, cpu_in_turns, print_table, write
 from tests.bench.processes import BUILD, Running, accepts, free_port, running
 from tests.bench.subjects import fake_upstream, gateway
 from tests.bench.upstream import DELTAS, MODELS, PACED
+from tests.support.environments import environment
 
 PEERS = BUILD / "peers"
 OURS = "llm-gateway"
 
-# 1.106.0 is the newest release whose pinned requirements could all be had when this was written.
-LITELLM = "litellm[proxy]==1.106.0"
-PORTKEY = "1.15.2"
-# With the newer @hono/node-server that Portkey's range lets npm choose, every stream is answered with status 500.
-HONO_NODE_SERVER = "1.3.3"
 # Portkey has no option for the address it listens on.
 _LOOPBACK_ONLY = """data:text/javascript,
 import net from "node:net";
@@ -71,12 +67,11 @@ class Peer:
         return running(self.name, self.command(port, upstream_port), port=port, ready=accepts, env=self.env)
 
 
-_LITELLM_BIN = PEERS / "litellm" / "bin"
+_LITELLM_BIN = BUILD / "litellm-proxy" / "bin"
 
 
 def _install_litellm() -> None:
-    venv.create(PEERS / "litellm", with_pip=True)
-    subprocess.run([_LITELLM_BIN / "pip", "install", "--quiet", LITELLM], check=True)
+    environment("litellm-proxy")
 
 
 def _litellm_command(port: int, upstream_port: int) -> list[str]:
@@ -105,15 +100,12 @@ _PORTKEY_SERVER = PEERS / "portkey" / "node_modules" / "@portkey-ai" / "gateway"
 
 
 def _install_portkey() -> None:
-    package = {
-        "private": True,
-        "dependencies": {"@portkey-ai/gateway": PORTKEY},
-        "overrides": {"@hono/node-server": HONO_NODE_SERVER},
-    }
+    """By its lock file. With the newer @hono/node-server that Portkey's range lets npm choose, every stream is answered with status 500."""
     home = PEERS / "portkey"
     home.mkdir(parents=True, exist_ok=True)
-    (home / "package.json").write_bytes(msgspec.json.encode(package))
-    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=home, check=True)
+    for file in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).parent / "portkey" / file, home)
+    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=home, check=True)
 
 
 def _portkey_command(port: int, upstream_port: int) -> list[str]:
@@ -203,7 +195,7 @@ async def bench(peers: list[Peer], rounds: int, calls: int, streams: int) -> Non
 
 def _installed(peer: Peer) -> bool:
     if not peer.program.exists():
-        print(f"installing {peer.name} under {PEERS}", flush=True)
+        print(f"installing {peer.name} under {BUILD}", flush=True)
         try:
             peer.install()
         except (OSError, subprocess.CalledProcessError) as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
@@ -184,11 +184,8 @@ async def test_workers_share_a_port_and_a_dead_one_is_replaced(
         return running.log.read_text().count('"event":"serving"')
 
     assert await until(lambda: serving() == 2, 120)
-    children = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(running.process.pid)], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert len(children) == 2
-    os.kill(int(children[0]), signal.SIGKILL)
+    first, _ = psutil.Process(running.process.pid).children()
+    first.kill()
     assert await until(lambda: serving() == 3, 120)
     async with AsyncClient(running.address) as client:
         assert (await client.chat("on", model="echo/echo")).text == "on"

@@ -52,6 +52,7 @@ LOCKS = (
     Lock("requirements-build.lock", ".venv", groups=("build",)),
     Lock("requirements-codegen.lock", "build/codegen", groups=("codegen",)),
     Lock("requirements-litellm.lock", "build/litellm", groups=("litellm",)),
+    Lock("requirements-litellm-proxy.lock", "build/litellm-proxy", groups=("litellm-proxy",)),
 )
 BARE = ("requirements-claude-code.lock",)  # a wheel for the program in it; none of its Python is run
 
@@ -96,10 +97,12 @@ def environments() -> Iterator[dict[str, str]]:
 
 @dataclass(slots=True)
 class Found:
-    """problems: what makes the lock incomplete. unread: pins whose own needs are not known here, for they are not installed."""
+    """problems: what makes the lock incomplete. unread: pins whose own needs are not known here, for they are not installed.
+    absent: locks that are installed nowhere here, so that nothing is known of them."""
 
     problems: list[str] = field(default_factory=list)
     unread: set[str] = field(default_factory=set)
+    absent: list[str] = field(default_factory=list)
 
 
 def completeness(
@@ -163,6 +166,9 @@ def check(root: Path) -> Found:
         if lock.extras is not None:
             roots += project["project"]["dependencies"]
             roots += [text for name in lock.extras for text in project["project"]["optional-dependencies"][name]]
+        if not (root / lock.folder / ".setup").exists():
+            found.absent.append(lock.file)
+            continue
         locked = pins((root / lock.file).read_text())
         needs = {**installed(root / lock.folder), (CLIENT, ""): client}
         this = {name: str(value) for name, value in default_environment().items()}
@@ -224,7 +230,8 @@ def main() -> int:
     print(*found.problems, sep="\n", end="\n" if found.problems else "")
     if not found.problems:
         places = f"Python {PYTHONS[0]} to {PYTHONS[-1]} on {len(PLATFORMS)} platforms"
-        print(f"Locks are complete for {places}, by what is installed here (not {', '.join(sorted(found.unread))}).")
+        beyond = ", ".join([*found.absent, *sorted(found.unread)])
+        print(f"Locks are complete for {places}, by what is installed here (not {beyond}).")
     return bool(found.problems)
 
 
