@@ -7,7 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_gateway.protocols.callids import CallIds
+from llm_gateway.protocols.callids import CallIds, Calls
 
 SHORT = r"[a-zA-Z0-9_-]{1,64}"
 
@@ -46,3 +46,14 @@ def test_any_ids_become_valid_ones_unlike_each_other(pattern: str, given_ids: li
     assert all(re.fullmatch(pattern, one) for one in calls)
     assert len(set(calls)) == len(calls)
     assert [ids.result(one) for one in given_ids] == calls
+
+
+def test_results_of_calls_with_one_id_are_matched_by_name() -> None:
+    """Ids may be empty: a result that names its tool answers that call, whatever the order."""
+    calls = Calls()
+    assert [calls.call("", "add"), calls.call("", "multiply"), calls.call("", "add")] == [0, 1, 2]
+    assert [calls.result("", "multiply"), calls.result("", "add"), calls.result("", "")] == [1, 0, 2]
+    assert calls.result("x", "add") is None
+    ids = CallIds(SHORT)
+    sent = [ids.call("", "add"), ids.call("", "multiply")]
+    assert [ids.result("", "multiply"), ids.result("", "add")] == sent[::-1]

@@ -210,3 +210,52 @@ def test_keys_are_taken_out_of_a_providers_words_and_models_names_are_not(key: s
     """By their looks: prefixes, or length with letters and digits."""
     said = f"model claude-sonnet-4-5-20250929 refused {key}, sorry"
     assert errors.redact(said) == "model claude-sonnet-4-5-20250929 refused [redacted], sorry"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rs_68a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f607",
+        "msg_68a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f607",
+        "resp_68a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f607",
+        "call_8d3f2c1a4b5e6f708192a3b4c5d6e7f8091a2b3c",
+        "call_8d3f2c1a-4b5e-6f70-8192-a3b4c5d6e7f8",
+        "toolu_01A09q90qw90lq917835lq9LongerThanFortyCharacters",
+        "tooluse_kZJMlvQmRJ6eAyJE5GIl7Q_kZJMlvQmRJ6eAyJE",
+        "req_011CVzRApSTq9LqxMcT8uSxd0123456789abcdef0123",
+        "chatcmpl-8d3f2c1a4b5e6f708192a3b4c5d6e7f8091a",
+        "gen-1756000000-AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+        "8d3f2c1a-4b5e-6f70-8192-a3b4c5d6e7f8",
+        "accounts/fireworks/models/llama-v3p1-405b-instruct",
+        "meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8",
+        "projects/my-project-1/locations/us-central1/publishers/google/models/gemini-2",
+        "/v1/responses/resp_68a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f607",
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "skip_special_tokens_and_more",
+        "keyword_arguments_unknown",
+    ],
+)
+def test_ids_and_names_that_the_caller_needs_stay_in_a_providers_words(name: str) -> None:
+    """Of items, calls, answers and requests, of models and their paths, of parameters: long as keys, and no secrets."""
+    assert errors.redact(f"no {name} here") == f"no {name} here"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "0123456789abcdef0123456789abcdef01234567",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "aB3-dE5_fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7bC9",
+        "nvapi-Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0Uv1Wx2Yz3Ab4Cd5Ef6",
+        "models/AbCdEfGh0123456789AbCdEfGh0123456789AbCd",
+        "QmFzZTY0VGV4dFRoYXRJc0FLZXkxMjM0NTY3ODkwQUJDREVG==",
+        "sk-proj-abcdefghijklmnop",
+        "sk_live_abcdefghijklmnop",
+        "hf_abcdefGHIJKLmnop",
+        "skABCDEF0123456789",
+        "sk-****************abcd",
+    ],
+)
+def test_keys_do_not_hide_among_ids_and_names(key: str) -> None:
+    """Neither in words between hyphens and slashes, nor behind a prefix."""
+    assert errors.redact(f"refused {key} sorry") == "refused [redacted] sorry"

@@ -120,7 +120,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
 
 
 def _messages(rendering: Rendering) -> list[dict[str, Any]]:
-    names: dict[str, str] = {}
+    calls = callids.Calls()
     out: list[dict[str, Any]] = []
     for index, message in enumerate(rendering.request.messages):
         at = f"messages[{index}]"
@@ -134,9 +134,9 @@ def _messages(rendering: Rendering) -> list[dict[str, Any]]:
             if part.HasField("cache_control"):
                 rendering.notes.dropped(f"{where}.cache_control", "Ollama finds what to cache by itself")
             if kind == "tool_result":
-                out.append(_result(rendering, part, where, names))
+                out.append(_result(rendering, part, where, calls))
             elif kind == "tool_call":
-                names[part.tool_call.id] = part.tool_call.name
+                calls.call(part.tool_call.id, part.tool_call.name)
                 content.calls.append(
                     rendering.merged(_call(rendering, part.tool_call, f"{where}.tool_call"), part.provider_options_json)
                 )
@@ -204,14 +204,15 @@ def _call(rendering: Rendering, call: content_pb2.ToolCall, at: str) -> dict[str
     return wire if callids.is_made_up(call.id) else {"id": call.id, **wire}
 
 
-def _result(rendering: Rendering, part: content_pb2.Part, at: str, names: Mapping[str, str]) -> dict[str, Any]:
-    """A message of its own. Servers before tool_call_id match by tool_name."""
+def _result(rendering: Rendering, part: content_pb2.Part, at: str, calls: callids.Calls) -> dict[str, Any]:
+    """A message of its own. Servers before tool_call_id match by tool_name: the caller's word, else the name of the call."""
     result, content = part.tool_result, _Content()
     for number, inner in enumerate(result.parts):
         _read(rendering, inner, f"{at}.tool_result.parts[{number}]", content)
     wire: dict[str, Any] = {"role": "tool", "content": ""}
     content.write(wire, "\n")
-    name = names.get(result.tool_call_id) or result.name
+    place = calls.result(result.tool_call_id, result.name)
+    name = result.name or (calls.names[place] if place is not None else "")
     if name:
         wire["tool_name"] = name
     if not callids.is_made_up(result.tool_call_id):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from llmgateway.v1 import gateway_pb2
 
 from llm_gateway import errors
+from llm_gateway.protocols import schemas
 from llm_gateway.protocols.openai_chat.dialect import SAMPLING, SERVICE_TIERS, Dialect, ModelRule
 
 _PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
@@ -71,6 +72,7 @@ OPENAI = Dialect(
     cache_breakpoint="breakpoint",
     reasoning_replay="",
     allowed_tools=True,
+    schema_limits=schemas.OPENAI,
     provider_tools="web_search_options",
     budget_field="",
     exclude_field="",
@@ -212,6 +214,7 @@ DEEPSEEK = Dialect(
     exclude_field="",
     reasoning_off={"thinking": {"type": "disabled"}},
     reasoning_on={"thinking": {"type": "enabled"}},
+    reasoning_demanded=r"deepseek-reasoner",  # api-docs.deepseek.com, thinking mode: 400 for a turn of a tool loop without it
     user_field="",
     metadata_field="",
     cache_key_field="",
@@ -388,6 +391,7 @@ OLLAMA_OPENAI = Dialect(
 LITELLM = Dialect(
     sampling=_without("min_p", "repetition_penalty"),
     media=frozenset({"image_url", "input_audio", "file"}),
+    call_breakpoint=True,
     provider_tools="web_search_options",
     budget_field="",
     exclude_field="",

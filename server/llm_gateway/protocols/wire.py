@@ -24,6 +24,13 @@ CUSTOM = "custom"
 """ToolCall.provider_tool_type of a call whose arguments are free text."""
 
 
+NEUTRAL: Mapping[str, Any] = {
+    "temperature": 1, "top_p": 1, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1, "candidate_count": 1,
+    "logprobs": False, "top_logprobs": 0,
+}  # fmt: skip
+"""Values of GenerationConfig that ask for what happens anyway, so that nothing is lost with them."""
+
+
 class Headers(Protocol):
     """Response headers, looked up by lower-case name."""
 

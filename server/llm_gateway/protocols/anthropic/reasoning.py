@@ -6,7 +6,7 @@ from typing import Any
 
 from llmgateway.v1 import gateway_pb2
 
-from llm_gateway.protocols.anthropic.rules import Rules
+from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules
 from llm_gateway.protocols.wire import Rendering
 
 MIN_BUDGET = 1_024
@@ -20,9 +20,10 @@ _BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xh
 
 
 def reasoning(
-    rendering: Rendering, rules: Rules, max_tokens: int, *, forced: bool = False
+    rendering: Rendering, rules: Rules, max_tokens: int, *, forced: bool = False, mid_turn: bool = False
 ) -> tuple[dict[str, Any] | None, str]:
-    """(`thinking`, effort), None and "" for the model's defaults.
+    """(`thinking`, effort), None and "" for the model's defaults. forced: a tool must be called. mid_turn: the model goes on with a turn
+    that it began without thinking.
 
     Effort asks for thinking: where a model does not think by itself it is told to. Models without `effort` get a budget for it, and
     those without budgets an effort for the budget.
@@ -65,6 +66,14 @@ def reasoning(
         thinking = _manual(rendering, wished, max_tokens, "reasoning.effort")
         if thinking and not effort:
             notes.emulated("reasoning.effort", f"a thinking budget of {thinking['budget_tokens']} tokens")
+    if mid_turn and thinking.get("type") == "enabled" and rules is not UNKNOWN:
+        if "adaptive" not in rules.thinking:
+            notes.dropped(
+                "reasoning", "the model does not begin to think within a turn that was begun without thinking"
+            )
+            return None, effort
+        thinking = {"type": "adaptive"}
+        notes.adjusted("reasoning.budget_tokens", "adaptive thinking: the turn was begun without thinking")
     if config.HasField("include_reasoning") and (thinking or rules.thinks):
         thinking = {**(thinking or {"type": "adaptive"}), "display": _display(config)}
     return thinking or None, effort

@@ -14,10 +14,10 @@ import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json
+from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
-from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather
+from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather, goes_on_without_thought
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
@@ -122,7 +122,11 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     tools, servers = _tools(rendering, rules, betas)
     choice = tool_choice(rendering, rules, bool(tools))
     thinking, effort = reasoning(
-        rendering, rules, max_tokens, forced=choice is not None and choice["type"] in ("any", "tool")
+        rendering,
+        rules,
+        max_tokens,
+        forced=choice is not None and choice["type"] in ("any", "tool"),
+        mid_turn=not dialect.unsigned_thinking and goes_on_without_thought(turns, _is_thought, _is_result),
     )
     sampled = sampling(rendering, rules, thinking)
 
@@ -196,18 +200,30 @@ def conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> 
     """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
 
     call_ids = CallIds(CALL_ID)
+    before: Block | None = None
 
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
+        nonlocal before
         assistant = message.role == content_pb2.ROLE_ASSISTANT
         if assistant and not rules.own_images:
             refuse_own_images(message.parts, field)
-        return _blocks(rendering, message.parts, field, betas, call_ids, assistant=assistant)
+        found = _blocks(rendering, message.parts, field, betas, call_ids, assistant=assistant, before=before)
+        before = found[-1] if found else before
+        return found
 
-    system, turns = gather(rendering, rules, blocks, lambda block: block.get("type") == "tool_use")
+    system, turns = gather(rendering, rules, blocks, lambda block: block.get("type") == "tool_use", _is_thought)
     for turn in turns:
         if turn.role == "user" and len(turn.content) > 1:
             turn.content.sort(key=lambda block: block.get("type") != "tool_result")
     return system, turns
+
+
+def _is_thought(block: Block) -> bool:
+    return block.get("type") in ("thinking", "redacted_thinking")
+
+
+def _is_result(block: Block) -> bool:
+    return block.get("type") == "tool_result"
 
 
 def _blocks(
@@ -218,23 +234,29 @@ def _blocks(
     call_ids: CallIds,
     *,
     assistant: bool = False,
+    before: Block | None = None,
 ) -> list[Block]:
-    blocks = []
+    """before: the block that comes before them; a breakpoint behind a part that is left out moves to it, where it says the same."""
+    blocks: list[Block] = []
     for index, part in enumerate(parts):
-        if part.WhichOneof("kind") == "text" and not part.text.citations:
+        if part.WhichOneof("kind") == "text" and not part.text.citations and not part.signature:
             block: Block | None = text_block(part.text.text)
         else:
             block = _block(rendering, part, f"{field}[{index}]", betas, call_ids, assistant=assistant)
-        if block is None:
+        marked = blocks[-1] if blocks else before
+        if block is not None:
+            if part.provider_options_json:
+                block = rendering.merged(block, part.provider_options_json)
+            blocks.append(block)
+            marked = block
+        if not part.HasField("cache_control") or (block is None and part.HasField("reasoning")):
             continue
-        if part.HasField("cache_control"):
-            if block["type"] in ("thinking", "redacted_thinking"):
-                rendering.notes.dropped(f"{field}[{index}].cache_control", "thinking takes no cache breakpoint")
-            else:
-                block["cache_control"] = cache_control(part.cache_control)
-        if part.provider_options_json:
-            block = rendering.merged(block, part.provider_options_json)
-        blocks.append(block)
+        if marked is None or _is_thought(marked):
+            rendering.notes.dropped(
+                f"{field}[{index}].cache_control", "there is no cache breakpoint behind thinking, nor behind nothing"
+            )
+        else:
+            marked.setdefault("cache_control", cache_control(part.cache_control))
     return blocks
 
 
@@ -272,11 +294,11 @@ def _block(
             return None
         text = rendering.arguments(call, f"{field}.tool_call")
         arguments = json_object(text, f"{field}.tool_call.arguments_json")
-        return {"type": "tool_use", "id": call_ids.call(call.id), "name": call.name, "input": arguments}
+        return {"type": "tool_use", "id": call_ids.call(call.id, call.name), "name": call.name, "input": arguments}
     if kind == "tool_result":
         result = part.tool_result
-        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas, call_ids)
-        block: Block = {"type": "tool_result", "tool_use_id": call_ids.result(result.tool_call_id)}
+        block: Block = {"type": "tool_result", "tool_use_id": call_ids.result(result.tool_call_id, result.name)}
+        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas, call_ids, before=block)
         if content:
             block["content"] = content
         if result.is_error:
@@ -338,7 +360,7 @@ def json_object(text: str, field: str) -> msgspec.Raw:
     return json.Raw(text.encode())
 
 
-def fields_of(text: str, field: str) -> dict[str, msgspec.Raw]:
+def fields_of(text: str | bytes, field: str) -> dict[str, msgspec.Raw]:
     """The fields of a JSON object, each as its own text. Raises InvalidRequest for anything else."""
     try:
         return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
@@ -446,7 +468,7 @@ def _tools(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[
     for index, tool in chosen_tools(rendering, rules.forced):
         field = f"tools[{index}]"
         if tool.WhichOneof("kind") == "function":
-            wire = _function(tool.function, f"{field}.function")
+            wire = _function(rendering, tool.function, f"{field}.function", rules.structured)
             if tool.function.strict and not rules.structured:
                 rendering.notes.dropped(f"{field}.function.strict", "the model enforces no schema")
                 del wire["strict"]
@@ -475,21 +497,26 @@ def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_
     return [(i, tool) for i, tool in every if tool.WhichOneof("kind") != "function" or tool.function.name in allowed]
 
 
-def _function(function: gateway_pb2.FunctionTool, field: str) -> Block:
+def _function(rendering: Rendering, function: gateway_pb2.FunctionTool, field: str, structured: bool) -> Block:
     wire: Block = {"name": function.name}
     if function.description:
         wire["description"] = function.description
-    wire["input_schema"] = input_schema(function.parameters_json_schema, f"{field}.parameters_json_schema")
+    wire["input_schema"] = input_schema(
+        rendering, function.parameters_json_schema, f"{field}.parameters_json_schema", function.strict and structured
+    )
     if function.HasField("strict"):
         wire["strict"] = function.strict
     return wire
 
 
-def input_schema(text: str, field: str) -> Any:
-    """A function's schema; the API wants it to say that it is an object."""
+def input_schema(rendering: Rendering, text: str, field: str, strict: bool) -> Any:
+    """A function's schema; the API wants it to say that it is an object. strict: the API enforces it."""
     if not text:
         return {"type": "object", "properties": {}}
     fields = fields_of(text, field)
+    if strict:
+        fields = fields_of(bytes(schemas.within(text, schemas.CLAUDE, rendering.notes, field)), field)
+        return fields if "type" in fields else {"type": "object", **fields}
     return json.Raw(text.encode()) if "type" in fields else {"type": "object", **fields}
 
 
@@ -564,8 +591,10 @@ def _output_format(rendering: Rendering, rules: Rules, output: dict[str, Any], s
     form = rendering.request.output_format
     kind = form.WhichOneof("format")
     if kind == "json_schema":
-        schema = json_object(form.json_schema.schema_json, "output_format.json_schema.schema_json")
+        field = "output_format.json_schema.schema_json"
+        json_object(form.json_schema.schema_json, field)
         if rules.structured:
+            schema = schemas.within(form.json_schema.schema_json, schemas.CLAUDE, rendering.notes, field)
             output["format"] = {"type": "json_schema", "schema": schema}
             return
         told = f"Answer with one JSON value only, without code fences, that matches this JSON Schema: {form.json_schema.schema_json}"

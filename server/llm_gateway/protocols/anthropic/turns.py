@@ -36,9 +36,10 @@ def gather(
     rules: Rules,
     blocks: Callable[[content_pb2.Message, str], list[Block]],
     is_call: Callable[[Block], bool],
+    is_thought: Callable[[Block], bool],
 ) -> tuple[list[Block], list[Turn]]:
     """(system blocks, turns). blocks: renders the parts of a message, given the path of their field. is_call: whether a block waits
-    for a tool result, which nothing may come before.
+    for a tool result, which nothing may come before. is_thought: whether it holds reasoning.
 
     Raises InvalidRequest for a conversation without content, and for a prefill that the model does not continue.
     """
@@ -74,10 +75,44 @@ def gather(
         if message.provider_options_json:
             turns[-1].options.append(message.provider_options_json)
     _trim_prefill(turns)
+    end_with_more_than_thoughts(rendering, turns, is_thought)
     if not turns:
         missing = "At least one message of the user needs content."
         raise InvalidRequest(violations=[Violation(field="messages", description=missing, reason="REQUIRED")])
     return system, turns
+
+
+def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thought: Callable[[Block], bool]) -> None:
+    """Leave out thoughts that end a turn of the model, such as those of an answer that was cut while it thought: Claude refuses a turn
+    whose last block is one."""
+    if not any(turn.role == "assistant" and is_thought(turn.content[-1]) for turn in turns):
+        return
+    rendering.notes.dropped("messages", "thoughts that nothing follows in a turn of the model cannot be sent back")
+    kept: list[Turn] = []
+    for turn in turns:
+        if turn.role == "assistant":
+            while turn.content and is_thought(turn.content[-1]):
+                turn.content.pop()
+        if kept and turn.content and kept[-1].role == turn.role:
+            kept[-1].content += turn.content
+            kept[-1].options += turn.options
+        elif turn.content:
+            kept.append(turn)
+    turns[:] = kept
+
+
+def goes_on_without_thought(
+    turns: list[Turn], is_thought: Callable[[Block], bool], is_result: Callable[[Block], bool]
+) -> bool:
+    """Whether the model goes on with a turn, a tool loop or a prefill, that does not begin with a thought: another model began it, or
+    this one when it was not thinking. Manual thinking is refused then (guide to extended thinking, tool use)."""
+    begin: Turn | None = None
+    for turn in reversed(turns):
+        if turn.role == "assistant":
+            begin = turn
+        elif turn.role == "user" and not any(map(is_result, turn.content)):
+            break
+    return begin is not None and not is_thought(begin.content[0])
 
 
 def begin_with_user(rendering: Rendering, turns: list[Turn], placeholder: Block) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json
+from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.anthropic.reasoning import nearest, reasoning, sampling, wished_effort
 from llm_gateway.protocols.anthropic.request import (
     BETAS,
@@ -27,7 +27,7 @@ from llm_gateway.protocols.anthropic.request import (
     stop_sequences,
     tool_choice,
 )
-from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather
+from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather, goes_on_without_thought
 from llm_gateway.protocols.bedrock.families import Family, family_of
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
@@ -63,7 +63,8 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     tools = _tools(rendering, family, more)
     forced = _tool_choice(rendering, family, tools, more)
     room = inference.get("maxTokens", family.rules.max_output)
-    thinking, effort = _reasoning(rendering, family, room, forced)
+    mid_turn = goes_on_without_thought(turns, _is_thought, lambda block: "toolResult" in block)
+    thinking, effort = _reasoning(rendering, family, room, forced, mid_turn)
     if effort:
         output["effort"] = effort
     more.update(thinking)
@@ -106,12 +107,17 @@ def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], li
     """(system blocks, turns), with the tool results of a turn before everything else."""
     taken = _Taken(call_ids=CallIds(CALL_ID), names=set())
 
+    points: list[Block] = []  # behind parts that were left out, and so behind the message before
+
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
         if family.reasons == "claude" and message.role == content_pb2.ROLE_ASSISTANT:
             refuse_own_images(message.parts, field)
-        return _blocks(rendering, family, message.parts, field, taken)
+        found = points + _blocks(rendering, family, message.parts, field, taken)
+        points[:] = [] if any("cachePoint" not in block for block in found) else found
+        return [] if points else found
 
-    system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block)
+    system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block, _is_thought)
+    _behind_something(rendering, [system, *(turn.content for turn in turns), points])
     for turn in turns:
         if turn.role == "user":
             turn.content = _results_first(turn.content)
@@ -126,6 +132,26 @@ class _Taken:
 
     call_ids: CallIds
     names: set[str]
+
+
+def _is_thought(block: Block) -> bool:
+    return "reasoningContent" in block
+
+
+def _behind_something(rendering: Rendering, contents: list[list[Block]]) -> None:
+    """Cache points stand behind what they keep: one at the beginning of a turn belongs to the end of the turn before."""
+    before: list[Block] = []
+    for content in contents:
+        points = next((place for place, block in enumerate(content) if "cachePoint" not in block), len(content))
+        if not points:
+            before = content
+            continue
+        if before and "cachePoint" not in before[-1]:
+            before.append(content[0])
+        elif not before:
+            rendering.notes.dropped("messages", "there is no cache breakpoint behind nothing")
+        del content[:points]
+        before = content or before
 
 
 def _results_first(content: list[Block]) -> list[Block]:
@@ -153,15 +179,19 @@ def _blocks(
     for index, part in enumerate(parts):
         here = f"{field}[{index}]"
         block = _block(rendering, family, part, here, taken)
-        if block is None:
-            continue
-        if part.provider_options_json:
-            block = rendering.merged(block, part.provider_options_json)
-        blocks.append(block)
+        if block is not None:
+            blocks.append(rendering.merged(block, part.provider_options_json))
+            if part.HasField("tool_result"):  # which holds no cache points
+                content = block["toolResult"]["content"]
+                points = [inner for inner in content if "cachePoint" in inner]
+                content[:] = [inner for inner in content if "cachePoint" not in inner]
+                blocks += points[-1:]
         if part.HasField("cache_control"):
-            if family.caches:
+            if block is None and part.HasField("reasoning"):
+                continue
+            if family.caches and not (blocks and "cachePoint" in blocks[-1]):
                 blocks.append(cache_point(part.cache_control))
-            else:
+            elif not family.caches:
                 rendering.notes.dropped(f"{here}.cache_control", "the model has no prompt cache")
     return blocks
 
@@ -187,11 +217,12 @@ def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: 
             return None
         text = rendering.arguments(call, f"{field}.tool_call")
         arguments = json_object(text, f"{field}.tool_call.arguments_json")
-        return {"toolUse": {"toolUseId": taken.call_ids.call(call.id), "name": call.name, "input": arguments}}
+        call_id = taken.call_ids.call(call.id, call.name)
+        return {"toolUse": {"toolUseId": call_id, "name": call.name, "input": arguments}}
     if kind == "tool_result":
         result = part.tool_result
         content = _blocks(rendering, family, result.parts, f"{field}.tool_result.parts", taken)
-        block: Block = {"toolUseId": taken.call_ids.result(result.tool_call_id), "content": content}
+        block: Block = {"toolUseId": taken.call_ids.result(result.tool_call_id, result.name), "content": content}
         if result.is_error:
             if family.status:
                 block["status"] = "error"
@@ -359,7 +390,8 @@ def _function(rendering: Rendering, family: Family, function: gateway_pb2.Functi
     wire: Block = {"name": function.name}
     if function.description:
         wire["description"] = function.description
-    wire["inputSchema"] = {"json": input_schema(function.parameters_json_schema, f"{field}.parameters_json_schema")}
+    schema, strict = function.parameters_json_schema, function.strict and family.structured
+    wire["inputSchema"] = {"json": input_schema(rendering, schema, f"{field}.parameters_json_schema", strict)}
     if function.HasField("strict"):
         if function.strict and not family.structured:
             rendering.notes.dropped(f"{field}.strict", "the model enforces no schema")
@@ -417,11 +449,13 @@ def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], mo
 
 
 # ---------------------------------------------------------------- reasoning, sampling and the rest
-def _reasoning(rendering: Rendering, family: Family, max_tokens: int, forced: bool) -> tuple[dict[str, Any], str]:
+def _reasoning(
+    rendering: Rendering, family: Family, max_tokens: int, forced: bool, mid_turn: bool
+) -> tuple[dict[str, Any], str]:
     """(additional request fields, `outputConfig.effort`), as the family has it. Only Claude has budgets, so a budget tells it is one."""
     budget = family.reasons == "effort" and rendering.request.reasoning.HasField("budget_tokens")
     if family.reasons == "claude" or budget:
-        thinking, effort = reasoning(rendering, family.rules, max_tokens, forced=forced)
+        thinking, effort = reasoning(rendering, family.rules, max_tokens, forced=forced, mid_turn=mid_turn)
         return {"thinking": thinking} if thinking else {}, effort
     level = wished_effort(rendering.request.reasoning)
     if not level:
@@ -469,9 +503,11 @@ def _output_format(rendering: Rendering, family: Family, output: dict[str, Any],
     kind = form.WhichOneof("format")
     if kind == "json_schema":
         wanted = form.json_schema
-        fields_of(wanted.schema_json, "output_format.json_schema.schema_json")
+        field = "output_format.json_schema.schema_json"
+        fields_of(wanted.schema_json, field)
         if family.structured:
-            schema: Block = {"schema": wanted.schema_json}
+            raw = schemas.within(wanted.schema_json, schemas.CLAUDE, rendering.notes, field)
+            schema: Block = {"schema": bytes(raw).decode()}
             if wanted.name:
                 schema["name"] = wanted.name
             if wanted.description:

@@ -101,10 +101,7 @@ class _Request:
         self._notes = rendering.notes
         self._dialect: Dialect = rendering.dialect
         self._family: Family = family_of(rendering.model)
-        self._names: dict[str, str] = {}
-        self._order: dict[str, int] = {}
-        """Place of the last call with an id among all calls."""
-        self._calls = 0
+        self._calls = callids.Calls()
         self._results: dict[int, int] = {}
         """`id` of a functionResponse part to the place of its call."""
 
@@ -236,9 +233,9 @@ class _Request:
             where = f"{at}.parts[{number}]"
             self._cache_control(part, where)
             if part.WhichOneof("kind") == "tool_result":
-                wire, beside = self._result(part.tool_result, f"{where}.tool_result")
+                wire, beside, place = self._result(part.tool_result, f"{where}.tool_result")
                 wire = self._rendering.merged(wire, part.provider_options_json)
-                self._results[id(wire)] = self._order.get(part.tool_result.tool_call_id, self._calls)
+                self._results[id(wire)] = place
                 results = True
                 parts += [wire, *beside]
                 continue
@@ -263,7 +260,9 @@ class _Request:
         """Results in the order of their calls, before what stands between and behind them. begins: where the last message begins."""
         first = next((place for place, wire in enumerate(parts) if id(wire) in self._results), begins)
         begins = min(begins, first)
-        parts[begins:] = sorted(parts[begins:], key=lambda wire: self._results.get(id(wire), self._calls + 1))
+        parts[begins:] = sorted(
+            parts[begins:], key=lambda wire: self._results.get(id(wire), len(self._calls.names) + 1)
+        )
 
     def _cache_control(self, part: content_pb2.Part, at: str) -> None:
         if part.HasField("cache_control"):
@@ -310,9 +309,7 @@ class _Request:
         call = part.tool_call
         if not call.name:
             _refuse(f"{at}.name", "is required", "REQUIRED")
-        self._names[call.id] = call.name
-        self._order[call.id] = self._calls
-        self._calls += 1
+        self._calls.call(call.id, call.name)
         inner: dict[str, Any] = {}
         if self._family.call_ids and not callids.is_made_up(call.id):
             inner["id"] = call.id
@@ -323,9 +320,10 @@ class _Request:
             wire["thoughtSignature"] = UNVALIDATED
         return wire
 
-    def _result(self, result: content_pb2.ToolResult, at: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The functionResponse, and the media parts that this family wants beside it."""
-        name = self._names.get(result.tool_call_id) or result.name
+    def _result(self, result: content_pb2.ToolResult, at: str) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+        """The functionResponse, the media parts that this family wants beside it, and the place of the call."""
+        place = self._calls.result(result.tool_call_id, result.name)
+        name = result.name if place is None else self._calls.names[place]
         if not name:
             _refuse(
                 f"{at}.name",
@@ -354,7 +352,7 @@ class _Request:
             media = []
         elif media:
             self._notes.emulated(f"{at}.parts", "this model takes no media in results: sent beside the result")
-        return {"functionResponse": inner}, media
+        return {"functionResponse": inner}, media, len(self._calls.names) if place is None else place
 
     def _media(self, media: content_pb2.MediaPart, at: str) -> dict[str, Any]:
         source = media.WhichOneof("source")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from llmgateway.v1 import gateway_pb2
 
 from llm_gateway.errors import ProviderError
+from llm_gateway.protocols.schemas import Limits
 
 SAMPLING: Mapping[str, str] = {
     name: name
@@ -74,14 +75,17 @@ class Dialect:
     default_filename: stands in where the server insists on a file name.
 
     cache_breakpoint: "cache_control" (Anthropic's words, as OpenRouter and LiteLLM pass them on) or "breakpoint" (OpenAI).
+    call_breakpoint: whether tool calls have one too.
     reasoning_replay: field of assistant messages that holds earlier reasoning, or "thinking" for content parts (Mistral).
 
     strict, parallel_tool_calls, parameters_required, tool_choice, named_tool_choice, allowed_tools: whether tools have these.
     explicit_auto: say "auto" although it is the default. required_word: the tool choice that demands a call. provider_tools: what happens to the provider's own tools.
-    json_object, json_schema: response formats; json_schema is where the schema stands.
+    json_object, json_schema: response formats; json_schema is where the schema stands. schema_limits: what is refused in strict schemas.
 
     effort_field, efforts (words taken, () is all), budget_field, include_field, exclude_field: of reasoning.
     reasoning_off, reasoning_on: objects merged into the body when effort is none, or anything else.
+    reasoning_demanded: models that reason unasked, where every turn of a model that reasons must hold reasoning, if an empty one; "" for
+    servers that demand none.
 
     user_field, metadata_field, cache_key_field, cache_key_header: places of end_user_id, labels and cache_key.
     metadata_needs_store: labels are refused unless the caller's options store the answer.
@@ -115,6 +119,7 @@ class Dialect:
     media_style: Literal["openai", "mistral"] = "openai"
     default_filename: str = ""
     cache_breakpoint: Literal["", "cache_control", "breakpoint"] = "cache_control"
+    call_breakpoint: bool = False
     reasoning_replay: Literal["", "reasoning_content", "reasoning", "thinking"] = "reasoning_content"
 
     strict: bool = True
@@ -126,6 +131,7 @@ class Dialect:
     explicit_auto: bool = False
     parallel_tool_calls: bool = True
     provider_tools: Literal["", "pass", "web_search_options", "plugins"] = "pass"
+    schema_limits: Limits | None = None
     json_object: bool = True
     json_schema: Literal["", "nested", "flat"] = "nested"
 
@@ -136,6 +142,7 @@ class Dialect:
     exclude_field: str = "reasoning.exclude"
     reasoning_off: Mapping[str, Any] = field(default_factory=dict)
     reasoning_on: Mapping[str, Any] = field(default_factory=dict)
+    reasoning_demanded: str = ""
 
     user_field: str = "user"
     metadata_field: str = "metadata"

@@ -13,10 +13,10 @@ from urllib.parse import quote, urlsplit
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json
+from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.openai_chat.dialect import EFFORTS, Dialect, ModelRule
-from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering
+from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering
 
 _NO_RULE = ModelRule(pattern="")
 _Wire = dict[str, Any]
@@ -33,6 +33,12 @@ def render_request(rendering: Rendering) -> Outgoing:
             body["stream_options"] = dict(dialect.stream_options)
     _tools(rendering, body)
     reasons = _reasoning(rendering, body, rule)
+    if dialect.reasoning_demanded and (
+        re.match(dialect.reasoning_demanded, rendering.model) or dialect.reasoning_on.items() <= body.items()
+    ):
+        for message in body["messages"]:
+            if message["role"] == "assistant":
+                message.setdefault(dialect.reasoning_replay, "")
     if request.HasField("generation_config"):
         _sampling(rendering, body, rule, reasons)
     if request.HasField("output_format"):
@@ -74,10 +80,11 @@ def _decoded(text: str, field: str) -> _Wire:
     return value
 
 
-def _object(text: str, field: str) -> json.Raw:
-    """The same, to be embedded as it stands: key order and the spelling of numbers are kept."""
+def _schema(rendering: Rendering, text: str, field: str, strict: bool) -> json.Raw:
+    """A JSON Schema, to be embedded: key order and the spelling of numbers are kept. strict: the server holds the model to it."""
+    limits = rendering.dialect.schema_limits if strict else None
     try:
-        return json.raw_object(text)
+        return schemas.within(text, limits, rendering.notes, field)
     except json.MalformedJson:
         raise _invalid(field, "must be the text of a JSON object") from None
 
@@ -224,7 +231,7 @@ class _Conversation:
         if call.provider_executed:
             self.notes.dropped(field, "A call that another provider ran itself.")
             return
-        wire: _Wire = {"id": self.call_ids.call(call.id)}
+        wire: _Wire = {"id": self.call_ids.call(call.id, call.name)}
         if call.provider_tool_type == CUSTOM and self.dialect.custom_tools:
             wire |= {"type": CUSTOM, CUSTOM: {"name": call.name, "input": call.arguments_json}}
         else:
@@ -238,6 +245,7 @@ class _Conversation:
         if part.signature and self.rendering.owns(part.signature_provider):
             # Gemini's OpenAI surface binds the thought to the call (ai.google.dev, OpenAI compatibility)
             wire["extra_content"] = {"google": {"thought_signature": part.signature.decode("utf-8", "replace")}}
+        self.cache(part, wire if self.dialect.call_breakpoint else None, field)
         calls.append(self.rendering.merged(wire, part.provider_options_json))
 
     def tool_result(self, part: content_pb2.Part, field: str, message: content_pb2.Message) -> None:
@@ -262,7 +270,7 @@ class _Conversation:
         self.cache(part, blocks[-1] if blocks else None, field)
         wire: _Wire = {
             "role": "tool",
-            "tool_call_id": self.call_ids.result(result.tool_call_id),
+            "tool_call_id": self.call_ids.result(result.tool_call_id, result.name),
             "content": _collapse(blocks, self.dialect.text_lists, "\n"),
         }
         wire = self.rendering.merged(wire, part.provider_options_json)
@@ -449,7 +457,7 @@ def _collapse(blocks: list[_Wire], lists: bool, joint: str) -> Any:
         return ""
     if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and blocks[0]["type"] == "text":
         return blocks[0]["text"]
-    if not lists and all(block.get("type") == "text" for block in blocks):
+    if not lists and all(block.keys() == {"type", "text"} and block["type"] == "text" for block in blocks):
         return joint.join(block["text"] for block in blocks)
     return blocks
 
@@ -490,8 +498,11 @@ def _tools(rendering: Rendering, body: _Wire) -> None:
             if function.description:
                 inner["description"] = function.description
             if function.parameters_json_schema:
-                inner["parameters"] = _object(
-                    function.parameters_json_schema, f"{field}.function.parameters_json_schema"
+                inner["parameters"] = _schema(
+                    rendering,
+                    function.parameters_json_schema,
+                    f"{field}.function.parameters_json_schema",
+                    function.strict,
                 )
             elif dialect.parameters_required:
                 inner["parameters"] = {"type": "object", "properties": {}}
@@ -646,7 +657,7 @@ def _sampling(rendering: Rendering, body: _Wire, rule: ModelRule, reasons: bool)
         name = descriptor.name
         field = f"generation_config.{name}"
         if name in rule.refused or (reasons and name in rule.refused_reasoning):
-            if value not in (0, False) if name in ("frequency_penalty", "presence_penalty", "logprobs") else value != 1:
+            if value != NEUTRAL.get(name):
                 notes.dropped(field, "The model refuses it.")
             continue
         wire = dialect.sampling.get(name)
@@ -685,8 +696,7 @@ def _matters(name: str, value: Any) -> bool:
         return list(value) != [content_pb2.MODALITY_TEXT]
     if name == "service_tier":
         return value not in (gateway_pb2.SERVICE_TIER_AUTO, gateway_pb2.SERVICE_TIER_STANDARD)
-    neutral = {"candidate_count": 1, "logprobs": False, "repetition_penalty": 1, "min_p": 0}
-    return not (name in neutral and value == neutral[name])
+    return bool(value != NEUTRAL.get(name))
 
 
 def _output_format(rendering: Rendering, body: _Wire) -> None:
@@ -705,7 +715,7 @@ def _output_format(rendering: Rendering, body: _Wire) -> None:
             }
     elif kind == "json_schema":
         wanted = form.json_schema
-        schema = _object(wanted.schema_json, "output_format.json_schema.schema_json")
+        schema = _schema(rendering, wanted.schema_json, "output_format.json_schema.schema_json", wanted.strict)
         if dialect.json_schema == "nested":
             inner: _Wire = {"name": wanted.name or "response", "schema": schema}
             if wanted.HasField("strict"):

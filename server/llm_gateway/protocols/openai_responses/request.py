@@ -10,11 +10,11 @@ from typing import Any
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json
+from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.openai_chat.dialect import EFFORTS
 from llm_gateway.protocols.openai_responses.dialect import Dialect
-from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering
+from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering
 
 _Wire = dict[str, Any]
 ENCRYPTED = "reasoning.encrypted_content"
@@ -27,8 +27,6 @@ _ROLES = {
     content_pb2.ROLE_ASSISTANT: "assistant",
 }
 _SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_logprobs": "top_logprobs"}
-_NEUTRAL = {"frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1, "candidate_count": 1, "min_p": 0}
-"""Values that say what the server does anyway."""
 
 
 def _refused(field: str, description: str, reason: str = "INVALID_VALUE") -> InvalidRequest:
@@ -43,14 +41,6 @@ def _object(text: str, field: str) -> _Wire:
     if not isinstance(value, dict):
         raise _refused(field, "must be a JSON object")
     return value
-
-
-def _raw_object(text: str, field: str) -> json.Raw:
-    """JSON text of an object, to be sent as it stands."""
-    try:
-        return json.raw_object(text)
-    except json.MalformedJson:
-        raise _refused(field, "must be a JSON object") from None
 
 
 def render_request(rendering: Rendering, /) -> Outgoing:
@@ -81,11 +71,14 @@ class _Request:
         self._call_ids = CallIds(CALL_ID)
         self._custom: set[str] = set()
         self._items: list[_Wire] = []
+        self._thoughts: dict[int, str] = {}
+        """Places of reasoning items, with the part that each began with."""
 
     def outgoing(self) -> Outgoing:
         request, dialect = self._request, self._dialect
         for index, message in enumerate(request.messages):
             self._message(message, f"messages[{index}]")
+        self._drop_unfollowed()
         body: _Wire = {"model": self._rendering.model}
         if self._items:  # none with a stored prompt, which options name
             body["input"] = self._items
@@ -116,6 +109,19 @@ class _Request:
         return self._request.HasField("reasoning") or any(item.get("type") == "reasoning" for item in self._items)
 
     # ------------------------------------------------------------ items
+    def _drop_unfollowed(self) -> None:
+        """Leave out reasoning that no item of the model follows, such as that of an answer cut while it reasoned: OpenAI refuses it."""
+        if self._dialect.plain_reasoning:
+            return
+        dropped: list[int] = []
+        for place in sorted(self._thoughts, reverse=True):
+            follower = self._items[place + 1] if place + 1 < len(self._items) else {"role": "user"}
+            if follower.get("role", "assistant") != "assistant" or str(follower.get("type")).endswith("_output"):
+                del self._items[place]
+                dropped.append(place)
+        for place in reversed(dropped):
+            self._notes.dropped(self._thoughts[place], "Reasoning goes back only with the item that it was for.")
+
     def _message(self, message: content_pb2.Message, at: str) -> None:
         if message.name:
             self._notes.dropped(f"{at}.name", "The provider has no names of participants here.")
@@ -135,6 +141,8 @@ class _Request:
                 if item is not None:
                     self._close(role, content, open_item, options)
                     content = []
+                    if item.get("type") == "reasoning":
+                        self._thoughts[len(self._items)] = where
                     self._items.append(item)
                 continue
             belongs = (part.item_id, part.phase) if role == "assistant" else ("", "")
@@ -252,7 +260,7 @@ class _Request:
 
     def _call(self, part: content_pb2.Part) -> _Wire:
         call = part.tool_call
-        call_id = self._call_ids.call(call.id)
+        call_id = self._call_ids.call(call.id, call.name)
         if call.provider_tool_type == CUSTOM:
             self._custom.add(call_id)
             item: _Wire = {
@@ -279,7 +287,7 @@ class _Request:
         if result.is_error:
             self._notes.dropped(f"{at}.is_error", "The provider has no mark for a failed tool: the text must say so.")
         texts = all(wire.keys() == {"type", "text"} for wire in content)
-        call_id = self._call_ids.result(result.tool_call_id)
+        call_id = self._call_ids.result(result.tool_call_id, result.name)
         kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
         output: Any = "".join(wire["text"] for wire in content) if texts else content
         return {"type": kind, "call_id": call_id, "output": output}
@@ -354,14 +362,24 @@ class _Request:
         if function.description:
             wire["description"] = function.description
         schema = function.parameters_json_schema
+        strict = self._dialect.strict and function.strict
         wire["parameters"] = (
-            _raw_object(schema, f"{at}.parameters_json_schema") if schema else {"type": "object", "properties": {}}
+            self._schema(schema, f"{at}.parameters_json_schema", strict)
+            if schema
+            else {"type": "object", "properties": {}}
         )
         if self._dialect.strict:
             wire["strict"] = function.strict
         elif function.strict:
             self._notes.dropped(f"{at}.strict", "The provider does not hold arguments to their schema.")
         return wire
+
+    def _schema(self, text: str, at: str, strict: bool) -> json.Raw:
+        """A JSON Schema. strict: the server holds the model to it."""
+        try:
+            return schemas.within(text, self._dialect.chat.schema_limits if strict else None, self._notes, at)
+        except json.MalformedJson:
+            raise _refused(at, "must be a JSON object") from None
 
     def _provider_tool(self, tool: gateway_pb2.ProviderTool, at: str) -> _Wire:
         if not tool.type:
@@ -431,7 +449,7 @@ class _Request:
             name = descriptor.name
             at = f"generation_config.{name}"
             if reasons and name in self._rule.refused_reasoning:
-                if value not in (1, False):
+                if value != NEUTRAL.get(name):
                     self._notes.dropped(at, "The model refuses it while it reasons.")
             elif name == "max_output_tokens":
                 body["max_output_tokens"] = value
@@ -448,7 +466,7 @@ class _Request:
             elif name == "output_modalities":
                 if any(modality != content_pb2.MODALITY_TEXT for modality in value):
                     self._notes.dropped(at, "The Responses API writes text; images come from its tool.")
-            elif value != _NEUTRAL.get(name):
+            elif value != NEUTRAL.get(name):
                 self._notes.dropped(at, "The Responses API has no such setting.")
         return logprobs
 
@@ -461,7 +479,7 @@ class _Request:
             form: _Wire = {
                 "type": "json_schema",
                 "name": schema.name or "response",
-                "schema": _raw_object(schema.schema_json, "output_format.json_schema.schema_json"),
+                "schema": self._schema(schema.schema_json, "output_format.json_schema.schema_json", schema.strict),
             }
             if schema.description:
                 form["description"] = schema.description
