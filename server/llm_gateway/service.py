@@ -28,7 +28,7 @@ from llm_gateway.errors import (
 from llm_gateway.interceptors.rpc.rpc import REQUEST_ID, Rpc, current
 from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
-from llm_gateway.protocols.events import Event
+from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.routing import ListsNeeded, Route, RoutingTable
 from llm_gateway.validation import validate
 
@@ -240,23 +240,32 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
 
 def _closed(rpc: Rpc, call: Call, reply: Reply) -> None:
     """Whole, broken or abandoned: what was tried, and what it used."""
-    error = reply.error
-    if error is not None and reply.usage is None:
-        reply.writer.report_usage(_estimate(call, reply))
+    error, told = reply.error, reply.usage
+    if error is not None:
+        _count_what_was_said(call, reply.writer)
     if isinstance(error, GatewayError):
         error.attempts = call.journal.attempts
-    if isinstance(error, ProviderError) and error.usage is None:
+    if isinstance(error, ProviderError) and error.usage is told:
         error.usage = reply.usage
     _note(rpc, call, reply)
 
 
-def _estimate(call: Call, reply: Reply) -> usage_pb2.Usage:
-    """Usage of an answer that ended before the provider told it; it may be billed all the same."""
-    return usage_pb2.Usage(
-        input_tokens=needs_of(call.request).input_tokens,
-        output_tokens=-(-reply.writer.characters // CHARACTERS_PER_TOKEN),
-        estimated=True,
-    )
+def _count_what_was_said(call: Call, writer: EventWriter) -> None:
+    """Usage of an answer that ended before its provider had told it, or while it was still counting (Claude says 1 output token at its
+    start): what no count covers is estimated. It may be billed all the same."""
+    writer.report_held()
+    usage = usage_pb2.Usage()
+    if writer.usage is None:
+        usage.input_tokens = needs_of(call.request).input_tokens
+    elif writer.characters == writer.counted:
+        return
+    else:
+        usage.CopyFrom(writer.usage)
+        for field in ("total_tokens", "cost_nano_usd", "provider_cost_nano_usd", "price_id"):
+            usage.ClearField(field)  # type: ignore[arg-type]  # names of fields
+    usage.output_tokens += -(-(writer.characters - writer.counted) // CHARACTERS_PER_TOKEN)
+    usage.estimated = True
+    writer.report_usage(usage)
 
 
 def _started(call: Call, reply: Reply) -> Event:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf import json_format
+from llm_gateway.capabilities import CHARACTERS_PER_TOKEN
 from llm_gateway.protocols import anthropic, gemini, openai_chat, openai_dialects
 from llm_gateway.protocols.wire import WireFormat
 from llmgateway import AsyncClient, GatewayError, make_request
 from llmgateway.accumulator import Accumulator
-from llmgateway.v1 import gateway_pb2
+from llmgateway.v1 import gateway_pb2, usage_pb2
 
-from tests.faults.history import Outcome, ask, flaw
-from tests.faults.rig import Rig, attempts, provider, row, until
+from tests.faults.history import Outcome, ask, flaw, numbers
+from tests.faults.rig import Rig, Running, attempts, provider, row, until
 from tests.golden import runner
 from tests.support import upstream as scripted
-from tests.support.upstream import CLOSE, DONE, END, RESET, Head, Pause, Script, sse
+from tests.support.upstream import CLOSE, DONE, END, HANG, RESET, Head, Pause, Script, sse
 
 GOLDEN: tuple[tuple[str, WireFormat, Any, str], ...] = (
     ("openai_chat", openai_chat, openai_dialects, "GENERIC"),
@@ -272,3 +274,170 @@ async def an_answer_without_its_end_mark_is_never_ok(rig: Rig) -> float:
                 wrong.append(f"unary, {name}: OK" if seen.ok else "")
             await until(lambda: not upstream.open_connections, 2)
     return rig.flaws(wrong)
+
+
+def _sized(text: str) -> int:
+    """Tokens that the gateway takes a text for that nobody counted."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _counted_streams(deltas: int) -> dict[str, tuple[dict[str, Any], list[bytes], list[bytes], tuple[int, int, bool]]]:
+    """name → (provider, all events but the end, the end, what is known before the end: input, output, whether that is estimated).
+
+    The whole answer has 11 input tokens and 1,000 output tokens. An input of 0 is one that nobody has told yet."""
+    text = numbers(deltas)
+    said = scripted.numbered(deltas)
+    start = {"id": "m", "model": "m", "usage": {"input_tokens": 1, "cache_read_input_tokens": 10, "output_tokens": 1}}
+    messages = [
+        sse({"type": "message_start", "message": start}, "message_start"),
+        sse({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        *(
+            sse({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": f"{n} "}})
+            for n in range(deltas)
+        ),
+    ]
+    stop = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1000}}
+    totals = {"prompt_tokens": 11, "completion_tokens": 1000}
+
+    def running(event: dict[str, Any], number: int) -> bytes:
+        return sse({**event, "usage": {"prompt_tokens": 11, "completion_tokens": number + 1}})
+
+    chunk: dict[str, Any] = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    spoken = [{**chunk, "choices": [{"index": 0, "delta": {"content": f"{n} "}}]} for n in range(deltas)]
+    ended = {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+    def generated(piece: str, **more: Any) -> dict[str, Any]:
+        return {"candidates": [{"content": {"parts": [{"text": piece}]}, **more}]}
+
+    def metadata(output: int | None) -> dict[str, Any]:
+        return {"usageMetadata": {"promptTokenCount": 11, **({"candidatesTokenCount": output} if output else {})}}
+
+    chat = {"kind": "openai_compatible"}
+    return {
+        "chat, counted at the end": (
+            chat,
+            list(said),
+            [sse({**ended, "usage": totals}), DONE],
+            (0, _sized(text), True),
+        ),
+        "chat, counted all along": (
+            chat,
+            [running(event, n) for n, event in enumerate(spoken)],
+            [sse({**ended, "usage": totals}), DONE],
+            (11, deltas, False),
+        ),
+        "messages": (
+            {"kind": "anthropic"},
+            messages,
+            [sse({"type": "content_block_stop", "index": 0}), sse(stop), sse({"type": "message_stop"})],
+            (11, 1 + _sized(text), True),
+        ),
+        "generateContent, counted all along": (
+            {"kind": "gemini"},
+            [sse({**generated(f"{n} "), **metadata(n + 1)}) for n in range(deltas)],
+            [sse({**generated("", finishReason="STOP"), **metadata(1000)})],
+            (11, deltas, False),
+        ),
+        "generateContent, counted at the end": (
+            {"kind": "gemini"},
+            [sse({**generated(f"{n} "), **metadata(None)}) for n in range(deltas)],
+            [sse({**generated("", finishReason="STOP"), **metadata(1000)})],
+            (11, _sized(text), True),
+        ),
+    }
+
+
+@row("A9", most=0)
+async def usage_is_told_once_and_covers_what_was_said(rig: Rig) -> float:
+    """Whole, broken and cancelled streams of each kind of counting: usages, costs and log lines that are wrong."""
+    deltas = 300
+    cases = _counted_streams(deltas)
+    wrong = []
+    async with scripted.running() as upstream:
+        providers = {
+            f"p{n}": {
+                "endpoint": f"{upstream.url}{'/v1' if settings['kind'] == 'openai_compatible' else ''}",
+                "api_key": "k",
+                "models": ["m"],
+                "prices": {"m": {"input": 1, "cache_read": 1, "output": 5}},
+                **settings,
+            }
+            for n, (settings, _, _, _) in enumerate(cases.values())
+        }
+        config = {"providers": providers, "defaults": attempts(1), "breaker": {"enabled": False}}
+        async with rig.process(config) as gateway:
+            for n, (name, (_, said, end, known)) in enumerate(cases.items()):
+                upstream.script(scripted.stream(*said, *end))
+                whole = await _usages(gateway.client, f"p{n}/m", f"whole-{n}")
+                right = usage_pb2.Usage(input_tokens=11, output_tokens=1000, total_tokens=1011, cost_nano_usd=5_011_000)
+                wrong.append("" if _same(whole, right) else f"{name}, whole: {whole}")
+                upstream.script((*scripted.stream(*said, end=False), CLOSE))
+                broken = await ask(gateway.client, f"p{n}/m", metadata=(("x-request-id", f"broken-{n}"),))
+                failure = broken.error and broken.error.provider_failure
+                found = failure.partial_usage if failure else usage_pb2.Usage()
+                wrong.append("" if _partial(found, known) else f"{name}, broken: {broken.code} {found}")
+                upstream.script((*scripted.stream(*said, end=False), HANG))
+                await _leave(gateway.client, f"p{n}/m", f"cancelled-{n}", deltas)
+            await upstream.idle()
+            lines = await _lines(gateway, 3 * len(cases))
+    for n, (name, (_, _, _, known)) in enumerate(cases.items()):
+        for how in ("broken", "cancelled"):
+            line = lines.get(f"{how}-{n}", {})
+            logged = usage_pb2.Usage(
+                input_tokens=line.get("input_tokens", 0),
+                output_tokens=line.get("output_tokens", 0),
+                cost_nano_usd=line.get("cost_nano_usd", 0),
+                estimated=known[2],
+            )
+            wrong.append("" if _partial(logged, known) else f"{name}, {how}, log: {line}")
+    return rig.flaws(wrong)
+
+
+def _partial(usage: usage_pb2.Usage, known: tuple[int, int, bool]) -> bool:
+    told, output, estimated = known
+    return (
+        usage.input_tokens == (told or usage.input_tokens)
+        and (usage.output_tokens, usage.estimated) == (output, estimated)
+        and usage.cost_nano_usd == 1000 * usage.input_tokens + 5000 * usage.output_tokens
+    )
+
+
+def _same(found: list[usage_pb2.Usage], right: usage_pb2.Usage) -> bool:
+    if len(found) != 1:
+        return False
+    fields = ("input_tokens", "output_tokens", "total_tokens", "cost_nano_usd", "estimated")
+    return all(getattr(found[0], field) == getattr(right, field) for field in fields)
+
+
+async def _usages(client: AsyncClient, model: str, request_id: str) -> list[usage_pb2.Usage]:
+    """The usages of the terminal events of a stream."""
+    request = gateway_pb2.StreamSendRequest(request=make_request("hi", model=model))
+    call = client.stream_send(request, metadata=(("x-request-id", request_id),))
+    return [event.completed.usage async for event in call.events() if event.HasField("completed")]
+
+
+async def _leave(client: AsyncClient, model: str, request_id: str, deltas: int) -> None:
+    """Read so many deltas of a stream, then go."""
+    request = gateway_pb2.StreamSendRequest(request=make_request("hi", model=model))
+    text = ""
+    async with client.stream_send(request, metadata=(("x-request-id", request_id),)) as call:
+        async for event in call.events():
+            text += event.part_started.part.text.text + event.part_delta.text
+            if text == numbers(deltas):
+                return
+
+
+async def _lines(gateway: Running, count: int) -> dict[str, dict[str, Any]]:
+    """The access log by request id, once it has so many calls."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def complete() -> bool:
+        for line in gateway.log.read_text().splitlines():
+            with suppress(ValueError):
+                entry = json.loads(line)
+                if entry.get("event") == "rpc" and entry.get("method") == "StreamSend":
+                    found[entry["request_id"]] = entry
+        return len(found) >= count
+
+    await until(complete, 10)
+    return found

@@ -7,6 +7,7 @@ every part is completed once and every candidate once, and fragments that arrive
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
@@ -29,11 +30,12 @@ class EventWriter:
     provider: id put beside signatures. price: called with every Usage before it is written, and with this writer, to add the cost.
 
     After a drain: `committed` tells whether content, or the end, was ever written (the commit rule); `done` whether the provider's
-    end mark was seen; `usage` is the last usage reported; `characters` counts what the model wrote. The other attributes describe the response; parsers set them.
+    end mark was seen; `usage` is the last usage reported; `characters` counts what the model wrote, `counted` what of it the usage covers.
+    The other attributes describe the response; parsers set them.
     """
 
     __slots__ = (
-        "_events", "_finishes", "_flow", "_merge", "_open", "_parts", "_pieces", "_price", "_tool_calls", "_whole", "characters", "committed", "create_time", "done",
+        "_events", "_finishes", "_flow", "_held", "_merge", "_open", "_parts", "_pieces", "_price", "_tool_calls", "_whole", "characters", "committed", "counted", "create_time", "done",
         "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
     )  # fmt: skip
 
@@ -53,10 +55,11 @@ class EventWriter:
         self.create_time: timestamp_pb2.Timestamp | None = None
         self.metadata: dict[str, object] = {}
         self.usage: usage_pb2.Usage | None = None
-        self.characters = 0
+        self.characters = self.counted = 0
         self.committed = False
         self.done = False
         self.malformed = 0
+        self._held: tuple[Callable[[], usage_pb2.Usage], int] | None = None
         self._price = price
         self._whole = whole
         self._events: list[Event] = []
@@ -227,12 +230,28 @@ class EventWriter:
             usage.total_tokens = usage.input_tokens + usage.output_tokens
         if self._price is not None:
             self._price(usage, self)
+        if usage.output_tokens:
+            self.counted = self.characters
         if usage == self.usage:
             return
         self.usage = usage
         event = Event()
         event.usage.CopyFrom(usage)
         self._put(event)
+
+    def hold_usage(self, usage: Callable[[], usage_pb2.Usage]) -> None:
+        """Usage so far that is not worth an event; `report_held` makes it the last usage of an answer that ends early."""
+        self._held = usage, self.characters
+
+    def report_held(self) -> None:
+        """Report what `hold_usage` was last given, unless its counts cannot be read."""
+        if self._held is None:
+            return
+        read, characters = self._held
+        with suppress(TypeError, ValueError, AttributeError, OverflowError):
+            usage = read()
+            self.report_usage(usage)
+            self.counted = characters
 
     def warn(self, reason: str, field: str, message: str) -> None:
         """A notice for the caller."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import partial
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
@@ -311,6 +312,8 @@ class Reader:
                     candidate.metadata["content"] = _beyond(content, _CONTENT_KEYS)
             if not wire.keys() <= _GROWING:
                 self._rest(candidate, wire)
+        if counts and counts.get("candidatesTokenCount"):
+            writer.hold_usage(partial(usage_of, counts))
 
     def _rest(self, candidate: _Candidate, wire: dict[str, Any]) -> None:
         """Everything of a candidate but its content; the latest counts, lists of sources and log probabilities add up."""
