@@ -262,7 +262,7 @@ def _count_what_was_said(call: Call, writer: EventWriter) -> None:
     else:
         usage.CopyFrom(writer.usage)
         for field in ("total_tokens", "cost_nano_usd", "provider_cost_nano_usd", "price_id"):
-            usage.ClearField(field)  # type: ignore[arg-type]  # names of fields
+            usage.ClearField(field)
     usage.output_tokens += -(-(writer.characters - writer.counted) // CHARACTERS_PER_TOKEN)
     usage.estimated = True
     writer.report_usage(usage)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_gateway import errors
-from llm_gateway.protocols import failures
+from llm_gateway.protocols import anthropic, aws, failures, openai_responses
 
 from tests.golden.runner import LowerCase
 
@@ -167,6 +167,17 @@ def test_a_delay_that_can_be_waited_for_is_a_limit_of_the_rate(
     codes = {"insufficient_quota": errors.QuotaExhausted}
     coded = failures.classify(429, code="insufficient_quota", message=words, retry_after=seconds, codes=codes)
     assert coded is errors.QuotaExhausted
+
+
+@pytest.mark.parametrize("table", [anthropic.response.CODES, openai_responses.response.ERROR_CODES, aws.CODES])
+def test_a_429_is_a_rate_limit_whatever_general_name_it_bears(table: dict[str, type[errors.ProviderError]]) -> None:
+    """A name that says only that something failed does not outweigh the status; one that says more does."""
+    for name, named in table.items():
+        general = named is errors.ProviderUnavailable
+        found = failures.classify(429, kind=name, codes=table)
+        assert found is (errors.RateLimited if general else named), name
+        if general:
+            assert failures.classify(500, kind=name, codes=table) is errors.ProviderUnavailable
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
-from llm_gateway.errors import ResponseInvalid
+from llm_gateway.errors import ResponseInvalid, StreamTruncated
 from llm_gateway.protocols import json
 
 MOST_PARTS = 2048
@@ -31,12 +31,12 @@ class EventWriter:
 
     After a drain: `committed` tells whether content, or the end, was ever written (the commit rule); `done` whether the provider's
     end mark was seen; `usage` is the last usage reported; `characters` counts what the model wrote, `counted` what of it the usage covers.
-    The other attributes describe the response; parsers set them.
+    `wanted`: candidates that the provider was asked for; `streamed`: it answers by a stream, which may be cut. The other attributes describe the response; parsers set them.
     """
 
     __slots__ = (
         "_events", "_finishes", "_flow", "_held", "_merge", "_open", "_parts", "_pieces", "_price", "_tool_calls", "_whole", "characters", "committed", "counted", "create_time", "done",
-        "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "system_fingerprint", "usage",
+        "malformed", "metadata", "provider", "response_id", "response_model", "service_tier", "streamed", "system_fingerprint", "usage", "wanted",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +55,8 @@ class EventWriter:
         self.create_time: timestamp_pb2.Timestamp | None = None
         self.metadata: dict[str, object] = {}
         self.usage: usage_pb2.Usage | None = None
+        self.streamed = False
+        self.wanted = 1
         self.characters = self.counted = 0
         self.committed = False
         self.done = False
@@ -290,9 +292,19 @@ class EventWriter:
         return [self._finishes[candidate] for candidate in sorted(self._finishes)]
 
     def end(self) -> None:
-        """The provider's end mark: complete what is open, parts first, then candidates in order. Later calls do nothing."""
+        """The provider's end mark: complete what is open, parts first, then candidates in order. Later calls do nothing.
+
+        A stream in which not every wanted candidate has ended was cut, whatever mark it bears: raises StreamTruncated. A body that is
+        whole, with fewer answers than were asked for, is an answer with a warning; so is one without usage.
+        """
         if self.done:
             return
+        if self.wanted > 1:
+            self._check_candidates()
+        if self.usage is None and self._parts:
+            self.warn(
+                "USAGE_MISSING", "", "The provider did not say what the answer used: neither tokens nor cost are known."
+            )
         self.done = self.committed = True
         self._flow.clear()
         for candidate, key in sorted(self._open, key=lambda opened: (opened[0], self._open[opened])):
@@ -317,6 +329,18 @@ class EventWriter:
         return events
 
     # ------------------------------------------------------------ inside
+    def _check_candidates(self) -> None:
+        ended = sum(bool(finish.provider_finish_reason) for finish in self._finishes.values())
+        if ended >= self.wanted:
+            return
+        if self.streamed:
+            raise StreamTruncated(f"The stream ended when {ended} of {self.wanted} candidates had ended.")
+        self.warn(
+            "CANDIDATES_MISSING",
+            "generation_config.candidate_count",
+            f"{self.wanted} candidates were asked for, the provider gave {ended}.",
+        )
+
     def _close_flow(self, candidate: int, signature: bytes = b"") -> None:
         kind = self._flow.pop(candidate, None)
         if kind is not None:

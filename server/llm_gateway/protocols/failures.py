@@ -174,7 +174,9 @@ def classify(
     """
     for name in (code, kind):
         if codes and name in codes:
-            return codes[name]
+            named = codes[name]
+            if named is not errors.ProviderUnavailable or status != 429:  # `api_error` says only that something failed
+                return named
     unlisted = errors.NotSupported if 0 < status < 500 else errors.ProviderUnavailable
     found = BY_STATUS.get(status, unlisted)
     if found is errors.Billing and retry_after is not None:

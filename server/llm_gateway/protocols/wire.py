@@ -111,6 +111,12 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
             return True
         return bool(self.api) and origin in (f"{self.provider}/{self.api}", f"{self.kind}/{self.api}")
 
+    def candidates(self) -> int:
+        """How many answers the provider was asked for, once the request is rendered."""
+        wanted = max(1, self.request.generation_config.candidate_count)
+        field = "generation_config.candidate_count"
+        return 1 if wanted > 1 and any(note.field == field for note in self.notes.warnings) else wanted
+
     def arguments(self, call: content_pb2.ToolCall, field: str) -> str:
         """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""
         if call.provider_tool_type != CUSTOM:

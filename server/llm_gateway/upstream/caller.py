@@ -134,6 +134,7 @@ class HttpCaller:
         price = partial(self.price, call.target.model) if self.price is not None else None
         origin = f"{self.provider}/{api.name}" if api.name else self.provider
         writer = EventWriter(origin, price, whole=not call.stream)
+        writer.wanted = rendering.candidates()
         for warning in rendering.notes.warnings:
             writer.warn(warning.reason, warning.field, warning.message)
         limits = _Limits.of(call, self.timeouts)
@@ -163,6 +164,7 @@ class HttpCaller:
                 _parse_whole(wire, await response.read(), writer, api.dialect)
                 await response.aclose()
                 return Reply(writer)
+            writer.streamed = True
             source = _Source(response, writer, wire.stream_parser(writer, api.dialect), wire.framing)
             held = await source.first_content()
             return source.reply(held, limits)

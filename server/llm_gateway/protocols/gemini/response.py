@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from functools import partial
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -466,6 +466,7 @@ class Reader:
         if not reason or self._candidates:
             self._writer.metadata["promptFeedback"] = feedback
             return
+        self._writer.wanted = 1
         completed = self._writer.finish(
             gateway_pb2.FINISH_REASON_CONTENT_FILTER,
             str(reason),

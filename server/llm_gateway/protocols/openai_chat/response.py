@@ -98,6 +98,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
 
 def _parse_streamed(text: bytes, writer: EventWriter, dialect: Dialect) -> None:
     framing = Sse()
+    writer.streamed = True
     parser = stream_parser(writer, dialect)
     for event, data in framing.feed(text) + framing.close():
         parser.feed(event, data)
