@@ -251,10 +251,24 @@ class _StandardError:
     debug = info = warning = error = critical = write
 
 
+def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Of calls that went well a background job of a terminal writes nothing to it: that would stand amid what its user runs in front."""
+    if method == "info" and event.get("event") == "rpc":
+        with suppress(OSError):
+            if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
+                raise structlog.DropEvent
+    return event
+
+
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
     """JSON lines on standard error, one object a line; `human` gives coloured text instead."""
     structlog.configure(
-        processors=[_entry, _line, *((_parsed, structlog.dev.ConsoleRenderer()) if human else ())],
+        processors=[
+            *((_unless_in_background,) if sys.stderr.isatty() else ()),
+            _entry,
+            _line,
+            *((_parsed, structlog.dev.ConsoleRenderer()) if human else ()),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,

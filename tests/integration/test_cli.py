@@ -6,14 +6,16 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -136,7 +138,7 @@ def test_chat_prints_a_refusal_and_warnings_but_no_reasoning(
     assert main(["chat", "hi"]) == 0
     out, err = capsys.readouterr()
     assert out == "I would rather not.\n"
-    assert "warning: generation_config.seed left out\u241b[1m\n" in err
+    assert "warning: generation_config.seed: left out\u241b[1m\n" in err
     assert "ended by refusal" in err
 
 
@@ -149,6 +151,61 @@ def test_chat_reads_a_message_from_a_pipe(gateway: ScriptedGateway) -> None:
     empty = subprocess.run([*COMMAND, "chat"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (empty.returncode, empty.stdout) == (2, "")
     assert "no message" in empty.stderr
+
+
+def test_chat_joins_its_argument_and_what_is_piped_in(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    """The argument first: `git diff | llm-gateway chat "Review this:"`; a redirected file is as good as a pipe, /dev/null is nothing."""
+
+    def asked(*arguments: str, **given: Any) -> str:
+        subprocess.run(
+            [*COMMAND, "chat", *arguments], capture_output=True, text=True, check=True, timeout=SOON, **given
+        )
+        (part,) = gateway.calls[-1].request.request.messages[0].parts
+        return str(part.text.text)
+
+    assert asked("Summarise", "this:", input="the context\n") == "Summarise this:\n\nthe context"
+    assert asked("Summarise:", "-", input="the context\n") == "Summarise:\n\nthe context"
+    (tmp_path / "context").write_text("from a file")
+    with (tmp_path / "context").open() as file:
+        assert asked("Summarise:", stdin=file) == "Summarise:\n\nfrom a file"
+    assert asked("Alone", stdin=subprocess.DEVNULL) == "Alone"
+    assert asked("Alone", input="") == "Alone"
+
+
+def test_files_go_along_as_text_or_as_media(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    """Texts join the message in their order; an image is known by its first bytes, audio by its name."""
+    png, mp3 = b"\x89PNG\r\n\x1a\n\0\0", b"ID3\x04\0\0\xff\xfb"
+    files = {"a.py": b"print(1)\n", "b.ts": b"let x = 1\n", "c.dat": png, "d.mp3": mp3, "e": b"%PDF-1.7\nplain"}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    flags = [flag for name in files for flag in ("--file", str(tmp_path / name))]
+    assert main(["chat", *flags, "Look:"]) == 0
+    text, *media = gateway.calls[-1].request.request.messages[0].parts
+    assert text.text.text == "Look:\n\nprint(1)\n\nlet x = 1"
+    assert [(part.media.mime_type, part.media.filename, part.media.data) for part in media] == [
+        ("image/png", "c.dat", png),
+        ("audio/mpeg", "d.mp3", mp3),
+        ("application/pdf", "e", files["e"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("absent", None, "cannot be read: No such file or directory"),
+        ("empty", b" \n", "is empty"),
+        ("x.bin", b"\0\1\2", "is neither UTF-8 text nor an image, audio, video or PDF"),
+        ("latin.txt", b"caf\xe9", "is neither UTF-8 text nor an image, audio, video or PDF"),
+    ],
+)
+def test_a_file_that_no_model_could_take_is_wrong_usage(
+    name: str, data: bytes | None, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is called."""
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    assert main(["chat", "--file", str(tmp_path / name), "hi"]) == 2
+    assert capsys.readouterr().err == f"error: --file {tmp_path / name} {text}\n"
 
 
 def test_chat_that_fails_says_so_on_one_line_and_exits_with_1(
@@ -228,17 +285,27 @@ class Terminal:
         self.process = process
         self.screen = ""
 
-    def until(self, text: str) -> str:
+    def until(self, text: str, seconds: float = SOON) -> str:
         """Read until the text appears; returns what came up to it."""
-        end = time.monotonic() + SOON
+        end = time.monotonic() + seconds
         while text not in self.screen:
-            assert time.monotonic() < end, self.screen
+            left = end - time.monotonic()
+            assert left > 0, self.screen
+            if not select.select([self._descriptor], [], [], left)[0]:
+                continue
             try:
                 self.screen += os.read(self._descriptor, 4096).decode()
             except OSError:  # the other side is closed
                 raise AssertionError(self.screen) from None
         seen, _, self.screen = self.screen.partition(text)
         return seen
+
+    def rest(self) -> str:
+        """What is on the screen once the command has ended."""
+        with suppress(OSError):
+            while select.select([self._descriptor], [], [], 0.1)[0] and (data := os.read(self._descriptor, 4096)):
+                self.screen += data.decode()
+        return self.screen
 
     def type(self, keys: str) -> None:
         os.write(self._descriptor, keys.encode())
@@ -253,16 +320,20 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
+def terminal(*arguments: str, command: Sequence[str] = COMMAND, **variables: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     # A session of its own, with the terminal as its controlling one: Ctrl-C becomes SIGINT as for a person.
     takes_terminal = (
         "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
     )
-    command = [sys.executable, "-c", takes_terminal, *COMMAND, *arguments]
-    environment = {**os.environ, "TERM": "dumb"}
+    environment = {**os.environ, "TERM": "dumb", **variables}
     with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        [sys.executable, "-c", takes_terminal, *command, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
     ) as process:
         os.close(theirs)
         try:
@@ -302,7 +373,7 @@ def test_a_conversation_sends_all_turns_before_the_new_one(gateway: ScriptedGate
 
 
 def test_ctrl_c_during_an_answer_ends_the_answer_only(gateway: ScriptedGateway) -> None:
-    """At the prompt it ends the command, with 130."""
+    """At the prompt it ends the command, with 130, when it is pressed twice."""
 
     def hang(request: gateway_pb2.StreamSendRequest, context: Context) -> Iterator[gateway_pb2.StreamSendResponse]:
         for event in events("Hello"):
@@ -320,6 +391,97 @@ def test_ctrl_c_during_an_answer_ends_the_answer_only(gateway: ScriptedGateway) 
         person.until("interrupted")
         person.until("> ")
         assert person.interrupt() == 130
+
+
+def test_ctrl_c_at_the_prompt_says_how_to_leave(gateway: ScriptedGateway) -> None:
+    """One that came too late for an answer does not end the conversation, and typing goes on."""
+    with terminal("chat") as person:
+        person.until("> ")
+        for _ in range(int(SOON)):  # input() may miss a signal that comes too soon
+            person.type("\x03")
+            with suppress(AssertionError):
+                person.until("Ctrl-C again", 1)
+                break
+        person.until("> ")
+        person.type("hi\n")
+        person.until("first token")
+
+
+def test_a_conversation_has_commands(gateway: ScriptedGateway) -> None:
+    """Help, another model, a new start, an end; a word with slashes is a message, a command that does not exist is none."""
+    with terminal("chat", "--model", "a/m", "--provider", "a") as person:
+        for words, answered in (
+            ("/help", "forget what was said"),
+            ("/model", "a/m"),
+            ("one", "first token"),
+            ("/model b/n", "/model b/n"),
+            ("two", "first token"),
+            ("/clear", "/clear"),
+            ("/hlep", "there is no command /hlep"),
+            ("/etc/hosts has what?", "first token"),
+        ):
+            person.until("> ")
+            person.type(f"{words}\n")
+            person.until(answered)
+        person.until("> ")
+        person.type("/exit\n")
+        assert person.process.wait(SOON) == 0
+    requests = [call.request.request for call in gateway.calls]
+    assert [(one.model, one.provider, len(one.messages)) for one in requests] == [
+        ("a/m", "a", 1),
+        ("b/n", "", 3),
+        ("b/n", "", 1),
+    ]
+
+
+def test_an_answer_that_is_cut_does_not_end_the_conversation(gateway: ScriptedGateway) -> None:
+    """What came of it stays on the screen, and is forgotten."""
+    cut = iter([True])
+
+    def stream(request: gateway_pb2.StreamSendRequest, context: Context) -> Iterator[gateway_pb2.StreamSendResponse]:
+        lost = next(cut, False)
+        yield from (event for event in events("Half") if not (lost and event.HasField("completed")))
+
+    gateway.stream = stream
+    with terminal("chat") as person:
+        for words, answered in (("one", "error: the stream ended before"), ("two", "first token")):
+            person.until("> ")
+            person.type(f"{words}\n")
+            person.until(answered)
+    assert len(gateway.calls[-1].request.request.messages) == 1
+
+
+def thinking(request: gateway_pb2.StreamSendRequest, context: Context) -> Iterator[gateway_pb2.StreamSendResponse]:
+    """Two deltas of reasoning, then text."""
+    reasoning = content_pb2.Part(reasoning=content_pb2.ReasoningPart())
+    bodies: tuple[dict[str, Any], ...] = (
+        {"part_started": {"part": reasoning}},
+        {"part_delta": {"text": "Hm,"}},
+        {"part_delta": {"text": " well\x1b[2J"}},
+        {"part_completed": {}},
+        {"part_started": {"part_index": 1, "part": scripted.text("")}},
+        {"part_delta": {"part_index": 1, "text": "Yes."}},
+        {"part_completed": {"part_index": 1}},
+        {"candidate_completed": {"finish_reason": gateway_pb2.FINISH_REASON_STOP}},
+        {"completed": {}},
+    )
+    for body in bodies:
+        yield gateway_pb2.StreamSendResponse(**body)
+
+
+def test_reasoning_is_dimmed_on_a_terminal_and_left_out_elsewhere(
+    gateway: ScriptedGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stands on lines of its own; a terminal that cannot dim gets the answer alone, as a pipe does."""
+    gateway.stream = thinking
+    with terminal("chat", "hi", TERM="xterm") as person:
+        screen = person.until("first token")
+    assert screen.startswith("\x1b[2mHm,\x1b[0m\x1b[2m well\u241b[2J\x1b[0m\r\nYes.\r\n")
+    for variables in ({"TERM": "dumb"}, {"TERM": "xterm", "NO_COLOR": "1"}):
+        with terminal("chat", "hi", **variables) as person:
+            assert person.until("first token").startswith("Yes.\r\n")
+    assert main(["chat", "hi"]) == 0
+    assert capsys.readouterr().out == "Yes.\n"
 
 
 def test_a_model_cannot_drive_the_terminal(gateway: ScriptedGateway) -> None:
@@ -357,6 +519,34 @@ def test_models_are_a_table(gateway: ScriptedGateway, capsys: pytest.CaptureFixt
         ["b/n", "(deprecated)", "-", "-", "-", "-", "-", "-"],
     ]
     assert err == "warning: did not answer: c\n"
+
+
+def test_tables_fit_a_terminal_and_are_whole_in_a_pipe(
+    gateway: ScriptedGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model's name, which is copied, is shortened last."""
+    name = "org/model-of-note"
+    gateway.models = lambda request, context: model_pb2.ListModelsResponse(
+        models=[
+            model_pb2.Model(
+                provider="provider",
+                model_id=name,
+                input_token_limit=1_000_000,
+                capabilities=list(model_pb2.ModelCapability.values())[1:],
+                aliases=["one-alias", "another-alias"],
+            )
+        ]
+    )
+    with terminal("models", COLUMNS="80") as person:
+        person.process.wait(SOON)
+        header, row = person.rest().splitlines()
+    assert max(len(header), len(row)) <= 80
+    assert row.startswith(f"provider/{name}  ")
+    assert "…" in row
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "one-alias,another-alias" in out
+    assert "…" not in out
 
 
 def test_models_as_json_are_one_response(gateway: ScriptedGateway, capsys: pytest.CaptureFixture[str]) -> None:
@@ -502,3 +692,19 @@ def test_serve_says_when_it_cannot_listen(echo_file: str, gateway: ScriptedGatew
     done = run("serve", "--config", echo_file, "--listen", gateway.address, "--log-level", "error")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: cannot listen")
+
+
+def test_serve_in_the_background_of_a_terminal_keeps_out_of_what_runs_in_front(echo_file: str, tmp_path: Path) -> None:
+    """`serve &`, then `chat`: no line for a call that went well; one that failed for the gateway's part is told, in words for people."""
+    listen = f"unix:{tmp_path / 'socket'}"
+    background = (
+        "import subprocess, sys; subprocess.Popen(sys.argv[1:], process_group=0).wait()",
+        *(*COMMAND, "serve", "--config", echo_file, "--listen", listen),
+    )
+    with terminal(command=[sys.executable, "-c", *background]) as screen:
+        screen.until("serving")
+        assert run("chat", "--address", listen, "hello").stdout == "hello\n"
+        assert run("chat", "--address", listen, "--model", "echo/echo-fail", "hello").returncode == 1
+        shown = screen.until("UNAVAILABLE")
+    assert shown.count("rpc") == 1
+    assert '"event"' not in shown

@@ -62,6 +62,21 @@ def test_a_table_of_nothing_is_its_header() -> None:
     assert table(("A", "B"), []) == "A  B"
 
 
+def test_a_table_is_shortened_to_a_width_but_for_the_column_that_names_its_rows() -> None:
+    """The widest of the others first, none below its title; then the last columns are left out."""
+    header, rows = ("NAME", "CAN", "ALIASES"), [("a-model-with-a-name", "streaming,tools,vision", "one,two,three")]
+
+    def row(width: int, whole: int = 0) -> str:
+        return table(header, rows, width, whole).splitlines()[1]
+
+    assert row(58) == "a-model-with-a-name  streaming,tools,vision  one,two,three"
+    assert row(50) == "a-model-with-a-name  streaming,too…  one,two,three"
+    assert row(40) == "a-model-with-a-name  streami…  one,two,…"
+    assert row(30) == "a-model-with-a-name  streami…"
+    assert row(10) == "a-model-with-a-name"
+    assert "  streaming,tools,vision  " in row(52, whole=1)
+
+
 def test_an_enum_value_of_a_newer_gateway_is_shown_as_its_number() -> None:
     """Known ones lose their prefix."""
     assert enum_name(gateway_pb2.FinishReason, "FINISH_REASON_", gateway_pb2.FINISH_REASON_MAX_TOKENS) == "MAX_TOKENS"

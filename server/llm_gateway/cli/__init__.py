@@ -80,10 +80,13 @@ def _parser() -> argparse.ArgumentParser:
         "chat",
         help="ask a model",
         description="Ask a model and print its answer as it comes; who served, tokens, cost and time go to standard error."
-        " Without MESSAGE: a conversation on a terminal, else the message is read from standard input.",
+        " What is piped in stands below MESSAGE. Without MESSAGE: a conversation on a terminal, else standard input is the message.",
     )
     chat.set_defaults(module="chat")
     chat.add_argument("message", nargs="*", metavar="MESSAGE", help="what to ask; - reads standard input")
+    chat.add_argument(
+        "--file", action="append", metavar="PATH", help="add a text, an image, audio, video or a PDF; may be repeated"
+    )
     chat.add_argument("--model", help="a route, provider/model, or a model that one provider serves")
     chat.add_argument("--provider", help="only this provider")
     chat.add_argument("--system", metavar="TEXT", help="system prompt")

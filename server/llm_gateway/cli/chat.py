@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import stat
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from time import monotonic
 from typing import cast
@@ -12,60 +16,111 @@ from google.protobuf import json_format
 from llmgateway import ChatReply, Client, GatewayError, Generation, make_request
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
-from llm_gateway.cli import OK, UsageError
+from llm_gateway.cli import OK, UsageError, attachments
+from llm_gateway.cli.answer import Answer
 from llm_gateway.cli.connection import connect, report
 from llm_gateway.cli.terminal import enum_name, one_line, printable
 
 Turns = list[str | content_pb2.Message]
 
+_HELP = """\
+/model NAME  ask this model from now on; without NAME, say which is asked
+/clear       forget what was said
+/exit        end the conversation, as Ctrl-D does
+/help        show this"""
+
 
 def run(args: argparse.Namespace) -> int:
-    message = " ".join(args.message)
-    conversing = not args.message and sys.stdin.isatty() and not args.json
-    if not conversing and args.message in ([], ["-"]):
-        message = sys.stdin.read().strip()
     if args.embedded and (args.address or args.tls or args.ca_file or args.cert_file or args.key_file):
         raise UsageError("--embedded calls no other gateway: leave out --address, --tls and the files of TLS")
-    if not conversing and not message:
-        raise UsageError("there is no message; give one as MESSAGE or on standard input")
+    attached = attachments.read(args.file or ())
+    conversing = not args.message and sys.stdin.isatty() and not args.json
+    message = "" if conversing else _message(args.message)
+    if not (conversing or message or attached):
+        raise UsageError("there is no message; give one as MESSAGE, on standard input, or by --file")
     with ExitStack() as stack:
         if args.embedded:
             from llm_gateway.cli.embedded import gateway
 
             args.address, args.api_key = stack.enter_context(gateway(args.config))
-        client = stack.enter_context(connect(args))
+        client = stack.enter_context(connect(args, patient=not args.embedded))
         if conversing:
-            return _converse(client, args)
+            return _converse(client, args, attached)
         try:
-            _ask(client, [message], args)
+            _ask(client, [attachments.turn(message, attached)], args)
         except GatewayError as error:
             return report(error, args)
         return OK
 
 
-def _converse(client: Client, args: argparse.Namespace) -> int:
-    """Turn by turn until end of input. A turn that fails, or that Ctrl-C cuts, is as if it had not been."""
+def _message(words: Sequence[str]) -> str:
+    """The words given, and below them what was piped in: `git diff | llm-gateway chat "Review this:"`."""
+    told = " ".join(word for word in words if word != "-")
+    piped = sys.stdin.read().strip() if not words or "-" in words or _piped() else ""
+    return "\n\n".join(filter(None, (told, piped)))
+
+
+def _piped() -> bool:
+    """Whether standard input was meant for us: a pipe or a file, not a terminal nor what a service manager left there."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _converse(client: Client, args: argparse.Namespace, attached: Sequence[content_pb2.Part]) -> int:
+    """Turn by turn until end of input. A turn that fails, or that Ctrl-C cuts, is as if it had not been. attached: goes with the first."""
     with suppress(ImportError):
         import readline  # noqa: F401  # gives input() its line editing, where there is one
-    print("Ctrl-D ends the conversation, Ctrl-C an answer.", file=sys.stderr)
+    print("Ctrl-C stops an answer, Ctrl-D ends the conversation, /help shows more.", file=sys.stderr)
     turns: Turns = []
+    leaving = False  # Ctrl-C was the last thing typed
     while True:
+        asking = False
         try:
             message = input("> ").strip()
+            leaving = False
+            if re.fullmatch(r"/[a-z]+(?: .*)?", message):
+                if not _obey(message, turns, args):
+                    return OK
+            elif message:
+                asking = True
+                new = [*turns, message if turns else attachments.turn(message, attached)]
+                reply = _ask(client, new, args)
+                if reply.message.parts:
+                    turns = [*new, reply.message]
         except EOFError:
             print()
             return OK
-        if not message:
-            continue
-        try:
-            reply = _ask(client, [*turns, message], args)
         except GatewayError as error:
             report(error, args)
         except KeyboardInterrupt:
-            print("\ninterrupted", file=sys.stderr)
-        else:
-            if reply.message.parts:
-                turns += [message, reply.message]
+            if leaving:
+                raise
+            leaving = not asking
+            print(
+                "\ninterrupted" if asking else "\nCtrl-C again, Ctrl-D or /exit ends the conversation", file=sys.stderr
+            )
+
+
+def _obey(command: str, turns: Turns, args: argparse.Namespace) -> bool:
+    """Do what a line that begins with a slash says; false when it ends the conversation."""
+    name, _, rest = command.partition(" ")
+    match name:
+        case "/exit" | "/quit":
+            return False
+        case "/clear":
+            turns.clear()
+        case "/model" if rest.strip():
+            args.model, args.provider = rest.strip(), None
+        case "/model":
+            print(args.model or "the gateway's default", file=sys.stderr)
+        case "/help":
+            print(_HELP, file=sys.stderr)
+        case _:
+            print(f"there is no command {name}\n{_HELP}", file=sys.stderr)
+    return True
 
 
 def _ask(client: Client, turns: Turns, args: argparse.Namespace) -> ChatReply:
@@ -81,37 +136,25 @@ def _ask(client: Client, turns: Turns, args: argparse.Namespace) -> ChatReply:
     else:
         reply, first = _stream(client, request)
     for warning in reply.response.warnings:
-        print(f"warning: {one_line(f'{warning.field} {warning.message}')}", file=sys.stderr)
+        print(f"warning: {one_line(': '.join(filter(None, (warning.field, warning.message))))}", file=sys.stderr)
     print(one_line(summary(reply, first)), file=sys.stderr)
     return reply
 
 
 def _stream(client: Client, request: gateway_pb2.SendRequest) -> tuple[ChatReply, float | None]:
-    """Print text and refusals of the first candidate as they come; returns the answer and the seconds to its first token."""
+    """Print text and refusals of the first candidate as they come, and its reasoning on a terminal; returns the answer and the seconds to
+    its first token."""
     asked = monotonic()
     first: float | None = None
     stream = client.stream_send(request)
-    told: set[int] = set()
-    last = ""
+    answer = Answer(sys.stdout)
     try:
         for event in stream.events():
-            piece = ""
             if event.HasField("part_started"):
                 first = first or monotonic() - asked
-                started = event.part_started
-                if started.candidate_index == 0 and started.part.WhichOneof("kind") in {"text", "refusal"}:
-                    told.add(started.part_index)
-                    piece = started.part.text.text or started.part.refusal.text
-            elif event.HasField("part_delta"):
-                delta = event.part_delta
-                if delta.candidate_index == 0 and delta.part_index in told:
-                    piece = delta.text
-            if piece:
-                print(_shown(piece), end="", flush=True)
-                last = piece
+            answer.show(event)
     finally:
-        if last and not last.endswith("\n"):
-            print()
+        answer.end()
     return stream.reply, first
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from time import monotonic, sleep
 
 import grpc
 import llmgateway
@@ -15,11 +16,14 @@ from llmgateway.diagnosis import Kind
 from llm_gateway.cli import FAILED, UsageError
 from llm_gateway.cli.terminal import one_line
 
+PATIENCE = 3.0
+"""Seconds that a gateway on this machine gets to start listening: `llm-gateway serve &` needs one."""
 
-def connect(args: argparse.Namespace) -> Client:
-    """The client that the arguments describe. Raises UsageError."""
+
+def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
+    """The client that the arguments describe. patient: wait PATIENCE where nothing listens on this machine yet. Raises UsageError."""
     try:
-        return Client(
+        client = Client(
             address(args),
             api_key=args.api_key or None,
             tls=_tls(args),
@@ -29,6 +33,13 @@ def connect(args: argparse.Namespace) -> Client:
     except (ValueError, OSError) as error:
         text = str(error).replace("tls=True", "--tls").replace("insecure=True", "--insecure")
         raise UsageError(text) from None
+    give_up = monotonic() + PATIENCE
+    while patient and is_local(client.address) and monotonic() < give_up:
+        found = diagnose(client.address, _tls(args), timeout=1.0)
+        if found is None or found.kind != "refused":
+            break
+        sleep(0.1)
+    return client
 
 
 def open_channel(args: argparse.Namespace) -> grpc.Channel:

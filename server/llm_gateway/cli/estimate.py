@@ -14,7 +14,7 @@ from llm_gateway import app, config, telemetry
 from llm_gateway.capabilities import OUTPUT_GUESS, Needs, needs_of
 from llm_gateway.cli import OK, UsageError
 from llm_gateway.cli.config_check import load
-from llm_gateway.cli.terminal import table
+from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.pricing.prices import LISTS
 from llm_gateway.pricing.rates import tier
@@ -28,20 +28,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.format(json.encode(estimates), indent=2).decode())
     else:
-        print(
-            table(
-                ("MODEL", "TOKENS IN", "TOKENS OUT", "COST", "PRICE"),
+        print_table(
+            ("MODEL", "TOKENS IN", "TOKENS OUT", "COST", "PRICE"),
+            (
                 (
-                    (
-                        str(one["model"]),
-                        str(one["input_tokens"]),
-                        str(one["output_tokens"]),
-                        _dollars(one["cost_nano_usd"]),
-                        str(one["price_id"] or "-"),
-                    )
-                    for one in estimates
-                ),
-            )
+                    str(one["model"]),
+                    str(one["input_tokens"]),
+                    str(one["output_tokens"]),
+                    _dollars(one["cost_nano_usd"]),
+                    str(one["price_id"] or "-"),
+                )
+                for one in estimates
+            ),
         )
     return OK
 

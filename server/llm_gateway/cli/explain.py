@@ -12,7 +12,7 @@ from msgspec import json, to_builtins
 from llm_gateway import app, config, telemetry
 from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
-from llm_gateway.cli.terminal import table
+from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.explain import Explanation, Place, explain, request_for
 from llm_gateway.routing import ListsNeeded
@@ -57,7 +57,7 @@ def _show(found: Explanation) -> None:
     if found.strategy:
         how = f"experiment {found.experiment}" if found.experiment else found.strategy
         print(f"{found.route or 'model'}: {how}")
-    print(table(("TRIED", "TARGET", "ENDPOINT", "SHARE", "WHY NOT"), rows))
+    print_table(("TRIED", "TARGET", "ENDPOINT", "SHARE", "WHY NOT"), rows, whole=1)
 
 
 def _row(title: str, place: Place) -> tuple[str, str, str, str, str]:

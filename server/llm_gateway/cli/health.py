@@ -17,7 +17,7 @@ from llmgateway.v1 import health_pb2
 
 from llm_gateway.cli import FAILED, OK
 from llm_gateway.cli.connection import connect, open_channel, report
-from llm_gateway.cli.terminal import enum_name, one_line, table
+from llm_gateway.cli.terminal import enum_name, one_line, print_table
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def _print(health: health_pb2.HealthResponse) -> None:
         f" | {health.in_flight} calls in flight"
     )
     header = ("PROVIDER", "STATUS", "CIRCUIT", "ERRORS", "FIRST EVENT", "LAST ERROR")
-    print(table(header, map(_row, health.providers)))
+    print_table(header, map(_row, health.providers))
 
 
 def _row(provider: health_pb2.ProviderHealth) -> tuple[str, ...]:

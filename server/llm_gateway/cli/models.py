@@ -11,11 +11,11 @@ from llmgateway.v1 import model_pb2
 
 from llm_gateway.cli import OK
 from llm_gateway.cli.connection import connect, report
-from llm_gateway.cli.terminal import enum_name, one_line, table
+from llm_gateway.cli.terminal import enum_name, one_line, print_table
 
 
 def run(args: argparse.Namespace) -> int:
-    with connect(args) as client:
+    with connect(args, patient=True) as client:
         try:
             models = client.list_models(args.provider, refresh=args.refresh)
         except GatewayError as error:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         )
         print(json_format.MessageToJson(whole, preserving_proto_field_name=True, ensure_ascii=False))
     else:
-        print(table(("MODEL", "CONTEXT", "OUTPUT", "$/M IN", "$/M OUT", "CAN", "ALIASES"), map(_row, models)))
+        print_table(("MODEL", "CONTEXT", "OUTPUT", "$/M IN", "$/M OUT", "CAN", "ALIASES"), map(_row, models))
     if models.unreachable:
         print(f"warning: did not answer: {one_line(', '.join(models.unreachable))}", file=sys.stderr)
     return OK

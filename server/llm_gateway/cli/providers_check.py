@@ -6,13 +6,14 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass
 from time import monotonic
 
 from llm_gateway import config, telemetry
 from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
-from llm_gateway.cli.terminal import table
+from llm_gateway.cli.terminal import one_line, print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.upstream.build import upstream
 from llm_gateway.upstream.plugins import row as row_of
@@ -46,7 +47,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([asdict(result) for result in results], indent=1))
     else:
-        print(table(("PROVIDER", "RESULT", "KEY", "MODELS", "TIME", "NOT LISTED"), map(_row, results)))
+        print_table(("PROVIDER", "RESULT", "KEY", "MODELS", "TIME", "NOT LISTED"), map(_row, results))
+        if sys.stdout.isatty():  # where a table is shortened
+            for result in filter(lambda result: result.problem, results):
+                print(one_line(f"{result.provider} {result.endpoint}".strip() + f": {result.problem}"))
     return FAILED if any(result.problem for result in results) else OK
 
 

@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
         return workers.supervise(
             server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
         )
-    telemetry.configure_logging(server.log.level, human=server.log.format == "console")
+    form = server.log.format or ("console" if sys.stderr.isatty() else "json")
+    telemetry.configure_logging(server.log.level, human=form == "console")
     if settings.stands_in:
         _say_that_nothing_is_configured(env_file.overlooked(args))
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -26,11 +28,32 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned to the left, two spaces apart."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int | None = None, whole: int = 0) -> str:
+    """Columns aligned to the left, two spaces apart. width: most characters of a line; longer cells end in an ellipsis then, and the last
+    columns give way when that is not enough. whole: the column that names the row and is not shortened."""
     lines = [list(header), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    least = [max(len(title), _LEAST) for title in header]
+    while width is not None and sum(widths) + 2 * (len(widths) - 1) > width and len(widths) > whole + 1:
+        widest = max(set(range(len(widths))) - {whole}, key=lambda column: widths[column] - least[column])
+        if widths[widest] > least[widest]:
+            widths[widest] -= 1
+        else:
+            widths.pop()
+    return "\n".join("  ".join(map(_cell, line, widths)).rstrip() for line in lines)
+
+
+_LEAST = 8
+"""Characters that a shortened cell keeps."""
+
+
+def _cell(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], whole: int = 0) -> None:
+    """Print a table, on a terminal as wide as that is; whoever reads a pipe gets every cell whole."""
+    print(table(header, rows, shutil.get_terminal_size().columns if sys.stdout.isatty() else None, whole))
 
 
 class Enum(Protocol):

@@ -87,10 +87,10 @@ class Overrides(Struct, frozen=True, kw_only=True):
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """Log lines on standard error: least level shown, JSON for machines or console for people."""
+    """Log lines on standard error: least level shown, JSON for machines or console for people; None: console on a terminal, else JSON."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] = "json"
+    format: Literal["json", "console"] | None = None
 
 
 class Keepalive(Struct, frozen=True, kw_only=True):
