@@ -319,7 +319,7 @@ class RoutingTable:
         if provider:
             return self._pinned(name, self._provider(provider), asked)
         if not name:
-            return self._default(asked)
+            return self.direct.get(("", "")) or self._default(asked)
         route = self.routes.get(name) or self.direct.get(("", name))
         if route is not None:
             return route
@@ -338,7 +338,7 @@ class RoutingTable:
         if head in self.providers and not slash:
             return self._direct(self.providers[head], "", asked)
         if len(self.providers) == 1 and not next(iter(self.providers.values())).models:
-            return self._direct(next(iter(self.providers.values())), name, asked)
+            return self._keep(name, self._direct(next(iter(self.providers.values())), name, asked))
         listing = [p for p, listed in self._listings(self._open(), asked) if name in listed.names]
         if listing:
             return self._keep(name, self._one_of(listing, name, asked))
@@ -347,10 +347,10 @@ class RoutingTable:
     def _one_of(self, serving: Sequence[Provider], name: str, asked: bool) -> Route:
         if len(serving) == 1:
             return self._direct(serving[0], name, asked)
-        choices = ", ".join(f"{p.id}/{name}" for p in serving)
+        advice = f"Name one of {', '.join(f'{p.id}/{name}' for p in serving)}."
         raise InvalidRequest(
-            f"Several providers serve this model: {choices}.",
-            violations=[Violation(field="model", description=f"Name one of {choices}.", reason="AMBIGUOUS_MODEL")],
+            f"Several providers serve this model. {advice}",
+            violations=[Violation(field="model", description=advice, reason="AMBIGUOUS_MODEL")],
         )
 
     def _keep(self, name: str, route: Route) -> Route:
@@ -366,15 +366,10 @@ class RoutingTable:
             if other == provider.id:
                 plain = rest
             elif other in self.providers and not self._may_serve(provider, plain, asked):
+                advice = f"Leave the provider out, or name a model of {provider.id}."
                 raise InvalidRequest(
-                    f"The model is one of provider {other}, and the call names provider {provider.id}.",
-                    violations=[
-                        Violation(
-                            field="provider",
-                            description=f"Leave it out, or name a model of {provider.id}.",
-                            reason="CONTRADICTION",
-                        )
-                    ],
+                    f"The model is one of provider {other}, and the call names provider {provider.id}. {advice}",
+                    violations=[Violation(field="provider", description=advice, reason="CONTRADICTION")],
                 )
         return self._direct(provider, plain, asked)
 
@@ -423,8 +418,8 @@ class RoutingTable:
         if self.default_model:
             home = self.providers.get(self.default_provider)
             if home is not None and self._is_model_of(home, self.default_model):
-                return self._direct(home, self.default_model, asked)
-            return self._named(self.default_model, "", asked)
+                return self._keep("", self._direct(home, self.default_model, asked))
+            return self._keep("", self._named(self.default_model, "", asked))
         if self.default_provider:
             return self._direct(self._provider(self.default_provider), "", asked)
         told = [p for p in self.providers.values() if p.default_model or p.models]
@@ -488,9 +483,10 @@ class RoutingTable:
             what, like = "serves by deployment", f"{name}/DEPLOYMENT"
         elif some:
             what, like = f"lists {len(listed.models)} models, such as {', '.join(some)}", f"{name}/{some[0]}"
+        advice = f"Name one, as in --model {like}, or set default_model (without a file LLM_MODEL)."
         raise InvalidRequest(
-            f"{name} has no default model and {what}. Name one, as in --model {like}, or set default_model (without a file LLM_MODEL).",
-            violations=[Violation(field="model", description=f"Name a model, such as {like}.", reason="REQUIRED")],
+            f"{name} has no default model and {what}. {advice}",
+            violations=[Violation(field="model", description=advice, reason="REQUIRED")],
         )
 
     def _auto(self) -> Route:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from llm_gateway.config import ConfigError, kind_of, load, local_servers
+from llm_gateway.config import ConfigError, kind_of, load, local_servers, overlooked
 from llm_gateway.config.discovery import LOCAL, USUAL, answers, lmstudio_url, ollama_url
 
 
@@ -129,6 +129,20 @@ def test_what_stands_in_for_providers_is_known_as_such() -> None:
     assert load(None, {}).stands_in
     assert not load(None, {"LLM_PROVIDER": "echo"}).stands_in
     assert not load(None, {"OPENAI_KEY": "k"}).stands_in
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"AZURE_OPENAI_KEY": "k"}, ["AZURE_OPENAI_KEY is set, but azure_openai needs AZURE_OPENAI_ENDPOINT too"]),
+        ({"AWS_BEARER_TOKEN_BEDROCK": "k"}, ["AWS_BEARER_TOKEN_BEDROCK is set, but bedrock needs AWS_REGION too"]),
+        ({"ANTROPIC_API_KEY": "k"}, ["ANTROPIC_API_KEY is set; did you mean ANTHROPIC_API_KEY?"]),
+        ({"OPENAI_API_KEY": "k", "SOME_API_KEY": "k", "LLM_API_KEY": "k"}, []),
+    ],
+)
+def test_variables_that_nearly_make_a_provider_are_told(env: Mapping[str, str], told: list[str]) -> None:
+    """What is missing beside them, or how they are spelt."""
+    assert overlooked(env) == told
 
 
 def test_a_model_without_a_provider_has_no_default_provider_to_belong_to() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import app, config, telemetry
-from llm_gateway.cli import UsageError
+from llm_gateway.cli import UsageError, env_file
 from llm_gateway.cli.config_check import load
 
 
@@ -22,6 +23,8 @@ from llm_gateway.cli.config_check import load
 def gateway(path: str | None) -> Iterator[tuple[str, str]]:
     """Run the configured gateway on an ephemeral loopback port; gives its address and the only key it takes. Raises UsageError."""
     settings = load(path, os.environ)
+    if settings.stands_in:
+        print(f"note: {env_file.NO_PROVIDER}", file=sys.stderr)
     key = secrets.token_urlsafe()  # other users of this machine can reach the port
     server = config.Server(
         listen="127.0.0.1:0",

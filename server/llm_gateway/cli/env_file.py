@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from llm_gateway.config import envfile
+from llm_gateway.config import envfile, overlooked
 
 VARIABLE = "LLM_GATEWAY_ENV_FILE"
+NO_PROVIDER = "no provider is configured: the embedded echo answers, which repeats what it is told"
 _taken: set[str] = set()
 
 
@@ -30,7 +31,11 @@ def own() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _taken}
 
 
-def overlooked(args: argparse.Namespace) -> str:
-    """The file of variables in this folder that nobody asked to be read, or ""."""
-    unread = not (getattr(args, "env_file", None) or os.environ.get(VARIABLE))
-    return ".env" if unread and os.path.isfile(".env") else ""
+def advice(args: argparse.Namespace) -> str:
+    """What to do where no provider is configured: what was nearly one, a file of variables in this folder that nobody named, or a key."""
+    if nearly := overlooked(os.environ):
+        return "; ".join(nearly)
+    named = getattr(args, "env_file", None) or os.environ.get(VARIABLE)
+    if not named and os.path.isfile(".env"):
+        return ".env is in this folder and was not read; --env-file .env does"
+    return "set a vendor's key such as ANTHROPIC_API_KEY, or give a file by --config"

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     form = server.log.format or ("console" if sys.stderr.isatty() else "json")
     telemetry.configure_logging(server.log.level, human=form == "console")
     if settings.stands_in:
-        _say_that_nothing_is_configured(env_file.overlooked(args))
+        telemetry.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(app.run(settings, reload=lambda: _read_again(args)))
@@ -39,15 +39,6 @@ def run(args: argparse.Namespace) -> int:
 def _read_again(args: argparse.Namespace) -> config.Config:
     env_file.take(args)
     return _flagged(read(args.config, _environment(args)), args)
-
-
-def _say_that_nothing_is_configured(overlooked: str) -> None:
-    advice = "set a vendor's key such as ANTHROPIC_API_KEY, or give a file by --config"
-    if overlooked:
-        advice = f"{overlooked} is in this folder and was not read: serve --env-file {overlooked}"
-    telemetry.log().warning(
-        "no provider is configured: the embedded echo answers, which repeats what it is told", advice=advice
-    )
 
 
 def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config:

@@ -13,7 +13,7 @@ import msgspec
 
 from llm_gateway.config.checks import check
 from llm_gateway.config.completing import complete, override
-from llm_gateway.config.discovery import ALIASES, KINDS, discover, kind_of, local_servers
+from llm_gateway.config.discovery import ALIASES, KINDS, discover, kind_of, local_servers, overlooked
 from llm_gateway.config.models import (
     ApiKey,
     Arm,
@@ -71,6 +71,7 @@ __all__ = [
     "kind_of",
     "load",
     "local_servers",
+    "overlooked",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import socket
 import time
@@ -281,6 +282,21 @@ def discover(
     if variables.problems:
         raise ConfigError(variables.problems)
     return config
+
+
+def overlooked(env: Mapping[str, str]) -> list[str]:
+    """Why variables that look like a provider's make none: what is set and what it lacks, or what was meant; names only, no values."""
+    found = []
+    known = {name for usual in USUAL.values() for name in usual.key}
+    for kind, usual in USUAL.items():
+        missing = [usual.settings[field][0] for field in usual.needs if not first(env, usual.settings[field])]
+        if missing and (key := first(env, usual.key)):
+            found.append(f"{key} is set, but {kind} needs {' and '.join(missing)} too")
+    for name in env:
+        if name.endswith(("_KEY", "_TOKEN")) and name not in known and not name.startswith("LLM_"):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            found += [f"{name} is set; did you mean {near[0]}?"] if near else []
+    return found
 
 
 class _Variables:
