@@ -11,11 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
+import uvloop
 from llm_gateway.config import ConfigError
-from llmgateway import GatewayError, StreamInterrupted, Unavailable
+from llm_gateway.upstream import claude_code as upstream_claude
+from llmgateway import AsyncClient, GatewayError, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2, health_pb2
 
-from tests.conftest import GatewayFactory
+from tests.conftest import GatewayFactory, ProcessFactory
 from tests.support.environments import claude_code
 from tests.support.upstream import CLOSE, HANG, Until, Upstream, sse, stream, whole
 
@@ -388,6 +390,48 @@ async def test_a_command_that_fails_is_an_error_of_the_call(
             await local.client.chat("Hi", model="cc/opus")
         assert caught.value.reason == reason
         assert "ambient-secret" not in f"{caught.value} {caught.value.provider_failure}"
+
+
+async def test_no_place_for_its_files_is_an_error_of_the_call(
+    gateway_factory: GatewayFactory, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is unavailable, not a bug, and gives its place back: with one place the next call is served."""
+    local = await gateway_factory(provider(program("answer"), processes=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+        with pytest.raises(Unavailable):
+            await local.client.chat("Hi", model="cc/opus")
+    assert (await local.client.chat("Hi", model="cc/opus")).text == "Hello"
+
+
+def test_a_process_that_has_closed_its_input_is_heard_all_the_same(program: Program, temporary: Path) -> None:
+    """uvloop raises RuntimeError for the pipe; what the process says, or that it ended, is the answer."""
+
+    async def said(script: str) -> tuple[bool, bytes]:
+        process = upstream_claude._Process(tempfile.mkdtemp(), lambda *_: None)
+        await process.start(str(program(script)), [], {}, None)
+        while not (process._lost.is_set() or (process._chunks and process._exited.is_set())):
+            await asyncio.sleep(0.01)
+        spoke = await process.exchange(b"x" * (1 << 20))
+        data = await process.receive() if spoke else await process.failure()
+        await process.end(0.0)
+        return spoke, data
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(said("exec 0<&-; echo late")) == (True, b"late\n")
+        assert runner.run(said("exec 0<&-; echo no >&2; exit 3")) == (False, b"no\n")
+
+
+async def test_no_call_loses_its_process_to_grpcs_fork_handlers(
+    gateway_process: ProcessFactory, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 48 processes started beside live calls, each answers; with the handlers some ended before they began."""
+    monkeypatch.delenv("GRPC_ENABLE_FORK_SUPPORT", raising=False)
+    running = gateway_process(provider(program("answer")))
+    async with AsyncClient(running.address, timeout=60) as client:
+        for _ in range(8):
+            replies = await asyncio.gather(*(client.chat("Hi", model="cc/opus") for _ in range(6)))
+            assert [reply.text for reply in replies] == ["Hello"] * 6
 
 
 async def test_output_is_bounded(gateway_factory: GatewayFactory, program: Program) -> None:

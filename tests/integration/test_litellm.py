@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from llm_gateway.upstream import http
 from llm_gateway.upstream import litellm as child_of
 from llmgateway import AsyncClient, GatewayError, InvalidArgument, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2
@@ -240,3 +241,18 @@ async def test_an_interpreter_without_litellm_is_named(rig: Rig, tmp_path: Path)
             with pytest.raises(Unavailable) as caught:
                 await local.client.chat("hi", model=MODEL)
             assert words in caught.value.message
+
+
+async def test_no_place_for_the_childs_files_ends_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A call is refused as unreachable, and the next start, after its rest, finds what was mended."""
+    upstream = child_of.LiteLlm(python=str(tmp_path / "python"), arguments={}, environment={}, max_connections=1)
+    monkeypatch.setattr(child_of, "BACKOFF", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+        with pytest.raises(http.ConnectFailed, match="no place"):
+            await upstream.send("POST", "/", ())
+    with pytest.raises(http.ConnectFailed, match="interpreter"):
+        await upstream.send("POST", "/", ())
+    await upstream.aclose()

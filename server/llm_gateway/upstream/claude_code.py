@@ -31,6 +31,8 @@ VERSION_SECONDS = 60.0
 HIGH_WATER = 256 << 10
 """Bytes that wait to be read before the process is held up."""
 MAX_STDERR = 8 << 10
+_CLOSED = (OSError, RuntimeError)
+"""What a pipe raises that the process has closed, RuntimeError with uvloop. What the process says, or that it ended, is the answer then."""
 MAX_RESPONSE = 64 << 20
 
 # What the CLI does beside answering: updates, telemetry, its own retries, which are ours to make.
@@ -131,7 +133,11 @@ class ClaudeCode:
         line: bytes = b"",
     ) -> http.HttpResponse:
         await self._slots.acquire()
-        process = _Process(tempfile.mkdtemp(prefix="llm-gateway-"), self._end)
+        try:
+            process = _Process(tempfile.mkdtemp(prefix="llm-gateway-"), self._end)
+        except OSError:
+            self._slots.release()
+            raise http.ConnectFailed("there is no place for the files of the command") from None
         try:
             await process.start(self._command, arguments, {**self._environment, **(environment or {})}, system)
             if await process.exchange(line):
@@ -176,12 +182,12 @@ class _Process(asyncio.SubprocessProtocol):
         self, command: str, arguments: list[str], environment: Mapping[str, str], system: str | None
     ) -> None:
         """Raises ConnectFailed."""
-        work, own = self._furnish()
-        if system:
-            arguments = [*arguments, f"--system-prompt-file={self._write(system)}"]
-        elif system is not None:
-            arguments = [*arguments, "--system-prompt="]
         try:
+            work, own = self._furnish()
+            if system:
+                arguments = [*arguments, f"--system-prompt-file={self._write(system)}"]
+            elif system is not None:
+                arguments = [*arguments, "--system-prompt="]
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: self,
                 command,
@@ -190,7 +196,7 @@ class _Process(asyncio.SubprocessProtocol):
                 env={"PATH": os.environ.get("PATH", os.defpath), **own, **environment},
                 start_new_session=True,
             )
-        except (OSError, ValueError):
+        except (OSError, RuntimeError, ValueError):
             raise http.ConnectFailed("the command cannot be started") from None
 
     def _furnish(self) -> tuple[str, dict[str, str]]:
@@ -210,9 +216,10 @@ class _Process(asyncio.SubprocessProtocol):
         """Write standard input and close it. Whether anything is written before the process ends."""
         assert self._transport is not None  # noqa: S101 - started before
         standard_input = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
-        if line:
-            standard_input.write(line)
-        standard_input.close()
+        with suppress(*_CLOSED):
+            if line:
+                standard_input.write(line)
+            standard_input.close()
         await self._arrival()
         return bool(self._chunks)
 
@@ -229,7 +236,8 @@ class _Process(asyncio.SubprocessProtocol):
         data = self.arrived()
         if self._paused:
             self._paused = False
-            self._output().resume_reading()
+            with suppress(*_CLOSED):
+                self._output().resume_reading()
         return data
 
     def arrived(self) -> bytes:
@@ -281,7 +289,8 @@ class _Process(asyncio.SubprocessProtocol):
             self._eof = self._is_last(data)
             if not self._paused and sum(map(len, self._chunks)) > HIGH_WATER:
                 self._paused = True
-                self._output().pause_reading()
+                with suppress(*_CLOSED):
+                    self._output().pause_reading()
             self._wake()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:

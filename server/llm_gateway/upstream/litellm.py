@@ -105,12 +105,13 @@ class LiteLlm:
             await asyncio.wait(self._watches, timeout=EXIT_SECONDS)
 
     async def _start(self) -> _Child:
-        child = _Child(tempfile.mkdtemp(prefix="llm-gateway-"), self._max_connections)
         try:
+            child = _Child(tempfile.mkdtemp(prefix="llm-gateway-"), self._max_connections)
             await child.start(self._python, self._environment, self._arguments)
-        except http.ConnectFailed as failed:
-            self._rest(str(failed))
-            raise
+        except (http.ConnectFailed, OSError) as failed:
+            problem = str(failed) if isinstance(failed, http.ConnectFailed) else "there is no place for LiteLLM's files"
+            self._rest(problem)
+            raise http.ConnectFailed(problem) from None
         watch = asyncio.get_running_loop().create_task(self._watch(child))
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
@@ -169,7 +170,7 @@ class _Child:
             assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
             process.stdin.write(json.encode(arguments) + b"\n")
             said = await process.stdout.readline()
-        except (OSError, ValueError):
+        except (OSError, RuntimeError, ValueError):  # uvloop: RuntimeError for a pipe that the child has closed
             pass
         finally:
             if said != b"ready\n":
