@@ -23,6 +23,7 @@ from llm_gateway.errors import (
     InvalidRequest,
     ProviderError,
     StreamInterrupted,
+    UnsupportedField,
     Violation,
 )
 from llm_gateway.interceptors.rpc.rpc import REQUEST_ID, Rpc, current
@@ -103,6 +104,8 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             async with reply:
                 async for event in reply:
                     accumulator.add(event)
+            if request.routing.HasField("first_event_timeout"):
+                accumulator.add(_unbounded())
             accumulator.add(_completed(call, reply))
             _tell(context, rpc)
             response = accumulator.response()
@@ -173,6 +176,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         asked: bool = False,
     ) -> Call:
         """asked: for the model lists that ListsNeeded named."""
+        policy = request.routing
+        strict = policy.unsupported_fields == policy.UNSUPPORTED_FIELDS_REJECT
+        if strict and not stream and policy.HasField("first_event_timeout"):
+            found = Violation(field=_FIRST_EVENT, description=_NO_FIRST_EVENT, reason="UNSUPPORTED_FIELD")
+            raise UnsupportedField(violations=[found])
         limit = self.snapshot.max_output_tokens
         if limit is not None and not request.generation_config.HasField("max_output_tokens"):
             request.generation_config.max_output_tokens = limit
@@ -236,6 +244,15 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             raise
         reply.on_close(lambda closed: _closed(rpc, call, closed))
         return reply
+
+
+_FIRST_EVENT = "routing.first_event_timeout"
+_NO_FIRST_EVENT = "A whole answer has no first event before its last; attempt_timeout bounds it."
+
+
+def _unbounded() -> Event:
+    """The warning of a Send that limits the first event."""
+    return Event(warning=gateway_pb2.Warning(reason="FIELD_DROPPED", field=_FIRST_EVENT, message=_NO_FIRST_EVENT))
 
 
 def _closed(rpc: Rpc, call: Call, reply: Reply) -> None:

@@ -397,3 +397,33 @@ async def test_a_cut_stream_is_an_error_with_the_usage_so_far(
     assert caught.value.provider_failure.events_sent >= 2
     assert not caught.value.retryable
     assert len(upstream.requests) == 1
+
+
+async def test_a_limit_of_the_first_event_of_a_whole_answer_is_told_to_be_none(
+    gateway_factory: Callable[..., Any],
+) -> None:
+    """Send warns, or refuses where the caller is strict; StreamSend keeps the limit and says nothing."""
+    local = await gateway_factory({})
+    request = make_request("hi", model="echo")
+    request.routing.first_event_timeout.seconds = 5
+    answer = await local.client.send(request)
+    assert [(one.reason, one.field) for one in answer.warnings] == [("FIELD_DROPPED", "routing.first_event_timeout")]
+    events = [
+        event async for event in local.client.stream_send(gateway_pb2.StreamSendRequest(request=request)).events()
+    ]
+    assert not any(event.HasField("warning") for event in events)
+    request.routing.unsupported_fields = gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT
+    with pytest.raises(InvalidArgument) as caught:
+        await local.client.send(request)
+    assert [one.field for one in caught.value.violations] == ["routing.first_event_timeout"]
+
+
+async def test_options_cannot_name_another_model(gateway_factory: Callable[..., Any], upstream: Upstream) -> None:
+    """What `overrides`, limits and prices go by is the model that was routed; nothing is sent."""
+    local = await gateway_factory({"providers": {"p": gateways.provider(upstream.url)}})
+    request = make_request("hi", model="p/m")
+    request.provider_options_json["p"] = '{"model": "dear", "temperature": 1}'
+    with pytest.raises(InvalidArgument) as caught:
+        await local.client.send(request)
+    assert [one.field for one in caught.value.violations] == ['provider_options_json["p"].model']
+    assert upstream.requests == []

@@ -177,7 +177,8 @@ take more or less, and the wire formats know which.
 
 {table}
 
-Whatever has no field of its own goes into `provider_options_json`, verbatim. Kinds with two APIs choose by model and request; `api: chat` or
+Whatever has no field of its own goes into `provider_options_json`, verbatim; what the call is routed, priced and read by (`model`, `models`,
+`messages`, `stream`, `n`, `background` and the like) is refused there, with the field that says it instead. Kinds with two APIs choose by model and request; `api: chat` or
 `api: responses` fixes it. Other packages add kinds: see [plugins.md](plugins.md).
 """
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
 from llm_gateway.protocols import json as json_text
-from llm_gateway.protocols.wire import Outgoing, Rendering, WireFormat
+from llm_gateway.protocols.wire import OWNED, Outgoing, Rendering, WireFormat
 from llm_gateway.upstream.h1 import render_head
 from llm_gateway.upstream.providers import DATED, ROWS
 from llm_gateway.validation import validate
@@ -311,3 +311,55 @@ def in_text(answer: Json) -> Json:
         if "tool_call" in part:
             part["tool_call"]["arguments_json"] = json.loads(part["tool_call"]["arguments_json"])
     return answer
+
+
+@pytest.mark.parametrize(("kind", "label", "wire", "dialect"), APIS, ids=[label for _, label, _, _ in APIS])
+def test_options_replace_nothing_that_a_call_is_routed_priced_and_read_by(
+    kind: str, label: str, wire: WireFormat, dialect: Any
+) -> None:
+    """In every wire format, addressed to the kind, the provider or its API: refused with the path of the option."""
+    asked = {
+        "model": "m2",
+        "models": ["m2"],
+        "fallback_model": "m2",
+        "stream": True,
+        "n": 2,
+        "messages": [{}],
+        "input": "x",
+    }
+    asked |= {"contents": [{}], "background": True, "deferred": True}
+    assert asked.keys() == OWNED.keys()
+    message = content_pb2.Message(
+        role=content_pb2.ROLE_USER, parts=[content_pb2.Part(text=content_pb2.TextPart(text="hi"))]
+    )
+    for name, value in asked.items():
+        for address in (kind, "p", "p/api"):
+            request = gateway_pb2.SendRequest(messages=[message])
+            request.provider_options_json[address] = json.dumps({name: value})
+            rendering = Rendering(
+                request=request,
+                model="m",
+                stream=False,
+                provider="p",
+                kind=kind,
+                dialect=dialect,
+                settings=SETTINGS,
+                api="api",
+            )
+            with pytest.raises(InvalidRequest) as caught:
+                wire.render_request(rendering)
+            assert [one.field for one in caught.value.violations] == [f'provider_options_json["{address}"].{name}']
+
+
+def test_options_inside_litellms_extra_body_are_options_too() -> None:
+    """It lays them over the body."""
+    message = content_pb2.Message(
+        role=content_pb2.ROLE_USER, parts=[content_pb2.Part(text=content_pb2.TextPart(text="hi"))]
+    )
+    request = gateway_pb2.SendRequest(messages=[message])
+    request.provider_options_json["litellm"] = '{"extra_body": {"model": "m2", "x": 1}}'
+    wire, dialect = next((wire, dialect) for kind, _, wire, dialect in APIS if kind == "litellm")
+    rendering = Rendering(request=request, model="m", stream=False, provider="litellm", kind="litellm", dialect=dialect)
+    with pytest.raises(InvalidRequest) as caught:
+        wire.render_request(rendering)
+    assert [one.field for one in caught.value.violations] == ['provider_options_json["litellm"].extra_body.model']

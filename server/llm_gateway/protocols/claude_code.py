@@ -26,7 +26,7 @@ from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.anthropic.turns import Block, Turn
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.framing import Ndjson
-from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering
+from llm_gateway.protocols.wire import OWNED, Headers, ModelPage, Outgoing, Rendering
 
 framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
 
@@ -48,7 +48,6 @@ ARGUMENTS = (
 )
 # What a caller may set by provider_options_json, and the flag. Anything else could give the process tools.
 OPTIONS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
-    "fallback_model": ("--fallback-model", str),
     "max_budget_usd": ("--max-budget-usd", (int, float)),
 }
 EFFORTS = {
@@ -208,15 +207,10 @@ def _options(rendering: Rendering) -> Iterator[str]:
     for name, value in rendering.options(rendering.request.provider_options_json).items():
         flag, kind = OPTIONS.get(name, ("", ()))
         if not flag or isinstance(value, bool) or not isinstance(value, kind):
-            known = " and ".join(OPTIONS)
-            raise InvalidRequest(
-                violations=[
-                    Violation(
-                        field="provider_options_json",
-                        description=f"Claude Code takes the options {known}, a text and a number.",
-                    )
-                ]
-            )
+            described = OWNED.get(name) or f"Claude Code takes the option {' and '.join(OPTIONS)}, a number."
+            given = rendering.addressed(rendering.request.provider_options_json)
+            field = next(f'provider_options_json["{key}"].{name}' for key, options in given if name in options)
+            raise InvalidRequest(violations=[Violation(field=field, description=described, reason="NOT_ALLOWED")])
         yield f"{flag}={value}"
 
 

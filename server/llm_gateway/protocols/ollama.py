@@ -116,7 +116,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     if truncate is not None:
         body["truncate"] = body["shift"] = bool(truncate)
     _note_the_rest(rendering)
-    return Outgoing(path="/api/chat", body=json.encode(rendering.merged(body, request.provider_options_json)))
+    return Outgoing(path="/api/chat", body=json.encode(rendering.body(body)))
 
 
 def _messages(rendering: Rendering) -> list[dict[str, Any]]:

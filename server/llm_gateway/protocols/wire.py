@@ -6,14 +6,14 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
-from llm_gateway.errors import ProviderError, UnsupportedField, Violation
+from llm_gateway.errors import InvalidRequest, ProviderError, UnsupportedField, Violation
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import EventWriter
 
@@ -29,6 +29,20 @@ NEUTRAL: Mapping[str, Any] = {
     "logprobs": False, "top_logprobs": 0,
 }  # fmt: skip
 """Values of GenerationConfig that ask for what happens anyway, so that nothing is lost with them."""
+
+OWNED: Mapping[str, str] = {
+    "background": "The gateway hands on the answer of the call; one that is fetched later would be lost.",
+    "contents": "Set `messages`.",
+    "deferred": "The gateway hands on the answer of the call; one that is fetched later would be lost.",
+    "fallback_model": "Set `routing.fallback_models`; routes, limits and prices go by the model.",
+    "input": "Set `messages`.",
+    "messages": "Set `messages`.",
+    "model": "Set `model`; routes, limits and prices go by it.",
+    "models": "Set `routing.fallback_models`; routes, limits and prices go by the model.",
+    "n": "Set `generation_config.candidate_count`.",
+    "stream": "Call StreamSend for a stream, and Send for a whole answer.",
+}
+"""Fields of request bodies, of all wire formats, that options may not replace, and what to do instead."""
 
 
 class Headers(Protocol):
@@ -128,19 +142,44 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 
     def options(self, by_provider: Mapping[str, str]) -> dict[str, Any]:
         """The JSON object that a `provider_options_json` map holds for this provider; {} when none. Validation has parsed it before."""
-        if not by_provider:
-            return {}
         found: dict[str, Any] = {}
-        names = dict.fromkeys((self.kind, self.provider, f"{self.provider}/{self.api}" if self.api else self.provider))
-        for name in names:
-            if name in by_provider:
-                found = json.merge(found, json.decode(by_provider[name]))
+        for _, options in self.addressed(by_provider):
+            found = json.merge(found, options)
         return found
+
+    def addressed(self, by_provider: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The objects of such a map that are for this provider, with their keys: of its kind, of itself, of the API, which wins."""
+        if by_provider:
+            api = f"{self.provider}/{self.api}" if self.api else self.provider
+            for name in dict.fromkeys((self.kind, self.provider, api)):
+                if name in by_provider:
+                    yield name, json.decode(by_provider[name])
 
     def merged(self, wire: dict[str, Any], by_provider: Mapping[str, str]) -> dict[str, Any]:
         """`wire` with the caller's options for this provider merged last."""
         options = self.options(by_provider)
         return json.merge(wire, options) if options else wire
+
+    def body(self, wire: dict[str, Any]) -> dict[str, Any]:
+        """The body of the request: `wire` with the caller's options for this provider merged last.
+
+        Raises InvalidRequest for an option that would replace what the call was routed, limited, checked and priced by, or how its answer
+        is read: that has a field of its own.
+        """
+        violations = []
+        for name, options in self.addressed(self.request.provider_options_json):
+            more = options.get("extra_body")  # LiteLLM lays it over the body
+            for at, found in (("", options), (".extra_body", more if isinstance(more, dict) else {})):
+                violations += [
+                    Violation(
+                        field=f'provider_options_json["{name}"]{at}.{key}', description=OWNED[key], reason="NOT_ALLOWED"
+                    )
+                    for key in found.keys() & OWNED.keys()
+                    if (found[key] or None) != (wire.get(key) or None)
+                ]
+        if violations:
+            raise InvalidRequest(violations=sorted(violations, key=lambda violation: violation.field))
+        return self.merged(wire, self.request.provider_options_json)
 
 
 class StreamParser(Protocol):

@@ -52,9 +52,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
             rendering.notes.dropped(f"generation_config.{setting.name}", "Acme has no such setting")
     if request.tools:
         rendering.notes.dropped("tools", "Acme calls no tools")
-    return Outgoing(
-        path=rendering.dialect.path, body=json.encode(rendering.merged(body, request.provider_options_json))
-    )
+    return Outgoing(path=rendering.dialect.path, body=json.encode(rendering.body(body)))
 
 
 class Parser:

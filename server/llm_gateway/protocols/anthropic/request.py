@@ -157,7 +157,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     refuse_the_rest(rendering)
     if rendering.stream and dialect.stream_field:
         body["stream"] = True
-    body = rendering.merged(body, request.provider_options_json)
+    body = rendering.body(body)
     legacy = (
         any(name in body for name in ("temperature", "top_p", "top_k"))
         or (dialect.legacy_first and rules.sampling)

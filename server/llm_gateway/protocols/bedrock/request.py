@@ -90,7 +90,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     tier = TIERS.get(config.service_tier)
     if tier:
         body["serviceTier"] = {"type": tier}
-    body = rendering.merged(body, request.provider_options_json)
+    body = rendering.body(body)
     template = rendering.dialect.stream_path if rendering.stream else rendering.dialect.path
     return Outgoing(path=template.format(model=quote(rendering.model, safe="")), body=json.encode(body))
 

@@ -106,7 +106,7 @@ class _Request:
         """`id` of a functionResponse part to the place of its call."""
 
     def outgoing(self) -> Outgoing:
-        body = self._rendering.merged(self._body(), self._request.provider_options_json)
+        body = self._rendering.body(self._body())
         headers: tuple[tuple[str, str], ...] = ()
         tier = _TIERS.get(self._request.generation_config.service_tier)
         if tier and self._dialect.tier == "header" and tier != "standard":

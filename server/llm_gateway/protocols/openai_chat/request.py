@@ -44,7 +44,7 @@ def render_request(rendering: Rendering) -> Outgoing:
     if request.HasField("output_format"):
         _output_format(rendering, body)
     headers = _attribution(rendering, body, rule)
-    body = rendering.merged(body, request.provider_options_json)
+    body = rendering.body(body)
     if request.labels and dialect.metadata_needs_store and not body.get("store"):
         body.pop("metadata", None)
         rendering.notes.dropped("labels", "Metadata is taken only with stored answers (option store).")

@@ -97,7 +97,7 @@ class _Request:
             body["include"] = include
         self._output_format(body)
         headers = self._attribution(body)
-        body = self._rendering.merged(body, request.provider_options_json)
+        body = self._rendering.body(body)
         return Outgoing(path=dialect.path, body=json.encode(body), headers=headers)
 
     def _wants_encrypted(self) -> bool:

@@ -214,6 +214,8 @@ class Reader:
             (key, value) for key, value in response.items() if key not in _ECHO and value not in (None, "", [], {})
         )
         status = response.get("status") or "completed"
+        if status in ("queued", "in_progress"):
+            raise errors.ResponseInvalid("The provider goes on in the background; the answer is not whole.")
         if status == "failed" or not json.is_blank(response.get("error")):
             raise _error(response.get("error") or {}, self._dialect, usage=writer.usage)
         details = response.get("incomplete_details") or {}
