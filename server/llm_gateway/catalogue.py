@@ -180,10 +180,12 @@ class Catalogue:
         return reached
 
     def _models(self, name: str) -> list[model_pb2.Model]:
-        """The models that the provider is declared to serve, else those of the list it last sent."""
+        """The models that the provider is declared to serve, else those of the list it last sent that chat."""
         merged = self._merged.get(name)
         if merged is None:
-            ids = self._declared.get(name) or self._listed.get(name, {})
+            ids: Iterable[str] = self._declared.get(name) or (
+                one for one, model in self._listed.get(name, {}).items() if _chats(model)
+            )
             merged = self._merged[name] = [self._model(name, model) for model in ids]
         return merged
 
@@ -260,13 +262,15 @@ _UNDATED = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|:latest)$")
 """What ids end with that providers let callers leave out."""
 
 
+def _chats(model: model_pb2.Model) -> bool:
+    """Whether a model answers in text: by what its list says of it, else by its name."""
+    if model.output_modalities:
+        return content_pb2.MODALITY_TEXT in model.output_modalities
+    return known_models.chats(model.model_id)
+
+
 def _listing(models: Collection[model_pb2.Model]) -> Listing:
-    text = content_pb2.MODALITY_TEXT
-    chatting = [
-        model
-        for model in models
-        if known_models.chats(model.model_id) and (not model.output_modalities or text in model.output_modalities)
-    ]
+    chatting = [model for model in models if _chats(model)]
     chosen = chatting if len(chatting) == 1 else [model for model in chatting if model.loaded]
     ids = {model.model_id for model in models}
     return Listing(

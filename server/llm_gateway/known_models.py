@@ -247,8 +247,9 @@ _OTHER_TRADES = re.compile(
 
 
 _NO_CHAT = re.compile(
-    r"(^|[-_./:])(embed\w*|rerank\w*|whisper|tts|transcribe|transcription|moderation|dall-e|gpt-image|imagen|veo|sora|ocr|realtime"
-    r"|speech|guard|bge|e5|gte)\b",
+    r"(^|[-_./:])(\w*embed\w*|rerank\w*|whisper|tts|transcribe|transcription|moderation|dall-e|(chat)?gpt-image|imagen|imagegeneration|veo"
+    r"|sora|lyria|chirp|ocr|realtime|speech|guard|bge|e5|gte|all-minilm|native-audio|titan-image|stable-\w+|flux|nova-(canvas|reel|sonic)"
+    r"|(babbage|davinci)-\d+|turbo-instruct|grok-(imagine|[\d.]+-image)|gemini-([\w.]+-)*live)(?![a-z])",
     re.IGNORECASE,
 )
 

@@ -426,3 +426,38 @@ def test_no_family_can_and_cannot_the_same() -> None:
         for family, known in families.items():
             assert not known.can & known.cannot, (kind, family)
             assert known.can | known.cannot <= words, (kind, family)
+
+
+OTHERS = (
+    "text-embedding-3-small", "whisper-1", "tts-1", "gpt-4o-mini-tts", "gpt-4o-transcribe", "dall-e-3", "gpt-image-1", "chatgpt-image-latest",
+    "omni-moderation-latest", "gpt-realtime", "gpt-4o-realtime-preview", "sora-2", "davinci-002", "gpt-3.5-turbo-instruct", "mistral-embed",
+    "codestral-embed-2505", "mistral-ocr-latest", "mistral-moderation-latest", "gemini-embedding-001", "gemini-live-2.5-flash",
+    "gemini-2.5-flash-preview-tts", "gemini-2.5-flash-native-audio-latest", "imagen-4.0-generate-001", "veo-3.0-generate-preview",
+    "multimodalembedding@001", "cohere.embed-english-v3", "us.cohere.embed-v4:0", "amazon.titan-embed-text-v2:0", "amazon.rerank-v1:0",
+    "amazon.titan-image-generator-v2:0", "us.stability.stable-image-core-v1:1", "amazon.nova-canvas-v1:0", "grok-2-image-1212",
+    "grok-imagine-0.9", "nomic-embed-text:latest", "bge-m3", "all-minilm:latest", "text-embedding-nomic-embed-text-v1.5",
+    "whisper-large-v3-turbo", "playai-tts", "black-forest-labs/FLUX.1-dev", "intfloat/e5-mistral-7b-instruct",
+)  # fmt: skip
+CHATTERS = (
+    "gpt-4o", "gpt-4o-audio-preview", "gpt-5.1-chat-latest", "o3-deep-research", "computer-use-preview", "codex-mini-latest",
+    "gemini-2.5-flash-image", "gemini-3.8-flash", "voxtral-small-latest", "mistral-small-latest", "us.anthropic.claude-opus-4-8-v1:0",
+    "us.amazon.nova-2-lite-v1:0", "grok-4.6", "llama3.2:latest", "deepseek-r1:latest", "qwen2-vl-7b-instruct", "openai/gpt-oss-120b",
+    "accounts/fireworks/models/llama-v3p1-405b-instruct", "command-r-plus",
+)  # fmt: skip
+
+
+async def test_models_that_do_not_chat_are_not_listed() -> None:
+    """Those that embed, rank, speak, hear, draw or moderate, by their names where the list says nothing of them."""
+    shelf = Shelf([listed(model) for model in (*OTHERS, *CHATTERS)])
+    found = await shelf.catalogue.list_models(model_pb2.ListModelsRequest(page_size=1000))
+    assert sorted(model.model_id for model in found.models) == sorted(CHATTERS)
+
+
+async def test_what_a_list_says_of_a_model_counts_for_more_than_its_name() -> None:
+    """A model that writes text chats, one that only speaks does not."""
+    models = [
+        listed("my-embed-talker", output_modalities=[content_pb2.MODALITY_TEXT]),
+        listed("singer", output_modalities=[content_pb2.MODALITY_AUDIO]),
+    ]
+    found = await Shelf(models).catalogue.list_models(model_pb2.ListModelsRequest())
+    assert [model.model_id for model in found.models] == ["my-embed-talker"]

@@ -9,6 +9,7 @@ from llmgateway.v1 import gateway_pb2
 
 TOOLS = {"tools": [{"function": {"name": "f"}}]}
 SEARCH = {"tools": [{"provider_tool": {"type": "web_search"}}]}
+STOP = {"generation_config": {"stop_sequences": ["x"]}}
 SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "audio/wav", "data": "AAAA"}}]}]}
 
 
@@ -28,6 +29,15 @@ SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "
         ("gpt-6.1-sol", {"generation_config": {"candidate_count": 2}}, "chat"),
         ("gpt-6.1-sol", {"generation_config": {"candidate_count": 1, "stop_sequences": ["x"]}}, "responses"),
         ("gpt-6.1-sol", {**TOOLS, "generation_config": {"seed": 1}}, "responses"),
+        ("o3-mini", STOP, "chat"),
+        ("o1", STOP, "chat"),
+        ("o3", STOP, "responses"),
+        ("o4-mini", STOP, "responses"),
+        ("gpt-5-mini", STOP, "responses"),
+        ("gpt-5.2", STOP, "chat"),
+        ("gpt-5.2", {**STOP, "reasoning": {"effort": "EFFORT_LOW"}}, "responses"),
+        ("gpt-5.6", STOP, "responses"),
+        ("gpt-5.6", {**STOP, "reasoning": {"effort": "EFFORT_NONE"}}, "chat"),
         ("gpt-5.4", {**TOOLS, "generation_config": {"seed": 1}, "reasoning": {"effort": "EFFORT_NONE"}}, "chat"),
         ("gpt-5", {**TOOLS, "generation_config": {"seed": 1}}, "chat"),
         ("gpt-5", SPOKEN, "chat"),

@@ -22,13 +22,17 @@ class Models:
 
     chat: served by Chat Completions only. responses: served by Responses only. tools: take function tools while they reason by
     Responses only. better: do more by Responses, which keeps their reasoning between turns, so Chat Completions is left for what it
-    alone has: a seed, several candidates, audio.
+    alone has: a seed, several candidates, audio, stop sequences. stops: take stop sequences there; stops_at_rest: while they do not
+    reason; rests: do not reason unless they are told to.
     """
 
     chat: str = NO_MODEL
     responses: str = NO_MODEL
     tools: str = NO_MODEL
     better: str = NO_MODEL
+    stops: str = NO_MODEL
+    stops_at_rest: str = NO_MODEL
+    rests: str = NO_MODEL
 
 
 OPENAI = Models(
@@ -36,6 +40,9 @@ OPENAI = Models(
     responses=r"(o\d|gpt-[\w.]+)(-[\w.]+)*-(pro|codex|deep-research)|codex|computer-use",
     tools=r"gpt-(5\.[4-9]|[6-9])",
     better=r"o\d|gpt-[5-9]",
+    stops=r"o1|o3-mini",
+    stops_at_rest=r"gpt-5\.[1-9]|gpt-[6-9]",
+    rests=r"gpt-5\.[1-4]",
 )
 XAI = Models(responses=r"grok-[\w.]+-multi-agent")
 
@@ -75,7 +82,18 @@ def _by_model(models: Models, request: gateway_pb2.SendRequest, model: str) -> s
     reasons = request.reasoning.effort != gateway_pb2.ReasoningConfig.EFFORT_NONE
     if request.tools and reasons and re.match(models.tools, model):
         return "responses"
-    return "responses" if re.match(models.better, model) and not _wants_chat(request) else "chat"
+    better = re.match(models.better, model) and not _wants_chat(request) and not _stops(models, request, model)
+    return "responses" if better else "chat"
+
+
+def _stops(models: Models, request: gateway_pb2.SendRequest, model: str) -> bool:
+    """Whether there are stop sequences that the model takes by Chat Completions."""
+    if not request.generation_config.stop_sequences:
+        return False
+    effort = request.reasoning.effort
+    unsaid = effort == gateway_pb2.ReasoningConfig.EFFORT_UNSPECIFIED and not request.reasoning.budget_tokens
+    rests = effort == gateway_pb2.ReasoningConfig.EFFORT_NONE or (unsaid and bool(re.match(models.rests, model)))
+    return bool(re.match(models.stops, model) or (rests and re.match(models.stops_at_rest, model)))
 
 
 def _wants_chat(request: gateway_pb2.SendRequest) -> bool:

@@ -22,17 +22,26 @@ def _without(*fields: str, **renamed: str) -> dict[str, str]:
 GENERIC = Dialect(custom_tools=True)
 
 # ---------------------------------------------------------------- OpenAI and Azure
-_REASONING_REFUSES = _PENALTIES | {"stop_sequences", "logit_bias"}
+_REASONING_REFUSES = _PENALTIES | {"logit_bias"}
 _MODERN = ("none", "low", "medium", "high", "xhigh")
 
 
 def _reasoning(
-    pattern: str, efforts: tuple[str, ...], default: str = "", *, no_tools: bool = False, cache: bool = False
+    pattern: str,
+    efforts: tuple[str, ...],
+    default: str = "",
+    *,
+    stop: bool = False,
+    no_tools: bool = False,
+    cache: bool = False,
 ) -> ModelRule:
+    """stop: takes stop sequences; those that may leave reasoning off take them then."""
+    stops = frozenset() if stop else frozenset({"stop_sequences"})
+    rests = "none" in efforts
     return ModelRule(
         pattern=pattern,
-        refused=_REASONING_REFUSES,
-        refused_reasoning=_SAMPLED,
+        refused=_REASONING_REFUSES | (frozenset() if rests else stops),
+        refused_reasoning=_SAMPLED | (stops if rests else frozenset()),
         efforts=efforts,
         default_effort=default,
         tools_end_reasoning=no_tools,
@@ -43,7 +52,8 @@ def _reasoning(
 OPENAI_RULES = (
     ModelRule(pattern=r"gpt-5(\.\d+)?-chat", takes_effort=False),
     ModelRule(pattern=r"gpt-(3|4|oss)|chatgpt-|ft:gpt-(3|4)", takes_effort=False),
-    _reasoning(r"o\d", ("low", "medium", "high")),
+    _reasoning(r"o3(?!-mini)|o4", ("low", "medium", "high")),  # API reference, `stop`: not with o3 and o4-mini
+    _reasoning(r"o\d", ("low", "medium", "high"), stop=True),
     _reasoning(r"gpt-5\.1", ("none", "low", "medium", "high"), "none"),
     _reasoning(r"gpt-5\.[23]", _MODERN, "none"),
     _reasoning(r"gpt-5\.4", _MODERN, "none", no_tools=True),

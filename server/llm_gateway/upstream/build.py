@@ -82,7 +82,7 @@ async def described_models(one: Upstream) -> list[model_pb2.Model]:
     """The models of an upstream with all that it tells of them, which may cost a request a model: for catalogues, not for probes."""
     models = await one.list_models()
     if isinstance(one, HttpCaller):
-        await one.describe(models)
+        return await one.describe(models)
     return models
 
 

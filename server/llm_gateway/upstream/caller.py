@@ -209,13 +209,14 @@ class HttpCaller:
             model.name = f"providers/{self.provider}/models/{model.model_id}"
         return models
 
-    async def describe(self, models: Sequence[model_pb2.Model]) -> None:
-        """Fill in what the provider tells of each model when it is asked for that one; does nothing where the list says it all.
-        A model that cannot be asked for stays as the list has it."""
+    async def describe(self, models: list[model_pb2.Model]) -> list[model_pb2.Model]:
+        """The models with what the provider tells of each when it is asked for that one; as they are where the list says it all.
+        A model that cannot be asked for stays as the list has it; one that writes nothing (an embedding model) is left out."""
         wires = [api.wire for group in self.lists for api in group if isinstance(api.wire, DescribesModels)]
         if not wires:
-            return
+            return models
         wire = wires[0]
+        mute: set[str] = set()
         if isinstance(wire, TellsLoaded):
             with suppress(ProviderError):
                 async with self._answering(self.timeouts.connect + 10.0):
@@ -232,12 +233,16 @@ class HttpCaller:
                     async with self._answering(self.timeouts.connect + 10.0):
                         response = await self.send(wire.render_show(model.model_id))
                         if 200 <= response.status < 300:
-                            model.MergeFrom(_guarded(wire.parse_show, await response.read()))
+                            shown = _guarded(wire.parse_show, await response.read())
+                            model.MergeFrom(shown)
+                            if not shown.output_modalities:
+                                mute.add(model.model_id)
                         await response.aclose()
                 except ProviderError:
                     return
 
         await asyncio.gather(*map(ask, models))
+        return [model for model in models if model.model_id not in mute]
 
     async def _first_list(self, group: tuple[Api, ...]) -> list[model_pb2.Model]:
         """The models of the first API of the group whose list the server has; it lacks one that it answers with 404, or, as old

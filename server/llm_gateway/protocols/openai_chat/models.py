@@ -73,7 +73,7 @@ def _model(entry: _Wire) -> model_pb2.Model | None:
     identity = next(
         (entry[key] for key in ("id", "key", "model", "name") if isinstance(entry.get(key), str) and entry[key]), ""
     )
-    if not identity or entry.get("type") in _NO_CHAT:
+    if not identity or entry.get("type") in _NO_CHAT or _says_no(entry):
         return None
     model = model_pb2.Model(model_id=identity)
     for key in ("display_name", "name"):
@@ -100,6 +100,19 @@ def _model(entry: _Wire) -> model_pb2.Model | None:
     elif isinstance(_at(entry, ("status", "value")), str):  # llama.cpp's router
         model.loaded = entry["status"]["value"] == "loaded"
     return model
+
+
+def _says_no(entry: _Wire) -> bool:
+    """Whether an entry itself says that the model does not chat: Mistral, Fireworks, Azure (where models of the Responses API alone have
+    no chat_completion either), and lists that name what a model puts out."""
+    able = entry.get("capabilities")
+    able = able if isinstance(able, dict) else {}
+    if able.get("completion_chat") is False or entry.get("supports_chat") is False:
+        return True
+    if able.get("embeddings") is True and able.get("chat_completion") is not True:
+        return True
+    writes = _list(entry.get("output_modalities") or _at(entry, ("architecture", "output_modalities")))
+    return bool(writes) and not any(word in _MODALITIES for word in writes if isinstance(word, str))
 
 
 def _modalities(model: model_pb2.Model, entry: _Wire) -> None:

@@ -64,11 +64,11 @@ TOOLS: Mapping[str, Mapping[str, object]] = {
     "mcp": {"type": "mcp"},
 }
 
-OPENAI = Dialect(chat=openai_dialects.OPENAI, hides_obfuscation=True, max_effort=r"gpt-[6-9]")
+OPENAI = Dialect(chat=openai_dialects.OPENAI, hides_obfuscation=True, max_effort=r"gpt-(5\.[6-9]|[6-9])")
 AZURE = Dialect(
     chat=openai_dialects.AZURE_OPENAI,
     path="/openai/v1/responses",
-    max_effort=r"gpt-[6-9]",
+    max_effort=r"gpt-(5\.[6-9]|[6-9])",
 )
 AZURE_DATED = replace(AZURE, chat=openai_dialects.AZURE_OPENAI_DATED, path="/openai/responses")
 XAI = Dialect(
