@@ -531,6 +531,16 @@ async def test_ollama_is_asked_what_each_model_can_do(gateway_factory: GatewayFa
     assert [request.path for request in upstream.requests[seen:]] == ["/api/tags"]
 
 
+async def test_an_ollama_model_that_writes_nothing_is_not_listed(
+    gateway_factory: GatewayFactory, upstream: Upstream
+) -> None:
+    """What the server says of it tells, whatever its name."""
+    upstream.script(whole(200, {"models": [{"model": "minilm:l6"}]}), path="/api/tags")
+    upstream.script(whole(200, {"capabilities": ["embedding"]}), path="/api/show")
+    local = await gateway_factory({"providers": {"p": {"kind": "ollama", "endpoint": upstream.url}}})
+    assert await local.client.list_models() == []
+
+
 NATIVE = {
     "models": [
         {
