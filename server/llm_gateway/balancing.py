@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llm_gateway.capabilities import Needs
 from llm_gateway.errors import Blame, CredentialsRejected, ProviderError, QuotaExhausted
 from llm_gateway.outlier import Breaker, BreakerPolicy, Clock, Cooldown, Flow
@@ -31,16 +33,45 @@ BOUNDED_LOAD = 1.25
 """Affinity gives way when an endpoint has this many times the mean load (consistent hashing with bounded loads)."""
 
 
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of an error: not the exception, which would keep the request of its call alive. at: when, by the clock."""
+
+    at: float
+    model: str
+    reason: str
+    cause: str
+    status: int
+    provider_code: str
+    provider_message: str
+    provider_request_id: str
+
+    @classmethod
+    def of(cls, error: ProviderError, model: str, at: float) -> Failure:
+        return cls(
+            at=at,
+            model=model,
+            reason=error.reason,
+            cause=error.cause,
+            status=error.status,
+            provider_code=error.provider_code,
+            provider_message=error.provider_message,
+            provider_request_id=error.provider_request_id,
+        )
+
+
 class Deployment:
     """A model at an endpoint: the unit that fails, slows down and is rate limited, for providers limit and lose models one by one."""
 
-    __slots__ = ("_clock", "_latency", "_measured", "breaker", "flow", "last_error", "limited")
+    __slots__ = ("_clock", "_latency", "_measured", "breaker", "failed_at", "flow", "limited", "succeeded_at")
 
     def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
         self.breaker = Breaker(policy, clock)
         self.limited = Cooldown(clock)
         self.flow = Flow(clock, policy.slow_start)
-        self.last_error: ProviderError | None = None
+        self.failed_at = 0.0
+        """When a call last failed, by the clock; 0 when none has since the last success."""
+        self.succeeded_at = 0.0
+        """When a call last succeeded; 0 is never."""
         self._clock = clock
         self._latency = 0.0
         self._measured = 0.0
@@ -70,7 +101,7 @@ class EndpointState:
         "_policy",
         "in_flight",
         "key",
-        "last_error_reason",
+        "last_failure",
         "last_success",
         "permits",
         "server",
@@ -84,7 +115,7 @@ class EndpointState:
         self.permits = permits
         self.in_flight = 0
         self.last_success = 0.0
-        self.last_error_reason = ""
+        self.last_failure: Failure | None = None
         self._policy = policy
         self._clock = clock
         self._deployments: dict[str, Deployment] = {}
@@ -129,6 +160,10 @@ class EndpointState:
         )
         return max(waits)
 
+    def failures(self, model: str) -> int:
+        """How often calls for the model, or to its address, failed in a row."""
+        return max(self.of(model).breaker.consecutive, self.server.consecutive)
+
     def begin(self, model: str) -> Probes:
         """A call for the model goes here. Returns what `succeeded` or `failed` must be told."""
         self.in_flight += 1
@@ -145,19 +180,20 @@ class EndpointState:
         server, probe = probes
         deployment = self.of(model)
         deployment.measured(seconds)
+        deployment.succeeded_at = self.last_success = self._clock()
+        deployment.failed_at = 0.0
         over = deployment.breaker.succeeded(probe=probe)
         if self.server.succeeded(probe=server) or over:
             deployment.flow.recovered()
-        self.last_success = self._clock()
 
     def failed(self, model: str, error: ProviderError, probes: Probes = NO_PROBE) -> None:
         """A call failed. Errors that are nobody's fault here leave no mark."""
         if error.blame is Blame.NOBODY:
             return
-        self.last_error_reason = error.reason
+        self.last_failure = Failure.of(error, model, self._clock())
         server, probe = probes
         deployment = self.of(model)
-        deployment.last_error = error
+        deployment.failed_at = self.last_failure.at
         if isinstance(error, CredentialsRejected):
             self.key.rest(REJECTED_REST, error.reason, stated=False)
         elif error.blame is not Blame.KEY:

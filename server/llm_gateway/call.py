@@ -27,16 +27,17 @@ MAX_ATTEMPTS_REPORTED = 16
 class Journal:
     """What was tried for one call, in order: provider calls and targets that were skipped.
 
-    calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed.
+    calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed. last: the ones chosen last.
     """
 
-    __slots__ = ("_skipped", "attempts", "calls", "failures", "tried")
+    __slots__ = ("_skipped", "attempts", "calls", "failures", "last", "tried")
 
     def __init__(self) -> None:
         self.attempts: list[gateway_pb2.Attempt] = []
         self.calls = 0
         self.failures: list[ProviderError] = []
         self.tried: list[tuple[Target, Endpoint]] = []
+        self.last: tuple[Target, Endpoint] | None = None
         self._skipped: set[tuple[str, str, str, str]] = set()
 
     def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
@@ -145,19 +146,33 @@ class Reply:
                 self.error = error
                 raise
             except ProviderError as error:
-                self.error = interrupted = _interrupted(error, self.writer)
-                raise interrupted from None
+                raise self._interrupted(error) from None
             except CallerDeadline as error:
+                if self.total is not None:
+                    raise self._interrupted(AttemptTimeout.of_route(self.total)) from None
                 self.error = error
-                if self.total is None:
-                    raise
-                late = AttemptTimeout(f"The route's limit of {self.total:g} s was reached.")
-                self.error = interrupted = _interrupted(late, self.writer)
-                raise interrupted from None
+                error.about = self._about
+                raise
             except GatewayError as error:
                 self.error = error
                 raise
         return self._events.popleft()
+
+    @property
+    def _about(self) -> str:
+        return self.target.label if self.target is not None else ""
+
+    def _interrupted(self, error: ProviderError) -> StreamInterrupted:
+        self.error = interrupted = StreamInterrupted(
+            cause=error.cause,
+            status=error.status,
+            provider_code=error.provider_code or error.reason,
+            provider_message=error.provider_message,
+            provider_request_id=error.provider_request_id,
+            usage=error.usage or self.writer.usage,
+        )
+        interrupted.about = self._about
+        return interrupted
 
     async def __aenter__(self) -> Self:
         return self
@@ -183,17 +198,6 @@ class Reply:
         finally:
             for callback in reversed(self._on_close):
                 callback(self)
-
-
-def _interrupted(error: ProviderError, writer: EventWriter) -> StreamInterrupted:
-    return StreamInterrupted(
-        f"The provider's stream broke after content was sent: {error.message}",
-        status=error.status,
-        provider_code=error.provider_code or error.reason,
-        provider_message=error.provider_message,
-        provider_request_id=error.provider_request_id,
-        usage=error.usage or writer.usage,
-    )
 
 
 Handler = Callable[[Call], Awaitable[Reply]]

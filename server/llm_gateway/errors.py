@@ -70,7 +70,8 @@ class Violation:
 class GatewayError(Exception):
     """A failure as the caller sees it.
 
-    message: English, ours, safe to log; it never holds a provider's words, a key or a prompt.
+    message: English, ours, safe to log; it never holds a provider's words, a key or a prompt. told: what the caller is told, which may.
+    cause: the message without its subject, to be named after a colon. about: `provider/model`, once it is known whom it is about.
     retry_after: seconds after which a new call may succeed, or None.
     attempts: what was tried for the call; filled in on the way out. spent: whether that is all the provider calls that the call may make.
     """
@@ -86,10 +87,22 @@ class GatewayError(Exception):
         self.violations = tuple(violations)
         self.retry_after = retry_after
         self.attempts: Sequence[gateway_pb2.Attempt] = ()
+        self.about = ""
 
     @property
     def message(self) -> str:
-        return str(self.args[0])
+        return f"{self.about}: {self.args[0]}" if self.about else str(self.args[0])
+
+    @property
+    def told(self) -> str:
+        return self.message
+
+    @property
+    def cause(self) -> str:
+        text = str(self.args[0]).removesuffix(".")
+        if self.violations:
+            text += ": " + ", ".join(f"{violation.field} {violation.reason}" for violation in self.violations[:3])
+        return text[:1].lower() + text[1:]
 
 
 class InternalError(GatewayError):
@@ -223,14 +236,16 @@ def redact(text: str) -> str:
 class ProviderError(GatewayError):
     """A provider failed.
 
+    cause: what happened, in a few words of ours with the address: "connection refused at 127.0.0.1:11434"; the message without it.
     status: the provider's HTTP status (or gRPC code), 0 when no answer came.
-    provider_code: its error type or code. provider_message: its words; redacted here, sent to the caller in
-    ProviderFailure only, never logged. provider_request_id: its id of the request.
-    usage: what it reported to have used all the same.
+    provider_code: its error type or code. provider_message: its words; redacted here, sent to the caller only, never logged.
+    provider_request_id: its id of the request. usage: what it reported to have used all the same.
+    advice: a sentence on what to do, where that depends on the provider.
 
     retry_same: the same target may do better in a moment. other_key: another key of the provider may do.
     failover: another target may do. blame: whose breaker hears of it. called: whether a provider said so; False where the gateway held
-    the call back.
+    the call back. quoted: its words are the caller's to act on, so they stand in what the caller is told; else they are in
+    ProviderFailure alone.
     """
 
     code = Code.UNAVAILABLE
@@ -240,11 +255,13 @@ class ProviderError(GatewayError):
     failover: ClassVar[bool] = True
     blame: ClassVar[Blame] = Blame.NOBODY
     called = True
+    quoted: ClassVar[bool] = False
 
     def __init__(
         self,
         message: str = "",
         *,
+        cause: str = "",
         status: int = 0,
         provider_code: str = "",
         provider_message: str = "",
@@ -259,6 +276,33 @@ class ProviderError(GatewayError):
         self.provider_message = redact(provider_message)
         self.provider_request_id = provider_request_id[:128]
         self.usage = usage
+        self.advice = ""
+        self._cause = cause
+
+    @property
+    def message(self) -> str:
+        return self._sentence("")
+
+    @property
+    def told(self) -> str:
+        return self._sentence(self.provider_message if self.quoted else "")
+
+    @property
+    def cause(self) -> str:
+        return self._cause or super().cause + self._status()
+
+    def _status(self) -> str:
+        return (
+            f" (HTTP {self.status})" if self.status and str(self.status) not in f"{self.args[0]}{self._cause}" else ""
+        )
+
+    def _sentence(self, quoted: str) -> str:
+        text = str(self.args[0]).removesuffix(".") + self._status()
+        for more in (self._cause, quoted):
+            if more:
+                text += f": {more}"
+        subject = f"{self.about}: " if self.about else ""
+        return f"{subject}{text.removesuffix('.')}.{' ' if self.advice else ''}{self.advice}"
 
 
 class RequestRefused(ProviderError):
@@ -266,6 +310,7 @@ class RequestRefused(ProviderError):
 
     code = Code.INVALID_ARGUMENT
     reason = "INVALID_REQUEST"
+    quoted = True
     failover = False
 
 
@@ -299,6 +344,7 @@ class NotSupported(ProviderError):
 
     code = Code.UNIMPLEMENTED
     reason = "NOT_SUPPORTED_BY_PROVIDER"
+    quoted = True
 
 
 class ModelNotFound(ProviderError):
@@ -306,6 +352,7 @@ class ModelNotFound(ProviderError):
 
     code = Code.NOT_FOUND
     reason = "MODEL_NOT_FOUND"
+    quoted = True
 
 
 class EndpointWrong(ProviderError):
@@ -350,14 +397,14 @@ class QuotaExhausted(ProviderError):
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider failed or could not be reached."""
+    """The provider failed."""
 
     retry_same = True
     blame = Blame.MODEL
 
 
 class ProviderUnreachable(ProviderUnavailable):
-    """No answer came from the provider's address at all."""
+    """The provider cannot be reached."""
 
     blame = Blame.SERVER
 
@@ -384,6 +431,11 @@ class AttemptTimeout(ProviderTimeout):
     """The provider did not answer within the limits set for it."""
 
     retry_same = False
+
+    @classmethod
+    def of_route(cls, seconds: float) -> AttemptTimeout:
+        """For a route's limit on the whole call."""
+        return cls(cause=f"no whole answer within {seconds:g} s, the route's limit")
 
 
 class ResponseInvalid(ProviderError):

@@ -14,13 +14,16 @@ from grpc_health.v1.health import aio as machine
 from llmgateway.v1 import health_pb2
 
 from llm_gateway import __version__, durations
-from llm_gateway.errors import GatewayError, ProviderNotConfigured
+from llm_gateway.balancing import EndpointState, Failure
+from llm_gateway.errors import ProviderError, ProviderNotConfigured
 from llm_gateway.routing import Endpoint, Provider
 from llm_gateway.upstream.build import Upstream
 
 SERVICE = "llmgateway.v1.LLMGateway"
 PROBE_EVERY = 5.0
 """Seconds before a provider is probed again; a probe asked for sooner gets the last result."""
+FORGOTTEN = 60.0
+"""Seconds after which a failure says nothing of the present."""
 
 NOTHING_CONFIGURED = "NO_PROVIDER_CONFIGURED"
 """Reason of the embedded provider's state where it stands in for one."""
@@ -77,7 +80,7 @@ class HealthView:
         self._clock = clock
         self._started = clock() if started is None else started
         self._stands_in = stands_in
-        self._probed: dict[Endpoint, tuple[float, str | None]] = {}
+        self._probed: dict[Endpoint, tuple[float, Failure | bool]] = {}
 
     async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
         """Raises ProviderNotConfigured."""
@@ -110,14 +113,14 @@ class HealthView:
         last = self._probed.get(endpoint)
         if last is not None and self._clock() - last[0] < PROBE_EVERY:
             return
-        self._probed[endpoint] = (self._clock(), last and last[1])
+        self._probed[endpoint] = (self._clock(), last is not None and last[1])
         upstream: Upstream = endpoint.upstream  # type: ignore[assignment]  # built by upstream.build
         try:
             await upstream.list_models()
-            reason = ""
-        except GatewayError as error:
-            reason = error.reason
-        self._probed[endpoint] = (self._clock(), reason)
+            found: Failure | bool = True
+        except ProviderError as error:
+            found = Failure.of(error, "", self._clock())
+        self._probed[endpoint] = (self._clock(), found)
 
     def _view(self, provider: Provider, endpoint: Endpoint, probed: bool) -> health_pb2.ProviderHealth:
         state = endpoint.state
@@ -131,7 +134,6 @@ class HealthView:
             deployment=endpoint.deployment,
             circuit_state=_CIRCUITS[circuit],
             error_rate=max(breaker.error_rate() for breaker in breakers),
-            last_error_reason=state.last_error_reason,
         )
         if latencies:
             view.p50_first_event.CopyFrom(durations.to_proto(latencies[len(latencies) // 2]))
@@ -141,21 +143,44 @@ class HealthView:
             view.cooldown_until.CopyFrom(_timestamp(time() + rest))
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
-        found = self._probed.get(endpoint) if probed else None
+        found = probed and self._probed.get(endpoint, (now, False))[1]
+        failure = found if isinstance(found, Failure) else state.last_failure
+        if failure is not None:
+            view.last_error_reason, view.last_error_model = failure.reason, failure.model
+            view.last_error_cause = failure.cause
+            view.last_error_time.CopyFrom(_timestamp(time() - (now - failure.at)))
         if self._stands_in:
             view.status, view.last_error_reason = health_pb2.HEALTH_STATUS_DEGRADED, NOTHING_CONFIGURED
-        elif found is not None and found[1]:
+        elif isinstance(found, Failure):
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
-            view.last_error_reason = found[1]
-        elif circuit == "open" or rest:
-            view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
-        elif circuit == "half_open":
-            view.status = health_pb2.HEALTH_STATUS_DEGRADED
-        elif state.last_success or (found is not None and found[1] == ""):
-            view.status = health_pb2.HEALTH_STATUS_SERVING
         else:
-            view.status = health_pb2.HEALTH_STATUS_UNKNOWN
+            view.status = self._status(state, found)
         return view
+
+    def _status(self, state: EndpointState, answers: bool) -> health_pb2.HealthStatus.ValueType:
+        """What the calls of the last minute say of now. answers: a probe was just answered.
+
+        A model fails whose last call did, within FORGOTTEN, while calls for it are held back or none ever worked; all fail while the address
+        or the key does.
+        """
+        now = self._clock()
+        last = state.last_failure
+        if not answers and last is not None and state.last_success <= last.at > now - FORGOTTEN:
+            if state.key.left() or state.server.state != "closed":
+                return health_pb2.HEALTH_STATUS_NOT_SERVING
+        elif not answers and state.server.state == "open":  # by calls with another key
+            return health_pb2.HEALTH_STATUS_NOT_SERVING
+        works = fails = False
+        for deployment in state.deployments().values():
+            breaker, worked = deployment.breaker, deployment.succeeded_at > 0.0
+            held = breaker.state != "closed" or deployment.limited.left() > 0.0
+            if deployment.failed_at and (held or (breaker.consecutive and not worked)):
+                fails = fails or deployment.failed_at > now - FORGOTTEN
+            else:
+                works = works or worked
+        if fails:
+            return health_pb2.HEALTH_STATUS_DEGRADED if works else health_pb2.HEALTH_STATUS_NOT_SERVING
+        return health_pb2.HEALTH_STATUS_SERVING if works or answers else health_pb2.HEALTH_STATUS_UNKNOWN
 
 
 def _timestamp(seconds: float) -> timestamp_pb2.Timestamp:

@@ -57,7 +57,6 @@ class Breaker:
 
     __slots__ = (
         "_clock",
-        "_consecutive",
         "_ejections",
         "_failures",
         "_next_probe",
@@ -65,6 +64,7 @@ class Breaker:
         "_proven",
         "_recent",
         "_recovered_at",
+        "consecutive",
         "outage",
     )
 
@@ -74,7 +74,8 @@ class Breaker:
         self._clock = clock
         self._recent: deque[tuple[float, bool]] = deque(maxlen=4096)
         self._failures = 0
-        self._consecutive = 0
+        self.consecutive = 0
+        """Failures in a row."""
         self._ejections = 0
         self._proven = 0
         self._next_probe: float | None = None
@@ -124,6 +125,7 @@ class Breaker:
     def succeeded(self, *, probe: bool = False) -> bool:
         """Returns whether that was the end of an outage."""
         over, self.outage = self.outage, False
+        self.consecutive = 0
         if self._next_probe is not None:
             if not probe:
                 self._remember(False)
@@ -136,13 +138,13 @@ class Breaker:
             self._ejections = self._failures = 0
             self._recent.clear()
             self._recovered_at = self._clock()
-        self._consecutive = 0
         self._remember(False)
         return over
 
     def failed(self, *, probe: bool = False, undecided: int = 0) -> None:
         """undecided: calls that were sent and have not been answered yet."""
         self._remember(True)
+        self.consecutive += 1
         policy = self._policy
         if probe:
             self._proven = 0
@@ -155,8 +157,7 @@ class Breaker:
             return
         if self._next_probe is not None:
             return
-        self._consecutive += 1
-        if self._consecutive >= policy.consecutive or (
+        if self.consecutive >= policy.consecutive or (
             len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio
         ):
             self._proven = 0

@@ -99,6 +99,11 @@ class Endpoint:
     def label(self) -> str:
         return f"{self.provider}/{self.deployment}" if self.deployment else self.provider
 
+    @property
+    def where(self) -> str:
+        """`host:port`, or "local" where it is not on the network."""
+        return ":".join(map(str, self.address)) if self.address is not None else "local"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:

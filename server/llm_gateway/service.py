@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -30,7 +31,7 @@ from llm_gateway.interceptors.rpc.rpc import REQUEST_ID, Rpc, current
 from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event, EventWriter
-from llm_gateway.routing import ListsNeeded, Route, RoutingTable
+from llm_gateway.routing import ListsNeeded, Route, RoutingTable, Target
 from llm_gateway.validation import validate
 
 Context = grpc.aio.ServicerContext
@@ -235,14 +236,17 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
 
     async def _reply(self, call: Call, rpc: Rpc) -> Reply:
         """The committed answer. Its errors, now and later, say what was tried."""
+        started = monotonic()
         try:
             reply = await self.snapshot.call(call)
-        except GatewayError as error:
-            error.attempts = call.journal.attempts
-            error.spent = call.journal.calls >= call.route.max_attempts
-            rpc.outcome["attempts"] = call.journal.calls
+        except BaseException as error:
+            if isinstance(error, GatewayError):
+                error.attempts = call.journal.attempts
+                error.spent = call.journal.calls >= call.route.max_attempts
+            _note_failed(rpc, call)
             raise
-        reply.on_close(lambda closed: _closed(rpc, call, closed))
+        seconds = monotonic() - started
+        reply.on_close(lambda closed: _closed(rpc, call, closed, seconds))
         return reply
 
 
@@ -255,8 +259,8 @@ def _unbounded() -> Event:
     return Event(warning=gateway_pb2.Warning(reason="FIELD_DROPPED", field=_FIRST_EVENT, message=_NO_FIRST_EVENT))
 
 
-def _closed(rpc: Rpc, call: Call, reply: Reply) -> None:
-    """Whole, broken or abandoned: what was tried, and what it used."""
+def _closed(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
+    """Whole, broken or abandoned: what was tried, and what it used. seconds: until its first content."""
     error, told = reply.error, reply.usage
     if error is not None:
         _count_what_was_said(call, reply.writer)
@@ -264,7 +268,7 @@ def _closed(rpc: Rpc, call: Call, reply: Reply) -> None:
         error.attempts = call.journal.attempts
     if isinstance(error, ProviderError) and error.usage is told:
         error.usage = reply.usage
-    _note(rpc, call, reply)
+    _note(rpc, call, reply, seconds)
 
 
 def _count_what_was_said(call: Call, writer: EventWriter) -> None:
@@ -334,21 +338,52 @@ def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
     info.route = call.route.name
     if call.route.experiment is not None:
         info.experiment, info.experiment_arm = call.route.experiment.name, call.route.arm
-    info.fallback_used = target not in call.route.groups[0]
+    info.fallback_used = _fell_back(call, target)
     call.journal.fill(info)
 
 
-def _note(rpc: Rpc, call: Call, reply: Reply) -> None:
-    """What the access log and the trailers say of a call."""
-    assert reply.target is not None  # noqa: S101 - set by load_balance
-    outcome = rpc.outcome
-    outcome["provider"], outcome["model"] = reply.target.provider.id, reply.target.model
+def _fell_back(call: Call, target: Target) -> bool:
+    return target not in call.route.groups[0]
+
+
+def _note_failed(rpc: Rpc, call: Call) -> None:
+    """What the access log says of a call that no provider answered: the last place it went to, or would have gone to."""
+    target, endpoint = call.journal.last or (call.route.groups[0][0], None)
+    _note_place(rpc.outcome, call, target)
+    if endpoint is not None:
+        rpc.outcome["endpoint"] = endpoint.where
+
+
+def _note_place(outcome: dict[str, Any], call: Call, target: Target) -> None:
+    outcome["provider"], outcome["model"] = target.provider.id, target.model
+    if call.route.name:
+        outcome["route"] = call.route.name
+    outcome["stream"] = call.stream
+    outcome["fallback"] = _fell_back(call, target)
     outcome["attempts"] = call.journal.calls
+
+
+def _note(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
+    """What the access log and the trailers say of a call that was answered, whole or in part."""
+    target, endpoint = reply.target, reply.endpoint
+    assert target is not None and endpoint is not None  # noqa: S101, PT018 - set by load_balance
+    outcome = rpc.outcome
+    _note_place(outcome, call, target)
+    if reply.error is not None:
+        outcome["endpoint"] = endpoint.where
+    if call.stream:
+        outcome["first_event_ms"] = round(seconds * 1000, 3)
+    finishes = reply.writer.finishes()
+    if finishes:
+        outcome["finish_reason"] = ",".join([_FINISH[finish.finish_reason] for finish in finishes])
     usage = reply.usage
     if usage is not None:
         outcome["input_tokens"], outcome["output_tokens"] = usage.input_tokens, usage.output_tokens
         if usage.HasField("cost_nano_usd"):
             outcome["cost_nano_usd"] = usage.cost_nano_usd
+
+
+_FINISH = {number: name.removeprefix("FINISH_REASON_").lower() for name, number in gateway_pb2.FinishReason.items()}
 
 
 def _tell(context: Context[Any, Any], rpc: Rpc) -> None:

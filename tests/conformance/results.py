@@ -19,6 +19,8 @@ _BATCHED = frozenset(
     {"part_delta", "usage"}
 )  # the gateway merges what arrives in one read, which is chance; the fold has what they say
 _HOUR = 3600
+_PORT = re.compile(r"\b127\.0\.0\.1:\d+")
+"""Where a scripted provider listened: messages name it."""
 FIELDS = ("id", "ok", "response", "text", "events", "error", "truncated", "cancelled")
 
 
@@ -61,8 +63,13 @@ def _without(value: Any, names: frozenset[str]) -> Any:
 
 
 def _shortened(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONG:
-        return f"{len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()}"
+    if isinstance(value, str):
+        value = _PORT.sub("127.0.0.1:0", value)
+        return (
+            value
+            if len(value) <= LONG
+            else f"{len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()}"
+        )
     if isinstance(value, dict):
         return {key: _shortened(item) for key, item in value.items()}
     return [_shortened(item) for item in value] if isinstance(value, list) else value

@@ -808,7 +808,7 @@ async def test_refused_and_unresolved_endpoints_fail_to_connect() -> None:
     """Refusal and an unknown name are ConnectFailed; the words are ours."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(ConnectFailed, match=r"^connection refused$"):
+    with pytest.raises(ConnectFailed, match=rf"^connection refused at 127\.0\.0\.1:{port}$"):
         await HttpClient(f"http://127.0.0.1:{port}").send("GET", "/", [])
     with pytest.raises((ConnectFailed, ConnectTimeout)):
         await HttpClient("http://no-such-host.invalid").send("GET", "/", [])

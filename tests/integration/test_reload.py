@@ -96,7 +96,7 @@ async def test_two_addresses_in_one_region_have_health_and_names_of_their_own(
     for _ in range(20):
         await running.client.chat("hi", model="edge/m")
     dead, alive = states(running.gateway)
-    assert not alive.last_error_reason
+    assert not alive.last_failure
     assert dead.in_flight == alive.in_flight == 0
     seen = [one.deployment for one in (await running.client.get_status()).providers]
     assert seen == ["eu-1", "eu-2"]

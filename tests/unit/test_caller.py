@@ -42,10 +42,10 @@ async def test_text_that_arrives_with_the_end_of_the_limit_is_delivered_and_then
     """What the connection holds when the timer fires is not thrown away with it."""
     response = http.HttpResponse(200, http.Headers(()), Arriving(), 1 << 20)
     writer = EventWriter("p")
-    source = caller._Source(response, writer, openai_chat.stream_parser(writer, openai_dialects.GENERIC), "sse")
+    source = caller._Source(response, writer, openai_chat.stream_parser(writer, openai_dialects.GENERIC), "sse", "h")
     held = await source.first_content()
     at = asyncio.get_running_loop().time()
-    source.reply(held, caller._Limits(first_event=None, attempt=at, deadline=None, idle=None))
+    source.reply(held, caller._Limits(begun=at, first_event=None, attempt=at, deadline=None, idle=None))
     (more,) = await source.pull()
     assert more.part_delta.text == "lo"
     with pytest.raises(AttemptTimeout):

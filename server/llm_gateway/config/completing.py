@@ -113,14 +113,16 @@ def _complete_provider(
 def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, str], reading: Reading) -> Secret | None:
     key = provider.api_key
     if key is not None:
-        return Secret("") if key.reveal() == "none" else key
+        return Secret("", key.source) if key.reveal() == "none" else key
     if reading.has(f"{path}.api_keys") or reading.troubled(f"{path}.api_key"):
         return None
     # a key of the environment goes to its vendor's address only
     variable = None if provider.servers else first(env, usual.key)
     if variable:
         try:
-            return header(env[variable])
+            found = header(env[variable])
+            found.source = variable
+            return found
         except Unfit as unfit:
             reading.environment(variable, unfit.wrong, unfit.right)
     elif not usual.keyless:

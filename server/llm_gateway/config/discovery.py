@@ -353,9 +353,10 @@ def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: b
     }
     if chosen and (given := first(variables.env, BASE_URL)):
         settings["endpoint"] = variables.read(given, parsers.get("endpoint", url))
-    key = variables.read(
-        "LLM_API_KEY" if chosen and variables.has("LLM_API_KEY") else first(variables.env, usual.key), header
-    )
+    named = "LLM_API_KEY" if chosen and variables.has("LLM_API_KEY") else first(variables.env, usual.key)
+    key = variables.read(named, header)
+    if key is not None:
+        key.source = named
     missing = [
         " or ".join((*BASE_URL[:1], *usual.settings[field][:1]) if field == "endpoint" else usual.settings[field][:1])
         for field in usual.needs

@@ -166,9 +166,16 @@ class Reading:
             # a URL's user and query may hold a password
             hidden = base is Secret or (mark == "url" and re.search("[@?#]", node.value))
             return self._unfit(path, unfit, "" if hidden else node.value)
-        if base is not Secret:
+        if base is Secret:
+            value.source = self._source(node, path)
+        else:
             self._texts[path] = node.value
         return value
+
+    def _source(self, node: Node, path: str) -> str:
+        """Where a secret is from, for messages about it."""
+        named = values.variables(node.value)
+        return f"{' and '.join(named)} ({path})" if named else path
 
     def _unfit(self, path: str, unfit: Unfit, text: str = "") -> Any:
         if not isinstance(unfit, Unset):
@@ -218,7 +225,9 @@ class Reading:
         if node.id == "scalar" and kind in _SHORT:
             try:
                 short = kind(**_SHORT[kind](self._expand(node)))
-                if kind is Target:
+                if isinstance(short, ApiKey):
+                    short.key.source = self._source(node, path)
+                elif kind is Target:
                     self._texts[f"{path}.provider"] = node.value
                 return short
             except Unfit as unfit:

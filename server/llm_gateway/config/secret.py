@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 class Secret:
     """A key, a password, a header: text that appears in no repr, message, log line or pickle.
 
-    Only ``reveal()`` gives the text. An empty secret is false; equal secrets compare equal.
+    Only ``reveal()`` gives the text. ``source`` says where it was found: a variable's name or a path of the file. An empty secret is false; equal secrets compare equal.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "source")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, source: str = "") -> None:
         self._text = text
+        self.source = source
 
     def reveal(self) -> str:
         """The text itself, for the one place that sends it."""

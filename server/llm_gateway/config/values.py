@@ -194,6 +194,11 @@ def string(text: str) -> str:
     return text
 
 
+def variables(text: str) -> list[str]:
+    """The names of the variables that a text mentions."""
+    return [match[1] for match in _VARIABLE.finditer(text) if match[1]]
+
+
 def secret(text: str) -> Secret:
     """Any text but none at all, hidden; space around it (a file's last line break) does not count."""
     if not text.strip():

@@ -66,6 +66,8 @@ def upstream(
         timeouts=timeouts(provider),
         extra_headers=tuple((header, value.reveal()) for header, value in provider.headers.items()),
         settings=settings,
+        missing_model=row.missing_model,
+        key_from=_key_from(name, row, provider, key),
         price=price,
         trace=trace,
         like=row.like or row.base_url.format_map(settings),
@@ -196,6 +198,24 @@ def _client(provider: config.Provider, url: str) -> HttpClient:
         connect_timeout=provider.timeouts.connect,
         max_connections=provider.limits.concurrency + 8,
     )
+
+
+def _key_from(name: str, row: Row, provider: config.Provider, key: config.ApiKey | None) -> str:
+    """Where the operator finds what authenticates us, in a sentence; never the value."""
+    if key is not None and key.key:
+        return f"The key is that of {key.key.source or f'providers.{name}'}."
+    if provider.credentials:
+        return f"The credentials are those of providers.{name}.credentials."
+    if provider.api_key is None and row.identity:
+        return f"The credentials are those that {_CHAINS[row.identity]} finds."
+    return f"No key was sent; set providers.{name}.api_key."
+
+
+_CHAINS: Mapping[str, str] = {
+    "aws": "the AWS credential chain",
+    "google": "Google's Application Default Credentials",
+    "entra": "Azure's DefaultAzureCredential",
+}
 
 
 def _credential(

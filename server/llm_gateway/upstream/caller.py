@@ -19,6 +19,7 @@ from llm_gateway.call import Call, Reply
 from llm_gateway.errors import (
     AttemptTimeout,
     CallerDeadline,
+    CredentialsRejected,
     EndpointWrong,
     ModelNotFound,
     ProviderError,
@@ -36,6 +37,8 @@ T = TypeVar("T")
 Price = Callable[[str, usage_pb2.Usage, EventWriter], None]
 """Puts the cost into a usage of a model, by what the writer knows of the answer."""
 
+_MODEL = re.compile(r"[\w.:/@-]+")
+"""Names that stand in a command line as they are."""
 HELD_BYTES = 256 << 10
 MAX_ERROR_BODY = 64 << 10
 MOST_PAGES = 100
@@ -94,6 +97,7 @@ class HttpCaller:
     choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
     first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
     query: added to every path. settings: what its row takes from the configuration.
+    missing_model: what to do where the provider does not know a `{model}`. key_from: a sentence that says where the credentials are from.
     price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it. like: how the address of
     such a provider is written, for the error of one that is wrong.
     Raises ProviderError for all that goes wrong before the first content.
@@ -110,6 +114,8 @@ class HttpCaller:
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    missing_model: str = ""
+    key_from: str = ""
     price: Price | None = None
     trace: Callable[[], Sequence[tuple[str, str]]] | None = None
     like: str = ""
@@ -144,12 +150,19 @@ class HttpCaller:
         except TimeoutError:
             failure = limits.expired()
         except http.TransportError as error:
-            failure = transport_error(error)
+            failure = transport_error(error, self.client.host)
         except ProviderError as error:
             failure = error
-        if isinstance(failure, ProviderError) and failure.usage is None:
-            failure.usage = writer.usage
+        if isinstance(failure, ProviderError):
+            failure.usage = failure.usage or writer.usage
+            self._advise(failure, call.target.model)
         raise failure from None
+
+    def _advise(self, error: ProviderError, model: str) -> None:
+        if isinstance(error, CredentialsRejected):
+            error.advice = self.key_from
+        elif isinstance(error, ModelNotFound):
+            error.advice = self.missing_model.format(model=model if _MODEL.fullmatch(model) else "NAME")
 
     async def _open(self, api: Api, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
         wire = api.wire
@@ -165,7 +178,8 @@ class HttpCaller:
                 await response.aclose()
                 return Reply(writer)
             writer.streamed = True
-            source = _Source(response, writer, wire.stream_parser(writer, api.dialect), wire.framing)
+            parser = wire.stream_parser(writer, api.dialect)
+            source = _Source(response, writer, parser, wire.framing, self.client.host)
             held = await source.first_content()
             return source.reply(held, limits)
         except BaseException:
@@ -298,9 +312,12 @@ class HttpCaller:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            raise AttemptTimeout("The provider did not list its models in time.") from None
+            raise AttemptTimeout(cause=f"no list of models within {seconds:g} s") from None
         except http.TransportError as error:
-            raise transport_error(error) from None
+            raise transport_error(error, self.client.host) from None
+        except CredentialsRejected as error:
+            self._advise(error, "")
+            raise
 
     async def aclose(self) -> None:
         self.credential.close()
@@ -312,10 +329,13 @@ class HttpCaller:
 class _Source:
     """One stream being read: bytes to frames to events."""
 
-    __slots__ = ("_failure", "_frames", "_parser", "_response", "_watch", "_writer")
+    __slots__ = ("_failure", "_frames", "_host", "_parser", "_response", "_watch", "_writer")
 
-    def __init__(self, response: http.HttpResponse, writer: EventWriter, parser: StreamParser, kind: str) -> None:
+    def __init__(
+        self, response: http.HttpResponse, writer: EventWriter, parser: StreamParser, kind: str, host: str
+    ) -> None:
         self._response = response
+        self._host = host
         self._writer = writer
         self._parser = parser
         self._frames: framing.Framing = framing.of(kind)
@@ -372,7 +392,7 @@ class _Source:
             self._failure = error
             return
         expired, rest = (self._watch.expired, self._watch.rest) if self._watch is not None else (None, b"")
-        self._failure = expired or transport_error(error)
+        self._failure = expired or transport_error(error, self._host)
         with suppress(errors.GatewayError):
             self._parse(self._frames.feed(rest))
             self._parse(self._frames.close())  # a last line is whole without its end; half a one is no JSON
@@ -410,8 +430,9 @@ class _Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Limits:
-    """When one provider call must be where, in loop time."""
+    """When one provider call, begun at `begun`, must be where, in loop time. idle: seconds."""
 
+    begun: float
     first_event: float | None
     attempt: float | None
     deadline: float | None
@@ -431,6 +452,7 @@ class _Limits:
             if policy.HasField("first_event_timeout"):
                 first = durations.to_seconds(policy.first_event_timeout)
         return cls(
+            begun=now,
             first_event=None if first is None else now + first,
             attempt=None if attempt is None else now + attempt,
             deadline=call.deadline,
@@ -447,12 +469,15 @@ class _Limits:
 
     def expired(self) -> errors.GatewayError:
         """The error for whichever limit has passed."""
-        now = asyncio.get_running_loop().time() + 1e-3
-        if self.deadline is not None and self.deadline <= now:
-            return CallerDeadline()
-        if self.attempt is not None and self.attempt <= now:
-            return AttemptTimeout("The provider call took longer than its attempt limit.")
-        return AttemptTimeout("The provider sent no content within the first-event limit.")
+        now = asyncio.get_running_loop().time()
+        if self.deadline is not None and self.deadline <= now + 1e-3:
+            return CallerDeadline(
+                f"The caller's deadline was reached, {now - self.begun:.3g} s into the provider call."
+            )
+        if self.attempt is not None and self.attempt <= now + 1e-3:
+            return AttemptTimeout(cause=f"no whole answer within {self.attempt - self.begun:.6g} s, the attempt limit")
+        first = (self.first_event or now) - self.begun
+        return AttemptTimeout(cause=f"no content within {first:.6g} s, the first-event limit")
 
 
 class _Watch:
@@ -496,21 +521,23 @@ class _Watch:
         if total is not None and total <= at:
             self.expired = self._limits.expired()
         else:
-            self.expired = AttemptTimeout(f"The provider sent no content for {self._idle:g} s.")
+            self.expired = AttemptTimeout(cause=f"no content for {self._idle:g} s, the idle limit")
         self.rest = self._response.cut()
 
 
-def transport_error(error: http.TransportError) -> ProviderError:
-    """The error tree's word for a transport failure. Its messages hold no addresses, headers or bodies."""
+def transport_error(error: http.TransportError, host: str) -> ProviderError:
+    """The error tree's word for a transport failure at a host; it holds no path, header or body."""
     if isinstance(error, http.ConnectTimeout):
-        return errors.ConnectTimedOut()
+        return errors.ConnectTimedOut(cause=str(error))
     if isinstance(error, (http.ProtocolViolation, http.ResponseTooLarge)):
-        return ResponseInvalid(f"The provider's answer cannot be read: {error}.")
+        return ResponseInvalid("The provider's answer cannot be read.", cause=f"{error}, from {host}")
     if isinstance(error, (http.ConnectFailed, http.TlsFailed)):
-        return errors.ProviderUnreachable(f"The provider cannot be reached: {error}.")
+        return errors.ProviderUnreachable(cause=str(error))
     if isinstance(error, http.ConnectionBroken) and not error.response_started:
-        return errors.ProviderUnreachable(f"The provider closed the connection without an answer: {error}.")
-    return errors.ProviderUnavailable(f"The connection to the provider broke: {error}.")
+        return errors.ProviderUnreachable(
+            "The provider closed the connection without an answer.", cause=f"{error}, by {host}"
+        )
+    return errors.ProviderUnavailable("The connection to the provider broke.", cause=f"{error}, by {host}")
 
 
 _NO_PATH = re.compile(

@@ -17,7 +17,7 @@ The error tree, which every caller of `llm_gateway.upstream.http` sees::
     ├── ProtocolViolation    the peer does not speak HTTP/1.1 as agreed
     └── ResponseTooLarge     the body exceeds its bound
 
-Messages hold fixed words only: never a field value, a URL, or a byte of a body.
+Messages hold fixed words and host:port only: never a field value, a URL, or a byte of a body.
 """
 
 import asyncio

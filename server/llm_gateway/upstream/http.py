@@ -8,6 +8,7 @@ Timeouts other than the connect timeout are the caller's: cancelling a call clos
 """
 
 import asyncio
+import errno
 import ssl
 from collections import deque
 from collections.abc import Sequence
@@ -219,6 +220,7 @@ class HttpClient:
         self._host = url.raw_host.decode("ascii")
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self.address = (self._host, self._port)
+        self._where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         self._prefix = url.raw_path.decode("ascii").rstrip("/")
         self._url = url
         self._tls = _tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
@@ -234,6 +236,7 @@ class HttpClient:
         self._idle: deque[tuple[float, Connection]] = deque()
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._proxy = "" if proxy is None else _host_and_port(proxy)
         self._proxied = (
             None if proxy is None else _proxied_transport(proxy, self._tls, max_connections, keepalive_expiry)
         )
@@ -290,6 +293,7 @@ class HttpClient:
         """Try each resolved address in turn, giving each an equal share of the time left (as Go's net.Dialer does)."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._connect_timeout
+        waiting_for = "name resolution for"
         try:
             async with asyncio.timeout_at(deadline):
                 if self._socket_path is not None:
@@ -298,6 +302,7 @@ class HttpClient:
                     )
                     return local
                 addresses = await loop.getaddrinfo(self._host, self._port, type=1)
+                waiting_for = "TLS connection to" if self._tls else "connection to"
                 while True:
                     family, _, _, _, address = addresses.pop(0)
                     try:
@@ -315,9 +320,9 @@ class HttpClient:
                         if not addresses:
                             raise
         except TimeoutError:
-            raise ConnectTimeout("connect timeout") from None
+            raise ConnectTimeout(f"no {waiting_for} {self._where} within {self._connect_timeout:g} s") from None
         except (OSError, UnicodeError) as error:
-            raise _connect_error(error) from None
+            raise _connect_error(error, self._where) from None
 
     def _take_idle(self) -> Connection | None:
         """The connection that went idle last, if there is a good one; O(1) but for the dead ones it discards."""
@@ -368,9 +373,28 @@ class HttpClient:
         try:
             response = await transport.handle_async_request(request)
         except httpx.TransportError as error:
-            raise _from_httpx(error, response_started=False) from None
+            raise self._from_httpx(error) from None
         fields = [(name.lower(), value) for name, value in response.headers.raw]
         return HttpResponse(response.status_code, Headers(fields), _ProxiedBody(response), self._max_response_bytes)
+
+    def _from_httpx(self, error: httpx.TransportError) -> TransportError:
+        """Where no response came through the proxy."""
+        match error:
+            case httpx.ConnectTimeout() | httpx.PoolTimeout():
+                return ConnectTimeout(
+                    f"no connection to {self._where} through the proxy {self._proxy} within {self._connect_timeout:g} s"
+                )
+            case httpx.ConnectError():
+                cause: BaseException | None = error
+                while cause is not None:
+                    if isinstance(cause, ssl.SSLError):
+                        return _connect_error(cause, self._where)
+                    cause = cause.__cause__ or cause.__context__
+                return ConnectFailed(f"proxy cannot be reached at {self._proxy}")
+            case httpx.ProxyError():
+                return ConnectFailed(f"proxy at {self._proxy} refused the connection to {self._where}")
+            case _:
+                return _broken(error, response_started=False)
 
 
 class _ProxiedBody:
@@ -389,7 +413,7 @@ class _ProxiedBody:
                 if data:
                     return data
         except httpx.TransportError as error:
-            raise _from_httpx(error, response_started=True) from None
+            raise _broken(error, response_started=True) from None
         return b""
 
     def arrived(self) -> bytes:
@@ -447,39 +471,69 @@ def _proxied_transport(
     )
 
 
-def _connect_error(error: Exception) -> TransportError:
-    """Name the failure in fixed words."""
+def _host_and_port(proxy: str) -> str:
+    """Where a proxy is, without the credentials that its URL may hold."""
+    try:
+        url = httpx.URL(proxy)
+    except httpx.InvalidURL:
+        return ""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def _connect_error(error: Exception, where: str) -> TransportError:
+    """Name the failure in fixed words, and the host and port."""
     match error:
         case ssl.SSLCertVerificationError():
-            return TlsFailed(f"certificate verification failed: {error.verify_message}")
+            words = _CERTIFICATE.get(error.verify_code, f"certificate is not trusted ({error.verify_message})")
+            return TlsFailed(f"{words} at {where}")
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "HTTP_REQUEST" | "UNKNOWN_PROTOCOL"):
+            return TlsFailed(f"no TLS is spoken at {where}")
         case ssl.SSLError():
-            return TlsFailed(f"TLS handshake failed: {error.reason}")
+            return TlsFailed(
+                f"TLS handshake failed at {where}: {(error.reason or 'unknown').lower().replace('_', ' ')}"
+            )
         case UnicodeError():
-            return ConnectFailed("host name cannot be encoded")
+            return ConnectFailed(f"name cannot be encoded: {where}")
         case _ if type(error).__name__ == "gaierror":
-            return ConnectFailed("host name does not resolve")
+            return ConnectFailed(f"name does not resolve: {where}")
         case ConnectionRefusedError():
-            return ConnectFailed("connection refused")
+            return ConnectFailed(f"connection refused at {where}")
         case ConnectionResetError():
-            return ConnectFailed("connection reset during connect")
+            return ConnectFailed(f"connection reset during connect at {where}")
+        case OSError() if error.errno in _UNREACHABLE:
+            return ConnectFailed(f"{_UNREACHABLE[error.errno]} {where}")
         case _:
-            return ConnectFailed("host unreachable")
+            return ConnectFailed(
+                f"no connection to {where} ({errno.errorcode.get(getattr(error, 'errno', 0) or 0, type(error).__name__)})"
+            )
 
 
-def _from_httpx(error: httpx.TransportError, *, response_started: bool) -> TransportError:
-    match error:
-        case httpx.ConnectTimeout() | httpx.PoolTimeout():
-            return ConnectTimeout("connect timeout")
-        case httpx.ConnectError():
-            cause: BaseException | None = error
-            while cause is not None:
-                if isinstance(cause, ssl.SSLError):
-                    return _connect_error(cause)
-                cause = cause.__cause__ or cause.__context__
-            return ConnectFailed("proxy cannot be reached")
-        case httpx.ProxyError():
-            return ConnectFailed("proxy refused the connection")
-        case httpx.ProtocolError():
-            return ProtocolViolation("malformed response")
-        case _:
-            return ConnectionBroken("connection was reset", response_started=response_started)
+_CERTIFICATE: Final = {
+    9: "certificate is not valid yet",
+    10: "certificate has expired",
+    18: "certificate is self-signed and not trusted",
+    19: "certificate is signed by a CA that is not trusted",
+    20: "certificate is signed by a CA that is not trusted",
+    23: "certificate is revoked",
+    62: "certificate is for another host",
+    64: "certificate is for another host",
+}
+"""By X509_V_ERR_* of OpenSSL, x509_vfy.h."""
+_UNREACHABLE: Final = {
+    errno.ENETUNREACH: "no network to",
+    errno.EHOSTUNREACH: "no route to",
+    errno.ETIMEDOUT: "no answer from",
+    errno.EACCES: "not permitted to connect to",
+    errno.EPERM: "not permitted to connect to",
+    errno.EMFILE: "too many open files to connect to",
+    errno.ENFILE: "too many open files to connect to",
+    errno.EADDRNOTAVAIL: "no local port or address to connect to",
+    errno.ENOENT: "no socket of",
+}
+
+
+def _broken(error: httpx.TransportError, *, response_started: bool) -> TransportError:
+    if isinstance(error, httpx.ProtocolError):
+        return ProtocolViolation("malformed response")
+    return ConnectionBroken("connection was reset", response_started=response_started)

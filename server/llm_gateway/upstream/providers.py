@@ -38,6 +38,7 @@ class Row:
     there is no key, see `upstream.credentials`.
     open_list: the list of models is given to everyone, so it does not show whether a key is good.
     local: runs on the operator's machines, so it costs nothing and needs no key.
+    missing_model: what to do where the provider does not know a `{model}`.
     transport: module of `llm_gateway.upstream` whose `client` gives what requests are sent through, where that is not HTTP.
     """
 
@@ -59,6 +60,7 @@ class Row:
     identity: Identity = ""
     open_list: bool = False
     local: bool = False
+    missing_model: str = ""
     transport: str = ""
 
 
@@ -104,6 +106,7 @@ def _azure(chat: str, responses: str, choice: str) -> Row:
         query="api-version",
         auth="api-key",
         identity="entra",
+        missing_model="Name a deployment of the Azure resource, which need not be called as its model is.",
     )
 
 
@@ -231,7 +234,14 @@ ROWS: Mapping[str, Row] = {
         "https://api.perplexity.ai",
         default_model="sonar",  # https://docs.perplexity.ai
     ),
-    "ollama": _one("ollama", "OLLAMA", "http://127.0.0.1:11434", local=True, trims="/api(/.*)?|/v1(/.*)?"),
+    "ollama": _one(
+        "ollama",
+        "OLLAMA",
+        "http://127.0.0.1:11434",
+        local=True,
+        trims="/api(/.*)?|/v1(/.*)?",
+        missing_model="Run `ollama pull {model}`.",
+    ),
     "lmstudio": Row(
         apis={
             "chat": _chat("LMSTUDIO"),
@@ -244,9 +254,12 @@ ROWS: Mapping[str, Row] = {
         base_url="http://127.0.0.1:1234",
         trims="/v1(/.*)?|/api(/v[01])?(/.*)?",
         local=True,
+        missing_model="Run `lms get {model}`, and `lms load {model}` unless LM Studio loads models by itself.",
     ),
-    "vllm": _openai("VLLM", local=True),
-    "llama_cpp": _openai("LLAMA_CPP", local=True),
+    "vllm": _openai("VLLM", local=True, missing_model="Start vLLM with it: `vllm serve {model}`."),
+    "llama_cpp": _openai(
+        "LLAMA_CPP", local=True, missing_model="Start llama-server with it (`-m FILE --alias {model}`, or `-hf REPO`)."
+    ),
     "openai_compatible": _openai("GENERIC"),
     "claude_code": Row(
         apis={"": Spoken(wire="claude_code", dialects="anthropic", dialect="ANTHROPIC")},

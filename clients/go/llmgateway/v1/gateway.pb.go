@@ -2046,7 +2046,9 @@ type Attempt struct {
 	// Delay that the provider asked for.
 	RetryDelay *durationpb.Duration `protobuf:"bytes,9,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
 	// What a failed call used, where the provider told.
-	Usage         *Usage `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
+	Usage *Usage `protobuf:"bytes,10,opt,name=usage,proto3" json:"usage,omitempty"`
+	// What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+	Cause         string `protobuf:"bytes,11,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2149,6 +2151,13 @@ func (x *Attempt) GetUsage() *Usage {
 		return x.Usage
 	}
 	return nil
+}
+
+func (x *Attempt) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
 }
 
 // Something the caller should know that is no error.
@@ -3479,7 +3488,7 @@ const file_llmgateway_v1_gateway_proto_rawDesc = "" +
 	"\x0eexperiment_arm\x18\n" +
 	" \x01(\tR\rexperimentArm\x125\n" +
 	"\vtotal_usage\x18\v \x01(\v2\x14.llmgateway.v1.UsageR\n" +
-	"totalUsage\"\xf0\x02\n" +
+	"totalUsage\"\x86\x03\n" +
 	"\aAttempt\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x12\x12\n" +
@@ -3495,7 +3504,8 @@ const file_llmgateway_v1_gateway_proto_rawDesc = "" +
 	"\vretry_delay\x18\t \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryDelay\x12*\n" +
 	"\x05usage\x18\n" +
-	" \x01(\v2\x14.llmgateway.v1.UsageR\x05usage\"Q\n" +
+	" \x01(\v2\x14.llmgateway.v1.UsageR\x05usage\x12\x14\n" +
+	"\x05cause\x18\v \x01(\tR\x05cause\"Q\n" +
 	"\aWarning\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x18\n" +

@@ -25,7 +25,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// State of a thing that serves.
+// State of a thing that serves. It tells the present: a failure counts until a later call
+// succeeds, and for one minute at most.
 type HealthStatus int32
 
 const (
@@ -33,11 +34,11 @@ const (
 	HealthStatus_HEALTH_STATUS_UNSPECIFIED HealthStatus = 0
 	// All well.
 	HealthStatus_HEALTH_STATUS_SERVING HealthStatus = 1
-	// Some providers fail; calls may still work.
+	// Some providers, or some models of a provider, fail; calls may still work.
 	HealthStatus_HEALTH_STATUS_DEGRADED HealthStatus = 2
-	// Send nothing.
+	// Everything that was called lately fails, or the gateway drains.
 	HealthStatus_HEALTH_STATUS_NOT_SERVING HealthStatus = 3
-	// Nothing seen yet.
+	// Nothing was seen yet, or nothing since a failure that is over.
 	HealthStatus_HEALTH_STATUS_UNKNOWN HealthStatus = 4
 )
 
@@ -318,7 +319,13 @@ type ProviderHealth struct {
 	// ErrorInfo.reason of the last failure.
 	LastErrorReason string `protobuf:"bytes,8,opt,name=last_error_reason,json=lastErrorReason,proto3" json:"last_error_reason,omitempty"`
 	// Region, deployment or key alias, where a provider has several.
-	Deployment    string `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	Deployment string `protobuf:"bytes,9,opt,name=deployment,proto3" json:"deployment,omitempty"`
+	// Model of the last failure.
+	LastErrorModel string `protobuf:"bytes,10,opt,name=last_error_model,json=lastErrorModel,proto3" json:"last_error_model,omitempty"`
+	// What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+	LastErrorCause string `protobuf:"bytes,11,opt,name=last_error_cause,json=lastErrorCause,proto3" json:"last_error_cause,omitempty"`
+	// When the last failure was.
+	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +423,27 @@ func (x *ProviderHealth) GetDeployment() string {
 	return ""
 }
 
+func (x *ProviderHealth) GetLastErrorModel() string {
+	if x != nil {
+		return x.LastErrorModel
+	}
+	return ""
+}
+
+func (x *ProviderHealth) GetLastErrorCause() string {
+	if x != nil {
+		return x.LastErrorCause
+	}
+	return ""
+}
+
+func (x *ProviderHealth) GetLastErrorTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastErrorTime
+	}
+	return nil
+}
+
 var File_llmgateway_v1_health_proto protoreflect.FileDescriptor
 
 const file_llmgateway_v1_health_proto_rawDesc = "" +
@@ -431,7 +459,7 @@ const file_llmgateway_v1_health_proto_rawDesc = "" +
 	"\tproviders\x18\x04 \x03(\v2\x1d.llmgateway.v1.ProviderHealthR\tproviders\x12\x1a\n" +
 	"\bdraining\x18\x05 \x01(\bR\bdraining\x12\x1b\n" +
 	"\tin_flight\x18\x06 \x01(\x05R\binFlight\x12%\n" +
-	"\x0econfig_version\x18\a \x01(\tR\rconfigVersion\"\xdc\x03\n" +
+	"\x0econfig_version\x18\a \x01(\tR\rconfigVersion\"\xf4\x04\n" +
 	"\x0eProviderHealth\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x123\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1b.llmgateway.v1.HealthStatusR\x06status\x12@\n" +
@@ -444,7 +472,11 @@ const file_llmgateway_v1_health_proto_rawDesc = "" +
 	"\x11last_error_reason\x18\b \x01(\tR\x0flastErrorReason\x12\x1e\n" +
 	"\n" +
 	"deployment\x18\t \x01(\tR\n" +
-	"deployment*\x9e\x01\n" +
+	"deployment\x12(\n" +
+	"\x10last_error_model\x18\n" +
+	" \x01(\tR\x0elastErrorModel\x12(\n" +
+	"\x10last_error_cause\x18\v \x01(\tR\x0elastErrorCause\x12B\n" +
+	"\x0flast_error_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime*\x9e\x01\n" +
 	"\fHealthStatus\x12\x1d\n" +
 	"\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15HEALTH_STATUS_SERVING\x10\x01\x12\x1a\n" +
@@ -490,11 +522,12 @@ var file_llmgateway_v1_health_proto_depIdxs = []int32{
 	5, // 5: llmgateway.v1.ProviderHealth.p50_first_event:type_name -> google.protobuf.Duration
 	6, // 6: llmgateway.v1.ProviderHealth.cooldown_until:type_name -> google.protobuf.Timestamp
 	6, // 7: llmgateway.v1.ProviderHealth.last_success_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6, // 8: llmgateway.v1.ProviderHealth.last_error_time:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_llmgateway_v1_health_proto_init() }

@@ -389,8 +389,18 @@ pub struct ProviderHealth {
     /// Region, deployment or key alias, where a provider has several.
     #[prost(string, tag = "9")]
     pub deployment: ::prost::alloc::string::String,
+    /// Model of the last failure.
+    #[prost(string, tag = "10")]
+    pub last_error_model: ::prost::alloc::string::String,
+    /// What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+    #[prost(string, tag = "11")]
+    pub last_error_cause: ::prost::alloc::string::String,
+    /// When the last failure was.
+    #[prost(message, optional, tag = "12")]
+    pub last_error_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// State of a thing that serves.
+/// State of a thing that serves. It tells the present: a failure counts until a later call
+/// succeeds, and for one minute at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum HealthStatus {
@@ -398,11 +408,11 @@ pub enum HealthStatus {
     Unspecified = 0,
     /// All well.
     Serving = 1,
-    /// Some providers fail; calls may still work.
+    /// Some providers, or some models of a provider, fail; calls may still work.
     Degraded = 2,
-    /// Send nothing.
+    /// Everything that was called lately fails, or the gateway drains.
     NotServing = 3,
-    /// Nothing seen yet.
+    /// Nothing was seen yet, or nothing since a failure that is over.
     Unknown = 4,
 }
 impl HealthStatus {
@@ -1359,6 +1369,9 @@ pub struct Attempt {
     /// What a failed call used, where the provider told.
     #[prost(message, optional, tag = "10")]
     pub usage: ::core::option::Option<Usage>,
+    /// What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+    #[prost(string, tag = "11")]
+    pub cause: ::prost::alloc::string::String,
 }
 /// Something the caller should know that is no error.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -26,7 +26,9 @@ class Deadline:
             return await proceed(call)
         try:
             reply = await proceed(replace(call, deadline=limit))
-        except CallerDeadline:
-            raise AttemptTimeout(f"The route's limit of {total:g} s was reached.") from None
+        except CallerDeadline as error:
+            late = AttemptTimeout.of_route(total)
+            late.about = error.about
+            raise late from None
         reply.total = total
         return reply

@@ -36,7 +36,7 @@ class Fallback:
                 waiting = _next(call, group, waiting, error)
         if len(failures) == 1 or not failures[-1].failover:
             raise failures[-1]
-        raise _summary(failures)
+        raise _summary(failures, [*journal.failures, *failures])
 
 
 def _next(call: Call, group: Group, waiting: list[Group], error: ProviderError) -> list[Group]:
@@ -52,13 +52,14 @@ def _next(call: Call, group: Group, waiting: list[Group], error: ProviderError) 
     return waiting if error.failover else []
 
 
-def _summary(failures: list[ProviderError]) -> AllRoutesFailed:
+def _summary(failures: list[ProviderError], seen: list[ProviderError]) -> AllRoutesFailed:
+    """failures: the last of each group. seen: of every call, of which the last at each target is told."""
     codes = {failure.code for failure in failures}
     code = codes.pop() if codes in ({Code.INVALID_ARGUMENT}, {Code.RESOURCE_EXHAUSTED}) else Code.UNAVAILABLE
     waits = [failure.retry_after for failure in failures if failure.retry_after is not None]
-    reasons = ", ".join(dict.fromkeys(failure.reason for failure in failures))
+    causes = {failure.about: failure.cause for failure in seen}
     return AllRoutesFailed(
-        f"Every target of the route failed ({reasons}).",
+        f"Every target of the route failed: {'; '.join(f'{about}: {cause}' for about, cause in causes.items())}.",
         last=failures[-1],
         code=code,
         retry_after=min(waits) if waits else None,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from llm_gateway.balancing import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
 from llm_gateway.call import Call, Handler, Reply
-from llm_gateway.errors import CircuitOpen, ProviderError, QuotaExhausted, RateLimited
+from llm_gateway.errors import CircuitOpen, GatewayError, ProviderError, QuotaExhausted, RateLimited
 
 MOST_TURNS = 10_000
 _LIMITS = {RateLimited.reason, QuotaExhausted.reason}
@@ -34,7 +34,7 @@ class LoadBalance:
         self._turns: Counter[str] = Counter()
 
     async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        target, endpoint = self._pick(call)
+        target, endpoint = call.journal.last = self._pick(call)
         state = endpoint.state
         probes = state.begin(target.model)
         started = self._clock()
@@ -42,6 +42,8 @@ class LoadBalance:
             reply = await proceed(replace(call, target=target, endpoint=endpoint))
         except BaseException as error:
             state.end()
+            if isinstance(error, GatewayError):
+                error.about = target.label
             if isinstance(error, ProviderError):
                 if error.called:
                     state.failed(target.model, error, probes)
@@ -111,29 +113,28 @@ def held_back(candidates: list[Candidate]) -> ProviderError:
     """The error when no endpoint takes a call now: a rate limit where that is all there is, else an open circuit; with what the
     provider last said."""
     soonest = max(LEAST_WAIT, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
-    deployments = [endpoint.state.of(target.model) for target, endpoint in candidates]
+    held_at = [(target, endpoint.state) for target, endpoint in candidates]
+    deployments = [state.of(target.model) for target, state in held_at]
     reasons = {deployment.limited.reason for deployment in deployments if deployment.limited.left()}
     held: type[ProviderError] = CircuitOpen
     limited = all(d.limited.left() or d.flow.full for d in deployments)
-    if (
-        limited
-        and reasons <= _LIMITS
-        and not any(endpoint.state.refuses(target.model) for target, endpoint in candidates)
-    ):
+    if limited and reasons <= _LIMITS and not any(state.refuses(target.model) for target, state in held_at):
         held = QuotaExhausted if reasons == {QuotaExhausted.reason} else RateLimited
-    cause = next((deployment.last_error for deployment in deployments if deployment.last_error is not None), None)
-    message = f"{held.__doc__} No call was made: too little time has passed since the last failure."
-    if cause is None:
-        error = held(message, retry_after=soonest)
+    last = max((s.last_failure for _, s in held_at if s.last_failure is not None), key=lambda f: f.at, default=None)
+    count = max(state.failures(target.model) for target, state in held_at)
+    message = f"Calls are held back for {soonest:.2g} s after {f'{count} failures' if count > 1 else 'a failure'}"
+    if last is None:
+        error = held(f"{message}.", retry_after=soonest)
     else:
         error = held(
-            message,
-            status=cause.status,
-            provider_code=cause.provider_code,
-            provider_message=cause.provider_message,
-            provider_request_id=cause.provider_request_id,
+            f"{message}; the last one: {last.cause}.",
+            status=last.status,
+            provider_code=last.provider_code,
+            provider_message=last.provider_message,
+            provider_request_id=last.provider_request_id,
             retry_after=soonest,
         )
+    error.about = ", ".join(dict.fromkeys(target.label for target, _ in held_at))
     error.called = False
     return error
 

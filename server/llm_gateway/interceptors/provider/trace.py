@@ -32,6 +32,8 @@ _OUTPUT_TYPES: Mapping[int, str] = {
     content_pb2.MODALITY_AUDIO: "speech",
 }
 _ERROR = Status(StatusCode.ERROR)
+MAX_CAUSE = 120
+"""Characters of an attempt's cause: sixteen attempts have to fit into trailers."""
 Attribute = str | int | float | Sequence[str]
 
 
@@ -173,6 +175,7 @@ def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) ->
         if error.retry_after is not None:
             attempt.retry_delay.CopyFrom(durations.to_proto(error.retry_after))
         if isinstance(error, ProviderError):
+            attempt.cause = error.cause[:MAX_CAUSE]
             attempt.provider_status = error.status
             if error.usage is not None:
                 attempt.usage.CopyFrom(error.usage)

@@ -29,7 +29,7 @@ from llm_gateway.interceptors.rpc.rpc import Handler, Rpc
 
 DOMAIN = "llmgateway.v1.LLMGateway"
 MAX_MESSAGE = 600
-"""Characters of the status message, which is sent twice."""
+"""Characters of the status message as it is encoded; it is sent twice."""
 MAX_MODEL = 200
 """Bytes of a model's name, which is the caller's."""
 MAX_DETAIL = 2600
@@ -64,12 +64,12 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
     pushback = _pushback(error)
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
-    await rpc.context.abort(STATUS[error.code], error.message[:MAX_MESSAGE], tuple(trailers))
+    await rpc.context.abort(STATUS[error.code], _told(error), tuple(trailers))
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     """google.rpc.Status of an error: ErrorInfo always, then what else applies (AIP-193), at most MAX_DETAIL bytes."""
-    status = status_pb2.Status(code=error.code, message=error.message[:MAX_MESSAGE])
+    status = status_pb2.Status(code=error.code, message=_told(error))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     failure = _failure(error)
     if failure is not None:
@@ -95,6 +95,17 @@ def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
             failure.ClearField("provider_message")
         _pack(status, failure)
     return status
+
+
+def _told(error: GatewayError) -> str:
+    """The status message, at most MAX_MESSAGE characters as HTTP/2 carries it: gRPC percent-encodes all but printable ASCII."""
+    text = error.told
+    room = MAX_MESSAGE
+    for position, character in enumerate(text):
+        room -= 1 if " " <= character <= "~" and character != "%" else 3 * len(character.encode(errors="replace"))
+        if room < 0:
+            return text[:position]
+    return text
 
 
 def _pack(status: status_pb2.Status, detail: message.Message) -> None:
@@ -139,9 +150,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
                 field=violation.field[:200], description=violation.description[:300], reason=violation.reason
             )
         if not error.violations and error.reason in _FIELD_AT_FAULT:
-            bad.field_violations.add(
-                field=_FIELD_AT_FAULT[error.reason], description=error.message[:MAX_MESSAGE], reason=error.reason
-            )
+            bad.field_violations.add(field=_FIELD_AT_FAULT[error.reason], description=_told(error), reason=error.reason)
         if bad.field_violations:
             details.append(bad)
     subject = f"providers/{failure.provider}" if failure is not None and failure.provider else ""
@@ -150,7 +159,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
             error_details_pb2.PreconditionFailure(
                 violations=[
                     error_details_pb2.PreconditionFailure.Violation(
-                        type=error.reason, subject=subject, description=error.message[:MAX_MESSAGE]
+                        type=error.reason, subject=subject, description=_told(error)
                     )
                 ]
             )
@@ -158,19 +167,13 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
     elif isinstance(error, (RateLimited, QuotaExhausted)):
         details.append(
             error_details_pb2.QuotaFailure(
-                violations=[
-                    error_details_pb2.QuotaFailure.Violation(subject=subject, description=error.message[:MAX_MESSAGE])
-                ]
+                violations=[error_details_pb2.QuotaFailure.Violation(subject=subject, description=_told(error))]
             )
         )
     elif isinstance(error, (UnknownModel, ModelNotFound, ProviderNotConfigured)):
         kind = "llmgateway.v1/Provider" if isinstance(error, ProviderNotConfigured) else "llmgateway.v1/Model"
         name = failure.model if failure is not None else ""
-        details.append(
-            error_details_pb2.ResourceInfo(
-                resource_type=kind, resource_name=name, description=error.message[:MAX_MESSAGE]
-            )
-        )
+        details.append(error_details_pb2.ResourceInfo(resource_type=kind, resource_name=name, description=_told(error)))
     return details
 
 

@@ -26,6 +26,8 @@ _SERVER_FAULTS = {
     Code.DATA_LOSS,
 }
 _ERROR = Status(StatusCode.ERROR)
+MAX_CAUSE = 300
+"""Characters of a cause in a log line."""
 _NO_CONTEXT = Context()
 
 
@@ -102,6 +104,8 @@ class Telemetry:
         }
         if reason:
             fields["reason"] = reason
+        if isinstance(error, GatewayError):
+            fields["cause"] = error.cause[:MAX_CAUSE]
         if rpc.principal:
             fields["principal"] = rpc.principal
         ids = span.get_span_context()

@@ -1084,6 +1084,7 @@ class Attempt(google.protobuf.message.Message):
     PROVIDER_STATUS_FIELD_NUMBER: builtins.int
     RETRY_DELAY_FIELD_NUMBER: builtins.int
     USAGE_FIELD_NUMBER: builtins.int
+    CAUSE_FIELD_NUMBER: builtins.int
     provider: builtins.str
     """Provider."""
     model: builtins.str
@@ -1098,6 +1099,8 @@ class Attempt(google.protobuf.message.Message):
     """Region, deployment or key alias."""
     provider_status: builtins.int
     """The provider's HTTP status; 0 when no answer came."""
+    cause: builtins.str
+    """What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words."""
     @property
     def duration(self) -> google.protobuf.duration_pb2.Duration:
         """Wall time to the first content or to the failure."""
@@ -1123,9 +1126,10 @@ class Attempt(google.protobuf.message.Message):
         provider_status: builtins.int = ...,
         retry_delay: google.protobuf.duration_pb2.Duration | None = ...,
         usage: llmgateway.v1.usage_pb2.Usage | None = ...,
+        cause: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["duration", b"duration", "retry_delay", b"retry_delay", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["code", b"code", "deployment", b"deployment", "duration", b"duration", "model", b"model", "provider", b"provider", "provider_status", b"provider_status", "reason", b"reason", "retry_delay", b"retry_delay", "skip_reason", b"skip_reason", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cause", b"cause", "code", b"code", "deployment", b"deployment", "duration", b"duration", "model", b"model", "provider", b"provider", "provider_status", b"provider_status", "reason", b"reason", "retry_delay", b"retry_delay", "skip_reason", b"skip_reason", "usage", b"usage"]) -> None: ...
 
 Global___Attempt: typing_extensions.TypeAlias = Attempt
 

@@ -32,25 +32,27 @@ class _HealthStatusEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     HEALTH_STATUS_SERVING: _HealthStatus.ValueType  # 1
     """All well."""
     HEALTH_STATUS_DEGRADED: _HealthStatus.ValueType  # 2
-    """Some providers fail; calls may still work."""
+    """Some providers, or some models of a provider, fail; calls may still work."""
     HEALTH_STATUS_NOT_SERVING: _HealthStatus.ValueType  # 3
-    """Send nothing."""
+    """Everything that was called lately fails, or the gateway drains."""
     HEALTH_STATUS_UNKNOWN: _HealthStatus.ValueType  # 4
-    """Nothing seen yet."""
+    """Nothing was seen yet, or nothing since a failure that is over."""
 
 class HealthStatus(_HealthStatus, metaclass=_HealthStatusEnumTypeWrapper):
-    """State of a thing that serves."""
+    """State of a thing that serves. It tells the present: a failure counts until a later call
+    succeeds, and for one minute at most.
+    """
 
 HEALTH_STATUS_UNSPECIFIED: HealthStatus.ValueType  # 0
 """Unset."""
 HEALTH_STATUS_SERVING: HealthStatus.ValueType  # 1
 """All well."""
 HEALTH_STATUS_DEGRADED: HealthStatus.ValueType  # 2
-"""Some providers fail; calls may still work."""
+"""Some providers, or some models of a provider, fail; calls may still work."""
 HEALTH_STATUS_NOT_SERVING: HealthStatus.ValueType  # 3
-"""Send nothing."""
+"""Everything that was called lately fails, or the gateway drains."""
 HEALTH_STATUS_UNKNOWN: HealthStatus.ValueType  # 4
-"""Nothing seen yet."""
+"""Nothing was seen yet, or nothing since a failure that is over."""
 Global___HealthStatus: typing_extensions.TypeAlias = HealthStatus
 
 class _CircuitState:
@@ -165,6 +167,9 @@ class ProviderHealth(google.protobuf.message.Message):
     LAST_SUCCESS_TIME_FIELD_NUMBER: builtins.int
     LAST_ERROR_REASON_FIELD_NUMBER: builtins.int
     DEPLOYMENT_FIELD_NUMBER: builtins.int
+    LAST_ERROR_MODEL_FIELD_NUMBER: builtins.int
+    LAST_ERROR_CAUSE_FIELD_NUMBER: builtins.int
+    LAST_ERROR_TIME_FIELD_NUMBER: builtins.int
     provider: builtins.str
     """Provider id."""
     status: Global___HealthStatus.ValueType
@@ -177,6 +182,10 @@ class ProviderHealth(google.protobuf.message.Message):
     """ErrorInfo.reason of the last failure."""
     deployment: builtins.str
     """Region, deployment or key alias, where a provider has several."""
+    last_error_model: builtins.str
+    """Model of the last failure."""
+    last_error_cause: builtins.str
+    """What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words."""
     @property
     def p50_first_event(self) -> google.protobuf.duration_pb2.Duration:
         """Median time to the first event."""
@@ -188,6 +197,10 @@ class ProviderHealth(google.protobuf.message.Message):
     @property
     def last_success_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Last success."""
+
+    @property
+    def last_error_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the last failure was."""
 
     def __init__(
         self,
@@ -201,8 +214,11 @@ class ProviderHealth(google.protobuf.message.Message):
         last_success_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         last_error_reason: builtins.str = ...,
         deployment: builtins.str = ...,
+        last_error_model: builtins.str = ...,
+        last_error_cause: builtins.str = ...,
+        last_error_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["cooldown_until", b"cooldown_until", "last_success_time", b"last_success_time", "p50_first_event", b"p50_first_event"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["circuit_state", b"circuit_state", "cooldown_until", b"cooldown_until", "deployment", b"deployment", "error_rate", b"error_rate", "last_error_reason", b"last_error_reason", "last_success_time", b"last_success_time", "p50_first_event", b"p50_first_event", "provider", b"provider", "status", b"status"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["cooldown_until", b"cooldown_until", "last_error_time", b"last_error_time", "last_success_time", b"last_success_time", "p50_first_event", b"p50_first_event"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["circuit_state", b"circuit_state", "cooldown_until", b"cooldown_until", "deployment", b"deployment", "error_rate", b"error_rate", "last_error_cause", b"last_error_cause", "last_error_model", b"last_error_model", "last_error_reason", b"last_error_reason", "last_error_time", b"last_error_time", "last_success_time", b"last_success_time", "p50_first_event", b"p50_first_event", "provider", b"provider", "status", b"status"]) -> None: ...
 
 Global___ProviderHealth: typing_extensions.TypeAlias = ProviderHealth

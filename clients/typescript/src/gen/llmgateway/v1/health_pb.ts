@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmgateway/v1/health.proto.
  */
 export const file_llmgateway_v1_health: GenFile = /*@__PURE__*/
-  fileDesc("ChpsbG1nYXRld2F5L3YxL2hlYWx0aC5wcm90bxINbGxtZ2F0ZXdheS52MSIwCg1IZWFsdGhSZXF1ZXN0EhAKCHByb3ZpZGVyGAEgASgJEg0KBXByb2JlGAIgASgIIugBCg5IZWFsdGhSZXNwb25zZRIrCgZzdGF0dXMYASABKA4yGy5sbG1nYXRld2F5LnYxLkhlYWx0aFN0YXR1cxIPCgd2ZXJzaW9uGAIgASgJEikKBnVwdGltZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCglwcm92aWRlcnMYBCADKAsyHS5sbG1nYXRld2F5LnYxLlByb3ZpZGVySGVhbHRoEhAKCGRyYWluaW5nGAUgASgIEhEKCWluX2ZsaWdodBgGIAEoBRIWCg5jb25maWdfdmVyc2lvbhgHIAEoCSLlAgoOUHJvdmlkZXJIZWFsdGgSEAoIcHJvdmlkZXIYASABKAkSKwoGc3RhdHVzGAIgASgOMhsubGxtZ2F0ZXdheS52MS5IZWFsdGhTdGF0dXMSMgoNY2lyY3VpdF9zdGF0ZRgDIAEoDjIbLmxsbWdhdGV3YXkudjEuQ2lyY3VpdFN0YXRlEhIKCmVycm9yX3JhdGUYBCABKAESMgoPcDUwX2ZpcnN0X2V2ZW50GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKDmNvb2xkb3duX3VudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3N1Y2Nlc3NfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRbGFzdF9lcnJvcl9yZWFzb24YCCABKAkSEgoKZGVwbG95bWVudBgJIAEoCSqeAQoMSGVhbHRoU3RhdHVzEh0KGUhFQUxUSF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVIRUFMVEhfU1RBVFVTX1NFUlZJTkcQARIaChZIRUFMVEhfU1RBVFVTX0RFR1JBREVEEAISHQoZSEVBTFRIX1NUQVRVU19OT1RfU0VSVklORxADEhkKFUhFQUxUSF9TVEFUVVNfVU5LTk9XThAEKnwKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQ0lSQ1VJVF9TVEFURV9DTE9TRUQQARIbChdDSVJDVUlUX1NUQVRFX0hBTEZfT1BFThACEhYKEkNJUkNVSVRfU1RBVEVfT1BFThADQmwKEGlvLmxsbWdhdGV3YXkudjFQAVpGZ2l0aHViLmNvbS9sbG1nYXRld2F5L2xsbWdhdGV3YXkvY2xpZW50cy9nby9sbG1nYXRld2F5L3YxO2xsbWdhdGV3YXl2MaoCDUxsbUdhdGV3YXkuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpsbG1nYXRld2F5L3YxL2hlYWx0aC5wcm90bxINbGxtZ2F0ZXdheS52MSIwCg1IZWFsdGhSZXF1ZXN0EhAKCHByb3ZpZGVyGAEgASgJEg0KBXByb2JlGAIgASgIIugBCg5IZWFsdGhSZXNwb25zZRIrCgZzdGF0dXMYASABKA4yGy5sbG1nYXRld2F5LnYxLkhlYWx0aFN0YXR1cxIPCgd2ZXJzaW9uGAIgASgJEikKBnVwdGltZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIwCglwcm92aWRlcnMYBCADKAsyHS5sbG1nYXRld2F5LnYxLlByb3ZpZGVySGVhbHRoEhAKCGRyYWluaW5nGAUgASgIEhEKCWluX2ZsaWdodBgGIAEoBRIWCg5jb25maWdfdmVyc2lvbhgHIAEoCSLOAwoOUHJvdmlkZXJIZWFsdGgSEAoIcHJvdmlkZXIYASABKAkSKwoGc3RhdHVzGAIgASgOMhsubGxtZ2F0ZXdheS52MS5IZWFsdGhTdGF0dXMSMgoNY2lyY3VpdF9zdGF0ZRgDIAEoDjIbLmxsbWdhdGV3YXkudjEuQ2lyY3VpdFN0YXRlEhIKCmVycm9yX3JhdGUYBCABKAESMgoPcDUwX2ZpcnN0X2V2ZW50GAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjIKDmNvb2xkb3duX3VudGlsGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3N1Y2Nlc3NfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGQoRbGFzdF9lcnJvcl9yZWFzb24YCCABKAkSEgoKZGVwbG95bWVudBgJIAEoCRIYChBsYXN0X2Vycm9yX21vZGVsGAogASgJEhgKEGxhc3RfZXJyb3JfY2F1c2UYCyABKAkSMwoPbGFzdF9lcnJvcl90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqeAQoMSGVhbHRoU3RhdHVzEh0KGUhFQUxUSF9TVEFUVVNfVU5TUEVDSUZJRUQQABIZChVIRUFMVEhfU1RBVFVTX1NFUlZJTkcQARIaChZIRUFMVEhfU1RBVFVTX0RFR1JBREVEEAISHQoZSEVBTFRIX1NUQVRVU19OT1RfU0VSVklORxADEhkKFUhFQUxUSF9TVEFUVVNfVU5LTk9XThAEKnwKDENpcmN1aXRTdGF0ZRIdChlDSVJDVUlUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQ0lSQ1VJVF9TVEFURV9DTE9TRUQQARIbChdDSVJDVUlUX1NUQVRFX0hBTEZfT1BFThACEhYKEkNJUkNVSVRfU1RBVEVfT1BFThADQmwKEGlvLmxsbWdhdGV3YXkudjFQAVpGZ2l0aHViLmNvbS9sbG1nYXRld2F5L2xsbWdhdGV3YXkvY2xpZW50cy9nby9sbG1nYXRld2F5L3YxO2xsbWdhdGV3YXl2MaoCDUxsbUdhdGV3YXkuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What to report.
@@ -175,6 +175,27 @@ export type ProviderHealth = Message<"llmgateway.v1.ProviderHealth"> & {
    * @generated from field: string deployment = 9;
    */
   deployment: string;
+
+  /**
+   * Model of the last failure.
+   *
+   * @generated from field: string last_error_model = 10;
+   */
+  lastErrorModel: string;
+
+  /**
+   * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   *
+   * @generated from field: string last_error_cause = 11;
+   */
+  lastErrorCause: string;
+
+  /**
+   * When the last failure was.
+   *
+   * @generated from field: google.protobuf.Timestamp last_error_time = 12;
+   */
+  lastErrorTime?: Timestamp | undefined;
 };
 
 /**
@@ -185,7 +206,8 @@ export const ProviderHealthSchema: GenMessage<ProviderHealth> = /*@__PURE__*/
   messageDesc(file_llmgateway_v1_health, 2);
 
 /**
- * State of a thing that serves.
+ * State of a thing that serves. It tells the present: a failure counts until a later call
+ * succeeds, and for one minute at most.
  *
  * @generated from enum llmgateway.v1.HealthStatus
  */
@@ -205,21 +227,21 @@ export enum HealthStatus {
   SERVING = 1,
 
   /**
-   * Some providers fail; calls may still work.
+   * Some providers, or some models of a provider, fail; calls may still work.
    *
    * @generated from enum value: HEALTH_STATUS_DEGRADED = 2;
    */
   DEGRADED = 2,
 
   /**
-   * Send nothing.
+   * Everything that was called lately fails, or the gateway drains.
    *
    * @generated from enum value: HEALTH_STATUS_NOT_SERVING = 3;
    */
   NOT_SERVING = 3,
 
   /**
-   * Nothing seen yet.
+   * Nothing was seen yet, or nothing since a failure that is over.
    *
    * @generated from enum value: HEALTH_STATUS_UNKNOWN = 4;
    */

@@ -26,6 +26,7 @@ private static final long serialVersionUID = 0L;
     reason_ = "";
     skipReason_ = "";
     deployment_ = "";
+    cause_ = "";
   }
 
   @java.lang.Override
@@ -428,6 +429,53 @@ private static final long serialVersionUID = 0L;
     return usage_ == null ? io.llmgateway.v1.Usage.getDefaultInstance() : usage_;
   }
 
+  public static final int CAUSE_FIELD_NUMBER = 11;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object cause_ = "";
+  /**
+   * <pre>
+   * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string cause = 11;</code>
+   * @return The cause.
+   */
+  @java.lang.Override
+  public java.lang.String getCause() {
+    java.lang.Object ref = cause_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      cause_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string cause = 11;</code>
+   * @return The bytes for cause.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getCauseBytes() {
+    java.lang.Object ref = cause_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      cause_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -471,6 +519,9 @@ private static final long serialVersionUID = 0L;
     }
     if (((bitField0_ & 0x00000004) != 0)) {
       output.writeMessage(10, getUsage());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(cause_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 11, cause_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -516,6 +567,9 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(10, getUsage());
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(cause_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(11, cause_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -560,6 +614,8 @@ private static final long serialVersionUID = 0L;
       if (!getUsage()
           .equals(other.getUsage())) return false;
     }
+    if (!getCause()
+        .equals(other.getCause())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -597,6 +653,8 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + USAGE_FIELD_NUMBER;
       hash = (53 * hash) + getUsage().hashCode();
     }
+    hash = (37 * hash) + CAUSE_FIELD_NUMBER;
+    hash = (53 * hash) + getCause().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -762,6 +820,7 @@ private static final long serialVersionUID = 0L;
         usageBuilder_.dispose();
         usageBuilder_ = null;
       }
+      cause_ = "";
       return this;
     }
 
@@ -834,6 +893,9 @@ private static final long serialVersionUID = 0L;
             ? usage_
             : usageBuilder_.build();
         to_bitField0_ |= 0x00000004;
+      }
+      if (((from_bitField0_ & 0x00000400) != 0)) {
+        result.cause_ = cause_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -922,6 +984,11 @@ private static final long serialVersionUID = 0L;
       if (other.hasUsage()) {
         mergeUsage(other.getUsage());
       }
+      if (!other.getCause().isEmpty()) {
+        cause_ = other.cause_;
+        bitField0_ |= 0x00000400;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1004,6 +1071,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000200;
               break;
             } // case 82
+            case 90: {
+              cause_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000400;
+              break;
+            } // case 90
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2038,6 +2110,98 @@ private static final long serialVersionUID = 0L;
         usage_ = null;
       }
       return usageBuilder_;
+    }
+
+    private java.lang.Object cause_ = "";
+    /**
+     * <pre>
+     * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string cause = 11;</code>
+     * @return The cause.
+     */
+    public java.lang.String getCause() {
+      java.lang.Object ref = cause_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        cause_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string cause = 11;</code>
+     * @return The bytes for cause.
+     */
+    public com.google.protobuf.ByteString
+        getCauseBytes() {
+      java.lang.Object ref = cause_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        cause_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string cause = 11;</code>
+     * @param value The cause to set.
+     * @return This builder for chaining.
+     */
+    public Builder setCause(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      cause_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string cause = 11;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearCause() {
+      cause_ = getDefaultInstance().getCause();
+      bitField0_ = (bitField0_ & ~0x00000400);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string cause = 11;</code>
+     * @param value The bytes for cause to set.
+     * @return This builder for chaining.
+     */
+    public Builder setCauseBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      cause_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -208,4 +208,24 @@ public interface AttemptOrBuilder extends
    * <code>.llmgateway.v1.Usage usage = 10;</code>
    */
   io.llmgateway.v1.UsageOrBuilder getUsageOrBuilder();
+
+  /**
+   * <pre>
+   * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string cause = 11;</code>
+   * @return The cause.
+   */
+  java.lang.String getCause();
+  /**
+   * <pre>
+   * What the failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string cause = 11;</code>
+   * @return The bytes for cause.
+   */
+  com.google.protobuf.ByteString
+      getCauseBytes();
 }

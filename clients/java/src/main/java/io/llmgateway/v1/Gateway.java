@@ -318,98 +318,98 @@ public final class Gateway {
       "ed\030\006 \001(\010\022\022\n\ndeployment\030\007 \001(\t\022\r\n\005route\030\010 " +
       "\001(\t\022\022\n\nexperiment\030\t \001(\t\022\026\n\016experiment_ar" +
       "m\030\n \001(\t\022)\n\013total_usage\030\013 \001(\0132\024.llmgatewa" +
-      "y.v1.Usage\"\214\002\n\007Attempt\022\020\n\010provider\030\001 \001(\t" +
+      "y.v1.Usage\"\233\002\n\007Attempt\022\020\n\010provider\030\001 \001(\t" +
       "\022\r\n\005model\030\002 \001(\t\022\014\n\004code\030\003 \001(\005\022\016\n\006reason\030" +
       "\004 \001(\t\022+\n\010duration\030\005 \001(\0132\031.google.protobu" +
       "f.Duration\022\023\n\013skip_reason\030\006 \001(\t\022\022\n\ndeplo" +
       "yment\030\007 \001(\t\022\027\n\017provider_status\030\010 \001(\005\022.\n\013" +
       "retry_delay\030\t \001(\0132\031.google.protobuf.Dura" +
       "tion\022#\n\005usage\030\n \001(\0132\024.llmgateway.v1.Usag" +
-      "e\"9\n\007Warning\022\016\n\006reason\030\001 \001(\t\022\r\n\005field\030\002 " +
-      "\001(\t\022\017\n\007message\030\003 \001(\t\"\350\002\n\014SendResponse\022\023\n" +
-      "\013response_id\030\001 \001(\t\022,\n\ncandidates\030\002 \003(\0132\030" +
-      ".llmgateway.v1.Candidate\022#\n\005usage\030\003 \001(\0132" +
-      "\024.llmgateway.v1.Usage\022\'\n\005route\030\004 \001(\0132\030.l" +
-      "lmgateway.v1.RouteInfo\022/\n\013create_time\030\005 " +
-      "\001(\0132\032.google.protobuf.Timestamp\0220\n\014servi" +
-      "ce_tier\030\006 \001(\0162\032.llmgateway.v1.ServiceTie" +
-      "r\022(\n\010warnings\030\007 \003(\0132\026.llmgateway.v1.Warn" +
-      "ing\022\032\n\022system_fingerprint\030\010 \001(\t\022\036\n\026provi" +
-      "der_metadata_json\030\t \001(\t\"o\n\021StreamSendReq" +
-      "uest\022+\n\007request\030\001 \001(\0132\032.llmgateway.v1.Se" +
-      "ndRequest\022-\n\007options\030\002 \001(\0132\034.llmgateway." +
-      "v1.StreamOptions\"\234\001\n\rStreamOptions\0225\n\022he" +
-      "artbeat_interval\030\001 \001(\0132\031.google.protobuf" +
-      ".Duration\022\036\n\026include_final_response\030\002 \001(" +
-      "\010\0224\n\021coalesce_interval\030\003 \001(\0132\031.google.pr" +
-      "otobuf.Duration\"\364\003\n\022StreamSendResponse\022\020" +
-      "\n\010sequence\030\001 \001(\004\022/\n\007started\030\002 \001(\0132\034.llmg" +
-      "ateway.v1.StreamStartedH\000\0222\n\014part_starte" +
-      "d\030\003 \001(\0132\032.llmgateway.v1.PartStartedH\000\022.\n" +
-      "\npart_delta\030\004 \001(\0132\030.llmgateway.v1.PartDe" +
-      "ltaH\000\0226\n\016part_completed\030\005 \001(\0132\034.llmgatew" +
-      "ay.v1.PartCompletedH\000\022@\n\023candidate_compl" +
-      "eted\030\006 \001(\0132!.llmgateway.v1.CandidateComp" +
-      "letedH\000\022%\n\005usage\030\007 \001(\0132\024.llmgateway.v1.U" +
-      "sageH\000\0223\n\tcompleted\030\010 \001(\0132\036.llmgateway.v" +
-      "1.StreamCompletedH\000\022-\n\theartbeat\030\t \001(\0132\030" +
-      ".llmgateway.v1.HeartbeatH\000\022)\n\007warning\030\n " +
-      "\001(\0132\026.llmgateway.v1.WarningH\000B\007\n\005event\"~" +
-      "\n\rStreamStarted\022\023\n\013response_id\030\001 \001(\t\022\'\n\005" +
-      "route\030\002 \001(\0132\030.llmgateway.v1.RouteInfo\022/\n" +
-      "\013create_time\030\003 \001(\0132\032.google.protobuf.Tim" +
-      "estamp\"]\n\013PartStarted\022\027\n\017candidate_index" +
-      "\030\001 \001(\005\022\022\n\npart_index\030\002 \001(\005\022!\n\004part\030\003 \001(\013" +
-      "2\023.llmgateway.v1.Part\"\355\001\n\tPartDelta\022\027\n\017c" +
-      "andidate_index\030\001 \001(\005\022\022\n\npart_index\030\002 \001(\005" +
-      "\022\016\n\004text\030\003 \001(\tH\000\022\030\n\016arguments_json\030\004 \001(\t" +
-      "H\000\022\016\n\004data\030\005 \001(\014H\000\022+\n\010citation\030\006 \001(\0132\027.l" +
-      "lmgateway.v1.CitationH\000\022\024\n\ntranscript\030\007 " +
-      "\001(\tH\000\022-\n\010logprobs\030\010 \003(\0132\033.llmgateway.v1." +
-      "TokenLogprobB\007\n\005delta\"~\n\rPartCompleted\022\027" +
-      "\n\017candidate_index\030\001 \001(\005\022\022\n\npart_index\030\002 " +
-      "\001(\005\022\021\n\tsignature\030\003 \001(\014\022\032\n\022signature_prov" +
-      "ider\030\004 \001(\t\022\021\n\tencrypted\030\005 \001(\014\"\264\002\n\022Candid" +
-      "ateCompleted\022\027\n\017candidate_index\030\001 \001(\005\0222\n" +
-      "\rfinish_reason\030\002 \001(\0162\033.llmgateway.v1.Fin" +
-      "ishReason\022\036\n\026provider_finish_reason\030\003 \001(" +
-      "\t\022\026\n\016finish_message\030\004 \001(\t\022\025\n\rstop_sequen" +
-      "ce\030\005 \001(\t\0223\n\016safety_ratings\030\006 \003(\0132\033.llmga" +
-      "teway.v1.SafetyRating\022-\n\010logprobs\030\007 \003(\0132" +
-      "\033.llmgateway.v1.TokenLogprob\022\036\n\026provider" +
-      "_metadata_json\030\010 \001(\t\"\374\001\n\017StreamCompleted" +
-      "\022#\n\005usage\030\001 \001(\0132\024.llmgateway.v1.Usage\022\'\n" +
-      "\005route\030\002 \001(\0132\030.llmgateway.v1.RouteInfo\0220" +
-      "\n\014service_tier\030\003 \001(\0162\032.llmgateway.v1.Ser" +
-      "viceTier\022-\n\010response\030\004 \001(\0132\033.llmgateway." +
-      "v1.SendResponse\022\032\n\022system_fingerprint\030\005 " +
-      "\001(\t\022\036\n\026provider_metadata_json\030\006 \001(\t\"\013\n\tH" +
-      "eartbeat*\217\001\n\013ServiceTier\022\034\n\030SERVICE_TIER" +
-      "_UNSPECIFIED\020\000\022\025\n\021SERVICE_TIER_AUTO\020\001\022\031\n" +
-      "\025SERVICE_TIER_STANDARD\020\002\022\025\n\021SERVICE_TIER" +
-      "_FLEX\020\003\022\031\n\025SERVICE_TIER_PRIORITY\020\004*\222\003\n\014F" +
-      "inishReason\022\035\n\031FINISH_REASON_UNSPECIFIED" +
-      "\020\000\022\026\n\022FINISH_REASON_STOP\020\001\022\037\n\033FINISH_REA" +
-      "SON_STOP_SEQUENCE\020\002\022\034\n\030FINISH_REASON_MAX" +
-      "_TOKENS\020\003\022 \n\034FINISH_REASON_CONTEXT_WINDO" +
-      "W\020\004\022\034\n\030FINISH_REASON_TOOL_CALLS\020\005\022\031\n\025FIN" +
-      "ISH_REASON_REFUSAL\020\006\022 \n\034FINISH_REASON_CO" +
-      "NTENT_FILTER\020\007\022\034\n\030FINISH_REASON_RECITATI" +
-      "ON\020\010\022\030\n\024FINISH_REASON_PAUSED\020\t\022%\n!FINISH" +
-      "_REASON_MALFORMED_TOOL_CALL\020\n\022\027\n\023FINISH_" +
-      "REASON_ERROR\020\013\022\027\n\023FINISH_REASON_OTHER\020\0142" +
-      "\306\002\n\nLLMGateway\022?\n\004Send\022\032.llmgateway.v1.S" +
-      "endRequest\032\033.llmgateway.v1.SendResponse\022" +
-      "S\n\nStreamSend\022 .llmgateway.v1.StreamSend" +
-      "Request\032!.llmgateway.v1.StreamSendRespon" +
-      "se0\001\022V\n\nListModels\022 .llmgateway.v1.ListM" +
-      "odelsRequest\032!.llmgateway.v1.ListModelsR" +
-      "esponse\"\003\220\002\001\022J\n\006Health\022\034.llmgateway.v1.H" +
-      "ealthRequest\032\035.llmgateway.v1.HealthRespo" +
-      "nse\"\003\220\002\001Bl\n\020io.llmgateway.v1P\001ZFgithub.c" +
-      "om/llmgateway/llmgateway/clients/go/llmg" +
-      "ateway/v1;llmgatewayv1\252\002\rLlmGateway.V1b\006" +
-      "proto3"
+      "e\022\r\n\005cause\030\013 \001(\t\"9\n\007Warning\022\016\n\006reason\030\001 " +
+      "\001(\t\022\r\n\005field\030\002 \001(\t\022\017\n\007message\030\003 \001(\t\"\350\002\n\014" +
+      "SendResponse\022\023\n\013response_id\030\001 \001(\t\022,\n\ncan" +
+      "didates\030\002 \003(\0132\030.llmgateway.v1.Candidate\022" +
+      "#\n\005usage\030\003 \001(\0132\024.llmgateway.v1.Usage\022\'\n\005" +
+      "route\030\004 \001(\0132\030.llmgateway.v1.RouteInfo\022/\n" +
+      "\013create_time\030\005 \001(\0132\032.google.protobuf.Tim" +
+      "estamp\0220\n\014service_tier\030\006 \001(\0162\032.llmgatewa" +
+      "y.v1.ServiceTier\022(\n\010warnings\030\007 \003(\0132\026.llm" +
+      "gateway.v1.Warning\022\032\n\022system_fingerprint" +
+      "\030\010 \001(\t\022\036\n\026provider_metadata_json\030\t \001(\t\"o" +
+      "\n\021StreamSendRequest\022+\n\007request\030\001 \001(\0132\032.l" +
+      "lmgateway.v1.SendRequest\022-\n\007options\030\002 \001(" +
+      "\0132\034.llmgateway.v1.StreamOptions\"\234\001\n\rStre" +
+      "amOptions\0225\n\022heartbeat_interval\030\001 \001(\0132\031." +
+      "google.protobuf.Duration\022\036\n\026include_fina" +
+      "l_response\030\002 \001(\010\0224\n\021coalesce_interval\030\003 " +
+      "\001(\0132\031.google.protobuf.Duration\"\364\003\n\022Strea" +
+      "mSendResponse\022\020\n\010sequence\030\001 \001(\004\022/\n\007start" +
+      "ed\030\002 \001(\0132\034.llmgateway.v1.StreamStartedH\000" +
+      "\0222\n\014part_started\030\003 \001(\0132\032.llmgateway.v1.P" +
+      "artStartedH\000\022.\n\npart_delta\030\004 \001(\0132\030.llmga" +
+      "teway.v1.PartDeltaH\000\0226\n\016part_completed\030\005" +
+      " \001(\0132\034.llmgateway.v1.PartCompletedH\000\022@\n\023" +
+      "candidate_completed\030\006 \001(\0132!.llmgateway.v" +
+      "1.CandidateCompletedH\000\022%\n\005usage\030\007 \001(\0132\024." +
+      "llmgateway.v1.UsageH\000\0223\n\tcompleted\030\010 \001(\013" +
+      "2\036.llmgateway.v1.StreamCompletedH\000\022-\n\the" +
+      "artbeat\030\t \001(\0132\030.llmgateway.v1.HeartbeatH" +
+      "\000\022)\n\007warning\030\n \001(\0132\026.llmgateway.v1.Warni" +
+      "ngH\000B\007\n\005event\"~\n\rStreamStarted\022\023\n\013respon" +
+      "se_id\030\001 \001(\t\022\'\n\005route\030\002 \001(\0132\030.llmgateway." +
+      "v1.RouteInfo\022/\n\013create_time\030\003 \001(\0132\032.goog" +
+      "le.protobuf.Timestamp\"]\n\013PartStarted\022\027\n\017" +
+      "candidate_index\030\001 \001(\005\022\022\n\npart_index\030\002 \001(" +
+      "\005\022!\n\004part\030\003 \001(\0132\023.llmgateway.v1.Part\"\355\001\n" +
+      "\tPartDelta\022\027\n\017candidate_index\030\001 \001(\005\022\022\n\np" +
+      "art_index\030\002 \001(\005\022\016\n\004text\030\003 \001(\tH\000\022\030\n\016argum" +
+      "ents_json\030\004 \001(\tH\000\022\016\n\004data\030\005 \001(\014H\000\022+\n\010cit" +
+      "ation\030\006 \001(\0132\027.llmgateway.v1.CitationH\000\022\024" +
+      "\n\ntranscript\030\007 \001(\tH\000\022-\n\010logprobs\030\010 \003(\0132\033" +
+      ".llmgateway.v1.TokenLogprobB\007\n\005delta\"~\n\r" +
+      "PartCompleted\022\027\n\017candidate_index\030\001 \001(\005\022\022" +
+      "\n\npart_index\030\002 \001(\005\022\021\n\tsignature\030\003 \001(\014\022\032\n" +
+      "\022signature_provider\030\004 \001(\t\022\021\n\tencrypted\030\005" +
+      " \001(\014\"\264\002\n\022CandidateCompleted\022\027\n\017candidate" +
+      "_index\030\001 \001(\005\0222\n\rfinish_reason\030\002 \001(\0162\033.ll" +
+      "mgateway.v1.FinishReason\022\036\n\026provider_fin" +
+      "ish_reason\030\003 \001(\t\022\026\n\016finish_message\030\004 \001(\t" +
+      "\022\025\n\rstop_sequence\030\005 \001(\t\0223\n\016safety_rating" +
+      "s\030\006 \003(\0132\033.llmgateway.v1.SafetyRating\022-\n\010" +
+      "logprobs\030\007 \003(\0132\033.llmgateway.v1.TokenLogp" +
+      "rob\022\036\n\026provider_metadata_json\030\010 \001(\t\"\374\001\n\017" +
+      "StreamCompleted\022#\n\005usage\030\001 \001(\0132\024.llmgate" +
+      "way.v1.Usage\022\'\n\005route\030\002 \001(\0132\030.llmgateway" +
+      ".v1.RouteInfo\0220\n\014service_tier\030\003 \001(\0162\032.ll" +
+      "mgateway.v1.ServiceTier\022-\n\010response\030\004 \001(" +
+      "\0132\033.llmgateway.v1.SendResponse\022\032\n\022system" +
+      "_fingerprint\030\005 \001(\t\022\036\n\026provider_metadata_" +
+      "json\030\006 \001(\t\"\013\n\tHeartbeat*\217\001\n\013ServiceTier\022" +
+      "\034\n\030SERVICE_TIER_UNSPECIFIED\020\000\022\025\n\021SERVICE" +
+      "_TIER_AUTO\020\001\022\031\n\025SERVICE_TIER_STANDARD\020\002\022" +
+      "\025\n\021SERVICE_TIER_FLEX\020\003\022\031\n\025SERVICE_TIER_P" +
+      "RIORITY\020\004*\222\003\n\014FinishReason\022\035\n\031FINISH_REA" +
+      "SON_UNSPECIFIED\020\000\022\026\n\022FINISH_REASON_STOP\020" +
+      "\001\022\037\n\033FINISH_REASON_STOP_SEQUENCE\020\002\022\034\n\030FI" +
+      "NISH_REASON_MAX_TOKENS\020\003\022 \n\034FINISH_REASO" +
+      "N_CONTEXT_WINDOW\020\004\022\034\n\030FINISH_REASON_TOOL" +
+      "_CALLS\020\005\022\031\n\025FINISH_REASON_REFUSAL\020\006\022 \n\034F" +
+      "INISH_REASON_CONTENT_FILTER\020\007\022\034\n\030FINISH_" +
+      "REASON_RECITATION\020\010\022\030\n\024FINISH_REASON_PAU" +
+      "SED\020\t\022%\n!FINISH_REASON_MALFORMED_TOOL_CA" +
+      "LL\020\n\022\027\n\023FINISH_REASON_ERROR\020\013\022\027\n\023FINISH_" +
+      "REASON_OTHER\020\0142\306\002\n\nLLMGateway\022?\n\004Send\022\032." +
+      "llmgateway.v1.SendRequest\032\033.llmgateway.v" +
+      "1.SendResponse\022S\n\nStreamSend\022 .llmgatewa" +
+      "y.v1.StreamSendRequest\032!.llmgateway.v1.S" +
+      "treamSendResponse0\001\022V\n\nListModels\022 .llmg" +
+      "ateway.v1.ListModelsRequest\032!.llmgateway" +
+      ".v1.ListModelsResponse\"\003\220\002\001\022J\n\006Health\022\034." +
+      "llmgateway.v1.HealthRequest\032\035.llmgateway" +
+      ".v1.HealthResponse\"\003\220\002\001Bl\n\020io.llmgateway" +
+      ".v1P\001ZFgithub.com/llmgateway/llmgateway/" +
+      "clients/go/llmgateway/v1;llmgatewayv1\252\002\r" +
+      "LlmGateway.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -552,7 +552,7 @@ public final class Gateway {
     internal_static_llmgateway_v1_Attempt_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_v1_Attempt_descriptor,
-        new java.lang.String[] { "Provider", "Model", "Code", "Reason", "Duration", "SkipReason", "Deployment", "ProviderStatus", "RetryDelay", "Usage", });
+        new java.lang.String[] { "Provider", "Model", "Code", "Reason", "Duration", "SkipReason", "Deployment", "ProviderStatus", "RetryDelay", "Usage", "Cause", });
     internal_static_llmgateway_v1_Warning_descriptor =
       getDescriptor().getMessageTypes().get(18);
     internal_static_llmgateway_v1_Warning_fieldAccessorTable = new

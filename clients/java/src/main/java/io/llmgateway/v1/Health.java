@@ -48,7 +48,7 @@ public final class Health {
       ")\n\006uptime\030\003 \001(\0132\031.google.protobuf.Durati" +
       "on\0220\n\tproviders\030\004 \003(\0132\035.llmgateway.v1.Pr" +
       "oviderHealth\022\020\n\010draining\030\005 \001(\010\022\021\n\tin_fli" +
-      "ght\030\006 \001(\005\022\026\n\016config_version\030\007 \001(\t\"\345\002\n\016Pr" +
+      "ght\030\006 \001(\005\022\026\n\016config_version\030\007 \001(\t\"\316\003\n\016Pr" +
       "oviderHealth\022\020\n\010provider\030\001 \001(\t\022+\n\006status" +
       "\030\002 \001(\0162\033.llmgateway.v1.HealthStatus\0222\n\rc" +
       "ircuit_state\030\003 \001(\0162\033.llmgateway.v1.Circu" +
@@ -57,17 +57,20 @@ public final class Health {
       "2\n\016cooldown_until\030\006 \001(\0132\032.google.protobu" +
       "f.Timestamp\0225\n\021last_success_time\030\007 \001(\0132\032" +
       ".google.protobuf.Timestamp\022\031\n\021last_error" +
-      "_reason\030\010 \001(\t\022\022\n\ndeployment\030\t \001(\t*\236\001\n\014He" +
-      "althStatus\022\035\n\031HEALTH_STATUS_UNSPECIFIED\020" +
-      "\000\022\031\n\025HEALTH_STATUS_SERVING\020\001\022\032\n\026HEALTH_S" +
-      "TATUS_DEGRADED\020\002\022\035\n\031HEALTH_STATUS_NOT_SE" +
-      "RVING\020\003\022\031\n\025HEALTH_STATUS_UNKNOWN\020\004*|\n\014Ci" +
-      "rcuitState\022\035\n\031CIRCUIT_STATE_UNSPECIFIED\020" +
-      "\000\022\030\n\024CIRCUIT_STATE_CLOSED\020\001\022\033\n\027CIRCUIT_S" +
-      "TATE_HALF_OPEN\020\002\022\026\n\022CIRCUIT_STATE_OPEN\020\003" +
-      "Bl\n\020io.llmgateway.v1P\001ZFgithub.com/llmga" +
-      "teway/llmgateway/clients/go/llmgateway/v" +
-      "1;llmgatewayv1\252\002\rLlmGateway.V1b\006proto3"
+      "_reason\030\010 \001(\t\022\022\n\ndeployment\030\t \001(\t\022\030\n\020las" +
+      "t_error_model\030\n \001(\t\022\030\n\020last_error_cause\030" +
+      "\013 \001(\t\0223\n\017last_error_time\030\014 \001(\0132\032.google." +
+      "protobuf.Timestamp*\236\001\n\014HealthStatus\022\035\n\031H" +
+      "EALTH_STATUS_UNSPECIFIED\020\000\022\031\n\025HEALTH_STA" +
+      "TUS_SERVING\020\001\022\032\n\026HEALTH_STATUS_DEGRADED\020" +
+      "\002\022\035\n\031HEALTH_STATUS_NOT_SERVING\020\003\022\031\n\025HEAL" +
+      "TH_STATUS_UNKNOWN\020\004*|\n\014CircuitState\022\035\n\031C" +
+      "IRCUIT_STATE_UNSPECIFIED\020\000\022\030\n\024CIRCUIT_ST" +
+      "ATE_CLOSED\020\001\022\033\n\027CIRCUIT_STATE_HALF_OPEN\020" +
+      "\002\022\026\n\022CIRCUIT_STATE_OPEN\020\003Bl\n\020io.llmgatew" +
+      "ay.v1P\001ZFgithub.com/llmgateway/llmgatewa" +
+      "y/clients/go/llmgateway/v1;llmgatewayv1\252" +
+      "\002\rLlmGateway.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -92,7 +95,7 @@ public final class Health {
     internal_static_llmgateway_v1_ProviderHealth_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_v1_ProviderHealth_descriptor,
-        new java.lang.String[] { "Provider", "Status", "CircuitState", "ErrorRate", "P50FirstEvent", "CooldownUntil", "LastSuccessTime", "LastErrorReason", "Deployment", });
+        new java.lang.String[] { "Provider", "Status", "CircuitState", "ErrorRate", "P50FirstEvent", "CooldownUntil", "LastSuccessTime", "LastErrorReason", "Deployment", "LastErrorModel", "LastErrorCause", "LastErrorTime", });
     com.google.protobuf.DurationProto.getDescriptor();
     com.google.protobuf.TimestampProto.getDescriptor();
   }

@@ -6,7 +6,8 @@ package io.llmgateway.v1;
 
 /**
  * <pre>
- * State of a thing that serves.
+ * State of a thing that serves. It tells the present: a failure counts until a later call
+ * succeeds, and for one minute at most.
  * </pre>
  *
  * Protobuf enum {@code llmgateway.v1.HealthStatus}
@@ -31,7 +32,7 @@ public enum HealthStatus
   HEALTH_STATUS_SERVING(1),
   /**
    * <pre>
-   * Some providers fail; calls may still work.
+   * Some providers, or some models of a provider, fail; calls may still work.
    * </pre>
    *
    * <code>HEALTH_STATUS_DEGRADED = 2;</code>
@@ -39,7 +40,7 @@ public enum HealthStatus
   HEALTH_STATUS_DEGRADED(2),
   /**
    * <pre>
-   * Send nothing.
+   * Everything that was called lately fails, or the gateway drains.
    * </pre>
    *
    * <code>HEALTH_STATUS_NOT_SERVING = 3;</code>
@@ -47,7 +48,7 @@ public enum HealthStatus
   HEALTH_STATUS_NOT_SERVING(3),
   /**
    * <pre>
-   * Nothing seen yet.
+   * Nothing was seen yet, or nothing since a failure that is over.
    * </pre>
    *
    * <code>HEALTH_STATUS_UNKNOWN = 4;</code>
@@ -74,7 +75,7 @@ public enum HealthStatus
   public static final int HEALTH_STATUS_SERVING_VALUE = 1;
   /**
    * <pre>
-   * Some providers fail; calls may still work.
+   * Some providers, or some models of a provider, fail; calls may still work.
    * </pre>
    *
    * <code>HEALTH_STATUS_DEGRADED = 2;</code>
@@ -82,7 +83,7 @@ public enum HealthStatus
   public static final int HEALTH_STATUS_DEGRADED_VALUE = 2;
   /**
    * <pre>
-   * Send nothing.
+   * Everything that was called lately fails, or the gateway drains.
    * </pre>
    *
    * <code>HEALTH_STATUS_NOT_SERVING = 3;</code>
@@ -90,7 +91,7 @@ public enum HealthStatus
   public static final int HEALTH_STATUS_NOT_SERVING_VALUE = 3;
   /**
    * <pre>
-   * Nothing seen yet.
+   * Nothing was seen yet, or nothing since a failure that is over.
    * </pre>
    *
    * <code>HEALTH_STATUS_UNKNOWN = 4;</code>

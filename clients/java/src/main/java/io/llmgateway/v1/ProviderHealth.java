@@ -26,6 +26,8 @@ private static final long serialVersionUID = 0L;
     circuitState_ = 0;
     lastErrorReason_ = "";
     deployment_ = "";
+    lastErrorModel_ = "";
+    lastErrorCause_ = "";
   }
 
   @java.lang.Override
@@ -371,6 +373,138 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int LAST_ERROR_MODEL_FIELD_NUMBER = 10;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object lastErrorModel_ = "";
+  /**
+   * <pre>
+   * Model of the last failure.
+   * </pre>
+   *
+   * <code>string last_error_model = 10;</code>
+   * @return The lastErrorModel.
+   */
+  @java.lang.Override
+  public java.lang.String getLastErrorModel() {
+    java.lang.Object ref = lastErrorModel_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      lastErrorModel_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Model of the last failure.
+   * </pre>
+   *
+   * <code>string last_error_model = 10;</code>
+   * @return The bytes for lastErrorModel.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getLastErrorModelBytes() {
+    java.lang.Object ref = lastErrorModel_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      lastErrorModel_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int LAST_ERROR_CAUSE_FIELD_NUMBER = 11;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object lastErrorCause_ = "";
+  /**
+   * <pre>
+   * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string last_error_cause = 11;</code>
+   * @return The lastErrorCause.
+   */
+  @java.lang.Override
+  public java.lang.String getLastErrorCause() {
+    java.lang.Object ref = lastErrorCause_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      lastErrorCause_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string last_error_cause = 11;</code>
+   * @return The bytes for lastErrorCause.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getLastErrorCauseBytes() {
+    java.lang.Object ref = lastErrorCause_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      lastErrorCause_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int LAST_ERROR_TIME_FIELD_NUMBER = 12;
+  private com.google.protobuf.Timestamp lastErrorTime_;
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   * @return Whether the lastErrorTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasLastErrorTime() {
+    return ((bitField0_ & 0x00000008) != 0);
+  }
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   * @return The lastErrorTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getLastErrorTime() {
+    return lastErrorTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : lastErrorTime_;
+  }
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getLastErrorTimeOrBuilder() {
+    return lastErrorTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : lastErrorTime_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -411,6 +545,15 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(deployment_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 9, deployment_);
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(lastErrorModel_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 10, lastErrorModel_);
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(lastErrorCause_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 11, lastErrorCause_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      output.writeMessage(12, getLastErrorTime());
     }
     getUnknownFields().writeTo(output);
   }
@@ -454,6 +597,16 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(deployment_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(9, deployment_);
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(lastErrorModel_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(10, lastErrorModel_);
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(lastErrorCause_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(11, lastErrorCause_);
+    }
+    if (((bitField0_ & 0x00000008) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(12, getLastErrorTime());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -495,6 +648,15 @@ private static final long serialVersionUID = 0L;
         .equals(other.getLastErrorReason())) return false;
     if (!getDeployment()
         .equals(other.getDeployment())) return false;
+    if (!getLastErrorModel()
+        .equals(other.getLastErrorModel())) return false;
+    if (!getLastErrorCause()
+        .equals(other.getLastErrorCause())) return false;
+    if (hasLastErrorTime() != other.hasLastErrorTime()) return false;
+    if (hasLastErrorTime()) {
+      if (!getLastErrorTime()
+          .equals(other.getLastErrorTime())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -531,6 +693,14 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getLastErrorReason().hashCode();
     hash = (37 * hash) + DEPLOYMENT_FIELD_NUMBER;
     hash = (53 * hash) + getDeployment().hashCode();
+    hash = (37 * hash) + LAST_ERROR_MODEL_FIELD_NUMBER;
+    hash = (53 * hash) + getLastErrorModel().hashCode();
+    hash = (37 * hash) + LAST_ERROR_CAUSE_FIELD_NUMBER;
+    hash = (53 * hash) + getLastErrorCause().hashCode();
+    if (hasLastErrorTime()) {
+      hash = (37 * hash) + LAST_ERROR_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getLastErrorTime().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -668,6 +838,7 @@ private static final long serialVersionUID = 0L;
         getP50FirstEventFieldBuilder();
         getCooldownUntilFieldBuilder();
         getLastSuccessTimeFieldBuilder();
+        getLastErrorTimeFieldBuilder();
       }
     }
     @java.lang.Override
@@ -695,6 +866,13 @@ private static final long serialVersionUID = 0L;
       }
       lastErrorReason_ = "";
       deployment_ = "";
+      lastErrorModel_ = "";
+      lastErrorCause_ = "";
+      lastErrorTime_ = null;
+      if (lastErrorTimeBuilder_ != null) {
+        lastErrorTimeBuilder_.dispose();
+        lastErrorTimeBuilder_ = null;
+      }
       return this;
     }
 
@@ -764,6 +942,18 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000100) != 0)) {
         result.deployment_ = deployment_;
+      }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.lastErrorModel_ = lastErrorModel_;
+      }
+      if (((from_bitField0_ & 0x00000400) != 0)) {
+        result.lastErrorCause_ = lastErrorCause_;
+      }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.lastErrorTime_ = lastErrorTimeBuilder_ == null
+            ? lastErrorTime_
+            : lastErrorTimeBuilder_.build();
+        to_bitField0_ |= 0x00000008;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -845,6 +1035,19 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000100;
         onChanged();
       }
+      if (!other.getLastErrorModel().isEmpty()) {
+        lastErrorModel_ = other.lastErrorModel_;
+        bitField0_ |= 0x00000200;
+        onChanged();
+      }
+      if (!other.getLastErrorCause().isEmpty()) {
+        lastErrorCause_ = other.lastErrorCause_;
+        bitField0_ |= 0x00000400;
+        onChanged();
+      }
+      if (other.hasLastErrorTime()) {
+        mergeLastErrorTime(other.getLastErrorTime());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -922,6 +1125,23 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000100;
               break;
             } // case 74
+            case 82: {
+              lastErrorModel_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 82
+            case 90: {
+              lastErrorCause_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000400;
+              break;
+            } // case 90
+            case 98: {
+              input.readMessage(
+                  getLastErrorTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 98
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1874,6 +2094,347 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000100;
       onChanged();
       return this;
+    }
+
+    private java.lang.Object lastErrorModel_ = "";
+    /**
+     * <pre>
+     * Model of the last failure.
+     * </pre>
+     *
+     * <code>string last_error_model = 10;</code>
+     * @return The lastErrorModel.
+     */
+    public java.lang.String getLastErrorModel() {
+      java.lang.Object ref = lastErrorModel_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        lastErrorModel_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Model of the last failure.
+     * </pre>
+     *
+     * <code>string last_error_model = 10;</code>
+     * @return The bytes for lastErrorModel.
+     */
+    public com.google.protobuf.ByteString
+        getLastErrorModelBytes() {
+      java.lang.Object ref = lastErrorModel_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        lastErrorModel_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Model of the last failure.
+     * </pre>
+     *
+     * <code>string last_error_model = 10;</code>
+     * @param value The lastErrorModel to set.
+     * @return This builder for chaining.
+     */
+    public Builder setLastErrorModel(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      lastErrorModel_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Model of the last failure.
+     * </pre>
+     *
+     * <code>string last_error_model = 10;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearLastErrorModel() {
+      lastErrorModel_ = getDefaultInstance().getLastErrorModel();
+      bitField0_ = (bitField0_ & ~0x00000200);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Model of the last failure.
+     * </pre>
+     *
+     * <code>string last_error_model = 10;</code>
+     * @param value The bytes for lastErrorModel to set.
+     * @return This builder for chaining.
+     */
+    public Builder setLastErrorModelBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      lastErrorModel_ = value;
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object lastErrorCause_ = "";
+    /**
+     * <pre>
+     * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string last_error_cause = 11;</code>
+     * @return The lastErrorCause.
+     */
+    public java.lang.String getLastErrorCause() {
+      java.lang.Object ref = lastErrorCause_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        lastErrorCause_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string last_error_cause = 11;</code>
+     * @return The bytes for lastErrorCause.
+     */
+    public com.google.protobuf.ByteString
+        getLastErrorCauseBytes() {
+      java.lang.Object ref = lastErrorCause_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        lastErrorCause_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string last_error_cause = 11;</code>
+     * @param value The lastErrorCause to set.
+     * @return This builder for chaining.
+     */
+    public Builder setLastErrorCause(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      lastErrorCause_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string last_error_cause = 11;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearLastErrorCause() {
+      lastErrorCause_ = getDefaultInstance().getLastErrorCause();
+      bitField0_ = (bitField0_ & ~0x00000400);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+     * </pre>
+     *
+     * <code>string last_error_cause = 11;</code>
+     * @param value The bytes for lastErrorCause to set.
+     * @return This builder for chaining.
+     */
+    public Builder setLastErrorCauseBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      lastErrorCause_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp lastErrorTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> lastErrorTimeBuilder_;
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     * @return Whether the lastErrorTime field is set.
+     */
+    public boolean hasLastErrorTime() {
+      return ((bitField0_ & 0x00000800) != 0);
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     * @return The lastErrorTime.
+     */
+    public com.google.protobuf.Timestamp getLastErrorTime() {
+      if (lastErrorTimeBuilder_ == null) {
+        return lastErrorTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : lastErrorTime_;
+      } else {
+        return lastErrorTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public Builder setLastErrorTime(com.google.protobuf.Timestamp value) {
+      if (lastErrorTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        lastErrorTime_ = value;
+      } else {
+        lastErrorTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public Builder setLastErrorTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (lastErrorTimeBuilder_ == null) {
+        lastErrorTime_ = builderForValue.build();
+      } else {
+        lastErrorTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public Builder mergeLastErrorTime(com.google.protobuf.Timestamp value) {
+      if (lastErrorTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00000800) != 0) &&
+          lastErrorTime_ != null &&
+          lastErrorTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getLastErrorTimeBuilder().mergeFrom(value);
+        } else {
+          lastErrorTime_ = value;
+        }
+      } else {
+        lastErrorTimeBuilder_.mergeFrom(value);
+      }
+      if (lastErrorTime_ != null) {
+        bitField0_ |= 0x00000800;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public Builder clearLastErrorTime() {
+      bitField0_ = (bitField0_ & ~0x00000800);
+      lastErrorTime_ = null;
+      if (lastErrorTimeBuilder_ != null) {
+        lastErrorTimeBuilder_.dispose();
+        lastErrorTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getLastErrorTimeBuilder() {
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return getLastErrorTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getLastErrorTimeOrBuilder() {
+      if (lastErrorTimeBuilder_ != null) {
+        return lastErrorTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return lastErrorTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : lastErrorTime_;
+      }
+    }
+    /**
+     * <pre>
+     * When the last failure was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getLastErrorTimeFieldBuilder() {
+      if (lastErrorTimeBuilder_ == null) {
+        lastErrorTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getLastErrorTime(),
+                getParentForChildren(),
+                isClean());
+        lastErrorTime_ = null;
+      }
+      return lastErrorTimeBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -196,4 +196,71 @@ public interface ProviderHealthOrBuilder extends
    */
   com.google.protobuf.ByteString
       getDeploymentBytes();
+
+  /**
+   * <pre>
+   * Model of the last failure.
+   * </pre>
+   *
+   * <code>string last_error_model = 10;</code>
+   * @return The lastErrorModel.
+   */
+  java.lang.String getLastErrorModel();
+  /**
+   * <pre>
+   * Model of the last failure.
+   * </pre>
+   *
+   * <code>string last_error_model = 10;</code>
+   * @return The bytes for lastErrorModel.
+   */
+  com.google.protobuf.ByteString
+      getLastErrorModelBytes();
+
+  /**
+   * <pre>
+   * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string last_error_cause = 11;</code>
+   * @return The lastErrorCause.
+   */
+  java.lang.String getLastErrorCause();
+  /**
+   * <pre>
+   * What the last failure was, such as "connection refused at 127.0.0.1:11434"; never the provider's words.
+   * </pre>
+   *
+   * <code>string last_error_cause = 11;</code>
+   * @return The bytes for lastErrorCause.
+   */
+  com.google.protobuf.ByteString
+      getLastErrorCauseBytes();
+
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   * @return Whether the lastErrorTime field is set.
+   */
+  boolean hasLastErrorTime();
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   * @return The lastErrorTime.
+   */
+  com.google.protobuf.Timestamp getLastErrorTime();
+  /**
+   * <pre>
+   * When the last failure was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp last_error_time = 12;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getLastErrorTimeOrBuilder();
 }
