@@ -17,6 +17,7 @@ GENERATED := $(CLIENT)/src/llmgateway/v1
 LANGUAGES := go java rust typescript
 TYPED := server $(CLIENT)/src tests
 CORPUS ?= ../shared/corpus
+CASES ?= ../shared/cases
 IMAGE ?= llm-gateway
 ARGS ?=
 
@@ -115,6 +116,10 @@ bench-peers: $(SETUP) ## Measure LiteLLM and Portkey beside the gateway (needs n
 .PHONY: corpus
 corpus: $(SETUP) $(CODEGEN)/.setup ## Replay recorded provider traffic, when there is any at CORPUS: build/corpus.json
 	CORPUS=$(CORPUS) CODEGEN_PYTHON=$(CODEGEN)/bin/python $(PYTHON) -m tests.corpus $(ARGS)
+
+.PHONY: cases
+cases: $(SETUP) ## Replay small inputs that once failed, when there are any at CASES; part of make test (ARGS="3 17" chooses)
+	@CASES=$(CASES) $(PYTHON) -m tests.cases $(ARGS)
 
 .PHONY: docs
 docs: $(SETUP) ## Write docs/providers.md anew from the code

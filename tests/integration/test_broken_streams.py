@@ -10,7 +10,7 @@ from llmgateway import StreamInterrupted
 
 from tests.conftest import GatewayFactory
 from tests.faults.history import ask
-from tests.support.aws import converse_event
+from tests.support.aws import event_message
 from tests.support.upstream import CLOSE, Pause, Raw, Step, Upstream, sse, stream
 
 
@@ -27,7 +27,7 @@ def line(**fields: Any) -> bytes:
 
 
 def delta(text: str) -> bytes:
-    return converse_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
+    return event_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
 
 
 def candidate(text: str) -> dict[str, Any]:
@@ -78,8 +78,8 @@ SPOKEN: dict[str, tuple[dict[str, Any], str, bytes, bytes, bytes, bool]] = {
         line(message={"content": "o"}, error="boom", prompt_eval_count=7, eval_count=5), True,
     ),
     "bedrock": (
-        {"region": "eu-west-1"}, EVENTS, converse_event("messageStart", {"role": "assistant"}) + delta("hel"), delta("lo"),
-        converse_event("modelStreamErrorException", {"message": "boom"}, "exception"), False,
+        {"region": "eu-west-1"}, EVENTS, event_message("messageStart", {"role": "assistant"}) + delta("hel"), delta("lo"),
+        event_message("modelStreamErrorException", {"message": "boom"}, "exception"), False,
     ),
 }  # fmt: skip
 

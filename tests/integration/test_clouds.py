@@ -25,7 +25,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from tests.conftest import GatewayFactory
-from tests.support.aws import converse_event
+from tests.support.aws import event_message
 from tests.support.gateway import configured, environment
 from tests.support.upstream import Request, Script, Upstream, chat, chat_stream, sse, stream, whole
 
@@ -78,12 +78,12 @@ CONVERSE = {
 
 
 CONVERSE_STREAM = stream(
-    converse_event("messageStart", {"role": "assistant"}),
-    converse_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "hel"}}),
-    converse_event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "lo"}}),
-    converse_event("contentBlockStop", {"contentBlockIndex": 0}),
-    converse_event("messageStop", {"stopReason": "end_turn"}),
-    converse_event("metadata", {"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}, "metrics": {}}),
+    event_message("messageStart", {"role": "assistant"}),
+    event_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "hel"}}),
+    event_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "lo"}}),
+    event_message("contentBlockStop", {"contentBlockIndex": 0}),
+    event_message("messageStop", {"stopReason": "end_turn"}),
+    event_message("metadata", {"usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}, "metrics": {}}),
     content_type="application/vnd.amazon.eventstream",
 )
 
@@ -471,7 +471,7 @@ async def test_an_exception_in_the_event_stream_is_the_providers_error(
     gateway_factory: GatewayFactory, upstream: Upstream
 ) -> None:
     """HTTP 200 and then a throttling exception."""
-    throttled = converse_event("throttlingException", {"message": "Too many tokens"}, "exception")
+    throttled = event_message("throttlingException", {"message": "Too many tokens"}, "exception")
     upstream.script(stream(throttled, content_type="application/vnd.amazon.eventstream"))
     provider: dict[str, Any] = {
         "kind": "bedrock",

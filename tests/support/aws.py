@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 
-def converse_event(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
+def event_message(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
     """One message of an AWS event stream."""
     head = b""
     for key, value in ((f":{kind}-type", name), (":content-type", "application/json"), (":message-type", kind)):

@@ -224,8 +224,8 @@ class Upstream:
 
         await asyncio.wait_for(wait(), seconds)
 
-    def _next_script(self, path: str) -> Script:
-        bare = path.partition("?")[0]
+    def _next_script(self, request: Request) -> Script:
+        bare = request.path.partition("?")[0]
         scripts = self._scripts.get(bare) or self._scripts.get(None)
         if not scripts:
             return whole(404, {"error": {"message": f"no script for {bare}"}})
@@ -246,7 +246,7 @@ class Upstream:
                 self.requests.append(request)
                 await self._notify()
                 try:
-                    early = await _play(self._next_script(request.path), request, reader, writer)
+                    early = await _play(self._next_script(request), request, reader, writer)
                 except (_ClientGone, ConnectionError):
                     if not request.finished:
                         request.aborted = time.monotonic()
@@ -363,9 +363,11 @@ async def _unless_gone(watch: "asyncio.Task[bytes]", waiting: Coroutine[Any, Any
 
 
 @asynccontextmanager
-async def running(tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
-    """An upstream on an ephemeral loopback port, with TLS when given a server context; every connection is cut at the end."""
-    upstream = Upstream(scheme="https" if tls else "http")
+async def running(tls: ssl.SSLContext | None = None, upstream: Upstream | None = None) -> AsyncIterator[Upstream]:
+    """An upstream, of one's own class where one is given, on an ephemeral loopback port, with TLS when given a server context; every
+    connection is cut at the end."""
+    upstream = upstream or Upstream()
+    upstream.scheme = "https" if tls else "http"
     tasks: set[asyncio.Task[None]] = set()
     broken: list[Exception] = []
 
