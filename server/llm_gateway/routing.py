@@ -435,6 +435,11 @@ class RoutingTable:
                 return self._direct(provider, "", asked)
         return self._direct(next(iter(self.providers.values())), "", asked)
 
+    def _home_model(self, provider: Provider) -> str:
+        """default_model as the default of default_provider, for calls that name that provider and no model."""
+        own = provider.id == self.default_provider and self.default_model
+        return self.default_model if own and self._is_model_of(provider, self.default_model) else ""
+
     def _is_model_of(self, provider: Provider, name: str) -> bool:
         if name in provider.models or name in provider.aliases:
             return True
@@ -445,6 +450,7 @@ class RoutingTable:
         model = (
             provider.aliases.get(model, model)
             or provider.default_model
+            or self._home_model(provider)
             or (provider.models[0] if provider.models else "")
             or ("" if provider.foreign else provider.usual_model)
             or self._chosen(provider, asked)

@@ -242,6 +242,8 @@ def test_the_default_model_is_one_of_the_default_provider() -> None:
     ):
         routing = listed({"a": None}, ANTHROPIC, OPENAI, default_provider="a", default_model=model, routes=routes)
         assert labels(routing.resolve(asking())) == [[found]], model
+    named = table(provider("u", usual_model="usual"), OPENAI, default_provider="u", default_model="mine")
+    assert labels(named.resolve(asking(provider="u"))) == labels(named.resolve(asking(model="u"))) == [["u/mine"]]
     closed = table(ANTHROPIC, OPENAI, default_provider="anthropic", default_model="gpt")
     assert labels(closed.resolve(asking())) == [["openai/gpt"]]
 

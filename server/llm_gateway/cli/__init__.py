@@ -220,8 +220,8 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0, 86400 (a day) at most")
     return seconds
 
 
