@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from llm_gateway import __version__
 from llm_gateway.cli import main
+
+from tests.support import certificates
 
 
 @pytest.mark.parametrize("command", [[], ["chat"], ["serve"], ["models"], ["health"], ["config"], ["config", "check"]])
@@ -84,6 +87,36 @@ def test_a_configuration_that_is_right_is_summed_up(tmp_path: Path, capsys: pyte
     )
     assert main(["config", "check", "--config", str(file)]) == 0
     assert capsys.readouterr().out == f"{file}: ok; listens on 127.0.0.1:7000\nproviders: e\nroutes: r\n"
+
+
+def test_a_certificate_that_ends_soon_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As is one that has ended; the configuration is valid all the same."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text("server: {tls: {cert_file: c.pem, key_file: k.pem}}\nproviders: {e: {kind: echo}}\n")
+    for days, told in ((-2, "has expired on "), (10, "expires on "), (100, "")):
+        certificates.write_pair(trustme.CA(), tmp_path / "c.pem", tmp_path / "k.pem", days=days)
+        assert main(["config", "check", "--config", str(file)]) == 0
+        error = capsys.readouterr().err
+        assert ("warning: server.tls.cert_file: the certificate " + told in error) == bool(told)
+        assert error.count("\n") == bool(told)
+
+
+def test_a_file_is_checked_for_any_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CI does, which has no keys; without a file there is nothing to check."""
+    monkeypatch.delenv("LLM_GATEWAY_CONFIG", raising=False)
+    file = tmp_path / "gateway.yaml"
+    file.write_text('providers: {openai: {api_key: "${NOT_SET_HERE}"}}\n')
+    assert main(["config", "check", "--config", str(file)]) == 2
+    assert "environment variable NOT_SET_HERE is not set" in capsys.readouterr().err
+    assert main(["config", "check", "--no-env", "--config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: ok; listens on 127.0.0.1:50051\nproviders: openai\n"
+    file.write_text("server: {workers: 2}\n")
+    assert main(["config", "check", "--no-env", "--config", str(file)]) == 0
+    assert "providers: those of the environment\n" in capsys.readouterr().out
+    assert main(["config", "check", "--no-env"]) == 2
+    assert "give it with --config" in capsys.readouterr().err
 
 
 def test_every_problem_of_a_configuration_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

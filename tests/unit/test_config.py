@@ -9,10 +9,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from llm_gateway.config import (
@@ -24,9 +26,12 @@ from llm_gateway.config import (
     fingerprint,
     load,
     models,
+    pem,
 )
 from msgspec import Struct
 from msgspec.structs import fields, replace
+
+from tests.support import certificates
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLE = DOCS / "llm-gateway.example.yaml"
@@ -87,9 +92,13 @@ def test_the_example_file_loads_with_everything_switched_on(tmp_path: Path) -> N
     """Its disabled providers and its commented settings are valid too."""
     text = re.sub(r"^(\s*)# (tls: \{.*\})", r"\1\2", EXAMPLE.read_text(), flags=re.MULTILINE)
     text = text.replace("enabled: false", "enabled: true")
-    (tmp_path / "tls").mkdir()
-    for name in re.findall(r"tls/[\w.]+", text):
-        (tmp_path / name).write_text("PEM")
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    authority = trustme.CA()
+    for name in ("server", "client"):
+        certificates.write_pair(authority, folder / f"{name}.pem", folder / f"{name}.key")
+    for name in ("ca", "clients"):
+        authority.cert_pem.write_to_path(str(folder / f"{name}.pem"))
     path = tmp_path / "gateway.yaml"
     path.write_text(text)
     needed = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "value") | {"EGRESS_PROXY": "http://proxy:3128"}
@@ -301,7 +310,7 @@ def test_loopback_needs_no_keys(write: Write, listen: str) -> None:
 @pytest.mark.parametrize(
     "listen", ["0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "gateway.internal:50051", "127.0.0.1.nip.io:1"]
 )
-def test_beyond_loopback_keys_and_tls_are_demanded(write: Write, listen: str) -> None:
+def test_beyond_loopback_keys_and_tls_are_demanded(write: Write, tmp_path: Path, listen: str) -> None:
     """Each lack is named on its own, and each way out works."""
     found = problems(write(f"server: {{listen: '{listen}'}}"))
     assert ["api_keys" in found[0].wrong, "TLS" in found[1].wrong] == [True, True]
@@ -310,12 +319,206 @@ def test_beyond_loopback_keys_and_tls_are_demanded(write: Write, listen: str) ->
     [left] = problems(write(f"server: {{listen: '{listen}', api_keys: [k]}}"))
     assert "TLS" in left.wrong
     load(write(f"server: {{listen: '{listen}', api_keys: [k], insecure: true}}"), {})
-    load(
-        write(
-            f"server: {{listen: '{listen}', api_keys: [k], tls: {{cert_file: gateway.yaml, key_file: gateway.yaml}}}}"
-        ),
-        {},
+    certificates.write_pair(trustme.CA(), tmp_path / "c.pem", tmp_path / "k.pem")
+    load(write(f"server: {{listen: '{listen}', api_keys: [k], tls: {{cert_file: c.pem, key_file: k.pem}}}}"), {})
+
+
+# --- files of TLS
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "field", "wrong"),
+    [
+        ("c.pem", "other.key", "key_file", "is not the key of the certificate in cert_file"),
+        ("k.pem", "c.pem", "cert_file", "holds no certificate in PEM"),
+        ("c.pem", "c.pem", "key_file", "holds no private key in PEM"),
+        ("gateway.yaml", "k.pem", "cert_file", "holds no certificate in PEM"),
+        ("cut.pem", "k.pem", "cert_file", "cannot be read as PEM"),
+        ("c.pem", "encrypted.pem", "key_file", "is encrypted"),
+    ],
+)
+@pytest.mark.parametrize("place", ["server.tls", "providers.edge.tls"])
+def test_certificate_and_key_are_read_with_the_file_that_names_them(
+    write: Write, tmp_path: Path, cert: str, key: str, field: str, wrong: str, place: str
+) -> None:
+    """Ours and those towards a provider: wrong files, swapped ones, of two pairs, damaged, encrypted."""
+    authority = trustme.CA()
+    certificates.write_pair(authority, tmp_path / "c.pem", tmp_path / "k.pem")
+    certificates.write_pair(authority, tmp_path / "other.pem", tmp_path / "other.key")
+    lines = (tmp_path / "c.pem").read_text().splitlines()
+    (tmp_path / "cut.pem").write_text("\n".join([*lines[:3], *lines[-1:]]))
+    (tmp_path / "encrypted.pem").write_text(
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
     )
+    tls = f"tls: {{cert_file: {cert}, key_file: {key}}}"
+    text = f"server: {{{tls if place == 'server.tls' else ''}}}\nproviders: {{{EDGE[:-1]}, {tls if 'edge' in place else ''}}}}}"
+    found = problems(write(text))
+    assert f"{place}.{field}" in [problem.key for problem in found]
+    assert wrong in str(found[0])
+
+
+def test_authorities_are_read_too(write: Write, tmp_path: Path) -> None:
+    """A key in their place is none; the right file loads."""
+    authority = trustme.CA()
+    certificates.write_pair(authority, tmp_path / "c.pem", tmp_path / "k.pem")
+    text = "server: {tls: {cert_file: c.pem, key_file: k.pem, client_ca_file: %s}}"
+    problem = one_problem(write(text % "k.pem"))
+    assert (problem.key, "holds no certificate in PEM" in problem.wrong) == ("server.tls.client_ca_file", True)
+    problem = one_problem(write(f"providers: {{{EDGE[:-1]}, tls: {{ca_file: k.pem}}}}}}"))
+    assert problem.key == "providers.edge.tls.ca_file"
+    load(write(text % "c.pem"), {})
+
+
+def test_the_end_of_a_certificate_is_read(tmp_path: Path) -> None:
+    """To the day, of both forms of its time; what is no certificate has none."""
+    now = datetime.now(UTC)
+    for days in (-3.0, 3.0, 40.0 * 365):  # after 2049 the other form
+        certificates.write_pair(trustme.CA(), tmp_path / "c.pem", tmp_path / "k.pem", days=days)
+        end = pem.ends(str(tmp_path / "c.pem"))
+        assert end is not None
+        assert abs((end - now).total_seconds() - days * 86400) < 3600
+    assert pem.ends(str(tmp_path / "k.pem")) is None
+    (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    assert pem.ends(str(tmp_path / "bad.pem")) is None
+
+
+# --- keys that are none
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("$OPENAI_KEY", "OPENAI_KEY"),
+        ("$openai_key", "openai_key"),
+        ("$(OPENAI_KEY)", "OPENAI_KEY"),
+        ("%OPENAI_KEY%", "OPENAI_KEY"),
+        ("env:OPENAI_KEY", "OPENAI_KEY"),
+        ("$env:OPENAI_KEY", "OPENAI_KEY"),
+        ("env.OPENAI_KEY", "OPENAI_KEY"),
+        ("process.env.OPENAI_KEY", "OPENAI_KEY"),
+        ("os.environ/OPENAI_KEY", "OPENAI_KEY"),
+        ("{{ OPENAI_KEY }}", "OPENAI_KEY"),
+        ("{{ .Values.OPENAI_KEY }}", "OPENAI_KEY"),
+    ],
+)
+def test_a_variable_written_as_elsewhere_is_no_value(write: Write, text: str, name: str) -> None:
+    """In a key, a header and a name; the message says how it is written here."""
+    for path, file in (
+        ("providers.openai.api_key", f"providers: {{openai: {{api_key: '{text}'}}}}"),
+        ("providers.openai.headers.x", f"providers: {{openai: {{api_key: k, headers: {{x: '{text}'}}}}}}"),
+        ("providers.openai.default_model", f"providers: {{openai: {{api_key: k, default_model: '{text}'}}}}"),
+    ):
+        problem = one_problem(write(file))
+        assert (problem.key, problem.right) == (path, f"write ${{{name}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("sk-...", "is a placeholder"),
+        ("sk-abc…", "is a placeholder"),
+        ("sk-****1234", "is a placeholder"),
+        ("your-api-key", "is a placeholder"),
+        ("YOUR_API_KEY", "is a placeholder"),
+        ("sk-your-key-goes-here", "is a placeholder"),
+        ("<api key>", "is a placeholder"),
+        ("sk-xxxxxxxxxxxx", "is a placeholder"),
+        ("changeme", "is a placeholder"),
+        ("REPLACE_ME", "is a placeholder"),
+        ('"sk-1234abcd"', "has quotes that are part of the value"),
+        ("'sk-1234abcd'", "has quotes that are part of the value"),
+        ("Bearer sk-1234abcd", "begins with Bearer"),
+        ("sk-1234 abcd", "holds a space"),
+        ("sk-1234\nabcd", "holds a character that a header cannot carry"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_wherever_it_comes_from(write: Write, text: str, wrong: str) -> None:
+    """A variable of the file, the vendor's own variable with and without a file, a key of the gateway; the value is not shown."""
+    referring = write('providers: {openai: {api_key: "${KEY}"}}')
+    bare = write("providers: {openai: {}}", "bare.yaml")
+    gateway = write(f"server: {{api_keys: ['${{KEY}}']}}\nproviders: {{{EDGE}}}", "gateway2.yaml")
+    for path, env in ((referring, {"KEY": text}), (bare, {"OPENAI_API_KEY": text}), (gateway, {"KEY": text})):
+        problem = one_problem(path, env)
+        assert problem.wrong.startswith(wrong)
+        assert text not in str(problem)
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"OPENAI_API_KEY": text})
+    assert wrong in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "none",
+        "dummy",
+        "EMPTY",
+        "lm-studio",
+        "ollama",
+        "k",
+        "sk-or-v1-0a1b",
+        "AIza_-x",
+        "a:b@c",
+        "$2b$12$x",
+        "sk-heretic",
+    ],
+)
+def test_a_key_of_any_looks_is_taken(write: Write, key: str) -> None:
+    """Local servers and tests have keys of all sorts."""
+    load(write(f"providers: {{openai: {{api_key: '{key}'}}}}"), {})
+
+
+# --- for any environment
+
+
+def test_a_file_is_checked_without_its_environment(write: Write) -> None:
+    """No variable need be set, nor does one that is set count; what is wrong all the same is found, and nothing that follows from a variable."""
+    text = (
+        'server: {listen: "${LISTEN}", api_keys: ["${A}", "${B}"]}\n'
+        'providers: {openai: {}, anthropic: {api_key: "${KEY}"}, bedrock: {}, edge: {kind: openai_compatible, endpoint: "${URL}", api_key: none}}\n'
+        'routes: {r: {targets: ["openai/gpt-5", {provider: "${P}", model: m}]}}\n'
+        'default_provider: "${D}"\n'
+    )
+    assert load(write(text), {"KEY": "sk-..."}, any_environment=True).server.listen == "127.0.0.1:50051"
+    path = write(text + "defaults: {timeouts: {total: soon}}\nroute: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {}, any_environment=True)
+    assert [problem.key for problem in caught.value.errors] == ["defaults.timeouts.total", "route"]
+    assert load(write("default_provider: openai\n"), {}, any_environment=True).stands_in
+
+
+def test_what_no_variable_could_mend_is_missing_in_any_environment(write: Write) -> None:
+    """An endpoint, say, which no variable gives to a provider of a file."""
+    with pytest.raises(ConfigError) as caught:
+        load(write("providers: {a: {kind: openai_compatible}}"), {}, any_environment=True)
+    assert "providers.a.endpoint" in [problem.key for problem in caught.value.errors]
+
+
+# --- tags
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ("providers:\n  echo: !!python/object:os.system {kind: echo}\n", "providers.echo", 2),
+        ("default_model: !!str 5\nproviders: {echo: {}}\n", "default_model", 1),
+        ("server:\n  workers: !!int 2\n", "server.workers", 2),
+        ("providers:\n  echo:\n    models: !!seq [a]\n", "providers.echo.models", 3),
+        ("providers:\n  openai: {api_key: x, options: {a: !!python/name:os.x y}}\n", "providers.openai.options.a", 2),
+        ("providers: {echo: {}}\n!!str default_provider: echo\n", "", 2),
+        ("providers: {echo: {}}\nserver: !!null\n", "", 2),
+        ("providers: {echo: {}}\ndefault_model: ! m\n", "default_model", 2),
+    ],
+)
+def test_every_explicit_tag_is_refused_with_its_line(write: Write, text: str, key: str, line: int) -> None:
+    """YAML's own, in both spellings, and Python's; on values, on keys and where nothing is read."""
+    problem = one_problem(write(text))
+    assert (problem.key, problem.line) == (key, line)
+    assert "has a YAML tag" in problem.wrong
+
+
+def test_an_exclamation_mark_is_no_tag(write: Write) -> None:
+    """In a text, quoted or not, and in a comment."""
+    load(write('providers: {echo: {default_model: "a !b"}}  # !important\ndefault_model: m!x\n'), {})
 
 
 # --- variables that win over the file

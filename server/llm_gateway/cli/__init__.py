@@ -162,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(module="config_check")
     _add_config(check)
+    check.add_argument(
+        "--no-env", action="store_true", help="check the file for any environment, as CI does: ${VAR} need not be set"
+    )
 
     providers = commands.add_parser("providers", help="look at the providers").add_subparsers(
         metavar="COMMAND", required=True

@@ -4,27 +4,59 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from llm_gateway import config
 from llm_gateway.cli import OK, UsageError
+from llm_gateway.config import pem
 from llm_gateway.upstream import plugins
 from llm_gateway.upstream.build import trimmed
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args.config, os.environ)
-    source = config.config_path(args.config, os.environ) or "environment"
-    print(f"{source}: ok; listens on {settings.server.listen}")
-    print(f"providers: {', '.join(settings.providers)}")
+    source = config.config_path(args.config, os.environ)
+    if args.no_env:
+        if source is None:
+            raise UsageError("--no-env checks a file: give it with --config")
+        settings = _loaded(lambda: _in_any_environment(source))
+    else:
+        settings = load(args.config, os.environ)
+    print(f"{source or 'environment'}: ok; listens on {settings.server.listen}")
+    print("providers: " + ("those of the environment" if settings.stands_in else ", ".join(settings.providers)))
     if settings.routes:
         print(f"routes: {', '.join(settings.routes)}")
     for name, provider in settings.providers.items():
         for server in provider.servers:
             if note := _address(provider.kind, server.url):
                 print(f"providers.{name}: {note}")
+    for path, tls in [
+        ("server.tls", settings.server.tls),
+        *((f"providers.{n}.tls", p.tls) for n, p in settings.providers.items()),
+    ]:
+        for field in ("cert_file", "client_ca_file", "ca_file"):
+            if (file := getattr(tls, field, None)) and (note := _ending(file)):
+                print(f"warning: {path}.{field}: {note}", file=sys.stderr)
     return OK
+
+
+SOON = timedelta(days=30)
+
+
+def _ending(file: str) -> str:
+    """That a certificate has ended, or will within SOON."""
+    end, now = pem.ends(file), datetime.now(UTC)
+    if end is None or end > now + SOON:
+        return ""
+    return f"the certificate {'has expired' if end <= now else 'expires'} on {end:%Y-%m-%d}; have it renewed"
+
+
+def _in_any_environment(file: str) -> config.Config:
+    settings = config.load(file, {}, kinds=plugins.kinds(), any_environment=True)
+    plugins.check(settings.providers)
+    return settings
 
 
 def _address(kind: str, url: str) -> str:
@@ -57,7 +89,11 @@ def read(path: str | None, env: Mapping[str, str]) -> config.Config:
 
 def load(path: str | None, env: Mapping[str, str]) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
+    return _loaded(lambda: read(path, env))
+
+
+def _loaded(reader: Callable[[], config.Config]) -> config.Config:
     try:
-        return read(path, env)
+        return reader()
     except config.ConfigError as error:
         raise UsageError("\n".join(map(str, error.errors))) from None

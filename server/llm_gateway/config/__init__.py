@@ -13,7 +13,7 @@ import msgspec
 
 from llm_gateway.config.checks import check
 from llm_gateway.config.completing import complete, override
-from llm_gateway.config.discovery import ALIASES, KINDS, discover, kind_of, local_servers, overlooked
+from llm_gateway.config.discovery import ALIASES, KINDS, STAND_IN, discover, kind_of, local_servers, overlooked
 from llm_gateway.config.models import (
     ApiKey,
     Arm,
@@ -86,6 +86,7 @@ def load(
     *,
     kinds: Collection[str] = KINDS,
     local: Callable[[], Collection[str]] = tuple,
+    any_environment: bool = False,
 ) -> Config:
     """Reads and checks the configuration.
 
@@ -94,13 +95,18 @@ def load(
     env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
     kinds: the kinds of provider there are.
     local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
+    any_environment: check the file for any environment: what a variable would give is no problem, and stays out of the result.
 
     Raises ConfigError with everything that is wrong.
     """
     file = config_path(path, env)
+    env = {} if any_environment else env
     reading = Reading(file or "environment", env)
     config = _read(file, reading) if file else discover(env, kinds, local)
-    if file and not reading.has("providers"):
+    if any_environment and not reading.has("providers"):
+        reading.problem("providers", "are those of the environment", unset=True)
+        config = msgspec.structs.replace(config, providers={"echo": STAND_IN})
+    elif file and not reading.has("providers"):
         found = discover(env, kinds, local)
         default = config.default_provider or found.default_provider
         model = config.default_model or found.default_model
@@ -111,8 +117,9 @@ def load(
     config = override(config, env, reading)
     config = complete(config, env, reading, kinds)
     check(config, reading)
-    if reading.problems:
-        raise ConfigError(reading.problems)
+    problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
+    if problems:
+        raise ConfigError(problems)
     return config
 
 
@@ -133,6 +140,7 @@ def _read(file: str, reading: Reading) -> Config:
             raise ConfigError(reading.problems)
         return Config()
     config = reading.read(root, Config, "")
+    reading.finish()
     if config is INVALID:
         raise ConfigError(reading.problems)
     result: Config = config

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 
+from llm_gateway.config import pem
 from llm_gateway.config.completing import known
 from llm_gateway.config.models import ClientTls, Config, Provider, Route, Server, ServerTls
 from llm_gateway.config.reading import Reading, join
@@ -74,6 +75,15 @@ def _check_pair(path: str, tls: ServerTls | ClientTls, reading: Reading, *, requ
         if absent and (getattr(tls, given) is not None or required):
             wrong = f"is missing beside {given}" if getattr(tls, given) is not None else "is missing"
             reading.problem(f"{path}.{other}", wrong, "give both cert_file and key_file")
+    authorities = "client_ca_file" if isinstance(tls, ServerTls) else "ca_file"
+    found: list[pem.Wrong] = []
+    if tls.cert_file and tls.key_file:
+        found += pem.check_pair(tls.cert_file, tls.key_file)
+    if file := getattr(tls, authorities):
+        found += pem.check_authorities(authorities, file)
+    for field, wrong, right in found:
+        at = f"{path}.{field}"
+        reading.problem(at, f"{reading.shown(at)} {wrong}", right)
 
 
 def _check_provider(path: str, name: str, provider: Provider, reading: Reading) -> None:

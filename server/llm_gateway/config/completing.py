@@ -12,7 +12,7 @@ from llm_gateway.config.discovery import STAND_IN, USUAL, Usual, first, kind_of
 from llm_gateway.config.models import ApiKey, Arm, Config, Provider, Route, Target
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
-from llm_gateway.config.values import Unfit, boolean, header
+from llm_gateway.config.values import Unfit, boolean, credential
 
 _T = TypeVar("_T", Target, Arm)
 
@@ -36,7 +36,7 @@ def override(config: Config, env: Mapping[str, str], reading: Reading) -> Config
 
 
 def _key_list(text: str) -> tuple[ApiKey, ...]:
-    keys = [ApiKey(key=header(key)) for key in text.split(",") if key.strip()]
+    keys = [ApiKey(key=credential(key)) for key in text.split(",") if key.strip()]
     if not keys:
         raise Unfit("is set but holds no key", "give keys separated by commas, or unset it")
     return tuple(keys)
@@ -106,7 +106,8 @@ def _complete_provider(
         if field == "region":
             met = met or (provider.endpoints and all(endpoint.region for endpoint in provider.endpoints))
         if not met and not reading.troubled(f"{path}.{field}") and not reading.troubled(f"{path}.endpoints"):
-            reading.problem(f"{path}.{field}", "is missing", f"kind {kind} needs it")
+            unset = field != "endpoint" and bool(usual.settings.get(field))
+            reading.problem(f"{path}.{field}", "is missing", f"kind {kind} needs it", unset=unset)
     return replace(provider, api_key=_usual_key(path, provider, usual, env, reading))
 
 
@@ -120,14 +121,14 @@ def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, st
     variable = None if provider.servers else first(env, usual.key)
     if variable:
         try:
-            found = header(env[variable])
+            found = credential(env[variable])
             found.source = variable
             return found
         except Unfit as unfit:
             reading.environment(variable, unfit.wrong, unfit.right)
     elif not usual.keyless:
         right = f'set it, such as "${{{usual.key[0]}}}", or to none when the server wants no key'
-        reading.problem(f"{path}.api_key", "is missing", right)
+        reading.problem(f"{path}.api_key", "is missing", right, unset=bool(usual.key))
     return None
 
 

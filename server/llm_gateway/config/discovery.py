@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from llm_gateway.config.models import Config, Defaults, Provider, Retry, RouteTimeouts
 from llm_gateway.config.problems import ConfigError, ConfigProblem
-from llm_gateway.config.values import PARSERS, Unfit, boolean, count, header, nearest, positive, unicode, url
+from llm_gateway.config.values import PARSERS, Unfit, boolean, count, credential, nearest, positive, unicode, url
 
 ALIASES: Final[Mapping[str, str]] = {
     "claude": "anthropic",
@@ -354,7 +354,7 @@ def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: b
     if chosen and (given := first(variables.env, BASE_URL)):
         settings["endpoint"] = variables.read(given, parsers.get("endpoint", url))
     named = "LLM_API_KEY" if chosen and variables.has("LLM_API_KEY") else first(variables.env, usual.key)
-    key = variables.read(named, header)
+    key = variables.read(named, credential)
     if key is not None:
         key.source = named
     missing = [

@@ -34,6 +34,8 @@ Url: TypeAlias = Annotated[str, "url"]
 """An http(s) URL without user, password, query or fragment; a trailing slash is dropped."""
 File: TypeAlias = Annotated[str, "file"]
 """Path of an existing file, relative to the configuration file's folder."""
+Credential: TypeAlias = Annotated[Secret, "credential"]
+"""A key: one word of printable ASCII that is no placeholder."""
 HeaderValue: TypeAlias = Annotated[Secret, "header"]
 """A secret of printable ASCII."""
 Name: TypeAlias = Annotated[str, "name"]
@@ -59,7 +61,7 @@ Capability: TypeAlias = Literal[
 class ApiKey(Struct, frozen=True, kw_only=True):
     """A key and the name it goes by in traces and logs; a bare string in the file gets the name ``key-N``."""
 
-    key: HeaderValue
+    key: Credential
     name: Name = ""
 
 
@@ -207,7 +209,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     endpoint: Url | None = None
     endpoints: tuple[Endpoint, ...] = ()
-    api_key: HeaderValue | None = None
+    api_key: Credential | None = None
     api_keys: tuple[ApiKey, ...] = ()
     credentials: Mapping[str, Secret] = {}
     default_model: str | None = None

@@ -12,7 +12,7 @@ class ConfigProblem:
 
     file: path as given, or ``environment``. line: from 1, None where there is none.
     key: path such as ``providers.edge.timeouts.connect``, or a variable's name; empty for the file as a whole.
-    wrong: what is wrong. right: what would be right, or empty.
+    wrong: what is wrong. right: what would be right, or empty. unset: a variable could mend it.
     """
 
     file: str
@@ -20,6 +20,7 @@ class ConfigProblem:
     key: str = ""
     wrong: str
     right: str = ""
+    unset: bool = False
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -60,12 +60,15 @@ class Reading:
         self._variables: dict[str, str] = {}  # by path: the variable that won over the file
         self._dropped: set[str] = set()  # paths of list items that could not be read
         self._nodes = 0
+        self._tags: dict[
+            tuple[int, int], int
+        ] = {}  # line and column of a node with an explicit tag → its line, until it is told
         self._off = ""  # path of the provider being read that is switched off
 
     # --- problems
 
-    def problem(self, path: str, wrong: str, right: str = "", *, line: int | None = None) -> None:
-        """Notes a problem at a path, on its own line or that of the nearest mapping around it."""
+    def problem(self, path: str, wrong: str, right: str = "", *, line: int | None = None, unset: bool = False) -> None:
+        """Notes a problem at a path, on its own line or that of the nearest mapping around it. unset: a variable could mend it."""
         for overridden, variable in self._variables.items():
             if within(path, overridden):
                 self.environment(variable, wrong, right)
@@ -73,7 +76,8 @@ class Reading:
         around = path
         while line is None and (line := self._lines.get(around)) is None and around:
             around = _LAST_STEP.sub("", around)
-        self.problems.append(ConfigProblem(file=self.file, line=line, key=path, wrong=wrong, right=right))
+        problem = ConfigProblem(file=self.file, line=line, key=path, wrong=wrong, right=right, unset=unset)
+        self.problems.append(problem)
 
     def environment(self, variable: str, wrong: str, right: str = "") -> None:
         """Notes a problem of a variable."""
@@ -108,8 +112,14 @@ class Reading:
 
         if text.lstrip().startswith("{"):
             text = _yaml_of_json(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            return yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            if "!" in text:  # a node of compose() does not tell an explicit tag from the one that YAML infers
+                for event in yaml.parse(text, Loader=loader):
+                    if getattr(event, "tag", None) is not None:
+                        place = _place(event)
+                        self._tags[place] = place[0] + 1
+            return yaml.compose(text, Loader=loader)
         except yaml.MarkedYAMLError as error:
             what = re.sub(r"'[^']{4,}'|\"[^\"]{4,}\"", "…", error.problem or "")  # it quotes the file
             self.problem(
@@ -146,10 +156,20 @@ class Reading:
         if self._nodes > _MAX_NODES:
             self.problem("", "is too large once its aliases are expanded")
             raise ConfigError(self.problems)
-        if node.tag.startswith("!"):
-            self.problem(path, "has a YAML tag, which means nothing here", "for a variable write ${NAME}")
-            return False
-        return True
+        line = self._tags.pop(_place(node), None)
+        if line is not None:
+            self._tagged(path, line)
+        return line is None
+
+    def _tagged(self, path: str, line: int) -> None:
+        self.problem(
+            path, "has a YAML tag, which means nothing here", "take it out; for a variable write ${NAME}", line=line
+        )
+
+    def finish(self) -> None:
+        """Notes what stands where nothing was read: tags of keys, of empty values and in what is unknown."""
+        for line in self._tags.values():
+            self._tagged("", line)
 
     def _scalar(self, node: Node, kind: Any, path: str) -> Any:
         base, *marks = typing.get_args(kind) if typing.get_origin(kind) is typing.Annotated else (kind,)
@@ -181,7 +201,7 @@ class Reading:
         if not isinstance(unfit, Unset):
             self.problem(path, f"{text!r} {unfit.wrong}" if text else unfit.wrong, unfit.right)
         elif not (self._off and within(path, self._off)):  # a provider that is off needs no variables
-            self.problem(path, unfit.wrong, unfit.right)
+            self.problem(path, unfit.wrong, unfit.right, unset=True)
         return INVALID
 
     def _expand(self, node: Node) -> str:
@@ -327,6 +347,10 @@ def _yaml_of_json(text: str) -> str:
     return _SURROGATES.sub(one_escape, re.sub(r"^\t+", lambda tabs: " " * len(tabs[0]), text, flags=re.MULTILINE))
 
 
+def _place(mark: Any) -> tuple[int, int]:
+    return mark.start_mark.line, mark.start_mark.column
+
+
 def _is_null(node: Node) -> bool:
     return bool(node.id == "scalar" and node.tag == "tag:yaml.org,2002:null")
 
@@ -351,7 +375,7 @@ def _target(text: str) -> Mapping[str, Any]:
 
 
 _SHORT: Mapping[type[Struct], Callable[[str], Mapping[str, Any]]] = {
-    ApiKey: lambda text: {"key": values.header(text)},
+    ApiKey: lambda text: {"key": values.credential(text)},
     Endpoint: lambda text: {"url": values.url(text)},
     Target: _target,
 }

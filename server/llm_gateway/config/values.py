@@ -187,11 +187,27 @@ def boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
+_UNEXPANDED = re.compile(
+    r"\$\(?([A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)+)\)?|%([A-Za-z_][A-Za-z0-9_]*)%"
+    r"|\$?(?:(?i:env|secrets?)[:.]|process\.env\.|os\.environ\W+)([A-Za-z_][A-Za-z0-9_]*)\W*|\$?\{\{\s*([\w.]*)\s*\}\}"
+)
+"""What other programs write for a variable: shells, Windows, PowerShell, templates, languages. None of them is expanded here."""
+
+
+def _expanded(text: str) -> str:
+    if match := _UNEXPANDED.fullmatch(text):
+        name = next(filter(None, match.groups()), "NAME").rpartition(".")[2]
+        raise Unfit(
+            "names a variable in a way that is not read here, so the name would be the value", f"write ${{{name}}}"
+        )
+    return text
+
+
 def string(text: str) -> str:
     """Any text but none at all."""
     if not text:
         raise Unfit("is empty", "give a value or leave the key out")
-    return text
+    return _expanded(text)
 
 
 def variables(text: str) -> list[str]:
@@ -203,7 +219,29 @@ def secret(text: str) -> Secret:
     """Any text but none at all, hidden; space around it (a file's last line break) does not count."""
     if not text.strip():
         raise Unfit("is empty", "give the value or leave the key out")
-    return Secret(text.strip())
+    return Secret(_expanded(text.strip()))
+
+
+_PLACEHOLDER = re.compile(
+    r"(?i).*(?:\.\.\.|\u2026|\*{3}|x{5}).*|<.*>|\[.*\]|x{3,}|todo|placeholder|change[-_ ]?me|api[-_ ]?key"
+    r"|(?:.*[-_ ])?(?:your|insert|replace|paste|put|fill)[-_ ].*|.*[-_ ]here"
+)
+"""What stands for a key in examples, and keys as dashboards show them. Words such as none, dummy or EMPTY are keys of local servers."""
+
+
+def credential(text: str) -> Secret:
+    """A key: a header's secret in one word that is no example and brought no quotes along."""
+    if _PLACEHOLDER.fullmatch(text.strip()):
+        raise Unfit("is a placeholder, not a key", "put the key itself there, or take the variable or the key out")
+    value = header(text)
+    word = text.strip()
+    if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"`":
+        raise Unfit("has quotes that are part of the value", "leave the quotes out: an --env-file keeps them, say")
+    if word.lower().startswith("bearer "):
+        raise Unfit("begins with Bearer, which is added to it", "give the key alone")
+    if " " in word:
+        raise Unfit("holds a space", "check how it was copied: a key is one word")
+    return value
 
 
 def header(text: str) -> Secret:
@@ -219,6 +257,7 @@ PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     bool: boolean,
     Secret: secret,
     "count": count,
+    "credential": credential,
     "duration": _bounded(duration),
     "header": header,
     "name": name,
