@@ -7,15 +7,16 @@ conventions (the latter still "development") and stand here only, because they m
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,6 +25,7 @@ from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from llm_gateway import __version__
+from llm_gateway.lines import Lines
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -200,15 +202,17 @@ def _without_secrets(value: object) -> object:
     return value
 
 
+def _frames(trace: TracebackType | None) -> list[str]:
+    frames = traceback.extract_tb(trace)
+    return [f"{frame.filename.rpartition('llm_gateway/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-30:]]
+
+
 def _entry(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """The line's fields in their order: event, level and timestamp first. An exception is told by its place, without its text and
     without values: either may hold a prompt or a key."""
     entry = {"event": event.pop("event"), "level": level, "timestamp": datetime.now(UTC)}
     if event.pop("exc_info", None):
-        frames = traceback.extract_tb(sys.exc_info()[2])
-        entry["frames"] = [
-            f"{frame.filename.rpartition('llm_gateway/')[2]}:{frame.lineno} {frame.name}" for frame in frames
-        ]
+        entry["frames"] = _frames(sys.exc_info()[2])
     for key, value in event.items():
         if _is_secret(key):
             value = REDACTED
@@ -240,39 +244,46 @@ def _parsed(_: object, __: str, line: Any) -> structlog.typing.EventDict:
 
 
 class _StandardError:
-    """Writes a line in one piece. A line that cannot be written is lost: the call that it tells of must not fail for it."""
+    """Hands a line to the thread that writes it: the event loop never waits for standard error."""
 
     def write(self, line: str) -> None:
-        with suppress(OSError, ValueError):
-            out = sys.stderr.buffer
-            out.write(f"{line}\n".encode(errors="backslashreplace"))
-            out.flush()
+        _lines.put(f"{line}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = error = critical = write
 
 
-def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Of calls that went well a background job of a terminal writes nothing to it: that would stand amid what its user runs in front."""
-    if method == "info" and event.get("event") == "rpc":
-        with suppress(OSError):
-            if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
-                raise structlog.DropEvent
-    return event
+_lines = Lines(2, lambda count: log().warning("log lines dropped", lines=count))
+flush = _lines.flush
+"""Wait until the lines so far are written, at most a second or the seconds given."""
+atexit.register(flush)
+
+
+class _Libraries(logging.Handler):
+    """Lines of what the libraries log: by whom, and where an exception came from. Their texts may hold anything, so that only the first
+    line of what stands in their code is told, without its arguments."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = str(record.msg).partition("\n")[0][:200] if not record.args else ""
+        fields: dict[str, Any] = {"logger": record.name, "line": record.lineno}
+        if record.name == "asyncio":
+            fields["said"] = said
+        if record.exc_info and record.exc_info[2] is not None:
+            fields["error"] = getattr(record.exc_info[0], "__name__", "")
+            fields["frames"] = _frames(record.exc_info[2])
+        log().log(record.levelno, "library", **fields)
 
 
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
-    """JSON lines on standard error, one object a line; `human` gives coloured text instead."""
+    """JSON lines on standard error, one object a line; `human` gives coloured text instead. Warnings of libraries are lines too."""
     structlog.configure(
-        processors=[
-            *((_unless_in_background,) if sys.stderr.isatty() else ()),
-            _entry,
-            _line,
-            *((_parsed, structlog.dev.ConsoleRenderer()) if human else ()),
-        ],
+        processors=[_entry, _line, *((_parsed, structlog.dev.ConsoleRenderer()) if human else ())],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Libraries) for handler in root.handlers):
+        root.addHandler(_Libraries(logging.WARNING))
 
 
 def log() -> structlog.typing.FilteringBoundLogger:

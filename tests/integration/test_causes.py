@@ -32,6 +32,7 @@ def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Lines]:
     telemetry.configure_logging("info")
 
     def read() -> list[dict[str, Any]]:
+        assert telemetry.flush(30)
         entries = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
         return [entry for entry in entries if entry["event"] == "rpc"]
 

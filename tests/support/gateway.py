@@ -30,6 +30,16 @@ class Process:
     log: Path  # its standard error, JSON lines
     process: "subprocess.Popen[bytes]"
 
+    def rpcs(self, count: int) -> list[dict[str, Any]]:
+        """The lines of RPCs in the log, once there are so many: they are written soon after the calls, not before."""
+        end = time.monotonic() + START_SECONDS
+        while True:
+            whole = self.log.read_text().rpartition("\n")[0]
+            found = [entry for entry in map(json.loads, whole.splitlines()) if entry["event"] == "rpc"]
+            if len(found) >= count or time.monotonic() > end:
+                return found
+            time.sleep(0.01)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
