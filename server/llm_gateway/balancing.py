@@ -187,12 +187,16 @@ class EndpointState:
             deployment.flow.recovered()
 
     def failed(self, model: str, error: ProviderError, probes: Probes = NO_PROBE) -> None:
-        """A call failed. Errors that are nobody's fault here leave no mark."""
-        if error.blame is Blame.NOBODY:
-            return
-        self.last_failure = Failure.of(error, model, self._clock())
+        """A call failed. Errors that are nobody's fault here, and those of the gateway's own, leave no mark."""
         server, probe = probes
         deployment = self.of(model)
+        if error.blame is Blame.NOBODY or not error.called:
+            if server:
+                self.server.returned()
+            if probe:
+                deployment.breaker.returned()
+            return
+        self.last_failure = Failure.of(error, model, self._clock())
         deployment.failed_at = self.last_failure.at
         if isinstance(error, CredentialsRejected):
             self.key.rest(REJECTED_REST, error.reason, stated=False)

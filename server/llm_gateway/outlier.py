@@ -122,6 +122,11 @@ class Breaker:
         self._eject()
         return True
 
+    def returned(self) -> None:
+        """A probe told nothing, for its request was at fault or never sent: the next call is one."""
+        if self._next_probe is not None:
+            self._next_probe = self._clock()
+
     def succeeded(self, *, probe: bool = False) -> bool:
         """Returns whether that was the end of an outage."""
         over, self.outage = self.outage, False

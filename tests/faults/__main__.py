@@ -13,10 +13,10 @@ from typing import Any
 
 from llm_gateway import telemetry
 
-from tests.faults import cancellation, delivery, lifecycle, policy, upstream
+from tests.faults import bumpy, cancellation, delivery, lifecycle, policy, upstream
 from tests.faults.rig import ROWS, Rig
 
-MODULES = (delivery, upstream, policy, cancellation, lifecycle)
+MODULES = (delivery, upstream, policy, bumpy, cancellation, lifecycle)
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
 

@@ -27,6 +27,17 @@ class Bumps:
             return 429
         return 503 if drawn < self.limited + self.down else 200
 
+    def straight(self, seed: int, calls: int) -> tuple[int, int]:
+        """What a client gets that calls the provider itself and retries twice: calls served, and attempts. No clock decides that."""
+        served = attempts = 0
+        for call in range(calls):
+            for attempt in range(RETRIES + 1):
+                attempts += 1
+                if self.status(seed, call, attempt) == 200:
+                    served += 1
+                    break
+        return served, attempts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:

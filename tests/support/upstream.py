@@ -16,7 +16,7 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -189,6 +189,7 @@ class Upstream:
     open_connections: int = 0
     most_open: int = 0
     requests: list[Request] = field(default_factory=list)
+    answer: Callable[[Request], Script] | None = None  # what each request gets, instead of scripts
     _scripts: dict[str | None, list[Script]] = field(default_factory=dict)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -225,6 +226,8 @@ class Upstream:
         await asyncio.wait_for(wait(), seconds)
 
     def _next_script(self, request: Request) -> Script:
+        if self.answer is not None:
+            return self.answer(request)
         bare = request.path.partition("?")[0]
         scripts = self._scripts.get(bare) or self._scripts.get(None)
         if not scripts:

@@ -240,6 +240,20 @@ def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is
     assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
 
 
+def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call() -> None:
+    """One caller whose requests are wrong must not use up the probes that would find the provider back."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    target = kit.target(kit.endpoint(clock=clock))
+    for _ in range(5):
+        failed(balance, kit.call(target), ProviderUnavailable(status=503))
+    clock.now += 1.0
+    for _ in range(10):
+        failed(balance, kit.call(target), RequestRefused(status=400))
+    assert picked(balance, kit.call(target)) == "p"
+    assert target.provider.endpoints[0].state.unavailable("m") == ""
+
+
 def test_a_candidate_whose_flow_is_full_is_passed_over() -> None:
     """It takes calls again when it has a place; where all are full the one with the shortest rest is waited for."""
     clock = Clock()
@@ -374,7 +388,7 @@ class BalancerMachine(RuleBasedStateMachine):
         assert not refuses[name]
         if outages[name]:
             assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection - 1e-6
-            self.probed[name] = self.clock.now
+            self.probed[name] = -1e9 if isinstance(result, RequestRefused) else self.clock.now
         if reply is not None:
             self.open.append((reply, endpoint))
             if not keep:

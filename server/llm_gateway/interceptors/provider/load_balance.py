@@ -45,8 +45,7 @@ class LoadBalance:
             if isinstance(error, GatewayError):
                 error.about = target.label
             if isinstance(error, ProviderError):
-                if error.called:
-                    state.failed(target.model, error, probes)
+                state.failed(target.model, error, probes)
                 call.journal.tried.append((target, endpoint))
                 call.journal.failures.append(error)
             raise
@@ -64,19 +63,23 @@ class LoadBalance:
     def _open(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates that may be called, best first."""
         found: list[Candidate] = []
+        passed_over: list[tuple[Candidate, str]] = []
         for candidate in candidates:
-            target, endpoint = candidate
-            why = endpoint.state.unavailable(target.model)
-            if not why:
-                found.append(candidate)
+            why = candidate[1].state.unavailable(candidate[0].model)
+            if why:
+                passed_over.append((candidate, why))
             else:
+                found.append(candidate)
+        alone = not found and not call.groups_left
+        if alone:
+            found = [candidate for candidate in candidates if not candidate[1].state.refuses(candidate[0].model)]
+        for (target, endpoint), why in passed_over:
+            if (target, endpoint) not in found:
                 call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
-        if found:
-            return self._ordered(call, found)
-        alone = [] if call.groups_left else [c for c in candidates if not c[1].state.refuses(c[0].model)]
-        if not alone:
+        if not found:
             raise held_back(candidates)
-        return sorted(self._ordered(call, alone), key=_hardship)
+        ordered = self._ordered(call, found)
+        return sorted(ordered, key=_hardship) if alone else ordered
 
     def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) == 1:
