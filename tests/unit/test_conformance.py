@@ -24,7 +24,7 @@ def test_every_conversation_has_its_expected_result() -> None:
     """Fifty of each, by the same names; every request is a message of the contract."""
     played = conversations.load()
     assert [conversation.id for conversation in played] == sorted(json.loads(EXPECTED.read_text()))
-    assert len(played) == 50
+    assert len(played) == 52
     for conversation in played:
         assert json.loads(conversation.line("127.0.0.1:1"))["request"]
 
