@@ -37,7 +37,7 @@ from llm_gateway.config.models import (
     Telemetry,
 )
 from llm_gateway.config.problems import ConfigError, ConfigProblem
-from llm_gateway.config.reading import INVALID, MAX_FILE_BYTES, Reading
+from llm_gateway.config.reading import INVALID, Reading, text_of
 from llm_gateway.config.secret import Secret
 
 __all__ = [
@@ -124,17 +124,7 @@ def load(
 
 
 def _read(file: str, reading: Reading) -> Config:
-    try:
-        with open(file, "rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError([ConfigProblem(file=file, wrong=f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([ConfigProblem(file=file, wrong="is not UTF-8 text")]) from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError([ConfigProblem(file=file, wrong=f"is larger than {MAX_FILE_BYTES >> 20} MiB")])
-    root = reading.parse(text)
+    root = reading.parse(text_of(file))
     if root is None:
         if reading.problems:
             raise ConfigError(reading.problems)

@@ -6,28 +6,18 @@ import re
 from typing import Final
 
 from llm_gateway.config.problems import ConfigError, ConfigProblem
+from llm_gateway.config.reading import text_of
 
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(.*)", re.DOTALL)
 _SINGLE: Final = re.compile(r"'([^']*)'[ \t]*(?:#.*)?$")
 _DOUBLE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"[ \t]*(?:#.*)?$', re.DOTALL)
 _COMMENT: Final = re.compile(r"(?:^|[ \t])#.*")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
-MAX_BYTES: Final = 1 << 20
 
 
 def read(path: str) -> dict[str, str]:
     """The variables of a file. Raises ConfigError with every line that is wrong, never with a value."""
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError([ConfigProblem(file=path, wrong=f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([ConfigProblem(file=path, wrong="is not UTF-8 text")]) from None
-    if len(data) > MAX_BYTES or "\0" in text:
-        raise ConfigError([ConfigProblem(file=path, wrong="is no file of variables")])
-    return parse(text, path)
+    return parse(text_of(path), path)
 
 
 def parse(text: str, path: str) -> dict[str, str]:
@@ -48,6 +38,9 @@ def parse(text: str, path: str) -> dict[str, str]:
             wrong(number, "is not NAME=value", "write one variable a line, with # before a comment")
             continue
         name, value = match.groups()
+        if "\0" in value:
+            wrong(number, "holds a byte that no variable can", "is the file text?", name)
+            continue
         if value[:1] in ("'", '"'):
             quoted = _SINGLE if value[0] == "'" else _DOUBLE
             while not (whole := quoted.match(value)) and (more := next(lines, None)) is not None:

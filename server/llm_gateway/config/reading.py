@@ -48,6 +48,21 @@ def within(path: str, around: str) -> bool:
     return path == around or path.startswith((f"{around}.", f"{around}["))
 
 
+def text_of(file: str) -> str:
+    """The text of a file that an operator wrote. Raises ConfigError."""
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError([ConfigProblem(file=file, wrong=f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([ConfigProblem(file=file, wrong="is not UTF-8 text")]) from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ConfigError([ConfigProblem(file=file, wrong=f"is larger than {MAX_FILE_BYTES >> 20} MiB")])
+    return text
+
+
 class Reading:
     """One reading of one file: collects problems, and remembers on which line each key stands."""
 
