@@ -171,6 +171,7 @@ class Gateway:
                 usual_model=usual_model(provider),
                 foreign=bool(provider.servers),
                 deployments=provider.kind != "echo" and row(provider.kind).deployments,
+                flat=provider.kind != "echo" and row(provider.kind).flat,
                 local=name in local,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
                 timeouts=timeouts(provider),

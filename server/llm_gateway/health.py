@@ -151,6 +151,7 @@ class HealthView:
             view.last_error_time.CopyFrom(_timestamp(time() - (now - failure.at)))
         if self._stands_in:
             view.status, view.last_error_reason = health_pb2.HEALTH_STATUS_DEGRADED, NOTHING_CONFIGURED
+            view.last_error_cause = "no provider is configured: echo repeats what it is told"
         elif isinstance(found, Failure):
             view.status = health_pb2.HEALTH_STATUS_NOT_SERVING
         else:

@@ -111,6 +111,7 @@ class Provider:
 
     default_model: the operator's; usual_model: its kind's, where the operator says nothing. foreign: it is not called at its vendor's own
     address, so it may have none of the vendor's models. deployments: its callers name deployments, so what its list has may not be there.
+    flat: no id of a model of its kind holds a slash, as those do that begin with their makers' names.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Provider:
     usual_model: str = ""
     foreign: bool = False
     deployments: bool = False
+    flat: bool = False
     local: bool = False
     timeouts: Timeouts = field(default_factory=Timeouts)
 
@@ -382,6 +384,8 @@ class RoutingTable:
         """Whether the provider has a model of this name, for all that is known: many name theirs by maker, openai/gpt-oss-20b say."""
         if provider.models or model in provider.aliases or model in (provider.default_model, provider.usual_model):
             return model in (*provider.models, *provider.aliases, provider.default_model, provider.usual_model)
+        if provider.flat and not provider.foreign:
+            return False
         ((_, listed),) = self._listings([provider], asked)
         return listed.error is not None or model in listed.names
 
@@ -406,14 +410,14 @@ class RoutingTable:
                 names.setdefault(model, f"{provider.id}/{model}")
         like = [known for known in names if known[:2] == name[:2]][:MOST_LIKE] or list(names)[:MOST_LIKE]
         close = [names[known] for known in difflib.get_close_matches(name, like, n=3)]
-        unread = [f"{provider.id} ({found.error.message})" for provider, found in listings if found.error]
+        unread = [f"{provider.id} ({found.error.cause})" for provider, found in listings if found.error]
         return " ".join(
             (
                 "No route or provider has a model of this name.",
                 *([f"Did you mean {' or '.join(close)}?"] if close else []),
                 "Name a route, provider/model, or a model from ListModels;",
                 f"providers: {_names(self.providers)}; routes: {_names(self.routes)}.",
-                *([f"Could not read the models of {'; '.join(unread)}"] if unread else []),
+                *([f"Could not read the models of {', '.join(unread)}."] if unread else []),
             )
         )
 
@@ -422,7 +426,7 @@ class RoutingTable:
         default of default_provider; else of the first provider that has one."""
         if self.default_model:
             home = self.providers.get(self.default_provider)
-            if home is not None and self._is_model_of(home, self.default_model):
+            if home is not None and (self._is_model_of(home, self.default_model) or self._lists(home, asked)):
                 return self._keep("", self._direct(home, self.default_model, asked))
             return self._keep("", self._named(self.default_model, "", asked))
         if self.default_provider:
@@ -439,6 +443,15 @@ class RoutingTable:
         """default_model as the default of default_provider, for calls that name that provider and no model."""
         own = provider.id == self.default_provider and self.default_model
         return self.default_model if own and self._is_model_of(provider, self.default_model) else ""
+
+    def _lists(self, home: Provider, asked: bool) -> bool:
+        """Whether default_model, which looks like provider/model, is one that default_provider lists under that name."""
+        if home.models or (home.flat and not home.foreign) or "/" not in self.default_model:
+            return False
+        if home.id == self._alias(_plain(self.default_model).partition("/")[0]):
+            return False
+        ((_, listed),) = self._listings([home], asked)
+        return self.default_model in listed.names
 
     def _is_model_of(self, provider: Provider, name: str) -> bool:
         if name in provider.models or name in provider.aliases:
@@ -486,7 +499,7 @@ class RoutingTable:
         name = provider.id
         if isinstance(listed.error, ProviderError):
             raise type(listed.error)(
-                f"{name} has no default model, and its models cannot be listed: {listed.error.message}"
+                f"{name} has no default model, and its models cannot be listed.", cause=listed.error.cause
             )
         some = listed.models[:3]
         what, like = "lists no model", f"{name}/MODEL"

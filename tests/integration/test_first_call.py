@@ -271,6 +271,7 @@ async def test_what_stands_in_for_providers_is_not_well(tmp_path: Path) -> None:
         health = await running.client.get_status()
         assert health.status == health_pb2.HEALTH_STATUS_DEGRADED
         assert health.providers[0].last_error_reason == "NO_PROVIDER_CONFIGURED"
+        assert "no provider is configured" in health.providers[0].last_error_cause
     async with gateways.local({"providers": {"echo": {}}}, tmp_path) as running:
         assert (await running.client.get_status()).status == health_pb2.HEALTH_STATUS_SERVING
 

@@ -206,7 +206,7 @@ def test_lists_that_are_missing_exclude_nothing_and_confuse_nothing() -> None:
     assert labels(routing.resolve(asking(model="m"), asked=True)) == [["a/m"]]
     with pytest.raises(InvalidRequest, match="a/both, b/both"):
         routing.resolve(asking(model="both"), asked=True)
-    with pytest.raises(UnknownModel, match=r"Did you mean a/both\?.*Could not read the models of c \(It is down\.\)"):
+    with pytest.raises(UnknownModel, match=r"Did you mean a/both\?.*Could not read the models of c \(it is down\)"):
         routing.resolve(asking(model="bothh"), asked=True)
 
 
@@ -240,8 +240,10 @@ def test_the_default_model_is_one_of_the_default_provider() -> None:
         ("openai/gpt", "openai/gpt"),
         ("r", "anthropic/opus"),
     ):
-        routing = listed({"a": None}, ANTHROPIC, OPENAI, default_provider="a", default_model=model, routes=routes)
+        routing = listed({"a": listing()}, ANTHROPIC, OPENAI, default_provider="a", default_model=model, routes=routes)
         assert labels(routing.resolve(asking())) == [[found]], model
+    maker = listed({"a": listing("openai/gpt")}, OPENAI, default_provider="a", default_model="openai/gpt")
+    assert labels(maker.resolve(asking())) == [["a/openai/gpt"]]
     named = table(provider("u", usual_model="usual"), OPENAI, default_provider="u", default_model="mine")
     assert labels(named.resolve(asking(provider="u"))) == labels(named.resolve(asking(model="u"))) == [["u/mine"]]
     closed = table(ANTHROPIC, OPENAI, default_provider="anthropic", default_model="gpt")
@@ -276,10 +278,9 @@ def test_a_provider_without_any_default_names_three_models() -> None:
         listed({"a": listing("w", "x", "y", "z")}).resolve(asking())
     with pytest.raises(InvalidRequest, match="az/DEPLOYMENT"):
         table(provider("az", deployments=True)).resolve(asking(provider="az"))
-    with pytest.raises(
-        ProviderUnreachable, match="a has no default model, and its models cannot be listed: It is down"
-    ):
+    with pytest.raises(ProviderUnreachable) as caught:
         listed({"a": Listing(error=ProviderUnreachable("It is down."))}).resolve(asking())
+    assert caught.value.message == "a has no default model, and its models cannot be listed: it is down."
 
 
 def test_a_model_of_another_provider_contradicts_the_one_that_is_named() -> None:
@@ -295,6 +296,10 @@ def test_a_model_of_another_provider_contradicts_the_one_that_is_named() -> None
         assert caught.value.violations[0].field == "provider"
     with pytest.raises(ListsNeeded):
         routing.resolve(asking(provider="c", model="openai/gpt"))
+    with pytest.raises(
+        InvalidRequest, match="one of provider openai"
+    ):  # its kind has no such names, so no list is needed
+        table(OPENAI, provider("c", flat=True), lists=lambda name: None).resolve(asking(provider="c", model="openai/o"))
 
 
 def test_every_arm_of_an_experiment_can_be_looked_at() -> None:

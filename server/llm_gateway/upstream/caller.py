@@ -302,8 +302,10 @@ class HttpCaller:
     def _wrong_address(self, outgoing: Outgoing, status: int, client: Client, what: str = "") -> EndpointWrong:
         base_url = client.base_url if isinstance(client, http.HttpClient) else client.host
         place = f"{outgoing.method} {base_url}{outgoing.path.partition('?')[0]}"
-        told = f"{status} from {place}" + (f" with {what}" if what else "")
-        return EndpointWrong(f"{told}: the endpoint is wrong; {_written(self.kind, self.like)}", status=status)
+        told = f"HTTP {status} from {place}" + (f" with {what}" if what else "")
+        wrong = EndpointWrong(cause=told, status=status)
+        wrong.advice = _written(self.kind, self.like)
+        return wrong
 
     @asynccontextmanager
     async def _answering(self, seconds: float) -> AsyncIterator[None]:
@@ -558,8 +560,8 @@ def _is_no_answer_of_an_api(body: bytes) -> bool:
 def _written(kind: str, like: str) -> str:
     path = urlsplit(like).path
     if not path:
-        return f"kind {kind} wants it without /v1, as in {like}." if like else f"is it one of kind {kind}?"
-    return f"kind {kind} wants it with {path}, as in {like}."
+        return f"Kind {kind} wants it without /v1, as in {like}." if like else f"Is it one of kind {kind}?"
+    return f"Kind {kind} wants it with {path}, as in {like}."
 
 
 def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: Any) -> None:

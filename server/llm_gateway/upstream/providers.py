@@ -32,7 +32,7 @@ class Row:
     `location` of that name. control_url: host of the model lists, where it is another one. trims: pattern of what a configured base URL
     may end with, although our paths begin with it or are it. like: how an endpoint is written, where base_url does not show it.
     default_model: asked when nobody names one; "" takes it from the model list. default_models: instead of it, by how the region or publisher begins.
-    deployments: callers name deployments, which the model list does not tell.
+    deployments: callers name deployments, which the model list does not tell. flat: no id of a model holds a slash.
     query: parameter of every request that carries `api_version`; api_version: where the configuration has none.
     auth: how a key is sent. token_prefix: keys that begin so are access tokens, sent as such. identity: whose credentials are used when
     there is no key, see `upstream.credentials`.
@@ -53,6 +53,7 @@ class Row:
     default_model: str = ""
     default_models: Mapping[str, str] = field(default_factory=dict)
     deployments: bool = False
+    flat: bool = False
     query: str = ""
     api_version: str = ""
     auth: Auth = "bearer"
@@ -103,6 +104,7 @@ def _azure(chat: str, responses: str, choice: str) -> Row:
         trims="/openai(/v1)?(/(deployments|chat|responses|models)(/.*)?)?",
         like="https://NAME.openai.azure.com",
         deployments=True,
+        flat=True,
         query="api-version",
         auth="api-key",
         identity="entra",
@@ -117,6 +119,7 @@ ROWS: Mapping[str, Row] = {
         responses="OPENAI",
         choice="openai",
         default_model="gpt-6.1-sol",  # "balances intelligence and cost": https://platform.openai.com/docs/models
+        flat=True,
     ),
     "azure_openai": _azure("AZURE_OPENAI", "AZURE", "openai"),
     "azure_foundry": Row(
@@ -125,6 +128,7 @@ ROWS: Mapping[str, Row] = {
         trims="/models(/.*)?|/chat/completions",
         like="https://NAME.services.ai.azure.com",
         deployments=True,
+        flat=True,
         query="api-version",
         api_version="2024-05-01-preview",
         auth="api-key",
@@ -137,6 +141,7 @@ ROWS: Mapping[str, Row] = {
         auth="x-api-key",
         trims="/v1(/(messages|models|complete)(/.*)?)?|/messages",
         default_model="claude-sonnet-5-5",  # speed and intelligence: https://platform.claude.com/docs/models/overview
+        flat=True,
     ),
     "gemini": _one(
         "gemini",
@@ -145,6 +150,7 @@ ROWS: Mapping[str, Row] = {
         auth="x-goog-api-key",
         trims="/v1(beta|alpha)?(/(models|openai)(/.*)?)?|/models(/.*)?",
         default_model="gemini-3.8-flash",  # the newest stable one: https://ai.google.dev/gemini-api/docs/models
+        flat=True,
     ),
     "vertex": Row(
         apis={
@@ -161,6 +167,7 @@ ROWS: Mapping[str, Row] = {
         },
         trims="/v1(beta1)?(/(projects|publishers)/.*)?",
         default_model="gemini-3.8-flash",
+        flat=True,
         default_models={"anthropic": "claude-sonnet-5-5"},
         auth="x-goog-api-key",
         token_prefix="ya29.",  # noqa: S106 - how Google's access tokens begin
@@ -189,6 +196,7 @@ ROWS: Mapping[str, Row] = {
         responses="XAI",
         choice="xai",
         default_model="grok-4.7",  # https://docs.x.ai/docs/models
+        flat=True,
     ),
     "mistral": _one(
         "openai_chat",
@@ -197,6 +205,7 @@ ROWS: Mapping[str, Row] = {
         dialects="openai_dialects",
         trims=f"/v1({_OPERATIONS})?",
         default_model="mistral-medium-latest",  # https://docs.mistral.ai/models
+        flat=True,
     ),
     "groq": _openai(
         "GROQ",
@@ -207,6 +216,7 @@ ROWS: Mapping[str, Row] = {
         "DEEPSEEK",
         "https://api.deepseek.com/v1",
         default_model="deepseek-v4-flash",  # https://api-docs.deepseek.com/quick_start/pricing
+        flat=True,
     ),
     "openrouter": _openai(
         "OPENROUTER",
@@ -228,11 +238,13 @@ ROWS: Mapping[str, Row] = {
         "CEREBRAS",
         "https://api.cerebras.ai/v1",
         default_model="gpt-oss-120b",  # https://inference-docs.cerebras.ai/models/overview
+        flat=True,
     ),
     "perplexity": _openai(
         "PERPLEXITY",
         "https://api.perplexity.ai",
         default_model="sonar",  # https://docs.perplexity.ai
+        flat=True,
     ),
     "ollama": _one(
         "ollama",
@@ -268,6 +280,7 @@ ROWS: Mapping[str, Row] = {
         transport="claude_code",
         trims="/v1(/messages)?",
         default_model="sonnet",  # an alias that stays valid: https://code.claude.com/docs/en/model-config
+        flat=True,
     ),
     "litellm": Row(apis={"": _chat("LITELLM")}, lists=("",), transport="litellm"),
 }
