@@ -89,8 +89,19 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     if rendering.stream:
         arguments.append("--include-partial-messages")
     system, turns = conversation(rendering, _ONE_TURN, {})
-    content = list(_content(rendering, turns))
-    instructions = [block["text"] for block in system if "text" in block]
+    instructions: list[str] = []
+    content: list[Block] = []
+    for block in system:
+        for piece in _pieces(rendering, block):
+            if isinstance(piece, str):
+                instructions.append(piece)
+            else:
+                content.append(piece)
+    if content:
+        rendering.notes.emulated(
+            "messages", "media of instructions come with the first turn: the system prompt is text"
+        )
+    content += _content(rendering, turns)
     config = request.generation_config
     if config.HasField("max_output_tokens"):
         environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(config.max_output_tokens)
@@ -137,6 +148,8 @@ def _pieces(rendering: Rendering, block: Block) -> Iterator[Block | str]:
     """A block as text, but for media."""
     kind = block["type"]
     if kind == "text":
+        if block.get("citations"):
+            rendering.notes.dropped("messages", "there is no place for the sources of a text in a transcript")
         yield str(block["text"])
     elif kind == "tool_use":
         yield f"[called {block['name']} ({block['id']}) with {bytes(block['input']).decode()}]"
@@ -232,10 +245,20 @@ def _refuse_the_rest(rendering: Rendering) -> None:
             notes.dropped(name, why)
     for index, message in enumerate(request.messages):
         for place, part in enumerate(message.parts):
-            if part.HasField("cache_control"):
-                notes.dropped(
-                    f"messages[{index}].parts[{place}].cache_control", "Claude Code sets the cache breakpoints"
-                )
+            for at, one in _with_inner(part, f"messages[{index}].parts[{place}]"):
+                if one.HasField("cache_control"):
+                    notes.dropped(f"{at}.cache_control", "Claude Code sets the cache breakpoints")
+                if rendering.options(one.provider_options_json):
+                    notes.dropped(f"{at}.provider_options_json", "a part is text in what Claude Code is given")
+        if rendering.options(message.provider_options_json):
+            notes.dropped(f"messages[{index}].provider_options_json", "Claude Code is given one message of its own")
+
+
+def _with_inner(part: content_pb2.Part, at: str) -> Iterator[tuple[str, content_pb2.Part]]:
+    """A part and those of its result, with their paths."""
+    yield at, part
+    for place, inner in enumerate(part.tool_result.parts):
+        yield f"{at}.tool_result.parts[{place}]", inner
 
 
 def _says_nothing(name: str, config: gateway_pb2.GenerationConfig) -> bool:

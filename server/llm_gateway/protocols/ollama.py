@@ -131,11 +131,13 @@ def _messages(rendering: Rendering) -> list[dict[str, Any]]:
         for number, part in enumerate(message.parts):
             where = f"{at}.parts[{number}]"
             kind = part.WhichOneof("kind")
-            if part.HasField("cache_control"):
-                rendering.notes.dropped(f"{where}.cache_control", "Ollama finds what to cache by itself")
             if kind == "tool_result":
+                _hangs(rendering, part, where)
                 out.append(_result(rendering, part, where, calls))
+            elif kind == "tool_call" and part.tool_call.provider_executed:
+                rendering.notes.dropped(f"{where}.tool_call", "the call was run by another provider")
             elif kind == "tool_call":
+                _hangs(rendering, part, where)
                 calls.call(part.tool_call.id, part.tool_call.name)
                 content.calls.append(
                     rendering.merged(_call(rendering, part.tool_call, f"{where}.tool_call"), part.provider_options_json)
@@ -173,6 +175,13 @@ class _Content:
             wire["tool_calls"] = self.calls
 
 
+def _hangs(rendering: Rendering, part: content_pb2.Part, at: str) -> None:
+    """Note what hangs on a part and has no place."""
+    if part.HasField("cache_control"):
+        rendering.notes.dropped(f"{at}.cache_control", "Ollama finds what to cache by itself")
+    rendering.unplaced(part, at)
+
+
 def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Content) -> None:
     kind, notes = part.WhichOneof("kind"), rendering.notes
     if kind == "text":
@@ -183,17 +192,19 @@ def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Conte
         foreign = part.signature_provider and not rendering.owns(part.signature_provider)
         if foreign or part.reasoning.encrypted:
             notes.dropped(at, "reasoning of another provider")
-        else:
-            content.thinking.append(part.reasoning.text)
+            return
+        content.thinking.append(part.reasoning.text)
     elif kind == "refusal":
         content.texts.append(part.refusal.text)
         notes.emulated(at, "Ollama has no refusals: sent as text")
     elif kind == "opaque":
         notes.dropped(at, "block of another provider")
+        return
     else:
         _refuse(at, "holds nothing", "REQUIRED")
-    if part.signature and kind != "reasoning":
-        notes.dropped(f"{at}.signature", "signature of another provider")
+    _hangs(rendering, part, at)
+    if rendering.options(part.provider_options_json):
+        notes.dropped(f"{at}.provider_options_json", "such a part has no object of its own in Ollama's messages")
 
 
 def _call(rendering: Rendering, call: content_pb2.ToolCall, at: str) -> dict[str, Any]:
@@ -234,9 +245,7 @@ def _image(rendering: Rendering, media: content_pb2.MediaPart, at: str) -> str:
         _refuse(at, "Ollama fetches nothing: send the bytes of the image", "UNSUPPORTED")
     if not mime_type.startswith("image/") and media.modality != content_pb2.MODALITY_IMAGE:
         _refuse(f"{at}.mime_type", "Ollama takes images only", "UNSUPPORTED")
-    for field in ("filename", "detail", "transcript"):
-        if getattr(media, field) not in ("", "auto"):
-            rendering.notes.dropped(f"{at}.{field}", "Ollama takes the bytes of an image alone")
+    rendering.unread(media, at, but=("detail",) if media.detail == "auto" else ())
     return base64.b64encode(data).decode()
 
 

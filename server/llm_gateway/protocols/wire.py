@@ -6,7 +6,7 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -130,6 +130,23 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         wanted = max(1, self.request.generation_config.candidate_count)
         field = "generation_config.candidate_count"
         return 1 if wanted > 1 and any(note.field == field for note in self.notes.warnings) else wanted
+
+    def unplaced(self, part: content_pb2.Part, at: str, *, signed: bool = False, cited: bool = False) -> None:
+        """Note what hangs on a part, is sent with it nowhere, and would be lost without a word. signed, cited: the wire format deals
+        with signatures, or with the sources of texts, itself."""
+        if part.signature and not signed:
+            self.notes.dropped(f"{at}.signature", "There is no place for the signature of such a part.")
+        kind = part.WhichOneof("kind")
+        if kind == "text" and not cited and part.text.citations:
+            self.notes.dropped(f"{at}.text.citations", "There is no place for the sources of a text.")
+        elif kind == "refusal" and part.refusal.category:
+            self.notes.dropped(f"{at}.refusal.category", "There is no place for the category of a refusal.")
+
+    def unread(self, media: content_pb2.MediaPart, at: str, *, but: Collection[str] = ()) -> None:
+        """Note the settings of a media part that have no place; but: those that the wire format deals with itself."""
+        for name in ("filename", "detail", "transcript", "start_offset", "end_offset"):
+            if name not in but and (media.HasField(name) if name.endswith("offset") else getattr(media, name)):  # type: ignore[arg-type]
+                self.notes.dropped(f"{at}.{name}", "There is no such setting of a medium of this kind.")
 
     def arguments(self, call: content_pb2.ToolCall, field: str) -> str:
         """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""

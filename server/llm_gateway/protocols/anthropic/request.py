@@ -243,6 +243,8 @@ def _blocks(
             block: Block | None = text_block(part.text.text)
         else:
             block = _block(rendering, part, f"{field}[{index}]", betas, call_ids, assistant=assistant)
+            if block is not None or part.HasField("text"):
+                rendering.unplaced(part, f"{field}[{index}]", signed=part.HasField("reasoning"), cited=True)
         marked = blocks[-1] if blocks else before
         if block is not None:
             if part.provider_options_json:
@@ -344,6 +346,7 @@ def _thinking_block(rendering: Rendering, part: content_pb2.Part, field: str) ->
         rendering.notes.dropped(f"{field}.reasoning", "the reasoning belongs to another provider")
         return None
     if part.reasoning.encrypted:
+        rendering.unplaced(part, field)
         return {"type": "redacted_thinking", "data": part.reasoning.encrypted.decode("utf-8", "replace")}
     block = {"type": "thinking", "thinking": part.reasoning.text}
     if part.signature:
@@ -382,18 +385,12 @@ _TEXTUAL = ("application/json", "application/xml", "application/yaml", "applicat
 
 
 def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> Block:
-    for given, name in (
-        (media.detail, "detail"),
-        (media.transcript, "transcript"),
-        (media.HasField("start_offset"), "start_offset"),
-        (media.HasField("end_offset"), "end_offset"),
-    ):
-        if given:
-            rendering.notes.dropped(f"{field}.{name}", "Claude has no such setting of media")
     kind, source = _source(media, field, betas)
     block: Block = {"type": kind, "source": source}
-    if media.filename and kind == "document":
+    named = kind == "document"
+    if media.filename and named:
         block["title"] = media.filename
+    rendering.unread(media, field, but=("filename",) if named else ())
     return block
 
 

@@ -179,6 +179,8 @@ def _blocks(
     for index, part in enumerate(parts):
         here = f"{field}[{index}]"
         block = _block(rendering, family, part, here, taken)
+        if block is not None or part.HasField("text"):
+            rendering.unplaced(part, here, signed=part.HasField("reasoning"), cited=True)
         if block is not None:
             blocks.append(rendering.merged(block, part.provider_options_json))
             if part.HasField("tool_result"):  # which holds no cache points
@@ -207,7 +209,7 @@ def cache_point(control: content_pb2.CacheControl) -> Block:
 def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: str, taken: _Taken) -> Block | None:
     kind = part.WhichOneof("kind")
     if kind == "text":
-        return _text(part.text) if part.text.text.strip() else None
+        return _text(rendering, part.text, field) if part.text.text.strip() else None
     if kind == "media":
         return _media(rendering, part.media, f"{field}.media", taken.names)
     if kind == "tool_call":
@@ -241,7 +243,7 @@ def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: 
     return None
 
 
-def _text(text: content_pb2.TextPart) -> Block:
+def _text(rendering: Rendering, text: content_pb2.TextPart, field: str) -> Block:
     """Text; with the citations that Converse itself gave, text that cites."""
     citations = []
     for citation in text.citations:
@@ -251,6 +253,8 @@ def _text(text: content_pb2.TextPart) -> Block:
             continue
         if isinstance(wire, dict) and "type" not in wire and ("location" in wire or "sourceContent" in wire):
             citations.append(wire)
+    if len(citations) < len(text.citations):
+        rendering.notes.dropped(f"{field}.text.citations", "a citation of another provider cannot be sent back")
     if not citations:
         return {"text": text.text}
     return {"citationsContent": {"content": [{"text": text.text}], "citations": citations}}
@@ -261,6 +265,7 @@ def _reasoning_block(rendering: Rendering, part: content_pb2.Part, field: str) -
         rendering.notes.dropped(f"{field}.reasoning", "the reasoning belongs to another provider")
         return None
     if part.reasoning.encrypted:
+        rendering.unplaced(part, field)
         return {"reasoningContent": {"redactedContent": base64.b64encode(part.reasoning.encrypted).decode()}}
     text: Block = {"text": part.reasoning.text}
     if part.signature:
@@ -299,14 +304,6 @@ _SPACES = re.compile(r"\s+")
 
 
 def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names: set[str]) -> Block:
-    for given, name in (
-        (media.detail, "detail"),
-        (media.transcript, "transcript"),
-        (media.HasField("start_offset"), "start_offset"),
-        (media.HasField("end_offset"), "end_offset"),
-    ):
-        if given:
-            rendering.notes.dropped(f"{field}.{name}", "Converse has no such setting of media")
     mime, data, uri = media.mime_type.lower().split(";")[0].strip(), media.data, media.uri
     if media.file_id:
         raise _refused(f"{field}.file_id", "Bedrock keeps no files; send the bytes or an s3 URI.")
@@ -319,7 +316,9 @@ def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names
             raise _refused(f"{field}.uri", "Bedrock fetches nothing but s3 URIs; send the bytes.")
         source = {"s3Location": {"uri": uri}}
     kind, _, form = mime.partition("/")
-    if kind in ("image", "video", "audio") and form:
+    medium = kind in ("image", "video", "audio") and bool(form)
+    rendering.unread(media, field, but=() if medium else ("filename",))
+    if medium:
         return {kind: {"format": _FORMATS.get(mime, form), "source": source}}
     if mime not in _DOCUMENTS and kind != "text":
         raise _refused(

@@ -220,6 +220,7 @@ class _Request:
             if part.WhichOneof("kind") != "text":
                 _refuse(where, "a system instruction of Gemini is text")
             self._cache_control(part, where)
+            self._rendering.unplaced(part, where)
             parts.append(self._rendering.merged({"text": part.text.text}, part.provider_options_json))
         return parts
 
@@ -233,6 +234,7 @@ class _Request:
             where = f"{at}.parts[{number}]"
             self._cache_control(part, where)
             if part.WhichOneof("kind") == "tool_result":
+                self._rendering.unplaced(part, where)
                 wire, beside, place = self._result(part.tool_result, f"{where}.tool_result")
                 wire = self._rendering.merged(wire, part.provider_options_json)
                 self._results[id(wire)] = place
@@ -285,6 +287,9 @@ class _Request:
             if not part.reasoning.text and not ours:
                 return None
             wire = {"text": part.reasoning.text, "thought": True}
+        elif kind == "tool_call" and part.tool_call.provider_executed:
+            self._notes.dropped(f"{at}.tool_call", "the call was run by another provider")
+            return None
         elif kind == "tool_call":
             wire = self._call(part, f"{at}.tool_call")
         elif kind == "media":
@@ -296,13 +301,13 @@ class _Request:
             if not self._rendering.owns(part.opaque.provider):
                 self._notes.dropped(at, "block of another provider")
                 return None
+            self._rendering.unplaced(part, at)
             return dict(json.decode(bytes(json_object(part.opaque.json, f"{at}.opaque.json"))))
         else:
             _refuse(at, "holds nothing", "REQUIRED")
         if ours:
             wire["thoughtSignature"] = base64.b64encode(part.signature).decode()
-        elif part.signature and kind != "reasoning":
-            self._notes.dropped(f"{at}.signature", "signature of another provider")
+        self._rendering.unplaced(part, at, signed=ours or kind == "reasoning")
         return wire
 
     def _call(self, part: content_pb2.Part, at: str) -> dict[str, Any]:
@@ -335,8 +340,12 @@ class _Request:
         for number, part in enumerate(result.parts):
             where = f"{at}.parts[{number}]"
             kind = part.WhichOneof("kind")
+            self._cache_control(part, where)
+            self._rendering.unplaced(part, where)
             if kind == "text":
                 texts.append(part.text.text)
+                if self._rendering.options(part.provider_options_json):
+                    self._notes.dropped(f"{where}.provider_options_json", "a text of a result has no object of its own")
             elif kind == "media":
                 wire = self._media(part.media, f"{where}.media")
                 media.append(self._rendering.merged(wire, part.provider_options_json))

@@ -168,11 +168,19 @@ class _Conversation:
             elif kind == "refusal":
                 if self.dialect.refusal_field:
                     wire["refusal"] = wire.get("refusal", "") + part.refusal.text
+                    self.rendering.unplaced(part, field)
+                    self.cache(part, None, field)
+                    self.unmerged(part, field)
                 else:
                     self.notes.emulated(f"{field}.refusal", "Sent as text.")
-                    content.append({"type": "text", "text": part.refusal.text})
+                    block = self.block(part, field)
+                    if block is not None:
+                        content.append(block)
             elif kind == "opaque" and part.opaque.type == "reasoning_details":
                 if self.own(part, field):
+                    self.rendering.unplaced(part, field)
+                    self.cache(part, None, field)
+                    self.unmerged(part, field)
                     details.append(_decoded(part.opaque.json, f"{field}.opaque.json"))
             elif kind == "media" and self.spoken(part, field, wire, content):
                 pass
@@ -197,6 +205,11 @@ class _Conversation:
         if message.prefix:
             self.mark_prefix(wire, path)
         return wire
+
+    def unmerged(self, part: content_pb2.Part, field: str) -> None:
+        """Note options of a part that has no object of its own on the wire."""
+        if self.rendering.options(part.provider_options_json):
+            self.notes.dropped(f"{field}.provider_options_json", "Such a part has no object of its own in the message.")
 
     def mark_prefix(self, wire: _Wire, path: str) -> None:
         if self.dialect.prefix == "prefix":
@@ -223,8 +236,12 @@ class _Conversation:
             if part.signature:
                 block["signature"] = part.signature.decode("utf-8", "replace")
             content.append(self.rendering.merged(block, part.provider_options_json))
-        elif part.reasoning.text:
+            self.cache(part, None, field)
+        elif part.reasoning.text or part.signature:
             texts.append(part.reasoning.text)
+            self.rendering.unplaced(part, field)
+            self.cache(part, None, field)
+            self.unmerged(part, field)
 
     def tool_call(self, part: content_pb2.Part, field: str, calls: list[_Wire]) -> None:
         call = part.tool_call
@@ -245,6 +262,8 @@ class _Conversation:
         if part.signature and self.rendering.owns(part.signature_provider):
             # Gemini's OpenAI surface binds the thought to the call (ai.google.dev, OpenAI compatibility)
             wire["extra_content"] = {"google": {"thought_signature": part.signature.decode("utf-8", "replace")}}
+        else:
+            self.rendering.unplaced(part, field)
         self.cache(part, wire if self.dialect.call_breakpoint else None, field)
         calls.append(self.rendering.merged(wire, part.provider_options_json))
 
@@ -268,6 +287,7 @@ class _Conversation:
         if result.is_error:
             self.notes.dropped(f"{field}.tool_result.is_error", "Tool results have no error mark here.")
         self.cache(part, blocks[-1] if blocks else None, field)
+        self.rendering.unplaced(part, field)
         wire: _Wire = {
             "role": "tool",
             "tool_call_id": self.call_ids.result(result.tool_call_id, result.name),
@@ -285,7 +305,7 @@ class _Conversation:
     def content(self, parts: list[tuple[str, content_pb2.Part]], *, lists: bool) -> Any:
         if len(parts) == 1 and not parts[0][1].provider_options_json and not parts[0][1].HasField("cache_control"):
             only = parts[0][1]
-            if only.WhichOneof("kind") == "text":
+            if only.WhichOneof("kind") == "text" and not only.signature and not only.text.citations:
                 return only.text.text
         blocks = [block for field, part in parts if (block := self.block(part, field)) is not None]
         return _collapse(blocks, lists, "\n")
@@ -308,6 +328,7 @@ class _Conversation:
         else:
             raise _invalid(field, f"a {kind} does not belong into this message")
         self.cache(part, wire, field)
+        self.rendering.unplaced(part, field)
         return self.rendering.merged(wire, part.provider_options_json)
 
     def cache(self, part: content_pb2.Part | gateway_pb2.Tool, wire: _Wire | None, field: str) -> None:
@@ -330,19 +351,21 @@ class _Conversation:
             return False
         if part.item_id:
             wire["audio"] = {"id": part.item_id}
-            return True
-        if media.transcript:
+        elif media.transcript:
             self.notes.emulated(f"{field}.media", "Sent as its transcript.")
             content.append({"type": "text", "text": media.transcript})
-            return True
-        return False
+        else:
+            return False
+        self.rendering.unplaced(part, field)
+        self.cache(part, None, field)
+        self.unmerged(part, field)
+        return True
 
     def media(self, media: content_pb2.MediaPart, field: str) -> _Wire:
-        if media.HasField("start_offset") or media.HasField("end_offset"):
-            self.notes.dropped(f"{field}.start_offset", "The provider reads media whole.")
         modality = _modality(media)
-        if media.detail and modality not in (content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_VIDEO):
-            self.notes.dropped(f"{field}.detail", "Only images are read at a chosen resolution.")
+        seen = modality in (content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_VIDEO)
+        named = not seen and modality != content_pb2.MODALITY_AUDIO and media.WhichOneof("source") != "file_id"
+        self.rendering.unread(media, field, but=(*(("detail",) if seen else ()), *(("filename",) if named else ())))
         wire = (
             _mistral_media(media, modality)
             if self.dialect.media_style == "mistral"

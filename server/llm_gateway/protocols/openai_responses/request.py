@@ -150,8 +150,7 @@ class _Request:
                 self._close(role, content, open_item, options)
                 content = []
             open_item = belongs
-            if part.signature:
-                self._notes.dropped(f"{where}.signature", "The provider signs no such parts.")
+            self._rendering.unplaced(part, where, cited=role == "assistant")
             self._breakpoint(part, wire, where)
             content.append(self._rendering.merged(wire, part.provider_options_json))
         self._close(role, content, open_item, options)
@@ -186,7 +185,10 @@ class _Request:
                 return {"type": "input_text", "text": part.text.text}
             if not part.text.text and not part.item_id:
                 return None
-            return {"type": "output_text", "text": part.text.text, "annotations": _annotations(part)}
+            annotations = _annotations(part)
+            if len(annotations) < len(part.text.citations):
+                self._notes.dropped(f"{at}.text.citations", "A source that another provider gave cannot be sent back.")
+            return {"type": "output_text", "text": part.text.text, "annotations": annotations}
         if kind == "refusal":
             return {"type": "refusal", "refusal": part.refusal.text} if role == "assistant" else None
         if kind == "media" and role != "assistant":
@@ -200,6 +202,8 @@ class _Request:
         item: _Wire | None = None
         if kind == "reasoning":
             item = self._thought(part, at)
+        elif kind == "tool_call" and part.tool_call.provider_executed:
+            self._notes.dropped(f"{at}.tool_call", "A call that another provider ran itself.")
         elif kind == "tool_call":
             item = self._call(part)
         elif kind == "tool_result":
@@ -221,6 +225,8 @@ class _Request:
             self._notes.dropped(at, "Only the model refuses.")
         if item is None:
             return None
+        if kind != "reasoning":
+            self._rendering.unplaced(part, at, cited=True)
         if part.HasField("cache_control"):
             self._notes.dropped(f"{at}.cache_control", "The provider has breakpoints behind content of messages only.")
         return self._rendering.merged(item, part.provider_options_json)
@@ -283,6 +289,9 @@ class _Request:
             wire = self._content(part, "tool", where)
             if wire is None:
                 raise _refused(where, "a result of a tool is text or media")
+            self._rendering.unplaced(part, where)
+            if part.HasField("cache_control"):
+                self._notes.dropped(f"{where}.cache_control", "The provider has no breakpoints in results of tools.")
             content.append(self._rendering.merged(wire, part.provider_options_json))
         if result.is_error:
             self._notes.dropped(f"{at}.is_error", "The provider has no mark for a failed tool: the text must say so.")
