@@ -582,9 +582,12 @@ def test_health_exits_with_1_when_calls_are_not_taken(
     provider = health.providers.add(provider="a", deployment="eu", status=health_pb2.HEALTH_STATUS_SERVING)
     provider.circuit_state, provider.error_rate = health_pb2.CIRCUIT_STATE_HALF_OPEN, 0.25
     provider.p50_first_event.FromMilliseconds(450)
+    provider.last_error_model, provider.last_error_cause = "m", "connection refused at 127.0.0.1:9"
+    provider.last_error_time.FromSeconds(0)
     gateway.health = lambda request, context: health
     assert main(["health", "--probe"]) == code
-    first, _, row = capsys.readouterr().out.splitlines()
+    first, _, row, why = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"a/m, last error at \d\d:\d\d:\d\d: connection refused at 127\.0\.0\.1:9", why)
     name = health_pb2.HealthStatus.Name(status)
     assert first == f"{name.removeprefix('HEALTH_STATUS_')} | version 1.2 | up 1 day, 1:01:01 | 3 calls in flight"
     assert row.split() == ["a", "eu", "SERVING", "half_open", "25%", "0.45", "s", "-"]

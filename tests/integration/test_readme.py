@@ -1,15 +1,19 @@
 """The README stays true: its commands run, its code runs, its configuration loads."""
 
+import asyncio
 import re
 import shlex
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from llm_gateway import config
 
 from tests.support import gateway as gateways
+from tests.support import upstream as scripted
+from tests.support.upstream import Upstream, whole
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -27,48 +31,67 @@ def commands() -> list[str]:
     return [line for line in lines if line]
 
 
-def test_every_command_of_the_readme_runs(gateway_process: Callable[..., gateways.Process]) -> None:
-    """`make` lines are CI's own steps; `serve` is the gateway that the others call."""
-    running = gateway_process({"providers": {"echo": {}}})
-    seen = []
-    for command in commands():
-        program, *arguments = shlex.split(command.rstrip("&"))
-        if program == "make":
-            targets = (ROOT / "Makefile").read_text()
-            assert all(f"\n{target}:" in targets for target in arguments)
-            assert all(target in (ROOT / ".ci/run").read_text() for target in arguments)
-            continue
-        assert program == ".venv/bin/llm-gateway"
-        if arguments != ["serve"]:
-            result = subprocess.run(
-                [sys.executable, "-m", "llm_gateway", *arguments],
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-                env=gateways.environment({"LLM_GATEWAY_ADDRESS": running.address}),
-                stdin=subprocess.DEVNULL,
-            )
-            assert result.returncode == 0, result.stderr
-            assert result.stdout.strip()
-        seen.append(arguments[0])
-    assert seen == ["serve", "chat", "models", "health"]
+def test_make_lines_of_the_readme_are_steps_of_ci() -> None:
+    """So that they cannot break unseen."""
+    made = [shlex.split(command)[1:] for command in commands() if command.startswith("make ")]
+    assert made == [["demo"], ["test"]]
+    for targets in made:
+        assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets)
+        assert all(target in (ROOT / ".ci/run").read_text() for target in targets)
 
 
-def test_the_python_of_the_readme_runs(gateway_process: Callable[..., gateways.Process]) -> None:
-    """Against the embedded provider it repeats what was said."""
-    running = gateway_process({"providers": {"echo": {}}})
+def free_address() -> str:
+    """An address where nothing listens yet."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("key", [False, True])
+async def test_the_quick_start_runs_as_it_is_written(upstream: Upstream, tmp_path: Path, key: bool) -> None:
+    """Pasted into a shell at once, `serve &` included, then the Python: without a key on the embedded provider, and with one vendor's."""
+    address = free_address()
     [code] = blocks("python")
     assert ADDRESS in code
-    result = subprocess.run(
-        [sys.executable, "-c", code.replace(ADDRESS, running.address)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    shell = [command for command in commands() if not command.startswith("make ")]
+    program = f"{shlex.quote(sys.executable)} -m llm_gateway"
+    assert [shlex.split(command)[:2] for command in shell] == [
+        [".venv/bin/llm-gateway", name] for name in ("serve", "chat", "models", "health")
+    ]
+    (tmp_path / "start.py").write_text(code.replace(ADDRESS, address))
+    script = "\n".join(
+        [
+            "set -e",
+            "trap 'kill %1; wait %1' EXIT",
+            *(command.replace(".venv/bin/llm-gateway", program) for command in shell),
+            f"{shlex.quote(sys.executable)} start.py",
+        ]
     )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == "Say hello\nCount to three"
+    env = gateways.environment({"LLM_GATEWAY_ADDRESS": address, "LLM_GATEWAY_LISTEN": address})
+    if key:
+        env |= {"MISTRAL_API_KEY": "k", "MISTRAL_BASE_URL": upstream.url}
+        said = scripted.chat("hello")
+        upstream.script(scripted.chat_stream(), said, scripted.chat_stream(), path="/v1/chat/completions")
+        upstream.script(whole(200, {"data": [{"id": "mistral-medium-latest", "object": "model"}]}), path="/v1/models")
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-c",
+        script,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=tmp_path,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 0, err.decode()
+    lines = out.decode().splitlines()
+    served = "mistral/mistral-medium-latest" if key else "echo/echo"
+    told = [line for line in err.decode().splitlines() if line.startswith(f"{served}, 1 attempt | ")]
+    assert len(told) == 1, err.decode()
+    assert lines[0] == ("0 1 2 " if key else "Say hello")
+    assert any(line.startswith(served) for line in lines)
+    assert any(line.startswith(("SERVING | ", "DEGRADED | ", "UNKNOWN | ")) for line in lines)
+    assert lines[-2:] == (["hello", "0 1 2 "] if key else ["Say hello", "Count to three"])
 
 
 def test_the_configuration_of_the_readme_loads(tmp_path: Path) -> None:

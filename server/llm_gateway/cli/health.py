@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import grpc
 from google.protobuf import json_format
@@ -58,6 +58,9 @@ def _print(health: health_pb2.HealthResponse) -> None:
     )
     header = ("PROVIDER", "STATUS", "CIRCUIT", "ERRORS", "FIRST EVENT", "LAST ERROR")
     print_table(header, map(_row, health.providers))
+    for provider in health.providers:
+        if provider.last_error_cause:
+            print(one_line(_last_error(provider)))
 
 
 def _row(provider: health_pb2.ProviderHealth) -> tuple[str, ...]:
@@ -70,6 +73,17 @@ def _row(provider: health_pb2.ProviderHealth) -> tuple[str, ...]:
         f"{first_event:.2f} s" if provider.HasField("p50_first_event") else "-",
         provider.last_error_reason or "-",
     )
+
+
+def _last_error(provider: health_pb2.ProviderHealth) -> str:
+    """Which provider and model, when and why."""
+    name = "/".join(filter(None, (provider.provider, provider.last_error_model)))
+    at = (
+        f" at {provider.last_error_time.ToDatetime(UTC).astimezone():%H:%M:%S}"
+        if provider.HasField("last_error_time")
+        else ""
+    )
+    return f"{name}, last error{at}: {provider.last_error_cause}"
 
 
 def _duration(seconds: int) -> str:
