@@ -128,7 +128,7 @@ async def test_text_before_a_break_is_delivered_and_then_the_failure(
 ) -> None:
     """Whatever breaks the stream, and wherever its bytes were cut."""
     upstream.script((*stream(chunk("hel"), end=False), *ending))
-    running = await gateway_factory(configured("openai_compatible", upstream, timeouts={"idle": "200ms"}))
+    running = await gateway_factory(configured("openai_compatible", upstream, timeouts={"idle": "1s"}))
     seen = await ask(running.client, "p/m")
     assert (seen.text, seen.reason) == ("hello", "STREAM_INTERRUPTED")
 

@@ -333,8 +333,9 @@ async def _play(
         return watch.result() if watch.done() else b""
     finally:
         watch.cancel()
-        with suppress(asyncio.CancelledError, ConnectionError, ssl.SSLError):
-            await watch
+        await asyncio.wait((watch,))  # not `await watch`: this task may be cancelled just now, which must not be lost
+        if not watch.cancelled():
+            watch.exception()
 
 
 def _head(head: Head) -> bytes:
