@@ -100,13 +100,13 @@ _QUOTA = _said(
     r"billing hard limit",
 )
 _BAD_KEY = _said(
-    r"(?:incorrect|invalid|expired) api.?key",
+    r"(?:incorrect|invalid|expired) api.?key(?= provided|\s*(?:[.,;!(]|\Z))",
     r"(?:the |your )?api.?key (?:is )?(?:not valid|invalid|expired)",
 )
 _NO_MODEL = _said(
-    r"(?:the )?(?:requested |specified )?model\b.{0,80}?\b(?:not found|does not exist|not exist|is unknown|is not available|no longer available"
-    r"|(?:has been|was|is) (?:deprecated|retired|decommissioned))",
-    r"(?:no such|unknown|invalid|unsupported) model\b",
+    r"(?:the )?(?:requested |specified )?model (?:\S+ ){0,2}(?:is |was )?(?:not found|does not exist|not exist|unknown|not available"
+    r"|no longer available|(?:has been )?(?:deprecated|retired|decommissioned))",
+    r"(?:no such|unknown|invalid|unsupported) model\b(?! (?:param|option|setting|config|input|output|type))",
     r"\S+ is not a valid model",  # OpenRouter
 )
 _MEDIA = _said(
@@ -348,6 +348,23 @@ def asked_delay(headers: Headers, now: float | None = None) -> float | None:
         return None
     seconds = duration(value)
     return seconds if seconds is not None else instant(value, time.time() if now is None else now)
+
+
+_WAIT = re.compile(
+    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|milliseconds|s|sec|seconds?|m|min|minutes?)?\b",
+    re.IGNORECASE,
+)
+
+
+def said_delay(status: int, headers: Headers, message: str) -> float | None:
+    """`asked_delay`, else what a busy server says in words: "Please try again in 7.66s."."""
+    asked = asked_delay(headers)
+    found = _WAIT.search(message[:MOST_WORDS]) if asked is None and status in (429, 503) else None
+    if found is None:
+        return asked
+    unit = (found[2] or "s").lower()
+    scale = 0.001 if unit == "ms" or unit.startswith("mil") else 60 if unit.startswith("m") else 1
+    return float(found[1]) * scale
 
 
 def retry_delay(headers: Headers, now: float | None = None) -> float | None:

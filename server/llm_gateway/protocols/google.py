@@ -72,6 +72,8 @@ def from_http(
         elif kind == "QuotaFailure":
             quota = True
             per_day |= "PerDay" in json.text(detail.get("violations"))
+    if retry_after is None:
+        retry_after = failures.said_delay(status, headers, message)
     code = failures.word(found.get("status")) or failures.word(found.get("code"))
     known = {**_BY_REASON, **(codes or {})}
     if per_day:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -65,11 +64,6 @@ _STATUS_OF_TYPE = {
     "service_unavailable_error": 503,
     "overloaded_error": 529,
 }
-_WAIT = re.compile(
-    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|milliseconds|s|sec|seconds?|m|min|minutes?)?\b",
-    re.IGNORECASE,
-)
-_MINUTE = ("m", "min", "minute", "minutes")
 
 
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect) -> errors.ProviderError:
@@ -129,7 +123,7 @@ def _classified(status: int, headers: Headers, error: _Wire, message: str, diale
         code=code,
         kind=kind,
         message=message,
-        retry_after=_asked(status, headers, message),
+        retry_after=failures.said_delay(status, headers, message),
         request_id=request_id,
         codes=codes,
     )
@@ -149,18 +143,6 @@ def _behind(error: _Wire, message: str) -> tuple[_Wire, str]:
 
 
 _TELLING = ("code", "type", "status", "details")
-
-
-def _asked(status: int, headers: Headers, message: str) -> float | None:
-    """Seconds to wait by the headers, else, of a busy server, by its words."""
-    asked = failures.asked_delay(headers)
-    found = _WAIT.search(message) if asked is None and status in (429, 503) else None
-    if found is None:
-        return asked
-    unit = (found[2] or "s").lower()
-    if unit == "ms" or unit.startswith("mil"):
-        return float(found[1]) / 1000
-    return float(found[1]) * (60 if unit in _MINUTE else 1)
 
 
 _REQUEST_IDS = ("x-request-id", "apim-request-id", "mistral-correlation-id", "x-generation-id", "x-groq-request-id")
