@@ -77,7 +77,6 @@ _CONTEXT = _said(
     r"the number of tokens to keep from the initial prompt",  # LM Studio
     r"trying to keep the first \d+ tokens when context",
     r"… tokens \+ … must be <=",  # text-generation-inference
-    r"the total length of all messages is too long",  # Perplexity
     r"range of input length should be",  # Alibaba
     r"(?:the )?(?:maximum )?context (?:length|window|size)(?: is| was)? exceeded",
     r"exceeded (?:the )?(?:model['’]s )?(?:maximum )?context",

@@ -16,7 +16,6 @@ ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
     "context_length_exceeded": errors.ContextWindowExceeded,
     "exceed_context_size_error": errors.ContextWindowExceeded,  # llama.cpp
     "model_max_prompt_tokens_exceeded": errors.ContextWindowExceeded,  # Copilot
-    "too_many_prompt_tokens": errors.ContextWindowExceeded,  # Perplexity
     "string_above_max_length": errors.RequestRefused,
     "content_policy_violation": errors.ContentBlocked,
     "content_filter": errors.ContentBlocked,
