@@ -112,6 +112,28 @@ def test_a_status_has_a_class_that_says_what_is_done(
     assert (error.retry_same, error.failover) == (again, elsewhere)
 
 
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 7.66s.", 7.66),
+        ("Please try again in 7m12.5s. Upgrade", 432.5),
+        ("Please retry in 38.601658672s.", 38.601658672),
+        ("Try again in 5 seconds.", 5.0),
+        ("please retry after 2 minutes", 120.0),
+        ("try again in 120ms", 0.12),
+        ("retry after 250 milliseconds", 0.25),
+        ("try again in 3", 3.0),
+        ("try again later", None),
+    ],
+)
+def test_a_delay_is_read_from_words(words: str, seconds: float | None) -> None:
+    """Of a busy server that sends no header."""
+    found = failures.said_delay(429, LowerCase({}), words)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+    assert failures.said_delay(429, LowerCase({"retry-after": "1"}), words) == 1.0
+    assert failures.said_delay(400, LowerCase({}), words) is None
+
+
 REFUSED = errors.RequestRefused
 
 

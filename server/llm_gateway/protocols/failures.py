@@ -350,20 +350,22 @@ def asked_delay(headers: Headers, now: float | None = None) -> float | None:
 
 
 _WAIT = re.compile(
-    r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|milliseconds|s|sec|seconds?|m|min|minutes?)?\b",
+    r"(?:try again|retry) (?:in|after) (?:((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)\b"
+    r"|(\d+(?:\.\d+)?) ?(milliseconds|sec|seconds?|min|minutes?)?\b)",
     re.IGNORECASE,
 )
 
 
 def said_delay(status: int, headers: Headers, message: str) -> float | None:
-    """`asked_delay`, else what a busy server says in words: "Please try again in 7.66s."."""
+    """`asked_delay`, else what a busy server says in words: "Please try again in 1m7.66s."."""
     asked = asked_delay(headers)
     found = _WAIT.search(message[:MOST_WORDS]) if asked is None and status in (429, 503) else None
     if found is None:
         return asked
-    unit = (found[2] or "s").lower()
-    scale = 0.001 if unit == "ms" or unit.startswith("mil") else 60 if unit.startswith("m") else 1
-    return float(found[1]) * scale
+    if found[1]:
+        return duration(found[1].lower())
+    unit = (found[3] or "").lower()
+    return float(found[2]) * (0.001 if unit.startswith("mil") else 60 if unit.startswith("m") else 1)
 
 
 def retry_delay(headers: Headers, now: float | None = None) -> float | None:

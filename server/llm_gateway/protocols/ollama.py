@@ -521,7 +521,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
 
 # ---------------------------------------------------------------- errors
 _UNSUPPORTED = re.compile(r"\S+ does not support ")  # the model stands between quotation marks, or bare
-_USED_UP = re.compile(r"you(?:'ve| have) (?:reached|exceeded) your .{0,40}usage limit", re.IGNORECASE)
+_USED_UP = re.compile(r"you\b.{0,80}\b(?:reached|exceeded) your .{0,40}usage limit", re.IGNORECASE)
 
 
 class _NoHeaders:
@@ -535,7 +535,7 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /)
     code = ""
     if status == 400 and _UNSUPPORTED.match(failures.spoken(message)):
         code = "unsupported"
-    elif status == 429 and _USED_UP.match(failures.spoken(message)):
+    elif status == 429 and failures.asked_delay(headers) is None and _USED_UP.match(failures.spoken(message)):
         code = "usage_limit"
     codes: dict[str, type[errors.ProviderError]] = {
         "unsupported": errors.NotSupported,
