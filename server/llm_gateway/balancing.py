@@ -143,7 +143,8 @@ class EndpointState:
             return "CIRCUIT_OPEN"
         if self.key.left():
             return "KEY_REJECTED"
-        return "RATE_LIMITED" if deployment.flow.full else ""
+        flow = deployment.flow
+        return "RATE_LIMITED" if flow.limit is not None and flow.full else ""
 
     def refuses(self, model: str) -> bool:
         """Whether no call for the model may go here, not even one that has no other place to go."""

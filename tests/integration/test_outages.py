@@ -185,3 +185,40 @@ async def test_a_cancelled_stream_is_told_to_the_log_as_cancelled_with_the_token
     assert len(lines) == 1
     assert '"output_tokens":0' not in lines[0]
     assert '"provider":"a"' in lines[0]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("allowed", [None, 1, 2])
+async def test_a_clients_own_retries_do_not_multiply_provider_calls(
+    gateway_factory: Factory, upstream: Upstream, stream: bool, allowed: int | None
+) -> None:
+    """A client that retries twice, as by default, and a gateway that does: three provider calls, or as many as the caller allows."""
+    upstream.script(scripted.whole(503, {"error": {"message": "down"}}))
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url)}})
+    request = make_request("hi", model="a/m")
+    if allowed is not None:
+        request.routing.max_attempts = allowed
+    async with AsyncClient(running.address, timeout=60) as client:
+        seen = await ask(client, "a/m", stream=stream, request=request)
+    assert (seen.code, len(upstream.requests)) == ("UNAVAILABLE", allowed or 3)
+    assert seen.error is not None
+    pushback = dict(seen.error.__cause__.trailing_metadata() or ())["grpc-retry-pushback-ms"]  # type: ignore[union-attr]
+    assert pushback == "-1"
+
+
+async def test_a_call_that_no_provider_heard_of_is_pushed_back_by_the_wait(
+    gateway_factory: Factory, upstream: Upstream
+) -> None:
+    """In an outage: a status with RetryInfo, and the same time for the client's own retry."""
+    upstream.script(scripted.whole(503, {"error": {"message": "down"}}))
+    rest = {"breaker": {"base_ejection": "30s", "max_ejection": "30s"}}
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url)}, **rest})
+    for _ in range(3):
+        await ask(running.client, "a/m", stream=False)
+    before = len(upstream.requests)
+    seen = await ask(running.client, "a/m", stream=False)
+    assert (seen.code, len(upstream.requests)) == ("UNAVAILABLE", before)
+    assert seen.error is not None
+    assert seen.retry_delay is not None
+    pushback = dict(seen.error.__cause__.trailing_metadata() or ())["grpc-retry-pushback-ms"]  # type: ignore[union-attr]
+    assert int(pushback) == pytest.approx(seen.retry_delay * 1000, abs=2)

@@ -57,7 +57,8 @@ class Limit:
             _advance(flow)
             raise
         flow.succeeded(cuts)
-        _advance(flow)
+        if flow.line:
+            _advance(flow)
         reply.on_close(_left)
         return reply
 
@@ -155,13 +156,12 @@ def _left(reply: Reply) -> None:
     assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set by load_balance
     flow = reply.endpoint.state.of(reply.target.model).flow
     flow.ended()
-    _advance(flow)
+    if flow.line:
+        _advance(flow)
 
 
 def _advance(flow: Flow) -> None:
     """Give the places there are to those who wait, in their order; a timer looks again when time alone may make one."""
-    if not flow.line:
-        return
     while flow.line and (flow.line[0].done() or flow.has_place()):
         waiter = flow.line.popleft()
         if not waiter.done():
