@@ -14,6 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
@@ -273,10 +274,24 @@ class _Libraries(logging.Handler):
         log().log(record.levelno, "library", **fields)
 
 
+def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Of calls that went well a background job of a terminal writes nothing to it: that would stand amid what its user runs in front."""
+    if method == "info" and event.get("event") == "rpc":
+        with suppress(OSError):
+            if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
+                raise structlog.DropEvent
+    return event
+
+
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
     """JSON lines on standard error, one object a line; `human` gives coloured text instead. Warnings of libraries are lines too."""
     structlog.configure(
-        processors=[_entry, _line, *((_parsed, structlog.dev.ConsoleRenderer()) if human else ())],
+        processors=[
+            *((_unless_in_background,) if sys.stderr.isatty() else ()),
+            _entry,
+            _line,
+            *((_parsed, structlog.dev.ConsoleRenderer()) if human else ()),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
