@@ -17,8 +17,10 @@ from llm_gateway.health import SERVICE, MachineHealth
 from llm_gateway.interceptors.rpc.admission import Admission
 from llm_gateway.workers import is_worker
 
-QUIET, QUIET_TRIES = 0.005, 100
-"""Seconds without a new call in which to stop, and how often to wait for them."""
+QUIET = 4
+"""Milliseconds or more, each of four rounds of the event loop, without a new call before gRPC is stopped."""
+QUIET_AT_MOST = 1.0
+"""Seconds to wait for them."""
 CUT_GRACE = 1.0
 """Seconds in which the status of calls that are cut reaches their callers."""
 
@@ -140,12 +142,17 @@ class Lifecycle:
         log.info("stopped", cut=cut)
 
     async def _quiet(self) -> None:
-        """Wait for a moment without new calls, in which gRPC holds none that it has not handed over; not for long, they may never stop."""
-        for _ in range(QUIET_TRIES):
+        """Wait until gRPC holds no call that it has not handed over. It does that one by one, each in a few rounds of the event loop and with a
+        thread that needs its turn, so that some milliseconds of several rounds without a new call say that there is none. Not for long:
+        calls may never stop coming."""
+        give_up = asyncio.get_running_loop().time() + QUIET_AT_MOST
+        quiet, before = 0, self._admission.admitted
+        while quiet < QUIET and asyncio.get_running_loop().time() < give_up:
+            await asyncio.sleep(0.001)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            quiet = quiet + 1 if self._admission.admitted == before else 0
             before = self._admission.admitted
-            await asyncio.sleep(QUIET)
-            if self._admission.admitted == before:
-                return
 
 
 def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:

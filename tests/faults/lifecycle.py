@@ -4,21 +4,66 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import signal
+import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from subprocess import PIPE
 from typing import Any
 
+import grpc
+from grpc_health.v1 import health_pb2 as machine_pb2
+from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llmgateway import AsyncClient
 
 from tests.faults.history import Outcome, ask, flaw
-from tests.faults.rig import Rig, Running, paced, provider, row, setting, upstreams
+from tests.faults.rig import OPTIONS, Rig, Running, paced, provider, row, setting, until, upstreams
+from tests.support import gateway as gateways
+from tests.support import http2
 from tests.support import upstream as scripted
+from tests.support.upstream import HANG
 
 SERVICE = "llmgateway.v1.LLMGateway"
 ANEW = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 200)]
 """Instead of the names that a resolver would ask for again."""
 ROUND_ROBIN = [("grpc.lb_policy_name", "round_robin"), *ANEW]
+
+
+# ---------------------------------------------------------------- E1
+@row("E1", star=True, most=0)
+async def a_drain_loses_no_call(rig: Rig) -> float:
+    """SIGTERM with 200 streams live and 200 more in the lame duck, 20 times: calls that failed, drains that did not end, late calls taken."""
+    count, repeats = (20, 1) if rig.quick else (200, 20)
+    pieces, worst, ended = 10, 0.0, 0.0
+    wrong: list[str] = []
+    async with scripted.running() as upstream:
+        upstream.script(scripted.chat_stream(pieces, every=0.15))
+        server = {"lame_duck": "700ms", "shutdown_grace": "60s"}
+        for _ in range(repeats):
+            async with rig.process({"server": server, "providers": {"p": provider(upstream)}}) as gateway:
+                live = [asyncio.create_task(ask(gateway.client, "p/m", timeout=60)) for _ in range(count)]
+                await upstream.seen(requests=len(upstream.requests) + count)
+                async with grpc.aio.insecure_channel(gateway.address, options=OPTIONS) as channel:
+                    watch = machine_grpc.HealthStub(channel).Watch(machine_pb2.HealthCheckRequest(service=SERVICE))
+                    await watch.read()
+                    told = time.monotonic()
+                    gateway.process.send_signal(signal.SIGTERM)
+                    while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
+                        pass
+                    worst = max(worst, time.monotonic() - told)
+                    live += [asyncio.create_task(ask(gateway.client, "p/m", timeout=60)) for _ in range(count)]
+                    seen = await asyncio.gather(*live)
+                    wrong += [flaw(one, pieces) or ("" if one.ok else f"{one.error}") for one in seen]
+                    longest = max(one.started_at + one.seconds for one in seen)
+                late = await ask(gateway.client, "p/m", timeout=5)
+                wrong.append("" if late.code == "UNAVAILABLE" else f"late: {late.code}")
+                gone = await asyncio.to_thread(gateway.process.wait, 30) == 0
+                wrong.append("" if gone else "it did not end by itself")
+                ended = max(ended, time.monotonic() - longest)
+    rig.note(f"NOT_SERVING after {worst * 1000:.0f} ms, the end {ended:.2f} s after the last stream, at most")
+    return rig.flaws(wrong)
 
 
 # ---------------------------------------------------------------- E2
@@ -173,3 +218,183 @@ async def a_rolling_restart_goes_unnoticed(rig: Rig) -> float:
         f" ({len(residue) - len(seen)} of them came to no gateway); {len(streams)} streams"
     )
     return len(failed) + len(seen) + max(0, len(residue) - max(1, len(theirs) // 10_000)) + rig.flaws(broken)
+
+
+# ---------------------------------------------------------------- E3
+@row("E3", most=1.0, timed=True)
+async def a_stop_without_grace_is_told_at_once(rig: Rig) -> float:
+    """A second SIGTERM, SIGKILL: most seconds until streams and calls end as UNAVAILABLE; another code, or a start that takes 2 s, counts 10."""
+    worst = 0.0
+    async with scripted.running() as upstream:
+        config = {"server": {"lame_duck": "0s", "shutdown_grace": "60s"}, "providers": {"p": provider(upstream)}}
+        for signals in ([signal.SIGTERM, signal.SIGTERM], [signal.SIGKILL]):
+            started = time.monotonic()
+            async with rig.process(config) as gateway:
+                ready = time.monotonic() - started
+                upstream.script((scripted.chat_stream(2)[0], *scripted.numbered(2), HANG))
+                before = len(upstream.requests)
+                calls = [asyncio.create_task(ask(gateway.client, "p/m", stream=n % 2 == 0)) for n in range(20)]
+                await upstream.seen(requests=before + len(calls))
+                await asyncio.sleep(0.2)
+                told = time.monotonic()
+                for number in signals:
+                    gateway.process.send_signal(number)
+                    await asyncio.sleep(0.1)
+                seen = await asyncio.gather(*calls)
+                took = max(one.started_at + one.seconds for one in seen) - told
+                codes = {f"{one.code} {one.reason}" for one in seen}
+                rig.note(f"{', '.join(n.name for n in signals)}: {took:.2f} s, {codes}; ready in {ready:.2f} s")
+                if {one.code for one in seen} != {"UNAVAILABLE"} or ready > 2.0:
+                    took = 10.0
+                worst = max(worst, took)
+    return worst
+
+
+# ---------------------------------------------------------------- E4
+@row("E4", most=0)
+async def an_old_connection_is_left_without_an_error(rig: Rig) -> float:
+    """Connections that last half as long as the streams on them, calls beside them: calls and streams that failed, without any retries."""
+    seconds = 3.0 if rig.quick else 15.0
+    pieces = 20
+    async with upstreams(2) as (quick, slow):
+        quick.script(scripted.chat("ok"))
+        slow.script(scripted.chat_stream(pieces, every=2.0 / pieces))
+        config = {
+            "server": {"max_connection_age": "1s", "max_connection_age_grace": "60s"},
+            "providers": {"p": provider(quick), "s": provider(slow)},
+        }
+        async with rig.process(config) as gateway:
+            calls, streams = await asyncio.gather(
+                paced(50, seconds, lambda: ask(gateway.client, "p/m", stream=False)),
+                paced(10, seconds, lambda: ask(gateway.client, "s/m", timeout=60)),
+            )
+            wrong = ["" if one.ok else f"{one.error}" for one in calls]
+            wrong += [flaw(one, pieces) or ("" if one.ok else f"{one.error}") for one in streams]
+            async with http2.connect(gateway.address) as peer:
+                goaway = [frame async for frame in peer.frames() if frame.kind == http2.GOAWAY]
+            wrong.append("" if goaway else "an idle connection was closed without GOAWAY")
+    rig.note(f"{len(calls)} calls, {len(streams)} streams")
+    return rig.flaws(wrong)
+
+
+# ---------------------------------------------------------------- E5
+@row("E5", most=0)
+async def pings_are_answered_or_refused_as_configured(rig: Rig) -> float:
+    """Ten pings a second where that is allowed and where it is not; our client beside them: connections and streams that ended wrongly."""
+    count = 20 if rig.quick else 100
+    wrong = []
+    async with scripted.running() as upstream:
+        pause = scripted.Pause(count / 10)
+        upstream.script((scripted.chat_stream(2)[0], *scripted.numbered(1), pause, *scripted.chat_stream(2)[1:]))
+        for least, why in (("50ms", b""), ("1h", b"too_many_pings")):
+            config = {"server": {"keepalive": {"min_ping_interval": least}}, "providers": {"p": provider(upstream)}}
+            async with rig.process(config) as gateway:
+                beside = asyncio.create_task(ask(gateway.client, "p/m"))
+                answers, told = await http2.pings(gateway.address, every=0.1, most=count)
+                wrong.append("" if told == why else f"least {least}: {told!r} after {answers} answers")
+                wrong.append("" if why or answers == count else f"{answers} of {count} pings answered")
+                sane = await beside
+                wrong.append("" if sane.ok and sane.text == "0 0 1 " else f"our client: {sane.error}")
+    return rig.flaws(wrong)
+
+
+# ---------------------------------------------------------------- E6
+@row("E6", most=0)
+async def a_new_configuration_costs_no_call(rig: Rig) -> float:
+    """Callers' and providers' keys rotated every half second under load, wrong files among them: calls that failed, wrong files taken."""
+    seconds = 3.0 if rig.quick else 15.0
+    wrong = []
+    async with scripted.running() as upstream:
+        upstream.script(scripted.chat("ok"))
+
+        def config(turn: int) -> dict[str, Any]:
+            keys = [{"name": "a", "key": "the-key-of-the-caller"}, {"name": "b", "key": f"another-key-{turn}"}]
+            return {
+                "server": {"api_keys": keys},
+                "providers": {"p": provider(upstream, api_key=f"provider-key-{turn}")},
+            }
+
+        async with rig.process(config(0)) as gateway:
+            path = gateway.log.parent / "gateway.yaml"
+            listen = json.loads(path.read_text())["server"]["listen"]
+
+            def write(found: dict[str, Any]) -> None:
+                path.write_text(json.dumps({**found, "server": {**found["server"], "listen": listen}}))
+                gateway.process.send_signal(signal.SIGHUP)
+
+            async def rotate() -> int:
+                turns = int(seconds / 0.5)
+                for turn in range(1, turns):
+                    if turn % 3 == 0:
+                        write({**config(turn), "no_such_key": 1})
+                    else:
+                        write(config(turn))
+                    await asyncio.sleep(0.5)
+                return turns
+
+            async with AsyncClient(
+                gateway.address, api_key="the-key-of-the-caller", timeout=30, options=OPTIONS
+            ) as client:
+                seen, turns = await asyncio.gather(
+                    paced(50, seconds, lambda: ask(client, "p/m", stream=False)), rotate()
+                )
+                wrong += ["" if one.ok else f"{one.error}" for one in seen]
+                last = turns - 1 if (turns - 1) % 3 else turns - 2
+                await until(
+                    lambda: gateway.log.read_text().count('"configuration reloaded"') >= turns - 1 - (turns - 1) // 3,
+                    10,
+                )
+                await ask(client, "p/m", stream=False)
+            log = gateway.log.read_text()
+        used = upstream.requests[-1].headers.get("authorization")
+        wrong.append("" if used == f"Bearer provider-key-{last}" else f"the last good file is not in force: {used}")
+        refused = log.count('"configuration not reloaded"')
+        wrong.append("" if refused == (turns - 1) // 3 else f"{refused} wrong files refused of {(turns - 1) // 3}")
+    bad = rig.folder / "bad.yaml"
+    bad.write_text("providers: {echo: {}}\nno_such_key: 1\n")
+    command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(bad)]
+    started = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=gateways.environment())
+    _, said = await started.communicate()
+    lines = [line for line in said.decode().splitlines() if line]
+    right = started.returncode == 2 and len(lines) == 1 and "bad.yaml:2: no_such_key" in lines[0]
+    wrong.append("" if right else f"a start with a wrong file: {started.returncode} {lines}")
+    return rig.flaws(wrong)
+
+
+# ---------------------------------------------------------------- E7
+@row("E7", most=0)
+async def health_tells_of_the_process_and_asks_no_provider(rig: Rig) -> float:
+    """grpc.health.v1 while the only provider is up, down and the process drains: wrong states, provider calls, changes not told in 1 s."""
+    wrong = []
+    async with scripted.running() as upstream:
+        upstream.script(scripted.whole(503, b"{}"))
+        config = {"server": {"lame_duck": "1s"}, "providers": {"p": provider(upstream)}}
+        async with (
+            rig.process(config) as gateway,
+            grpc.aio.insecure_channel(gateway.address, options=OPTIONS) as channel,
+        ):
+            health = machine_grpc.HealthStub(channel)
+            serving = machine_pb2.HealthCheckResponse.SERVING
+            for provider_down in (False, True):
+                if provider_down:
+                    await asyncio.gather(*(ask(gateway.client, "p/m", timeout=2) for _ in range(10)))
+                before = len(upstream.requests)
+                for name in ("", SERVICE):
+                    for _ in range(20):
+                        status = (await health.Check(machine_pb2.HealthCheckRequest(service=name))).status
+                        wrong.append(
+                            "" if status == serving else f"{name!r} is {status}, provider down: {provider_down}"
+                        )
+                wrong += ["a check called a provider"] * (len(upstream.requests) - before)
+            watch = health.Watch(machine_pb2.HealthCheckRequest(service=SERVICE))
+            wrong.append("" if (await watch.read()).status == serving else "the watch does not begin with SERVING")
+            told = time.monotonic()
+            gateway.process.send_signal(signal.SIGTERM)
+            changed = await asyncio.wait_for(watch.read(), 10)
+            took = time.monotonic() - told
+            wrong.append("" if changed.status == machine_pb2.HealthCheckResponse.NOT_SERVING else "no NOT_SERVING")
+            alive = (await health.Check(machine_pb2.HealthCheckRequest())).status
+            wrong.append("" if alive == serving else "the process is not alive while it drains")
+            wrong.append("" if took < 1.0 else f"told after {took:.2f} s")
+    rig.note(f"NOT_SERVING told after {took * 1000:.0f} ms")
+    return rig.flaws(wrong)

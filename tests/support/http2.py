@@ -11,7 +11,6 @@ from dataclasses import dataclass
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
-TOO_MANY_PINGS = b"too_many_pings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +82,26 @@ async def connect(address: str, *, frozen: bool = False) -> AsyncIterator[Peer]:
         yield peer
     finally:
         writer.close()
+
+
+async def pings(address: str, *, every: float, most: int) -> tuple[int, bytes]:
+    """Ping so often on a silent connection: the answers, and why the server sent GOAWAY ("" when it did not)."""
+    answers, why = 0, b""
+    async with connect(address) as peer:
+
+        async def send() -> None:
+            for _ in range(most):
+                peer.ping()
+                await asyncio.sleep(every)
+
+        sending = asyncio.create_task(send())
+        async for frame in peer.frames():
+            if frame.kind == PING and frame.flags & ACK:
+                answers += 1
+            if frame.kind == GOAWAY:
+                why = frame.payload[8:]
+                break
+            if answers == most:
+                break
+        sending.cancel()
+    return answers, why

@@ -42,9 +42,10 @@ Option = tuple[str, Any]
 _OPTIONS: tuple[Option, ...] = (
     ("grpc.service_config", SERVICE_CONFIG),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
-    # A model may think for minutes without a byte; pings find a dead path meanwhile. Servers allow one per 30 s.
+    # A model may think for minutes without a byte; pings find a dead path meanwhile. A gateway allows one every 10 s.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.primary_user_agent", "llmgateway-python"),
 )
