@@ -37,8 +37,7 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_calls)),
         ("grpc.http2.min_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
         ("grpc.http2.max_ping_strikes", 3),
-        ("grpc.server.max_pending_requests", 10_000),
-        ("grpc.server.max_pending_requests_hard_limit", 20_000),
+        ("grpc.server.max_pending_requests", 20_000),
         ("grpc.so_reuseport", int(is_worker())),
     ]
     if settings.max_connection_age is not None:

@@ -85,23 +85,18 @@ async def connect(address: str, *, frozen: bool = False) -> AsyncIterator[Peer]:
 
 
 async def pings(address: str, *, every: float, most: int) -> tuple[int, bytes]:
-    """Ping so often on a silent connection: the answers, and why the server sent GOAWAY ("" when it did not)."""
+    """Ping on a silent connection, so many seconds after each answer: the answers until the server closes, and why it sent GOAWAY ("" when it
+    did not)."""
     answers, why = 0, b""
     async with connect(address) as peer:
-
-        async def send() -> None:
-            for _ in range(most):
-                peer.ping()
-                await asyncio.sleep(every)
-
-        sending = asyncio.create_task(send())
+        peer.ping()
         async for frame in peer.frames():
-            if frame.kind == PING and frame.flags & ACK:
-                answers += 1
             if frame.kind == GOAWAY:
                 why = frame.payload[8:]
-                break
-            if answers == most:
-                break
-        sending.cancel()
+            if frame.kind == PING and frame.flags & ACK:
+                answers += 1
+                if answers == most:
+                    break
+                await asyncio.sleep(every)
+                peer.ping()
     return answers, why
