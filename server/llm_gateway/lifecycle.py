@@ -17,8 +17,8 @@ from llm_gateway.health import SERVICE, MachineHealth
 from llm_gateway.interceptors.rpc.admission import Admission
 from llm_gateway.workers import is_worker
 
-QUIET = 4
-"""Milliseconds or more, each of four rounds of the event loop, without a new call before gRPC is stopped."""
+QUIET = 7
+"""Rounds of the event loop, of a millisecond or more, without a new call before gRPC is stopped."""
 QUIET_AT_MOST = 1.0
 """Seconds to wait for them."""
 CUT_GRACE = 1.0
@@ -142,14 +142,12 @@ class Lifecycle:
 
     async def _quiet(self) -> None:
         """Wait until gRPC holds no call that it has not handed over. It does that one by one, each in a few rounds of the event loop and with a
-        thread that needs its turn, so that some milliseconds of several rounds without a new call say that there is none. Not for long:
-        calls may never stop coming."""
+        thread that needs its turn, so that several rounds without a new call say that there is none. Not for long: calls may never stop
+        coming."""
         give_up = asyncio.get_running_loop().time() + QUIET_AT_MOST
         quiet, before = 0, self._admission.admitted
         while quiet < QUIET and asyncio.get_running_loop().time() < give_up:
             await asyncio.sleep(0.001)
-            for _ in range(3):
-                await asyncio.sleep(0)
             quiet = quiet + 1 if self._admission.admitted == before else 0
             before = self._admission.admitted
 

@@ -39,8 +39,8 @@ async def a_drain_loses_no_call(rig: Rig) -> float:
     pieces, worst, ended = 10, 0.0, 0.0
     wrong: list[str] = []
     async with scripted.running() as upstream:
-        upstream.script(scripted.chat_stream(pieces, every=0.15))
-        server = {"lame_duck": "700ms", "shutdown_grace": "60s"}
+        upstream.script(scripted.chat_stream(pieces, every=0.3))
+        server = {"lame_duck": "1500ms", "shutdown_grace": "60s"}
         for _ in range(repeats):
             async with rig.process({"server": server, "providers": {"p": provider(upstream)}}) as gateway:
                 live = [asyncio.create_task(ask(gateway.client, "p/m", timeout=60)) for _ in range(count)]
