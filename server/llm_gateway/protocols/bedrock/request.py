@@ -354,11 +354,16 @@ def _tools(rendering: Rendering, family: Family, more: dict[str, Any]) -> dict[s
         else:
             made = _provider_tool(rendering, family, tool.provider_tool, f"{field}.provider_tool", more)
             if made is None:
+                if tool.HasField("cache_control"):
+                    rendering.notes.dropped(f"{field}.cache_control", "Converse has no cache point behind such a tool")
                 continue
             wire = made
         tools.append(rendering.merged(wire, tool.provider_options_json))
-        if tool.HasField("cache_control") and family.caches:
-            tools.append(cache_point(tool.cache_control))
+        if tool.HasField("cache_control"):
+            if family.caches:
+                tools.append(cache_point(tool.cache_control))
+            else:
+                rendering.notes.dropped(f"{field}.cache_control", "the model has no prompt cache")
     if not tools:
         tools = _recalled_tools(rendering)
     return {"tools": tools} if tools else {}
