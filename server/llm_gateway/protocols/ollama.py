@@ -203,7 +203,7 @@ def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Conte
     else:
         _refuse(at, "holds nothing", "REQUIRED")
     _hangs(rendering, part, at)
-    if rendering.options(part.provider_options_json):
+    if part.provider_options_json and rendering.options(part.provider_options_json):
         notes.dropped(f"{at}.provider_options_json", "such a part has no object of its own in Ollama's messages")
 
 

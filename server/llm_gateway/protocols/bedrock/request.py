@@ -112,7 +112,10 @@ def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], li
     def blocks(message: content_pb2.Message, field: str) -> list[Block]:
         if family.reasons == "claude" and message.role == content_pb2.ROLE_ASSISTANT:
             refuse_own_images(message.parts, field)
-        found = points + _blocks(rendering, family, message.parts, field, taken)
+        found = _blocks(rendering, family, message.parts, field, taken)
+        if found and not points and "cachePoint" not in found[0]:
+            return found
+        found = points + found
         points[:] = [] if any("cachePoint" not in block for block in found) else found
         return [] if points else found
 
@@ -142,10 +145,10 @@ def _behind_something(rendering: Rendering, contents: list[list[Block]]) -> None
     """Cache points stand behind what they keep: one at the beginning of a turn belongs to the end of the turn before."""
     before: list[Block] = []
     for content in contents:
-        points = next((place for place, block in enumerate(content) if "cachePoint" not in block), len(content))
-        if not points:
-            before = content
+        if not content or "cachePoint" not in content[0]:
+            before = content or before
             continue
+        points = next((place for place, block in enumerate(content) if "cachePoint" not in block), len(content))
         if before and "cachePoint" not in before[-1]:
             before.append(content[0])
         elif not before:
@@ -179,17 +182,20 @@ def _blocks(
     for index, part in enumerate(parts):
         here = f"{field}[{index}]"
         block = _block(rendering, family, part, here, taken)
-        if block is not None or part.HasField("text"):
-            rendering.unplaced(part, here, signed=part.HasField("reasoning"), cited=True)
+        kind = part.WhichOneof("kind")
+        if (part.signature or kind == "refusal") and (block is not None or kind == "text"):
+            rendering.unplaced(part, here, signed=kind == "reasoning", cited=True)
         if block is not None:
-            blocks.append(rendering.merged(block, part.provider_options_json))
-            if part.HasField("tool_result"):  # which holds no cache points
+            if part.provider_options_json:
+                block = rendering.merged(block, part.provider_options_json)
+            blocks.append(block)
+            if kind == "tool_result":  # which holds no cache points
                 content = block["toolResult"]["content"]
                 points = [inner for inner in content if "cachePoint" in inner]
                 content[:] = [inner for inner in content if "cachePoint" not in inner]
                 blocks += points[-1:]
         if part.HasField("cache_control"):
-            if block is None and part.HasField("reasoning"):
+            if block is None and kind == "reasoning":
                 continue
             if family.caches and not (blocks and "cachePoint" in blocks[-1]):
                 blocks.append(cache_point(part.cache_control))
@@ -245,6 +251,8 @@ def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: 
 
 def _text(rendering: Rendering, text: content_pb2.TextPart, field: str) -> Block:
     """Text; with the citations that Converse itself gave, text that cites."""
+    if not text.citations:
+        return {"text": text.text}
     citations = []
     for citation in text.citations:
         try:

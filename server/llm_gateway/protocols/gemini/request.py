@@ -307,7 +307,8 @@ class _Request:
             _refuse(at, "holds nothing", "REQUIRED")
         if ours:
             wire["thoughtSignature"] = base64.b64encode(part.signature).decode()
-        self._rendering.unplaced(part, at, signed=ours or kind == "reasoning")
+        if kind != "text" or part.signature or part.text.citations:
+            self._rendering.unplaced(part, at, signed=ours or kind == "reasoning")
         return wire
 
     def _call(self, part: content_pb2.Part, at: str) -> dict[str, Any]:

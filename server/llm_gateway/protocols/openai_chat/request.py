@@ -328,7 +328,8 @@ class _Conversation:
         else:
             raise _invalid(field, f"a {kind} does not belong into this message")
         self.cache(part, wire, field)
-        self.rendering.unplaced(part, field)
+        if kind != "text" or part.signature or part.text.citations:
+            self.rendering.unplaced(part, field)
         return self.rendering.merged(wire, part.provider_options_json)
 
     def cache(self, part: content_pb2.Part | gateway_pb2.Tool, wire: _Wire | None, field: str) -> None:

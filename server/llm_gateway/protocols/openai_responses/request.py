@@ -150,7 +150,8 @@ class _Request:
                 self._close(role, content, open_item, options)
                 content = []
             open_item = belongs
-            self._rendering.unplaced(part, where, cited=role == "assistant")
+            if part.signature or part.text.citations or part.HasField("refusal"):
+                self._rendering.unplaced(part, where, cited=role == "assistant")
             self._breakpoint(part, wire, where)
             content.append(self._rendering.merged(wire, part.provider_options_json))
         self._close(role, content, open_item, options)
