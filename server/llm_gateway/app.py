@@ -101,6 +101,7 @@ class Gateway:
             self._telemetry,
             self._auth,
             self.admission,
+            most=settings.server.max_message_bytes,
         )
         self.port = 0
 

@@ -121,6 +121,12 @@ class InvalidRequest(CallerError):
     """The request is not valid."""
 
 
+class MessageTooLarge(CallerError):
+    """The request is larger than the gateway takes."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+
 class UnsupportedField(CallerError):
     """The model cannot honour a field, and the caller asked for strictness."""
 

@@ -26,10 +26,12 @@ CUT_GRACE = 1.0
 
 
 def server_options(settings: config.Server) -> list[tuple[str, int]]:
-    """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random."""
+    """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random.
+
+    The core takes twice the message that we do, so that we answer what is too large, by name and size; beyond that it answers itself, barely."""
     keepalive = settings.keepalive
     options = [
-        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_receive_message_length", min(2 * settings.max_message_bytes, (1 << 31) - 1)),
         ("grpc.max_metadata_size", 16 << 10),
         ("grpc.keepalive_time_ms", int(keepalive.time * 1000)),
         ("grpc.keepalive_timeout_ms", int(keepalive.timeout * 1000)),
@@ -67,11 +69,9 @@ class Lifecycle:
         settings = self._settings
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            from grpc_reflection.v1alpha import reflection
+            from llm_gateway import reflection
 
-            reflection.enable_server_reflection(
-                (SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME), self._server
-            )
+            reflection.add_to(self._server, (SERVICE, "grpc.health.v1.Health"))
         try:
             if settings.tls is not None and settings.tls.cert_file is not None:
                 port = self._server.add_secure_port(settings.listen, _credentials(settings.tls))

@@ -8,9 +8,12 @@ from typing import Any
 import grpc
 import pytest
 import trustme
+from google.protobuf import descriptor_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from llm_gateway import telemetry
 from llmgateway import (
     TLS,
     AsyncClient,
@@ -24,6 +27,7 @@ from llmgateway import (
     make_request,
 )
 from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc
+from structlog import reset_defaults
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
@@ -113,22 +117,54 @@ async def test_machine_health_needs_no_key(gateway_factory: Callable[..., Any]) 
         assert listed.statuses["llmgateway.v1.LLMGateway"].status == machine_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.mark.parametrize("on", [False, True])
-async def test_reflection_is_off_unless_configured(gateway_factory: Callable[..., Any], on: bool) -> None:
-    """With it on, the service is listed."""
-    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+REFLECTION = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]
 
-    running = await gateway_factory({**ECHO, "server": {"reflection": on}})
-    async with grpc.aio.insecure_channel(running.address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-        if not on:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call.read()
-            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        else:
-            answer = await call.read()
-            assert "llmgateway.v1.LLMGateway" in {s.name for s in answer.list_services_response.service}
+
+async def reflected(address: str, package: str, **asked: str) -> reflection_pb2.ServerReflectionResponse:
+    """One question by one of the two versions, whose messages are the same on the wire."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        ask: Any = channel.stream_stream(
+            f"/{package}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        answer: reflection_pb2.ServerReflectionResponse = await ask(
+            iter([reflection_pb2.ServerReflectionRequest(**asked)]), timeout=30
+        ).read()
+        return answer
+
+
+@pytest.mark.parametrize("package", REFLECTION)
+async def test_reflection_is_off_unless_configured(gateway_factory: Callable[..., Any], package: str) -> None:
+    """Both versions."""
+    running = await gateway_factory(ECHO)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await reflected(running.address, package, list_services="")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("package", REFLECTION)
+async def test_reflection_describes_services_messages_and_methods(
+    gateway_factory: Callable[..., Any], package: str
+) -> None:
+    """What `grpcurl list` and `grpcurl describe` ask for, by either version; each service listed can be described."""
+    running = await gateway_factory({**ECHO, "server": {"reflection": True}})
+    listed = await reflected(running.address, package, list_services="")
+    services = {service.name for service in listed.list_services_response.service}
+    assert services == {
+        "llmgateway.v1.LLMGateway",
+        "grpc.health.v1.Health",
+        *(f"{name}.ServerReflection" for name in REFLECTION),
+    }
+    for symbol in (*services, "llmgateway.v1.SendRequest", "llmgateway.v1.LLMGateway.Send"):
+        found = await reflected(running.address, package, file_containing_symbol=symbol)
+        files = [
+            descriptor_pb2.FileDescriptorProto.FromString(file)
+            for file in found.file_descriptor_response.file_descriptor_proto
+        ]
+        assert symbol.startswith(files[0].package)
+    missing = await reflected(running.address, package, file_containing_symbol="llmgateway.v1.LLMGateway.Nope")
+    assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
 async def test_all_violations_are_named_at_once_with_their_paths(gateway_factory: Callable[..., Any]) -> None:
@@ -293,12 +329,35 @@ async def test_mutual_tls(gateway_factory: Callable[..., Any], tmp_path: Path) -
             await gateway_pb2_grpc.LLMGatewayStub(channel).Send(make_request("hi"), timeout=60)
 
 
-async def test_a_message_beyond_the_limit_is_refused(gateway_factory: Callable[..., Any]) -> None:
-    """gRPC itself refuses it, as RESOURCE_EXHAUSTED."""
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_message_beyond_the_limit_is_refused_by_name_and_size(
+    gateway_factory: Callable[..., Any], stream: bool, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The gateway's own reason, limit and size, and a line in the log."""
+    telemetry.configure_logging("info")
+    running = await gateway_factory({**ECHO, "server": {"max_message_bytes": "64KiB"}})
+    request = make_request("x" * 100_000, model="echo/echo")
+    size = request.ByteSize()
+    whole = gateway_pb2.StreamSendRequest(request=request)
+    events = running.client.stream_send(whole).events()
+    with pytest.raises(InvalidArgument) as caught:
+        await (anext(events) if stream else running.client.send(request))
+    size = whole.ByteSize() if stream else size
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
+    assert caught.value.message == (
+        f"The request has {size:,} bytes; the gateway takes 65,536 (server.max_message_bytes)."
+    )
+    assert telemetry.flush(30)
+    reset_defaults()
+    assert b'"reason":"REQUEST_TOO_LARGE"' in capfdbinary.readouterr().err
+
+
+async def test_a_message_of_twice_the_limit_is_refused_by_grpc(gateway_factory: Callable[..., Any]) -> None:
+    """The hard bound on what is held in memory, without a reason of ours."""
     running = await gateway_factory({**ECHO, "server": {"max_message_bytes": "64KiB"}})
     with pytest.raises(GatewayError) as caught:
-        await running.client.chat("x" * 100_000, model="echo/echo")
-    assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await running.client.chat("x" * 140_000, model="echo/echo")
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "")
 
 
 async def test_an_oversized_error_stays_below_the_trailer_limit(gateway_factory: Callable[..., Any]) -> None:

@@ -41,6 +41,8 @@ Option = tuple[str, Any]
 
 _OPTIONS: tuple[Option, ...] = (
     ("grpc.service_config", SERVICE_CONFIG),
+    # What a gateway answers by name and size when it is too large: twice its own limit, by default. Beyond that it would answer barely.
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     # A model may think for minutes without a byte; pings find a dead path meanwhile. A gateway allows one every 10 s.
     ("grpc.keepalive_time_ms", 60_000),

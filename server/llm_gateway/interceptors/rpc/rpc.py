@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import grpc
 from google.protobuf import message
 
-from llm_gateway.errors import InvalidRequest
+from llm_gateway.errors import InvalidRequest, MessageTooLarge
 
 REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 """What a caller's id of a request may be: it goes into metadata and log lines."""
@@ -78,8 +78,10 @@ class RpcChain(grpc.aio.ServerInterceptor):
     """Runs the links, outermost first, around every method. A refusal passes through those outside it, so that it is logged and answered
     like any other failure."""
 
-    def __init__(self, *links: Link) -> None:
+    def __init__(self, *links: Link, most: int) -> None:
+        """most: bytes that a request may have."""
         self._links = links
+        self._most = most
         self._admit: list[tuple[int, Callable[[Rpc], None]]] = [
             (number, link.admit) for number, link in enumerate(links) if hasattr(link, "admit")
         ]
@@ -122,7 +124,13 @@ class RpcChain(grpc.aio.ServerInterceptor):
         parse = handler.request_deserializer or bytes
         behavior = handler.unary_stream if handler.response_streaming else handler.unary_unary
 
+        most = self._most
+
         async def serve(rpc: Rpc) -> Any:
+            if len(rpc.request) > most:
+                raise MessageTooLarge(
+                    f"The request has {len(rpc.request):,} bytes; the gateway takes {most:,} (server.max_message_bytes)."
+                )
             try:
                 request = parse(rpc.request)
             except message.DecodeError:
