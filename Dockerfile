@@ -23,6 +23,6 @@ USER 10001:10001
 ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["llm-gateway", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["llm-gateway", "health", "--self"]
 ENTRYPOINT ["llm-gateway"]
 CMD ["serve"]

@@ -135,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     health.add_argument("--provider", help="only this provider")
     health.add_argument("--probe", action="store_true", help="ask the providers now, by a call that costs nothing")
     health.add_argument("--json", action="store_true", help="print JSON")
+    health.add_argument(
+        "--self",
+        action="store_true",
+        dest="own",
+        help="the gateway of this container, where its configuration says that it listens: for health checks, without a key",
+    )
     _add_connection(health, timeout=4)
 
     explain = commands.add_parser(

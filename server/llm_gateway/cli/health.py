@@ -15,12 +15,14 @@ from llmgateway import GatewayError, Unauthenticated, from_rpc_error
 from llmgateway.core import is_serving
 from llmgateway.v1 import health_pb2
 
-from llm_gateway.cli import FAILED, OK
+from llm_gateway.cli import FAILED, OK, own_health
 from llm_gateway.cli.connection import connect, open_channel, report
 from llm_gateway.cli.terminal import enum_name, one_line, print_table
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.own:
+        return own_health.run(args)
     with connect(args) as client:
         try:
             health = client.get_status(args.provider, probe=args.probe)
