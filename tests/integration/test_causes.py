@@ -172,6 +172,19 @@ async def test_a_status_is_named_and_raw_words_are_not(
     assert "canary-17" not in json.dumps(line)
 
 
+async def test_a_key_in_the_path_of_an_address_is_not_told(
+    gateway_factory: Factory, upstream: Upstream, lines: Lines
+) -> None:
+    """Some servers are told apart by a secret path; a wrong one is named without it."""
+    upstream.script(scripted.whole(404, b"<html>", content_type="text/html"))
+    secret = "Abcdefghij0123456789Abcdefghij0123456789"
+    running = await gateway_factory(config(f"{upstream.url}/{secret}"))
+    error = await failure(running)
+    assert error.reason == "PROVIDER_ENDPOINT_WRONG"
+    assert f"HTTP 404 from POST {upstream.url}/[redacted]/v1/chat/completions" in error.message
+    assert secret not in f"{error!r}{error.message}{lines()}"
+
+
 async def test_words_that_are_the_callers_to_act_on_are_told(
     gateway_factory: Factory, upstream: Upstream, lines: Lines
 ) -> None:

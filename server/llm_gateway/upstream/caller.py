@@ -301,7 +301,10 @@ class HttpCaller:
 
     def _wrong_address(self, outgoing: Outgoing, status: int, client: Client, what: str = "") -> EndpointWrong:
         base_url = client.base_url if isinstance(client, http.HttpClient) else client.host
-        place = f"{outgoing.method} {base_url}{outgoing.path.partition('?')[0]}"
+        scheme, _, rest = base_url.rpartition("://")
+        host, *path = f"{rest}{outgoing.path.partition('?')[0]}".split("/")
+        shown = "/".join([host, *map(errors.redact, path)])  # a path may hold a key
+        place = f"{outgoing.method} {scheme}{'://' if scheme else ''}{shown}"
         told = f"HTTP {status} from {place}" + (f" with {what}" if what else "")
         wrong = EndpointWrong(cause=told, status=status)
         wrong.advice = _written(self.kind, self.like)
@@ -528,18 +531,17 @@ class _Watch:
 
 
 def transport_error(error: http.TransportError, host: str) -> ProviderError:
-    """The error tree's word for a transport failure at a host; it holds no path, header or body."""
+    """The error tree's word for a transport failure at a host, "" where it is not on the network; it holds no path, header or body."""
+    from_, by = (f", from {host}", f", by {host}") if host else ("", "")
     if isinstance(error, http.ConnectTimeout):
         return errors.ConnectTimedOut(cause=str(error))
     if isinstance(error, (http.ProtocolViolation, http.ResponseTooLarge)):
-        return ResponseInvalid("The provider's answer cannot be read.", cause=f"{error}, from {host}")
+        return ResponseInvalid("The provider's answer cannot be read.", cause=f"{error}{from_}")
     if isinstance(error, (http.ConnectFailed, http.TlsFailed)):
         return errors.ProviderUnreachable(cause=str(error))
     if isinstance(error, http.ConnectionBroken) and not error.response_started:
-        return errors.ProviderUnreachable(
-            "The provider closed the connection without an answer.", cause=f"{error}, by {host}"
-        )
-    return errors.ProviderUnavailable("The connection to the provider broke.", cause=f"{error}, by {host}")
+        return errors.ProviderUnreachable("The provider closed the connection without an answer.", cause=f"{error}{by}")
+    return errors.ProviderUnavailable("The connection to the provider broke.", cause=f"{error}{by}")
 
 
 _NO_PATH = re.compile(
