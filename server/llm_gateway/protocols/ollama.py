@@ -429,8 +429,9 @@ class Reader:
         if not json.is_blank(line.get("error")):
             error = _in_stream_error(line)
             with suppress(*_WRONG_SHAPE):
-                self._count(line)
                 self._line({key: value for key, value in line.items() if key not in ("error", "done")}, data)
+            with suppress(*_WRONG_SHAPE):
+                self._count(line)  # which covers the text of this line
             raise error
         if message is not None:
             logprobs = line.get("logprobs")
