@@ -9,9 +9,10 @@ import os
 import socket
 import ssl
 import struct
+import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -40,6 +41,11 @@ GONE = 60.0  # seconds within which a closed socket must be seen by its peer; wh
 P = ParamSpec("P")
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
+Loop = Callable[[], asyncio.AbstractEventLoop]
+
+
+LOOPS = pytest.mark.parametrize("loop", [uvloop.new_event_loop, asyncio.SelectorEventLoop], ids=["uvloop", "asyncio"])
+"""Both loops: what a transport tells, and when, is theirs."""
 
 
 def on_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
@@ -635,6 +641,132 @@ async def test_answer_nobody_asked_for_never_reaches_the_next_call(parts: tuple[
             await asyncio.wait_for(peer.gone.wait(), GONE)
             peer.gone.clear()
             assert peer.connections == number
+
+
+@contextlib.contextmanager
+def blurting(answer: bytes, extra: bytes) -> Iterator[tuple[int, Callable[[], None]]]:
+    """A peer in a thread of its own: its port, and what makes it write `extra` on the connection that it answered last. By the return of
+    that, the bytes lie in the client's socket (or its close, for no bytes), where a loop that was not let run cannot have seen them."""
+    last: list[socket.socket] = []
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(65536):
+                last[:] = [connection]
+                connection.sendall(answer)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
+
+    def blurt() -> None:
+        last[0].sendall(extra) if extra else last[0].shutdown(socket.SHUT_RDWR)
+
+    threading.Thread(target=accept, daemon=True).start()
+    with server:
+        yield server.getsockname()[1], blurt
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@LOOPS
+@pytest.mark.parametrize("extra", [EVIL, b"x", b""], ids=["answer", "byte", "close"])
+def test_bytes_that_lie_in_the_socket_never_reach_the_next_call(extra: bytes, loop: Loop) -> None:
+    """What came after an answer, and the loop has not seen yet, ends the connection before it is used again."""
+
+    async def scenario(port: int, blurt: Callable[[], None]) -> None:
+        client = HttpClient(f"http://127.0.0.1:{port}")
+        for _ in range(30):
+            response = await client.send("POST", "/", [], b"{}")
+            assert await response.read() == b"hello"
+            blurt()
+        await client.aclose()
+
+    with blurting(HELLO, extra) as (port, blurt), asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(port, blurt), HANG))
+
+
+MANY = b"".join(b"x-%d: v\r\n" % number for number in range(h1.MAX_FIELDS + 1))
+VIOLATIONS = {
+    "no-http": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "many-fields-whole": OK + MANY + b"content-length: 1\r\n\r\nx",
+    "many-fields-bodiless": b"HTTP/1.1 204 No Content\r\n" + MANY + b"\r\n",
+    "large-fields-whole": OK
+    + b"x: v\r\n" * 100
+    + b"y: "
+    + b"v" * h1.MAX_HEAD_BYTES
+    + b"\r\ncontent-length: 1\r\n\r\nx",
+    "coding-whole": OK + b"transfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    "coding-bodiless": b"HTTP/1.1 204 No Content\r\ntransfer-encoding: gzip, chunked\r\n\r\n",
+    "bad-chunk": CHUNKED + b"zz\r\n",
+    "bad-second-chunk": CHUNKED + b"1\r\nx\r\nzz\r\n",
+    "two-lengths": OK + b"content-length: 1\r\ncontent-length: 2\r\n\r\nx",
+}
+CLEAN = {
+    "sized": (HELLO, b"hello"),
+    "empty": (OK + b"content-length: 0\r\n\r\n", b""),
+    "bodiless": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    "chunked": (CHUNKED + b"2\r\nhe\r\n3;ext=1\r\nllo\r\n0\r\nname: v\r\n\r\n", b"hello"),
+    "interim": (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + HELLO, b"hello"),
+}
+
+
+async def pieces_of(answer: bytes, pieces: bool, writer: Writer) -> None:
+    """Write an answer whole, or each byte in a segment of its own (a large one in some hundred)."""
+    step = max(1, len(answer) // 500) if pieces else len(answer)
+    for at in range(0, len(answer), step):
+        writer.write(answer[at : at + step])
+        await writer.drain()
+        if pieces:
+            await asyncio.sleep(0)
+
+
+@LOOPS
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("answer", VIOLATIONS.values(), ids=VIOLATIONS)
+def test_violation_belongs_to_the_call_that_it_answers(answer: bytes, pieces: bool, loop: Loop) -> None:
+    """However it is cut, even whole with its head: this call hears of it, and the next one starts on a clean connection."""
+
+    async def bad(reader: Reader, writer: Writer) -> None:
+        await request(reader)
+        await pieces_of(answer, pieces, writer)
+        while await reader.read(65536):
+            pass
+
+    async def scenario() -> None:
+        peer = Peer()
+        peer.scripts = (bad, peer.answering(HELLO))
+        async with running(peer), client_of(peer) as client:
+            with pytest.raises(ProtocolViolation):
+                await get(client)
+            assert [await get(client), await get(client), peer.connections] == [b"hello", b"hello", 2]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
+
+
+@LOOPS
+@pytest.mark.parametrize("pieces", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("answer", CLEAN.values(), ids=CLEAN)
+def test_clean_answer_keeps_its_connection_however_it_is_cut(
+    answer: tuple[bytes, bytes], pieces: bool, loop: Loop
+) -> None:
+    """Nothing that a well-behaved peer does costs it its connection."""
+    raw, body = answer
+
+    async def good(reader: Reader, writer: Writer) -> None:
+        while True:
+            await request(reader)
+            await pieces_of(raw, pieces, writer)
+
+    async def scenario() -> None:
+        async with running(Peer(good)) as peer, client_of(peer) as client:
+            assert [await get(client) for _ in range(3)] == [body] * 3
+            assert peer.connections == 1
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
 
 
 @on_loop

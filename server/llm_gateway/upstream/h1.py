@@ -22,6 +22,7 @@ Messages hold fixed words and host:port only: never a field value, a URL, or a b
 
 import asyncio
 import re
+import select
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -209,19 +210,15 @@ class ResponseParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.dispose()
-            raise ProtocolViolation("response switches to another protocol") from None
+            raise self._violation("response switches to another protocol") from None
         except httptools.HttpParserError as error:
             if not self.complete:
-                self.dispose()
-                raise ProtocolViolation(f"malformed response: {error}") from None
+                raise self._violation(f"malformed response: {error}") from None
             self.reusable = False
         if not self._framed:
-            self.dispose()
-            raise ProtocolViolation("response uses a transfer coding that was not offered")
+            raise self._violation("response uses a transfer coding that was not offered", of_head=True)
         if self._head_bytes > MAX_HEAD_BYTES or len(self.fields) > MAX_FIELDS:
-            self.dispose()
-            raise ProtocolViolation("response fields exceed their bound")
+            raise self._violation("response fields exceed their bound", of_head=True)
         if self.complete:
             self.dispose()
         elif self.buffered > before:
@@ -230,8 +227,15 @@ class ResponseParser:
             # Counts what llhttp swallows or httptools gathers unseen: an unfinished field, chunk extensions, trailers.
             self._overhead += len(data)
             if self._overhead > MAX_HEAD_BYTES:
-                self.dispose()
-                raise ProtocolViolation("response framing exceeds its bound")
+                raise self._violation("response framing exceeds its bound")
+
+    def _violation(self, reason: str, *, of_head: bool = False) -> ProtocolViolation:
+        """The end of this response, to be raised. One whose head is at fault never had one, though it may have come whole in one segment."""
+        self.dispose()
+        self.complete = self.reusable = False
+        if of_head:
+            self.head_complete = False
+        return ProtocolViolation(reason)
 
     def feed_eof(self) -> None:
         """The peer closed in order: the end of a body delimited by it, else raise ConnectionBroken."""
@@ -344,7 +348,18 @@ class Connection(asyncio.Protocol):
     `reusable` tells which.
     """
 
-    __slots__ = ("_drain", "_error", "_loop", "_on_idle", "_paused", "_response", "_transport", "_waiter", "closed")
+    __slots__ = (
+        "_drain",
+        "_error",
+        "_loop",
+        "_on_idle",
+        "_paused",
+        "_poll",
+        "_response",
+        "_transport",
+        "_waiter",
+        "closed",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_idle: "Callable[[Connection], None]") -> None:
         self._loop = loop
@@ -355,12 +370,18 @@ class Connection(asyncio.Protocol):
         self._drain: asyncio.TimerHandle | None = None
         self._error: TransportError | None = None
         self._paused = False
+        self._poll: select.poll | None = None
         self.closed = False
 
     @property
     def reusable(self) -> bool:
-        """Open, with nothing of the last exchange left in either direction."""
+        """Open, with nothing of the last exchange left in either direction, as far as the event loop has seen."""
         return not self.closed and self._response is None
+
+    def quiet(self) -> bool:
+        """Whether the socket has nothing to be read either: bytes that nobody asked for, or the peer's close. They may lie there while the
+        loop has other work, and would be taken for the answer to the next request."""
+        return self._poll is None or not self._poll.poll(0)
 
     async def exchange(self, head: bytes, body: bytes, *, expect_body: bool = True) -> ResponseParser:
         """Write a request and wait for the response's head. The connection is closed when this raises."""
@@ -433,7 +454,7 @@ class Connection(asyncio.Protocol):
             self._drain.cancel()
             self._drain = None
         transport = self._transport
-        if not response.reusable or transport is None or transport.get_write_buffer_size():
+        if self._error is not None or not response.reusable or transport is None or transport.get_write_buffer_size():
             self._shut()
         self._on_idle(self)
 
@@ -471,6 +492,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN | select.POLLPRI)
 
     def data_received(self, data: bytes) -> None:
         response = self._response
@@ -481,6 +506,8 @@ class Connection(asyncio.Protocol):
             response.feed(data)
         except ProtocolViolation as error:
             self._error = error
+            if self._drain is not None:
+                self.abort()
             self._wake()
             return
         if self._drain is not None:
@@ -499,10 +526,11 @@ class Connection(asyncio.Protocol):
         if response is None:
             self.closed = True
             return
-        try:
-            response.feed_eof()
-        except ConnectionBroken as error:
-            self._error = error
+        if self._error is None:
+            try:
+                response.feed_eof()
+            except ConnectionBroken as error:
+                self._error = error
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -325,11 +325,13 @@ class HttpClient:
             raise _connect_error(error, self._where) from None
 
     def _take_idle(self) -> Connection | None:
-        """The connection that went idle last, if there is a good one; O(1) but for the dead ones it discards."""
+        """The connection that went idle last, if there is a good one; O(1) but for the dead and the talkative ones it discards."""
         while self._idle:
             _, connection = self._idle.pop()
             if connection.reusable:
-                return connection
+                if connection.quiet():
+                    return connection
+                connection.abort()
         return None
 
     def _release(self, connection: Connection) -> None:
