@@ -299,13 +299,14 @@ async def the_event_loop_is_never_held_up(rig: Rig) -> float:
 
 @row("C10", most=0)
 async def state_machines_keep_their_promises(rig: Rig) -> float:
-    """Breaker, budget, balancer and queue under 10,000 random steps with injected clock and randomness: machines that broke a promise."""
+    """Breaker, flow, budget, balancer and queues under 10,000 random steps with injected clock and randomness: machines that broke a promise."""
     from tests.unit.test_balancing import BalancerMachine
-    from tests.unit.test_limit import QueueMachine
-    from tests.unit.test_outlier import BreakerMachine
+    from tests.unit.test_limit import LineMachine, QueueMachine
+    from tests.unit.test_outlier import BreakerMachine, FlowMachine
     from tests.unit.test_retry import BudgetMachine
 
-    machines: list[type[RuleBasedStateMachine]] = [BreakerMachine, BudgetMachine, BalancerMachine, QueueMachine]
+    machines: list[type[RuleBasedStateMachine]] = [BreakerMachine, FlowMachine, BudgetMachine, BalancerMachine]
+    machines += [QueueMachine, LineMachine]
     examples = 5 if rig.quick else 50
     failed: list[str] = []
 

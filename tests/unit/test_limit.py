@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from llm_gateway.balancing import Permits
 from llm_gateway.call import Call, Handler, Reply, chain
-from llm_gateway.errors import CallerDeadline, CircuitOpen, EndpointBusy, ProviderUnavailable, RateLimited
+from llm_gateway.errors import (
+    CallerDeadline,
+    CircuitOpen,
+    EndpointBusy,
+    ProviderUnavailable,
+    QuotaExhausted,
+    RateLimited,
+)
 from llm_gateway.interceptors.provider.limit import LONGEST_LINE, Limit
 from llm_gateway.outlier import Flow
 from llm_gateway.routing import Target
@@ -302,6 +309,21 @@ def test_whose_time_ends_goes_all_the_same() -> None:
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
         assert (flow.in_flight, flow.undecided, len(flow.line)) == (0, 0, 0)
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize(("hint", "rests"), [(30.0, True), (None, False)])
+def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float | None, rests: bool) -> None:
+    """One refusal, and nobody else is sent to be refused; without a time it would be a guess."""
+
+    async def main() -> None:
+        used_up = QuotaExhausted(status=429, retry_after=hint)
+        _, given, handler = limited(Permits(), used_up, None)
+        assert given.endpoint is not None
+        with pytest.raises(QuotaExhausted):
+            await handler(given)
+        assert bool(given.endpoint.state.of("m").flow.paused_for()) is rests
 
     virtual.run(main())
 
