@@ -17,10 +17,8 @@ from llm_gateway.health import SERVICE, MachineHealth
 from llm_gateway.interceptors.rpc.admission import Admission
 from llm_gateway.workers import is_worker
 
-QUIET = 7
-"""Rounds of the event loop, of a millisecond or more, without a new call before gRPC is stopped."""
-QUIET_AT_MOST = 1.0
-"""Seconds to wait for them."""
+SILENCE, SILENCE_WITHIN = 0.1, 1.0
+"""Seconds without a new call before gRPC is stopped, at first, and seconds until none is waited for any more."""
 CUT_GRACE = 1.0
 """Seconds in which the status of calls that are cut reaches their callers."""
 
@@ -141,15 +139,15 @@ class Lifecycle:
         log.info("stopped", cut=cut)
 
     async def _quiet(self) -> None:
-        """Wait until gRPC holds no call that it has not handed over. It does that one by one, each in a few rounds of the event loop and with a
-        thread that needs its turn, so that several rounds without a new call say that there is none. Not for long: calls may never stop
-        coming."""
-        give_up = asyncio.get_running_loop().time() + QUIET_AT_MOST
-        quiet, before = 0, self._admission.admitted
-        while quiet < QUIET and asyncio.get_running_loop().time() < give_up:
+        """Wait until gRPC holds no call that it has not handed over. It does that one by one, slowly where the machine is busy, so that only a
+        silence tells; how long it must be falls as time goes by, for calls may never stop coming."""
+        now = asyncio.get_running_loop().time
+        begun = last = now()
+        admitted = self._admission.admitted
+        while now() - last < SILENCE * (1 - (now() - begun) / SILENCE_WITHIN):
             await asyncio.sleep(0.001)
-            quiet = quiet + 1 if self._admission.admitted == before else 0
-            before = self._admission.admitted
+            if self._admission.admitted != admitted:
+                admitted, last = self._admission.admitted, now()
 
 
 def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
