@@ -63,7 +63,8 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
-// MaxReceiveBytes is the size of the largest message that is received; images come inline.
+// MaxReceiveBytes is the size of the largest message that is received, or sent: images come inline. A gateway says by name and size what is
+// too large for it up to this size, with its default limit of half of it.
 const MaxReceiveBytes = 64 << 20
 
 // UNAVAILABLE, and what a gateway that stops says of a call it never saw (gRPC's server, CANCELLED): every other code says that the same
@@ -100,7 +101,7 @@ func (s *settings) dialOptions(address string) []grpc.DialOption {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultServiceConfig(serviceConfig),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxReceiveBytes)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxReceiveBytes), grpc.MaxCallSendMsgSize(MaxReceiveBytes)),
 		// A model may think for minutes without a byte; pings find a dead path meanwhile.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 60 * time.Second, Timeout: 20 * time.Second}),
 		grpc.WithUserAgent("llmgateway-go"),

@@ -36,7 +36,12 @@ export class Client extends Gateway {
       { pingIntervalMs: 60_000, pingTimeoutMs: 20_000 },
       typeof tls === "object" ? tls : undefined,
     );
-    const transport = createGrpcTransport({ baseUrl, sessionManager: sessions, readMaxBytes: MAX_RECEIVE_BYTES });
+    const transport = createGrpcTransport({
+      baseUrl,
+      sessionManager: sessions,
+      readMaxBytes: MAX_RECEIVE_BYTES,
+      writeMaxBytes: MAX_RECEIVE_BYTES, // a gateway says by name and size what is too large for it up to here
+    });
     super(transport, baseUrl, options);
     this.#sessions = sessions;
   }
