@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llm_gateway import config
 from llm_gateway.lifecycle import server_options
-from llmgateway import AsyncClient, GatewayError, ResourceExhausted, make_request
+from llmgateway import AsyncClient, GatewayError, InvalidArgument, ResourceExhausted, make_request
 from llmgateway.channel import channel_options
 from llmgateway.v1 import gateway_pb2
 
@@ -204,8 +204,9 @@ async def test_requests_may_be_as_large_as_max_message_bytes(gateway_factory: Fa
     """More than gRPC's own 4 MiB passes, more than the limit does not."""
     running = await gateway_factory(serving(max_message_bytes="6MiB"))
     assert len((await running.client.chat("x" * (5 << 20))).text) == 5 << 20
-    with pytest.raises(ResourceExhausted):
+    with pytest.raises(InvalidArgument) as caught:
         await running.client.chat("x" * (7 << 20))
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
 
 
 async def test_metadata_may_have_sixteen_kibibytes(gateway_factory: Factory) -> None:

@@ -169,9 +169,10 @@ def test_nothing_listening_is_told_from_a_wrong_port_and_a_wrong_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Each with what to do; an HTTP/1 server is named as one."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    text = said(capsys, "--address", f"127.0.0.1:{port}")
+    with socket.socket() as bound:  # so that nobody else listens there meanwhile
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        text = said(capsys, "--address", f"127.0.0.1:{port}")
     assert f"nothing listens at 127.0.0.1:{port}; start one with `llm-gateway serve`" in text
     text = said(capsys, "--address", f"unix:{tmp_path}/absent")
     assert f"nothing listens at {tmp_path}/absent; start one" in text
