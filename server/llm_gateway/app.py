@@ -230,6 +230,7 @@ class Gateway:
 
         policy = _breaker(settings.breaker)
         trace_headers = telemetry.trace_headers if settings.telemetry.propagate else None
+        price, named = partial(prices.add_cost, name), settings.models_named(name)
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
@@ -249,7 +250,7 @@ class Gateway:
                 state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
                 labels = [address] if len(servers) > 1 else []
                 labels += [alias] if len(keys) > 1 else []
-                called = upstream(name, provider, server, key, partial(prices.add_cost, name), trace=trace_headers)
+                called = upstream(name, provider, server, key, price, trace=trace_headers, named=named)
                 endpoints.append(
                     Endpoint(
                         provider=name,

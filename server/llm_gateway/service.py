@@ -32,7 +32,7 @@ from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.routing import ListsNeeded, Route, RoutingTable, Target
-from llm_gateway.validation import validate
+from llm_gateway.validation import validate, validate_names
 
 Context = grpc.aio.ServicerContext
 RESERVE = 0.05
@@ -209,6 +209,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
                     raise InvalidRequest(
                         violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
                     )
+        validate_names(metadata)
         route = self.snapshot.routing.resolve(
             request,
             provider=provider,

@@ -7,7 +7,8 @@ model wrote (tool arguments, say) is passed back as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
@@ -39,6 +41,13 @@ def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> None:
         raise InvalidRequest(f"The request is not valid. {listed}{more}", violations=violations)
 
 
+def validate_names(metadata: Mapping[str, str]) -> None:
+    """Raise InvalidRequest for a name in metadata that the request's own field could not hold."""
+    for key in ("x-llm-provider", "x-llm-model", "x-llm-routing-key"):
+        for field, description, reason in _long(key, metadata.get(key, "")):
+            raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+
+
 Found = Iterator[tuple[str, str, str]]
 """(path, what is wrong and what would be right, reason)."""
 
@@ -46,6 +55,12 @@ Found = Iterator[tuple[str, str, str]]
 def _violations(request: gateway_pb2.SendRequest) -> Found:
     for name in ("model", "provider", "conversation_id", "end_user_id"):
         yield from _long(name, getattr(request, name))
+    for path, name in (
+        ("model", request.model),
+        *_numbered("routing.fallback_models", request.routing.fallback_models),
+    ):
+        if _CONTROL.search(name):
+            yield path, "Must hold no control characters.", "INVALID_VALUE"
     messages = request.messages
     if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
         yield "messages", "Send at least one message.", "REQUIRED"
@@ -225,6 +240,10 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     for index, name in enumerate(policy.fallback_models):
         if not name:
             yield f"routing.fallback_models[{index}]", "Name a model.", "REQUIRED"
+
+
+def _numbered(path: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
+    return ((f"{path}[{index}]", value) for index, value in enumerate(values))
 
 
 def _long(path: str, *names: str) -> Found:

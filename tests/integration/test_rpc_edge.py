@@ -285,6 +285,15 @@ async def test_metadata_overrides_the_body_under_the_allow_list(gateway_factory:
         await running.client.send(request, metadata=(("x-llm-provider", "b"), ("x-llm-provider", "a")))
 
 
+@pytest.mark.parametrize("key", ["x-llm-model", "x-llm-provider", "x-llm-routing-key"])
+async def test_a_name_in_metadata_has_the_limits_of_the_field(gateway_factory: Callable[..., Any], key: str) -> None:
+    """One longer than `model` may be is refused, by the key."""
+    running = await gateway_factory(ECHO)
+    with pytest.raises(InvalidArgument) as caught:
+        await running.client.send(make_request("hi"), metadata=((key, "x" * 1025),))
+    assert key in str(caught.value)
+
+
 async def test_beyond_the_global_limit_calls_are_refused_with_a_time_to_come_back(
     gateway_factory: Callable[..., Any], upstream: Upstream
 ) -> None:

@@ -195,6 +195,23 @@ def test_the_kind_defaults_to_the_id_and_takes_aliases(write: Write) -> None:
     assert config.default_provider == "openai"
 
 
+def test_the_file_tells_every_model_that_it_names(write: Write) -> None:
+    """Declared, described, defaults, and those of routes, fallbacks and experiments; of that provider only."""
+    text = """
+        providers:
+          a: {kind: echo, default_model: m2, model_info: {m3: {}}}
+          b: {kind: echo, models: [listed]}
+        default_model: a/m4
+        routes:
+          r: {targets: [a/m5, b/o], fallbacks: [a/m6], context_fallbacks: [a/m7], content_fallbacks: [a/m8]}
+          e: {experiment: {name: x, arms: [{name: one, provider: a, model: m9}, {name: two, provider: b, model: o}]}}
+    """
+    named = load(write(text), {}).models_named
+    assert named("a") == {f"m{number}" for number in range(2, 10)}
+    assert named("b") >= {"listed", "o"}
+    assert not named("b") & named("a")
+
+
 def test_kinds_are_those_passed_in(write: Write) -> None:
     """A plugin's kind is known when the caller knows it, and needs no key that we could name."""
     path = write("providers: {mine: {kind: custom}}")

@@ -19,6 +19,13 @@ def part(request: Request) -> content_pb2.Part:
 
 WRONG: list[tuple[str, Change, str, str]] = [
     ("no messages", lambda r: r.ClearField("messages"), "messages", "REQUIRED"),
+    ("model with a line end", lambda r: setattr(r, "model", "a\r\nb"), "model", "INVALID_VALUE"),
+    (
+        "fallback with a NUL",
+        lambda r: r.routing.fallback_models.extend(["a", "b\0"]),
+        "routing.fallback_models[1]",
+        "INVALID_VALUE",
+    ),
     ("no role", lambda r: r.messages.add(), "messages[1].role", "REQUIRED"),
     ("role of a newer contract", lambda r: setattr(r.messages[0], "role", 99), "messages[0].role", "UNKNOWN_VALUE"),
     ("part without a kind", part, "messages[0].parts[1]", "REQUIRED"),

@@ -363,3 +363,62 @@ def test_options_inside_litellms_extra_body_are_options_too() -> None:
     with pytest.raises(InvalidRequest) as caught:
         wire.render_request(rendering)
     assert [one.field for one in caught.value.violations] == ['provider_options_json["litellm"].extra_body.model']
+
+
+NO_NAMES = (
+    "..", ".", "../admin", "a/../b", "a/..", "a/./b", "a//b", "/a", "a/", "%2e%2e/a", "a%2Fb", "a?key=1", "a#b", "a;b", "a b", "a\\b", "a\x00",
+    "a\r\nb", "\N{SNOWMAN}", "models/../x", "publishers/../../x",
+    "projects/other/locations/global/endpoints/1", "models/projects/other/locations/global/endpoints/1", "x/projects/other/models/y", "projects/",
+)  # fmt: skip
+
+
+def greeting(wire: WireFormat, dialect: Any, kind: str, model: str, **more: Any) -> Outgoing:
+    """A request that says hi to a model."""
+    message = content_pb2.Message(
+        role=content_pb2.ROLE_USER, parts=[content_pb2.Part(text=content_pb2.TextPart(text="hi"))]
+    )
+    request = gateway_pb2.SendRequest(messages=[message], **{"model": f"p/{model}", **more.pop("request", {})})
+    given = {**SETTINGS, **more}
+    return wire.render_request(
+        Rendering(request=request, model=model, stream=True, provider="p", kind=kind, dialect=dialect, settings=given)
+    )
+
+
+def test_a_name_that_is_none_reaches_no_path() -> None:
+    """Whatever puts the model into its path refuses steps up, queries, fragments, escapes and other projects, and names the field;
+    everything else has the model in the body, where it is text."""
+    in_path = set()
+    for kind, label, wire, dialect in APIS:
+        fixed = greeting(wire, dialect, kind, "m1").path
+        if fixed == greeting(wire, dialect, kind, "m2").path:
+            assert {greeting(wire, dialect, kind, model).path for model in NO_NAMES if "\0" not in model} == {fixed}
+            continue
+        in_path.add(kind)
+        for model in NO_NAMES:
+            with pytest.raises(InvalidRequest) as caught:
+                greeting(wire, dialect, kind, model)
+            assert [one.field for one in caught.value.violations] == ["model"], (label, model)
+    assert in_path == {"gemini", "vertex", "bedrock", "azure_openai"}
+
+
+def test_a_fallbacks_name_that_is_none_is_told_at_the_fallback() -> None:
+    """The field is the one that has the name."""
+    fallbacks = {"model": "p/m", "routing": gateway_pb2.RoutingPolicy(fallback_models=["p/m2", "p/../x"])}
+    with pytest.raises(InvalidRequest) as caught:
+        greeting(gemini, gemini.GEMINI, "gemini", "../x", request=fallbacks)
+    assert [one.field for one in caught.value.violations] == ["routing.fallback_models[1]"]
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        ("projects/project/locations/global/endpoints/1", frozenset[str]()),
+        ("projects/other/locations/global/endpoints/1", frozenset({"projects/other/locations/global/endpoints/1"})),
+    ],
+)
+def test_a_resource_of_the_configured_project_or_that_the_file_names_is_called(
+    model: str, named: frozenset[str]
+) -> None:
+    """What the operator chose is not refused."""
+    path = greeting(gemini, gemini.VERTEX, "vertex", model, named=named).path
+    assert path == f"/v1beta1/{model}:streamGenerateContent?alt=sse"

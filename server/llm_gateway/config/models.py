@@ -376,6 +376,18 @@ class Config(Struct, frozen=True, kw_only=True):
     breaker: Breaker = Breaker()
     telemetry: Telemetry = Telemetry()
 
+    def models_named(self, provider: str) -> frozenset[str]:
+        """The models of a provider that the file names anywhere."""
+        own = self.providers[provider]
+        found = [*(own.models or ()), *own.model_info, own.default_model]
+        if self.default_model and (self.default_model.startswith(f"{provider}/") or self.default_provider == provider):
+            found.append(self.default_model)
+        for route in self.routes.values():
+            arms = route.experiment.arms if route.experiment is not None else ()
+            choices = (route.targets, route.fallbacks, route.context_fallbacks, route.content_fallbacks, arms)
+            found += [target.model for group in choices for target in group if target.provider == provider]
+        return frozenset(model.removeprefix(f"{provider}/") for model in found if model)
+
     @property
     def stands_in(self) -> bool:
         return any(provider.options.get("stands_in") is True for provider in self.providers.values())

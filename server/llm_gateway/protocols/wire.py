@@ -6,9 +6,11 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
+from urllib.parse import quote
 
 import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
@@ -43,6 +45,11 @@ OWNED: Mapping[str, str] = {
     "stream": "Call StreamSend for a stream, and Send for a whole answer.",
 }
 """Fields of request bodies, of all wire formats, that options may not replace, and what to do instead."""
+
+
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@+~-]+"
+_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+"""Names that mean the same thing in a path to whatever reads it, however often it decodes: no `..`, no empty step, `?`, `#`, `%`."""
 
 
 class Headers(Protocol):
@@ -130,6 +137,32 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         wanted = max(1, self.request.generation_config.candidate_count)
         field = "generation_config.candidate_count"
         return 1 if wanted > 1 and any(note.field == field for note in self.notes.warnings) else wanted
+
+    def model_in_path(self, *, safe: str = "") -> str:
+        """The model's id as the path of a request may hold it, percent-encoded but for the characters of `safe`.
+
+        Raises InvalidRequest for what is no name (a server between could read it as another path), and for a resource of a Google
+        project that is not the configured one's, unless the operator's file names it: `settings["named"]`.
+        """
+        name = self.model
+        _, elsewhere, rest = f"/{name}".partition("/projects/")
+        if (
+            elsewhere
+            and rest.split("/")[0] != self.settings.get("project")
+            and name not in self.settings.get("named", ())
+        ):
+            raise self._no_model("Is of a project that is not the configured one; the provider's `models` can list it.")
+        if not _NAME.fullmatch(name):
+            told = "Must be letters, digits and any of _ . : @ + ~ - /, without an empty step, `.` or `..`: it stands in a path."
+            raise self._no_model(told)
+        return quote(name, safe=safe)
+
+    def _no_model(self, description: str) -> InvalidRequest:
+        """The error of the model's name, at the field that has it: the first choice's, or a fallback's."""
+        fallbacks = enumerate(self.request.routing.fallback_models)
+        found = [f"routing.fallback_models[{index}]" for index, name in fallbacks if name.endswith(self.model)]
+        field = found[0] if found and not self.request.model.endswith(self.model) else "model"
+        return InvalidRequest(violations=[Violation(field=field, description=description, reason="INVALID_VALUE")])
 
     def unplaced(self, part: content_pb2.Part, at: str, *, signed: bool = False, cited: bool = False) -> None:
         """Note what hangs on a part, is sent with it nowhere, and would be lost without a word. signed, cited: the wire format deals

@@ -45,11 +45,13 @@ def upstream(
     price: Price | None,
     *,
     trace: Trace | None = None,
+    named: frozenset[str] = frozenset(),
 ) -> Upstream:
-    """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller."""
+    """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller.
+    named: models that the configuration names, which need not be what a caller may name."""
     if provider.kind == "echo":
         return Echo(provider=name)
-    settings = _settings(provider, server)
+    settings = {**_settings(provider, server), "named": named}
     row = _row(provider.kind, settings)
     apis = {label: _api(spoken, label if len(row.apis) > 1 else "") for label, spoken in row.apis.items()}
     choose = _chooser(row, provider.api, apis, settings)

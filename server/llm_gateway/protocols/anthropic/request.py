@@ -184,8 +184,8 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
         headers.append(("anthropic-beta", ",".join(betas)))
     path = (rendering.stream and dialect.stream_path) or dialect.path
     if dialect.in_path:
-        settings = {name: quote(str(value), safe="") for name, value in rendering.settings.items()}
-        path = path.format_map({**settings, "model": quote(rendering.model, safe="@")})
+        settings = {name: quote(str(rendering.settings.get(name)), safe="") for name in ("project", "location")}
+        path = path.format_map({**settings, "model": rendering.model_in_path(safe="@")})
     return Outgoing(path=path, body=json.encode(body), headers=tuple(headers))
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -92,7 +91,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         body["serviceTier"] = {"type": tier}
     body = rendering.body(body)
     template = rendering.dialect.stream_path if rendering.stream else rendering.dialect.path
-    return Outgoing(path=template.format(model=quote(rendering.model, safe="")), body=json.encode(body))
+    return Outgoing(path=template.format(model=rendering.model_in_path()), body=json.encode(body))
 
 
 TIERS = {

@@ -114,9 +114,9 @@ class _Request:
         return Outgoing(path=self._path(), body=json.encode(body), headers=headers)
 
     def _path(self) -> str:
-        settings, dialect, model = self._rendering.settings, self._dialect, self._rendering.model
+        settings, dialect = self._rendering.settings, self._dialect
         method = "streamGenerateContent?alt=sse" if self._rendering.stream else "generateContent"
-        model = quote(model.removeprefix("models/"), safe="/@:._-")
+        model = self._rendering.model_in_path(safe="/@:").removeprefix("models/")
         version = settings.get("api_version") or dialect.version
         if model.startswith(("projects/", "publishers/", "tunedModels/")):
             return f"/{version}/{model}:{method}"

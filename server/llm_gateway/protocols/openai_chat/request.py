@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -48,7 +48,9 @@ def render_request(rendering: Rendering) -> Outgoing:
     if request.labels and dialect.metadata_needs_store and not body.get("store"):
         body.pop("metadata", None)
         rendering.notes.dropped("labels", "Metadata is taken only with stored answers (option store).")
-    path = dialect.chat_path.replace("{model}", quote(rendering.model, safe=""))
+    path = dialect.chat_path
+    if "{model}" in path:
+        path = path.replace("{model}", rendering.model_in_path())
     return Outgoing(path=path, body=json.encode(body), headers=headers)
 
 
