@@ -37,6 +37,8 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_calls)),
         ("grpc.http2.min_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
         ("grpc.http2.max_ping_strikes", 3),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_concurrent_streams", settings.max_streams),
         ("grpc.server.max_pending_requests", 20_000),
         ("grpc.so_reuseport", int(is_worker())),
     ]

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,8 @@ async def test_metadata_may_have_sixteen_kibibytes(gateway_factory: Factory) -> 
 
 async def test_a_burst_that_the_loop_is_too_busy_for_waits(gateway_factory: Factory) -> None:
     """3,500 calls that gRPC holds while the event loop does something else: it would cancel at random from 1,000 on."""
-    running = await gateway_factory(serving())
     count = 3500
+    running = await gateway_factory(serving(max_streams=count))
     connected, sent = threading.Event(), threading.Event()
     outcomes: list[grpc.StatusCode] = []
 
@@ -241,6 +242,56 @@ async def test_a_burst_that_the_loop_is_too_busy_for_waits(gateway_factory: Fact
     time.sleep(1.0)
     await thread
     assert outcomes.count(grpc.StatusCode.OK) == count
+
+
+async def test_further_calls_of_a_connection_wait_in_the_client(gateway_factory: Factory, upstream: Upstream) -> None:
+    """max_streams: the third call begins when one of two ends; a client with another connection does not wait."""
+    gate = asyncio.Event()
+    upstream.script((scripted.Until(gate), *scripted.chat()))
+    running = await gateway_factory(
+        {"providers": {"edge": gateways.provider(upstream.url)}, "server": {"max_streams": 2}}
+    )
+    calls = [asyncio.create_task(running.client.chat("hi", model="edge/m")) for _ in range(3)]
+    await upstream.seen(requests=2)
+    other = ("grpc.use_local_subchannel_pool", 1)
+    async with AsyncClient(running.address, options=[other]) as client:
+        calls.append(asyncio.create_task(client.chat("hi", model="edge/m")))
+        await upstream.seen(requests=3)
+        assert (await client.get_status()).in_flight == 3
+        gate.set()
+        await asyncio.gather(*calls)
+    assert len(upstream.requests) == 4
+
+
+async def test_the_streams_that_a_connection_may_have_are_announced(gateway_factory: Factory) -> None:
+    """SETTINGS_MAX_CONCURRENT_STREAMS (RFC 9113 section 6.5.2), by default; without the argument it is without limit."""
+    running = await gateway_factory(serving())
+    async with http2.connect(running.address) as peer:
+        async for frame in peer.frames():
+            if frame.kind == http2.SETTINGS:
+                break
+    announced = {
+        int.from_bytes(frame.payload[at : at + 2]): frame.payload[at + 2 : at + 6]
+        for at in range(0, len(frame.payload), 6)
+    }
+    assert int.from_bytes(announced[3]) == 1000
+
+
+async def test_connections_beyond_the_limit_are_closed_as_they_come(gateway_factory: Factory) -> None:
+    """max_connections: those that are there go on, and a place is free again when one of them leaves."""
+    running = await gateway_factory(serving(max_connections=3))
+    await running.client.chat("hi")  # the first
+
+    async def taken(stack: AsyncExitStack) -> bool:
+        peer = await stack.enter_async_context(http2.connect(running.address))
+        return await anext(peer.frames(), None) is not None
+
+    async with AsyncExitStack() as stack:
+        assert [await taken(stack) for _ in range(4)] == [True, True, False, False]
+        assert (await running.client.chat("hi")).text == "hi"
+    async with AsyncExitStack() as stack:
+        while not await taken(stack):
+            await asyncio.sleep(0.01)
 
 
 async def test_an_old_connection_gets_goaway_and_time_to_finish(gateway_factory: Factory, upstream: Upstream) -> None:

@@ -114,6 +114,7 @@ class Server(Struct, frozen=True, kw_only=True):
     shutdown_grace: how long calls under way may take from then on; what is left is cut.
     max_in_flight: calls at once; more are refused with UNAVAILABLE.
     send_timeout: how long one event of a stream may wait for a client that does not read; then the call ends.
+    max_connections: more are closed as they come. max_streams: calls at once on one connection; a client keeps further ones waiting.
     max_connection_age: after it a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it.
     workers: processes that share the port (SO_REUSEPORT); limits hold for each.
     """
@@ -131,6 +132,8 @@ class Server(Struct, frozen=True, kw_only=True):
     overrides: Overrides = Overrides()
     log: Log = Log()
     keepalive: Keepalive = Keepalive()
+    max_connections: Positive = 10_000
+    max_streams: Positive = 1000
     max_connection_age: Timeout | None = None
     max_connection_age_grace: Timeout = 600.0
     workers: Positive = 1
