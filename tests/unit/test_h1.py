@@ -7,9 +7,13 @@ import zlib
 
 import pytest
 from llm_gateway.upstream.h1 import (
+    INFLATE_INPUT_BYTES,
     INFLATE_SLICE_BYTES,
+    MAX_BARREN_BYTES,
     MAX_FIELDS,
     MAX_HEAD_BYTES,
+    MAX_RATIO,
+    RATIO_FREE_BYTES,
     ConnectionBroken,
     Headers,
     Inflater,
@@ -328,3 +332,60 @@ def test_undecodable_body_is_a_protocol_violation(coding: str, coded: bytes) -> 
 def test_empty_coded_body_is_empty() -> None:
     """A bodiless response may still carry a content-encoding field."""
     assert inflate("gzip", b"") == b""
+
+
+def test_body_out_of_proportion_is_refused_as_soon_as_it_shows() -> None:
+    """1.5 MB of pings that would be 600 MB are given up after the free megabyte, not decoded to the end."""
+    compressor = zlib.compressobj(9, wbits=31)
+    pings = b"event: ping\ndata: {}\n\n" * 40_000
+    coded = b"".join(compressor.compress(pings) for _ in range(400)) + compressor.flush()
+    inflater = Inflater("gzip")
+    sizes = [len(inflater.decode(coded))]
+    with pytest.raises(ProtocolViolation, match="100 times"):
+        sizes.extend(len(inflater.decode()) for _ in range(1000))
+    assert RATIO_FREE_BYTES // 2 < sum(sizes) < RATIO_FREE_BYTES + MAX_RATIO * len(sizes) * INFLATE_INPUT_BYTES
+    assert len(sizes) < 40
+
+
+def test_large_answer_in_proportion_is_decoded_whole() -> None:
+    """A long event stream of changing words is far from the bound."""
+    rng = random.Random(3)
+    words = b"".join(b'data: {"delta": {"text": "w%d"}}\n\n' % rng.randrange(100_000) for _ in range(200_000))
+    coded = gzip.compress(words)
+    assert len(words) > 4 * RATIO_FREE_BYTES
+    assert inflate("gzip", coded) == words
+    assert inflate("gzip", *(coded[at : at + 3000] for at in range(0, len(coded), 3000))) == words
+
+
+@pytest.mark.parametrize(
+    ("start", "barren"),
+    [
+        (b"", gzip.compress(b"")),
+        (zlib.compressobj(wbits=31).flush(zlib.Z_SYNC_FLUSH), b"\0\0\0\xff\xff"),
+        (b"\x1f\x8b\x08\x08" + bytes(6), b"n" * 100),
+    ],
+    ids=["empty-members", "empty-blocks", "name"],
+)
+def test_input_without_content_is_bounded(start: bytes, barren: bytes) -> None:
+    """Members, blocks and header fields that decode to nothing are given up after the bound; a few of them are read."""
+    inflater = Inflater("gzip")
+
+    def feed(times: int) -> None:
+        for _ in range(times):
+            assert inflater.decode(barren) == b""
+
+    inflater.decode(start)
+    feed(MAX_BARREN_BYTES // len(barren) - 10)
+    with pytest.raises(ProtocolViolation, match="without content"):
+        feed(20)
+
+
+def test_tiny_members_take_a_step_for_each_share_of_the_input() -> None:
+    """A megabyte of members of one byte each is read in bounded steps, so that others have their turn between them."""
+    coded = gzip.compress(b"x") * 50_000
+    inflater = Inflater("gzip")
+    body, steps = inflater.decode(coded), 1
+    while inflater.pending:
+        body, steps = body + inflater.decode(), steps + 1
+    assert body == b"x" * 50_000
+    assert steps >= len(coded) // INFLATE_INPUT_BYTES

@@ -44,8 +44,17 @@ DRAIN_SECONDS: Final = 0.02
 """How much of an unread response is waited for on close so that its connection can be kept (the last chunk of a
 stream commonly arrives in its own segment, just after the event that ended the stream)."""
 
-INFLATE_SLICE_BYTES: Final = 256 * 1024
-"""Bound on what one step of a content decoder may produce."""
+INFLATE_SLICE_BYTES: Final = 64 * 1024
+INFLATE_INPUT_BYTES: Final = 16 * 1024
+"""Bounds on what one step of a content decoder may produce and take; between steps others have their turn."""
+
+MAX_RATIO: Final = 100
+RATIO_FREE_BYTES: Final = 1024 * 1024
+"""How many times larger than its coded form a body may be, above the bytes that are free (Envoy's decompressor has the same ratio;
+deflate reaches 1032, JSON and event streams 5 to 30)."""
+
+MAX_BARREN_BYTES: Final = 64 * 1024
+"""Bound on coded bytes in a row that hold no content: empty members, empty blocks, names in a gzip header."""
 
 
 class TransportError(Exception):
@@ -294,13 +303,14 @@ class ResponseParser:
 
 
 class Inflater:
-    """Decode the gzip or deflate content coding in slices of at most `INFLATE_SLICE_BYTES` (RFC 9110, section 8.4).
+    """Decode the gzip or deflate content coding in steps, each of at most `INFLATE_SLICE_BYTES` out of `INFLATE_INPUT_BYTES` (RFC 9110,
+    section 8.4).
 
     The gateway asks for `identity`; some servers compress all the same. Raises ProtocolViolation for data that does
-    not decode, or that ends early.
+    not decode, that ends early, or that is out of proportion (`MAX_RATIO`, `MAX_BARREN_BYTES`).
     """
 
-    __slots__ = ("_coding", "_inflate", "_input", "pending")
+    __slots__ = ("_at", "_barren", "_coded", "_coding", "_decoded", "_inflate", "_input", "pending")
 
     def __init__(self, coding: str) -> None:
         """`coding` is "gzip", "x-gzip" or "deflate"; anything else raises ProtocolViolation."""
@@ -309,29 +319,50 @@ class Inflater:
         self._coding = coding
         self._inflate: zlib._Decompress | None = None
         self._input = b""
+        self._at = 0
+        self._coded = 0
+        self._decoded = 0
+        self._barren = 0
         self.pending = False
         """More output may be had without more input."""
 
     def decode(self, data: bytes = b"") -> bytes:
         """Add input and return the next slice of output, possibly empty."""
-        data = self._input + data
-        if not data and self._inflate is None:
-            return b""
+        if data:
+            self._input, self._at = self._input[self._at :] + data, 0
+        end = min(len(self._input), self._at + INFLATE_INPUT_BYTES)
+        slices: list[bytes] = []
+        room = INFLATE_SLICE_BYTES
+        while room and (self._at < end or (self.pending and self._inflate is not None)):
+            out = self._step(end, room)
+            slices.append(out)
+            room -= len(out)
+        self.pending = not room or self._at < len(self._input)
+        return b"".join(slices)
+
+    def _step(self, end: int, room: int) -> bytes:
+        """What the input up to `end` gives, or one member of it: a gzip file may have several (RFC 1952, section 2.2)."""
+        start = self._at
         if self._inflate is None:
             # "deflate" is zlib-wrapped by the book and raw from some servers; a zlib header's low nibble is 8.
-            raw = self._coding == "deflate" and data[0] & 0x0F != 8
+            raw = self._coding == "deflate" and self._input[start] & 0x0F != 8
             self._inflate = zlib.decompressobj(-15 if raw else 15 if self._coding == "deflate" else 31)
+        inflate = self._inflate
         try:
-            out = self._inflate.decompress(data, INFLATE_SLICE_BYTES)
+            out = inflate.decompress(self._input[start:end], room)
         except zlib.error:
             raise ProtocolViolation("response body does not match its content coding") from None
-        self._input = self._inflate.unconsumed_tail
-        if self._inflate.eof:  # a gzip file may have several members (RFC 1952, section 2.2)
-            self._input = self._inflate.unused_data
+        self._at = end - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
+        self.pending = False
+        if inflate.eof:
             self._inflate = None
-            self.pending = bool(self._input)
-        else:
-            self.pending = bool(self._input) or len(out) == INFLATE_SLICE_BYTES
+        self._coded += self._at - start
+        self._decoded += len(out)
+        self._barren = 0 if out else self._barren + self._at - start
+        if self._barren > MAX_BARREN_BYTES:
+            raise ProtocolViolation("response body is coded without content")
+        if self._decoded > RATIO_FREE_BYTES + MAX_RATIO * self._coded:
+            raise ProtocolViolation(f"response body is more than {MAX_RATIO} times as large as its coded form")
         return out
 
     def finish(self) -> None:

@@ -50,6 +50,9 @@ __all__ = [
 _STALE_SECONDS: Final = 1.0
 """A kept connection that breaks this soon after a request, without a response byte, was closed by an idle timer."""
 
+CUT_BYTES: Final = 256 * 1024
+"""About how much of a coded body that is cut off is decoded; more would hold up others."""
+
 
 class Body(Protocol):
     """Where a response's bytes come from; `h1.Connection` is one."""
@@ -123,14 +126,17 @@ class HttpResponse:
             else:
                 data = b""
                 while not data:
-                    if not inflater.pending:
+                    if inflater.pending:
+                        await asyncio.sleep(0)  # one segment may hold thousands of slices
+                        if self._body is None:
+                            raise ConnectionBroken("closed by the gateway", response_started=True)
+                        data = inflater.decode()
+                    else:
                         coded = await body.receive()
                         if not coded:
                             inflater.finish()
                             break
                         data = inflater.decode(coded)
-                    else:
-                        data = inflater.decode()
         except BaseException:
             self.abort()
             raise
@@ -163,7 +169,7 @@ class HttpResponse:
             body.abort()
 
     def cut(self) -> bytes:
-        """Close the socket now, as `abort` does. Returns the body bytes that had arrived, decoded as far as they can be."""
+        """Close the socket now, as `abort` does. Returns the body bytes that had arrived, decoded as far as they can be, within `CUT_BYTES`."""
         body, inflater = self._body, self._inflater
         data = b"" if body is None else body.arrived()
         self.abort()
@@ -172,7 +178,7 @@ class HttpResponse:
         slices: list[bytes] = []
         with suppress(ProtocolViolation):
             slices.append(inflater.decode(data))
-            while inflater.pending and sum(map(len, slices)) <= self._max_bytes:
+            while inflater.pending and sum(map(len, slices)) < CUT_BYTES:
                 slices.append(inflater.decode())
         return b"".join(slices)
 
