@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from llmgateway import StreamInterrupted
+from llmgateway import StreamInterrupted, make_request
 
 from tests.conftest import GatewayFactory
 from tests.faults.history import ask
 from tests.support.aws import event_message
-from tests.support.upstream import CLOSE, Pause, Raw, Step, Upstream, sse, stream
+from tests.support.upstream import CLOSE, Pause, Raw, Step, Upstream, sse, stream, whole
 
 
 def chunk(text: str, **more: Any) -> bytes:
@@ -131,6 +131,43 @@ async def test_text_before_a_break_is_delivered_and_then_the_failure(
     running = await gateway_factory(configured("openai_compatible", upstream, timeouts={"idle": "1s"}))
     seen = await ask(running.client, "p/m")
     assert (seen.text, seen.reason) == ("hello", "STREAM_INTERRUPTED")
+
+
+WRONG: dict[str, bytes] = {
+    "openai_compatible": sse({"id": "c", "choices": [{"index": 0, "delta": {"refusal": [{}]}}]}),
+    "xai": sse({"type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 0, "delta": [{}]}),
+    "anthropic": anthropic("content_block_delta", index=0, delta={"type": "text_delta", "text": [{}]}),
+    "gemini": sse({"candidates": [{"index": 0, "content": {"role": "model", "parts": [{"text": ["x"]}]}}]}),
+    "ollama": line(message={"content": [{}]}),
+    "bedrock": event_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": {"x": 1}}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRONG)
+async def test_text_before_a_text_of_another_type_is_delivered_and_then_a_documented_error(
+    gateway_factory: GatewayFactory, upstream: Upstream, kind: str
+) -> None:
+    """In the same bytes, where texts are added to one another: nothing is lost, and it is the provider's fault, not ours."""
+    _, content_type, hel, lo, _, _ = SPOKEN[kind]
+    upstream.script((*stream(content_type=content_type, end=False), hel + lo + WRONG[kind], CLOSE))
+    running = await gateway_factory(configured(kind, upstream))
+    seen = await ask(running.client, "p/m")
+    said = "hell" if kind in ("gemini", "ollama") else "hello"  # whose last letter comes with the failure
+    assert (seen.text, seen.reason) == (said, "STREAM_INTERRUPTED")
+
+
+async def test_names_and_bytes_of_another_type_do_no_harm(gateway_factory: GatewayFactory, upstream: Upstream) -> None:
+    """A model that is a number is told as text; `bytes` that are a number are none, not two billion of them."""
+    score = {"token": "hello", "logprob": -0.5, "bytes": 2_000_000_000}
+    answer = {"model": 5, "message": {"role": "assistant", "content": "hello"}, "logprobs": [score]}
+    upstream.script(whole(200, {**answer, "done": True, "done_reason": "stop"}))
+    running = await gateway_factory(configured("ollama", upstream))
+    response = await running.client.send(make_request("hi", model="p/m"))
+    assert response.route.response_model == "5"
+    (part,) = response.candidates[0].message.parts
+    assert part.text.text == "hello"
+    (logprob,) = response.candidates[0].logprobs
+    assert (logprob.token, logprob.raw_bytes) == ("hello", b"")
 
 
 async def test_text_before_a_damaged_message_is_delivered(gateway_factory: GatewayFactory, upstream: Upstream) -> None:

@@ -367,7 +367,7 @@ class OutputParser:
             self._feed(_line(data))
         except json.MalformedJson:  # is a ValueError
             raise
-        except (AttributeError, KeyError, TypeError, ValueError, msgspec.MsgspecError) as broken:
+        except json.WRONG_SHAPE as broken:
             raise errors.ResponseInvalid("A line of Claude Code's output is not in its format.") from broken
 
     def _feed(self, line: _Line) -> None:
@@ -390,7 +390,7 @@ class OutputParser:
         value = json.decode(data)
         kind = value["type"]
         if kind == "message_start":
-            self._begin(value["message"].get("id") or "")
+            self._begin(json.name(value["message"].get("id")))
             self._streamed = True
         if kind in ("message_stop", "error") or (self._held and kind != "message_start"):
             return  # the result tells how it ends

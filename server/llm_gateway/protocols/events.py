@@ -17,6 +17,8 @@ from llm_gateway.protocols import json
 
 MOST_PARTS = 2048
 """Parts of one candidate. No model says that much; a provider that does would hold up every other call."""
+MOST_COUNTED = 1 << 53
+"""Tokens, or billionths of a USD, in one answer; JSON counts no further, and sums of them fit an int64."""
 Event = gateway_pb2.StreamSendResponse
 FinishReason = gateway_pb2.FinishReason
 
@@ -125,6 +127,8 @@ class EventWriter:
             self.committed = True
             return
         if self._merge == (candidate, index, "text"):
+            if type(text) is not str:  # here, not when all are joined: the parser's guard is around this call
+                raise TypeError("text")
             delta = self._events[-1].part_delta
             self._pieces.append(text)
         else:
@@ -142,6 +146,8 @@ class EventWriter:
         index = self._open[candidate, key]
         self.characters += len(fragment)
         if self._merge == (candidate, index, "arguments"):
+            if type(fragment) is not str:
+                raise TypeError("arguments")
             self._pieces.append(fragment)
         else:
             self._delta(candidate, index, "arguments").arguments_json = fragment
@@ -227,11 +233,16 @@ class EventWriter:
 
     # ------------------------------------------------------------ the rest of an answer
     def report_usage(self, usage: usage_pb2.Usage) -> None:
-        """Usage so far. Totals must be inclusive; total_tokens is filled in when 0."""
+        """Usage so far. Totals must be inclusive; total_tokens is filled in when 0. Raises ValueError for counts above MOST_COUNTED."""
         if not usage.total_tokens:
             usage.total_tokens = usage.input_tokens + usage.output_tokens
         if self._price is not None:
             self._price(usage, self)
+        if (
+            max(usage.total_tokens, usage.input_tokens, usage.output_tokens, usage.provider_cost_nano_usd)
+            > MOST_COUNTED
+        ):
+            raise ValueError("usage")
         if usage.output_tokens:
             self.counted = self.characters
         if usage == self.usage:

@@ -137,31 +137,30 @@ class JsonArray:
     """The elements of one JSON array as they become whole: what `streamGenerateContent` sends without `alt=sse`. A body that is no
     array is one frame, or several if several values follow one another."""
 
-    __slots__ = ("_array", "_depth", "_kept", "_quoted", "_scanned")
+    __slots__ = ("_array", "_depth", "_escaped", "_kept", "_quoted", "_size")
 
     def __init__(self) -> None:
-        self._kept = b""
-        self._scanned = 0
+        self._kept: list[bytes] = []
+        """The beginning of an element, as it came: joined once, so that tiny reads of a large element stay linear."""
+        self._size = 0
         self._depth = 0
-        self._quoted = False
+        self._quoted = self._escaped = False
         self._array: bool | None = None
 
     def feed(self, chunk: bytes) -> list[Frame]:
         frames: list[Frame] = []
-        data = self._kept + chunk
-        start, at = 0, self._scanned
+        start, at = 0, 0
         base = 1 if self._array else 0
+        if self._escaped and chunk:
+            self._escaped, at = False, 1
         while True:
-            found = (_IN_STRING if self._quoted else _STRUCTURE).search(data, at)
+            found = (_IN_STRING if self._quoted else _STRUCTURE).search(chunk, at)
             if found is None:
-                at = len(data)
                 break
             mark, at = found[0], found.end()
             if self._quoted:
                 if mark == b"\\":
-                    if at == len(data):
-                        at -= 1
-                        break
+                    self._escaped = at == len(chunk)
                     at += 1
                 else:
                     self._quoted = False
@@ -172,24 +171,35 @@ class JsonArray:
                     self._array = mark == b"["
                     base = 1 if self._array else 0
                     if self._array:
+                        self._drop()
                         start = at
                 self._depth += 1
             else:
                 self._depth -= 1
-                if self._depth == base and data[start:at].strip(_BETWEEN):
-                    frames.append(("", data[start:at].strip(_BETWEEN)))
-                    start = at
-                elif self._depth <= 0:
-                    self._depth, self._array, base, start = 0, None, 0, at
-        self._kept = data[start:]
-        self._scanned = at - start
-        if len(self._kept) > MAX_FRAME and not frames:
+                if self._depth == base:
+                    self._kept.append(chunk[start:at])
+                    frames.append(("", b"".join(self._kept).strip(_BETWEEN)))
+                elif self._depth > 0:
+                    continue
+                else:
+                    self._depth, self._array, base = 0, None, 0
+                self._drop()
+                start = at
+        if start < len(chunk):
+            self._kept.append(chunk[start:])
+            self._size += len(chunk) - start
+        if self._size > MAX_FRAME and not frames:
             raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
         return frames
 
     def close(self) -> list[Frame]:
-        rest, self._kept = self._kept.strip(_BETWEEN), b""
+        rest = b"".join(self._kept).strip(_BETWEEN)
+        self._drop()
         return [("", rest)] if rest else []
+
+    def _drop(self) -> None:
+        self._kept.clear()
+        self._size = 0
 
 
 class EventStream:
@@ -198,23 +208,32 @@ class EventStream:
     a modelled type, whose payload is then made from its headers: {"code", "message"}. Both checksums of a message are checked.
     """
 
-    __slots__ = ("_kept", "_names")
+    __slots__ = ("_kept", "_names", "_size", "_wanted")
 
     def __init__(self) -> None:
-        self._kept = b""
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._wanted = _PRELUDE.size
+        """Bytes that what is kept must have before there is more to read of it: tiny reads of a large message stay linear."""
         self._names: dict[bytes, Frame] = {}
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Frames that are whole now. Raises ProviderUnavailable for a message that was damaged on its way."""
-        data = self._kept + chunk if self._kept else chunk
+        self._kept.append(chunk)
+        self._size += len(chunk)
+        if self._size < self._wanted:
+            return []
+        data = b"".join(self._kept) if len(self._kept) > 1 else chunk
         frames: list[Frame] = []
         at = 0
+        self._wanted = _PRELUDE.size
         while len(data) - at >= _PRELUDE.size:
             size, headers, check = _PRELUDE.unpack_from(data, at)
             end = at + size
             damaged = zlib.crc32(data[at : at + 8]) != check or size < headers + _PRELUDE.size + 4
             if not damaged and size <= MAX_FRAME:
                 if len(data) < end:
+                    self._wanted = size
                     break
                 damaged = zlib.crc32(data[at : end - 4]) != int.from_bytes(data[end - 4 : end])
             if damaged or size > MAX_FRAME:
@@ -227,13 +246,14 @@ class EventStream:
             name, payload = self._name(data[at + _PRELUDE.size : body])
             frames.append((name, payload or data[body : end - 4]))
             at = end
-        self._kept = data[at:]
+        self._kept = [data[at:]] if at < len(data) else []
+        self._size = len(data) - at
         return frames
 
     def close(self) -> list[Frame]:
         """None: an unfinished message at the end of the body is a cut stream."""
         frames = self.feed(b"")
-        self._kept = b""
+        self._kept, self._size = [], 0
         return frames
 
     def _name(self, headers: bytes) -> Frame:

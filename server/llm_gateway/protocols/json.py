@@ -19,6 +19,19 @@ class MalformedJson(ValueError):
     """The bytes are not JSON."""
 
 
+WRONG_SHAPE = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    StopIteration,
+    RecursionError,
+    msgspec.MsgspecError,
+)
+"""What code raises that reads a value of another type or form than it was told to expect."""
+
+
 def decode(data: bytes | str) -> Any:
     """Any JSON value. Lone surrogates, NaN and out-of-range numbers, which some servers send, are read as Python reads them.
 
@@ -50,6 +63,19 @@ def _without_surrogates(value: Any) -> Any:
 def text(value: Any) -> str:
     """A JSON value as compact JSON text."""
     return encode(value).decode()
+
+
+def name(value: Any) -> str:
+    """A name or id that an answer gives of itself: text, or a number as text; other values say nothing."""
+    if isinstance(value, str):
+        return value
+    return text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+def octets(value: Any) -> bytes:
+    """The bytes of an array of numbers from 0 to 255, which others raise ValueError for; none for anything else (`bytes` of a number
+    would be as many zeros)."""
+    return bytes(value) if isinstance(value, list) else b""
 
 
 def is_blank(value: Any) -> bool:

@@ -362,7 +362,6 @@ _LINE_KEYS = {
 }  # fmt: skip
 _TEXT_KEYS = {"role", "content", "thinking"}
 _MESSAGE_KEYS = {"role", "content", "thinking", "tool_calls", "images"}
-_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 _MAGIC = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 
@@ -417,7 +416,7 @@ class Reader:
         line = json.decode(data)
         try:
             self._line(line, data)
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     def close(self) -> None:
@@ -428,9 +427,9 @@ class Reader:
         message = line.get("message")
         if not json.is_blank(line.get("error")):
             error = _in_stream_error(line)
-            with suppress(*_WRONG_SHAPE):
+            with suppress(*json.WRONG_SHAPE):
                 self._line({key: value for key, value in line.items() if key not in ("error", "done")}, data)
-            with suppress(*_WRONG_SHAPE):
+            with suppress(*json.WRONG_SHAPE):
                 self._count(line)  # which covers the text of this line
             raise error
         if message is not None:
@@ -446,7 +445,7 @@ class Reader:
             if scores and not text and not thinking:
                 self._scores.extend(scores)
         if writer.create_time is None:
-            writer.response_model = line.get("model") or ""
+            writer.response_model = json.name(line.get("model"))
             writer.create_time = _time(line.get("created_at") or "")
         if line.get("done"):
             self._done(line)
@@ -489,7 +488,7 @@ class Reader:
 def _logprob(wire: dict[str, Any]) -> gateway_pb2.TokenLogprob:
     return gateway_pb2.TokenLogprob(
         token=wire.get("token") or "",
-        raw_bytes=bytes(wire.get("bytes") or ()),
+        raw_bytes=json.octets(wire.get("bytes")),
         logprob=wire.get("logprob") or 0.0,
         top=[_logprob(other) for other in wire.get("top_logprobs") or ()],
     )
@@ -584,7 +583,7 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
                 model.create_time.CopyFrom(appeared)
             models.append(model)
         return ModelPage(models=models)
-    except _WRONG_SHAPE:
+    except json.WRONG_SHAPE:
         raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
 
 
@@ -615,7 +614,7 @@ def parse_show(body: bytes, /) -> model_pb2.Model:
         elif window:
             model.input_token_limit = window
         return model
-    except _WRONG_SHAPE:
+    except json.WRONG_SHAPE:
         raise errors.ResponseInvalid("The provider's description of the model is not in its own format.") from None
 
 
@@ -628,5 +627,5 @@ def parse_loaded(body: bytes, /) -> frozenset[str]:
     """Ids of the models that are in memory."""
     try:
         return frozenset(str(wire.get("model") or wire["name"]) for wire in json.decode(body).get("models") or ())
-    except _WRONG_SHAPE:
+    except json.WRONG_SHAPE:
         raise errors.ResponseInvalid("The provider's list of loaded models is not in its own format.") from None

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
@@ -26,13 +26,23 @@ from llm_gateway.errors import (
     ResponseInvalid,
     StreamTruncated,
 )
-from llm_gateway.protocols import framing
+from llm_gateway.protocols import framing, json
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.protocols.json import MalformedJson
-from llm_gateway.protocols.wire import Api, DescribesModels, Outgoing, Rendering, StreamParser, TellsLoaded, WireFormat
+from llm_gateway.protocols.wire import (
+    Api,
+    DescribesModels,
+    ModelPage,
+    Outgoing,
+    Rendering,
+    StreamParser,
+    TellsLoaded,
+    WireFormat,
+)
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import http
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Price = Callable[[str, usage_pb2.Usage, EventWriter], None]
 """Puts the cost into a usage of a model, by what the writer knows of the answer."""
@@ -279,7 +289,7 @@ class HttpCaller:
                 if (response.headers.get("content-type") or "").lower().startswith("text/html"):
                     raise self._wrong_address(outgoing, response.status, self.control or self.client, "a web page")
                 body = await response.read()
-                page = _guarded(lambda data: api.wire.parse_models(data, api.dialect), body)
+                page = _page(api, body)
             except BaseException:
                 response.abort()
                 raise
@@ -409,7 +419,7 @@ class _Source:
             return self._parse(self._frames.feed(chunk))
         size = self._parse(self._frames.close())
         if not self._writer.done:
-            self._parser.close()
+            _guarded(self._parser.close)
         if not self._writer.done:
             raise StreamTruncated("The provider's stream ended without its end mark.")
         return size
@@ -424,7 +434,7 @@ class _Source:
                 self._parser.feed(event, data)
             except MalformedJson:
                 writer.malformed += 1
-            except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            except json.WRONG_SHAPE as error:
                 raise ResponseInvalid(
                     f"An event of the stream is not of the provider's format ({type(error).__name__})."
                 ) from None
@@ -567,18 +577,24 @@ def _written(kind: str, like: str) -> str:
 
 
 def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: Any) -> None:
-    _guarded(lambda data: wire.parse_response(data, writer, dialect), body)
+    _guarded(wire.parse_response, body, writer, dialect)
     if not writer.done:
         raise ResponseInvalid("The provider's answer is not whole.")
     if writer.empty:
         raise ResponseInvalid("The provider's answer holds nothing.")
 
 
-def _guarded(parse: Callable[[bytes], T], body: bytes) -> T:
+def _guarded(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        return parse(body)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        return parse(*args, **kwargs)
+    except json.WRONG_SHAPE as error:
         raise ResponseInvalid(f"The provider's answer is not of its format ({type(error).__name__}).") from None
+
+
+def _page(api: Api, body: bytes) -> ModelPage:
+    """One page of a list; an entry without a name is no model that could be asked for."""
+    page = _guarded(api.wire.parse_models, body, api.dialect)
+    return ModelPage(models=[model for model in page.models if model.model_id], next=page.next)
 
 
 async def _some(response: http.HttpResponse) -> bytes:

@@ -75,7 +75,6 @@ _COUNTS = frozenset(
     }
 )  # fmt: skip
 _TTLS = {"5m": 300, "1h": 3600}
-_BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
 class _Blocks(msgspec.Struct):
@@ -113,7 +112,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
                 raws = _raws(body, blocks)
             parser.whole(block, raws[index])
         parser.finish(answer)
-    except _BROKEN as broken:
+    except json.WRONG_SHAPE as broken:
         raise errors.ResponseInvalid("The answer is not a message.") from broken
     writer.end()
 
@@ -174,7 +173,7 @@ class MessageParser:
                 raise aws.in_stream(event, failures.word(value.get("message")))
         except json.MalformedJson:  # is a ValueError
             raise
-        except _BROKEN as broken:
+        except json.WRONG_SHAPE as broken:
             raise errors.ResponseInvalid("An event of the stream is not in the Messages format.") from broken
 
     def close(self) -> None:
@@ -184,8 +183,8 @@ class MessageParser:
     def begin(self, message: dict[str, Any]) -> None:
         """id, model and usage, and what else stands beside the content."""
         writer = self._writer
-        writer.response_id = message.get("id") or ""
-        writer.response_model = message.get("model") or ""
+        writer.response_id = json.name(message.get("id"))
+        writer.response_model = json.name(message.get("model"))
         self._more(message, _MESSAGE)
         if message.get("usage"):
             self._count(message["usage"])
@@ -357,7 +356,7 @@ class MessageParser:
                 continue
             old = block.get(name)
             block[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
-        self._held[index] = (block, json.encode(block), fragments)
+        self._held[index] = (block, b"", fragments)  # encoded when it is whole
 
     def _stop(self, index: int) -> None:
         if index in self._held:
@@ -365,7 +364,7 @@ class MessageParser:
             text = "".join(fragments)
             if text:
                 raw = json.encode({**block, "input": _json_or_text(text)})
-            self._opaque(block["type"], raw)
+            self._opaque(block["type"], raw or json.encode(block))
             return
         whole = self._inputs.pop(index, None)
         if whole is not None:
@@ -480,10 +479,10 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
         page = json.decode(body)
         if "publisherModels" in page:
             models = [_model({"id": entry["name"].rpartition("/")[2]}) for entry in page["publisherModels"]]
-            return ModelPage(models=models, next=page.get("nextPageToken") or "")
+            return ModelPage(models=models, next=json.name(page.get("nextPageToken")))
         models = [_model(entry) for entry in page.get("data") or ()]
-        return ModelPage(models=models, next=(page.get("last_id") or "") if page.get("has_more") else "")
-    except _BROKEN as broken:
+        return ModelPage(models=models, next=json.name(page.get("last_id")) if page.get("has_more") else "")
+    except json.WRONG_SHAPE as broken:
         raise errors.ResponseInvalid("The model list is not in its format.") from broken
 
 

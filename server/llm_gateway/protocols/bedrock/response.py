@@ -45,7 +45,6 @@ _COUNTS = frozenset(
 )  # fmt: skip
 _ANSWER = frozenset({"output", "stopReason", "usage", "p"})
 _TTLS = {"5m": 300, "1h": 3600}
-_BROKEN = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
 class _Message(msgspec.Struct):
@@ -87,7 +86,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
             _whole(writer, block, raw)
         _finish(writer, answer)
         _describe(writer, answer)
-    except _BROKEN as broken:
+    except json.WRONG_SHAPE as broken:
         raise errors.ResponseInvalid("The answer is not in the Converse format.") from broken
     writer.end()
 
@@ -248,7 +247,7 @@ class ConverseParser:
                 raise aws.in_stream(failures.word(value.get("code")), failures.word(value.get("message")))
             if self._stopped and self._told:
                 self._writer.end()
-        except _BROKEN as broken:
+        except json.WRONG_SHAPE as broken:
             raise errors.ResponseInvalid("An event of the stream is not in the Converse format.") from broken
 
     def close(self) -> None:
@@ -380,7 +379,7 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
             if "ON_DEMAND" in (entry.get("inferenceTypesSupported") or ("ON_DEMAND",))
         ]
         return ModelPage(models=models, next=_PROFILES)
-    except _BROKEN as broken:
+    except json.WRONG_SHAPE as broken:
         raise errors.ResponseInvalid("The model list is not in its format.") from broken
 
 

@@ -42,8 +42,8 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
         answer = json.decode(body)
         listed = answer.get("models") or answer.get("publisherModels") or []
         models = [_model(wire) for wire in listed if _generates(wire)]
-        return ModelPage(models=models, next=answer.get("nextPageToken") or "")
-    except (KeyError, TypeError, AttributeError, ValueError):
+        return ModelPage(models=models, next=json.name(answer.get("nextPageToken")))
+    except json.WRONG_SHAPE:
         raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
 
 

@@ -83,7 +83,6 @@ _USAGE_KEYS = {
     "cachedContentTokenCount", "promptTokensDetails", "candidatesTokensDetails", "toolUsePromptTokensDetails", "cacheTokensDetails",
     "serviceTier", "trafficType",
 }  # fmt: skip
-_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 
 
 # ---------------------------------------------------------------- arguments as the provider spelled them
@@ -237,7 +236,7 @@ class Reader:
                     self._chunk(one, data, index)
             else:
                 self._chunk(chunk, data, None)
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     def close(self) -> None:
@@ -247,7 +246,7 @@ class Reader:
             return
         try:
             self._report_usage()
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     def end(self) -> None:
@@ -260,7 +259,7 @@ class Reader:
                 self._blocked()
             for candidate in self._candidates.values():
                 self._finish(candidate)
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
         self._writer.end()
 
@@ -269,16 +268,16 @@ class Reader:
         writer = self._writer
         if not json.is_blank(chunk.get("error")):
             error = in_stream_error(chunk)
-            with suppress(*_WRONG_SHAPE):
+            with suppress(*json.WRONG_SHAPE):
                 self._chunk({key: value for key, value in chunk.items() if key != "error"}, data, place)
                 self._report_usage()
             raise error
         if not chunk.keys() <= _FRAME_KEYS:
             writer.metadata.update(_beyond(chunk, _FRAME_KEYS))
         if not writer.response_id:
-            writer.response_id = chunk.get("responseId") or ""
+            writer.response_id = json.name(chunk.get("responseId"))
         if not writer.response_model:
-            writer.response_model = chunk.get("modelVersion") or ""
+            writer.response_model = json.name(chunk.get("modelVersion"))
         if writer.create_time is None and chunk.get("createTime"):
             writer.create_time = _time(chunk["createTime"])
         counts = chunk.get("usageMetadata")

@@ -202,15 +202,26 @@ _UNDECIDED, _THINKING, _PLAIN = range(3)
 class _Call:
     """A tool call that is being read."""
 
-    __slots__ = ("arguments", "id", "index", "key", "kind", "name", "signature", "started")
+    __slots__ = ("_pieces", "id", "index", "key", "kind", "name", "signature", "started")
 
     def __init__(self, key: int, index: int | None) -> None:
         self.key = key
         self.index = index
         self.id = self.name = self.kind = ""
-        self.arguments = ""
+        self._pieces: list[str] = []
         self.signature = b""
         self.started = False
+
+    @property
+    def arguments(self) -> str:
+        """What came so far; joined when asked for, since they come in thousands of fragments."""
+        if len(self._pieces) > 1:
+            self._pieces[:] = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def add(self, fragment: str) -> None:
+        if fragment:
+            self._pieces.append(fragment)
 
     def is_whole(self) -> bool:
         try:
@@ -262,7 +273,7 @@ class _Answer:
         failed = bool(error) and not json.is_blank(error)
         try:
             self.read(value, whole)
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError):
+        except json.WRONG_SHAPE:
             if not failed:
                 raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
         if failed:  # what stands beside it counts: text, and above all usage
@@ -297,16 +308,16 @@ class _Answer:
     def head(self, value: _Wire) -> None:
         writer = self.writer
         if not writer.response_id and value.get("id"):
-            writer.response_id = str(value["id"])
+            writer.response_id = json.name(value["id"])
         if not writer.response_model and value.get("model"):
-            writer.response_model = str(value["model"])
+            writer.response_model = json.name(value["model"])
         if writer.create_time is None and value.get("created"):
             created = value["created"]
             if isinstance(created, (int, float)) and 0 < created < 1e11:
                 writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
         fingerprint = value.get("system_fingerprint")
         if fingerprint:
-            writer.system_fingerprint = str(fingerprint)
+            writer.system_fingerprint = json.name(fingerprint)
         tier = value.get("service_tier")
         if tier:
             self.tier(tier)
@@ -642,7 +653,7 @@ class _Answer:
                 call.signature = str(signature).encode()
         if fragment == "null" and not call.arguments:
             fragment = ""  # Groq's word for no arguments
-        call.arguments += fragment
+        call.add(fragment)
         if call.started:
             self.writer.arguments(call.key, fragment, candidate=candidate.index)
         elif call.name:
@@ -723,7 +734,7 @@ class _Answer:
         if candidate.index == 0 and self.citations:
             results = self.writer.metadata.get("search_results")
             known = (
-                {r["url"]: r for r in results if isinstance(r, dict) and r.get("url")}
+                {r["url"]: r for r in results if isinstance(r, dict) and isinstance(r.get("url"), str)}
                 if isinstance(results, list)
                 else {}
             )

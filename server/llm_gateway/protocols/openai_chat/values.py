@@ -109,8 +109,7 @@ def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
     found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""))
     if isinstance(raw.get("logprob"), (int, float)):
         found.logprob = raw["logprob"]
-    if isinstance(raw.get("bytes"), list):
-        found.raw_bytes = bytes(raw["bytes"])
+    found.raw_bytes = json.octets(raw.get("bytes"))
     found.top.extend(logprob(top) for top in raw.get("top_logprobs") or ())
     return found
 

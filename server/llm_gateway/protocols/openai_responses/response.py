@@ -75,7 +75,6 @@ _USAGE = frozenset({
 _CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
 _REASONING = frozenset({"type", "id", "status", "summary", "content", "encrypted_content"})
 _IMAGE = frozenset({"type", "id", "status", "result"})
-_WRONG_SHAPE = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
 
 
 class Reader:
@@ -128,7 +127,7 @@ class Reader:
                 handle(self, frame)
             elif kind is None and not json.is_blank(frame.get("error")):
                 raise _error(frame["error"], self._dialect)
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     def _place(self, frame: _Wire) -> None:
@@ -170,7 +169,7 @@ class Reader:
                 raise errors.ResponseInvalid("The provider's answer has no output.")
             self._header(response)
             self._end(response)
-        except _WRONG_SHAPE:
+        except json.WRONG_SHAPE:
             raise errors.ResponseInvalid from None
 
     # ------------------------------------------------------------ the answer as a whole
@@ -189,8 +188,8 @@ class Reader:
 
     def _header(self, response: _Wire) -> None:
         writer = self._writer
-        writer.response_id = response.get("id") or writer.response_id
-        writer.response_model = response.get("model") or writer.response_model
+        writer.response_id = json.name(response.get("id")) or writer.response_id
+        writer.response_model = json.name(response.get("model")) or writer.response_model
         created = response.get("created_at")
         if created and writer.create_time is None:
             writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
@@ -578,7 +577,7 @@ def _citation(annotation: _Wire) -> content_pb2.Citation:
 def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
     return gateway_pb2.TokenLogprob(
         token=raw.get("token") or "",
-        raw_bytes=bytes(raw.get("bytes") or ()),
+        raw_bytes=json.octets(raw.get("bytes")),
         logprob=raw.get("logprob") or 0.0,
         top=[_logprob(other) for other in raw.get("top_logprobs") or ()],
     )
