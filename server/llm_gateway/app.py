@@ -137,13 +137,14 @@ class Gateway:
             self._built.catalogue.refresh()
 
     async def reload(self, settings: config.Config) -> None:
-        """Serve new calls by another configuration. Calls under way keep theirs, to their last retry; endpoints that stay keep their
-        health. Of `server`, what RESTART names stays as it was."""
+        """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
+        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was."""
         old, self._built = self._built, self._build(settings)
         self._built.catalogue.inherit(old.catalogue)
         self.settings = settings
         self.service.snapshot = self._built.snapshot
         self._auth.take(settings.server.api_keys)
+        self.admission.end_unless(self._auth.admit)
         self.admission.limit = settings.server.max_in_flight
         task = asyncio.create_task(self._retire(old))
         self._retiring[task] = old

@@ -192,6 +192,13 @@ class Overload(GatewayError):
     reason = "GATEWAY_OVERLOADED"
 
 
+class TooManyWatches(GatewayError):
+    """The gateway takes no more Watches now; Check needs no stream."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_WATCHES"
+
+
 class Draining(Overload):
     """The gateway stopped before the call was over; call again."""
 

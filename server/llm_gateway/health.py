@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic, time
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf import timestamp_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
-from grpc_health.v1.health import aio as machine
+from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llmgateway.v1 import health_pb2
 
 from llm_gateway import __version__, durations
@@ -18,6 +18,9 @@ from llm_gateway.balancing import EndpointState, Failure
 from llm_gateway.errors import ProviderError, ProviderNotConfigured
 from llm_gateway.routing import Endpoint, Provider
 from llm_gateway.upstream.build import Upstream
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Status: TypeAlias = "machine_pb2.HealthCheckResponse.ServingStatus.ValueType"
 
 SERVICE = "llmgateway.v1.LLMGateway"
 PROBE_EVERY = 5.0
@@ -35,26 +38,49 @@ _CIRCUITS = {
 }
 
 
-class MachineHealth(machine.HealthServicer):
-    """grpc.health.v1 with Check, Watch and List. "" is the process; the gateway's service name is its readiness."""
+class MachineHealth(machine_grpc.HealthServicer):
+    """grpc.health.v1 with Check, Watch and List. "" is the process; the gateway's service name is its readiness.
 
-    def names(self) -> dict[str, Any]:
-        return dict(self._server_status)
+    A Watch that its client does not read holds up itself alone: neither the others, nor the drain, which says NOT_SERVING first.
+    """
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, Status] = {"": machine_pb2.HealthCheckResponse.SERVING}
+        self._changed = asyncio.Event()
+
+    async def Check(  # noqa: N802 - the protocol's name
+        self, request: machine_pb2.HealthCheckRequest, context: Context
+    ) -> machine_pb2.HealthCheckResponse:
+        status = self._statuses.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return machine_pb2.HealthCheckResponse(status=status)
+
+    async def Watch(  # noqa: N802 - the protocol's name
+        self, request: machine_pb2.HealthCheckRequest, context: Context
+    ) -> None:
+        unknown = machine_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        told: Status | None = None
+        while True:
+            changed = self._changed
+            status = self._statuses.get(request.service, unknown)
+            if status != told:
+                await context.write(machine_pb2.HealthCheckResponse(status=status))
+                told = status
+            await changed.wait()
 
     async def List(  # noqa: N802 - the protocol's name
-        self, request: machine_pb2.HealthListRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: machine_pb2.HealthListRequest, context: Context
     ) -> machine_pb2.HealthListResponse:
-        statuses = {name: machine_pb2.HealthCheckResponse(status=status) for name, status in self.names().items()}
+        statuses = {name: machine_pb2.HealthCheckResponse(status=status) for name, status in self._statuses.items()}
         return machine_pb2.HealthListResponse(statuses=statuses)
 
-    async def ready(self, serving: bool) -> None:
+    def ready(self, serving: bool) -> None:
         """Say whether calls should come."""
         status = machine_pb2.HealthCheckResponse.SERVING if serving else machine_pb2.HealthCheckResponse.NOT_SERVING
-        await self.set(SERVICE, status)
-
-    async def live(self) -> None:
-        """Say that the process runs."""
-        await self.set("", machine_pb2.HealthCheckResponse.SERVING)
+        self._statuses[SERVICE] = status
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
 
 class HealthView:

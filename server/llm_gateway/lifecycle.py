@@ -80,10 +80,9 @@ class Lifecycle:
         except RuntimeError:
             why = "is the port in use?" if settings.tls is None else "is the port in use, or server.tls no PEM?"
             raise OSError(f"cannot listen on {settings.listen}; {why}") from None
-        await self._health.ready(False)
+        self._health.ready(False)
         await self._server.start()
-        await self._health.live()
-        await self._health.ready(True)
+        self._health.ready(True)
         return port
 
     async def until_signal(self) -> None:
@@ -122,7 +121,7 @@ class Lifecycle:
         settings, admission = self._settings, self._admission
         log = telemetry.log()
         admission.draining = True
-        await self._health.ready(False)
+        self._health.ready(False)
         log.info("draining", in_flight=admission.in_flight)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), settings.lame_duck)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+INITIAL_WINDOW_SIZE = 4
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
 
 
@@ -19,6 +20,25 @@ class Frame:
     flags: int
     stream: int
     payload: bytes
+
+
+def headers(path: str, authority: str, **more: str) -> bytes:
+    """The header block of a call; literal fields without a table. more: further fields."""
+    fields = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": authority,
+        "te": "trailers",
+        "content-type": "application/grpc",
+        **more,
+    }
+    return b"".join(literal(name.encode(), value.encode()) for name, value in fields.items())
+
+
+def literal(name: bytes, value: bytes) -> bytes:
+    """A field that neither table holds (RFC 7541 section 6.2.2); each at most 126 bytes long."""
+    return b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
 class Peer:
@@ -37,21 +57,14 @@ class Peer:
     def ping(self) -> None:
         self.send(PING, b"12345678")
 
-    def call(self, path: str, message: bytes, authority: str, stream: int = 1) -> None:
-        """Begin a unary call or a stream of answers; literal headers need no HPACK table."""
-        fields = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": path,
-            ":authority": authority,
-            "te": "trailers",
-            "content-type": "application/grpc",
-        }
-        block = b"".join(
-            b"\x00" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
-            for name, value in fields.items()
-        )
-        self.send(HEADERS, block, flags=END_HEADERS, stream=stream)
+    def call(self, path: str, message: bytes | None, authority: str, stream: int = 1, **more: str) -> None:
+        """Begin a unary call or a stream of answers; literal headers need no HPACK table. None: its message does not come."""
+        self.send(HEADERS, headers(path, authority, **more), flags=END_HEADERS, stream=stream)
+        if message is not None:
+            self.message(message, stream)
+
+    def message(self, message: bytes, stream: int = 1) -> None:
+        """The request of a call."""
         self.send(DATA, b"\x00" + struct.pack(">I", len(message)) + message, flags=END_STREAM, stream=stream)
 
     async def frames(self) -> AsyncIterator[Frame]:

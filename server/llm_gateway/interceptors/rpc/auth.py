@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 from llm_gateway import config
 from llm_gateway.errors import CallerUnauthenticated
-from llm_gateway.interceptors.rpc.rpc import Rpc
+from llm_gateway.interceptors.rpc.rpc import Handler, Rpc
 
 
 class Auth:
@@ -30,8 +31,15 @@ class Auth:
 
     def admit(self, rpc: Rpc) -> None:
         """Sets `rpc.principal`. Raises CallerUnauthenticated."""
+        rpc.keys = self._known
         if self._known and not rpc.open:
             rpc.principal = self._principal(rpc.metadata.get("authorization", ""), rpc.repeated)
+
+    def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:
+        """The request is there, perhaps long after the call began: its key must be one still."""
+        if rpc.keys is not self._known:
+            self.admit(rpc)
+        return proceed(rpc)
 
     def _principal(self, authorization: str, repeated: Sequence[str]) -> str:
         scheme, _, key = authorization.partition(" ")

@@ -64,7 +64,12 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
     pushback = _pushback(error)
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
-    await rpc.context.abort(STATUS[error.code], _told(error), tuple(trailers))
+    try:
+        await rpc.context.abort(STATUS[error.code], _told(error), tuple(trailers))
+    except (
+        grpc.aio.InternalError
+    ):  # the first message waits for a client that reads nothing, and no status overtakes it
+        raise asyncio.CancelledError from None
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:

@@ -24,12 +24,24 @@ _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 class Rpc:
     """One RPC.
 
-    metadata: the first value of each key; repeated: the keys that came more than once. principal: who calls, set by auth.
+    metadata: the first value of each key; repeated: the keys that came more than once. principal: who calls, set by auth; keys: those
+    that it was known by.
     request: its bytes, not parsed, or an iterator of them. outcome: what the servicer tells the access log (who served, usage).
     open: whether it needs neither a key nor a place, as probes do, which must work when nothing else does.
     """
 
-    __slots__ = ("context", "metadata", "method", "open", "outcome", "principal", "repeated", "request", "request_id")
+    __slots__ = (
+        "context",
+        "keys",
+        "metadata",
+        "method",
+        "open",
+        "outcome",
+        "principal",
+        "repeated",
+        "request",
+        "request_id",
+    )
 
     def __init__(self, details: grpc.HandlerCallDetails) -> None:
         metadata: dict[str, str] = {}
@@ -47,6 +59,7 @@ class Rpc:
         given = metadata.get("x-request-id", "")
         self.request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(96):024x}"
         self.principal = ""
+        self.keys: object = None
         self.outcome: dict[str, Any] = {}
         self.request: Any = b""
         self.context: Any = None
