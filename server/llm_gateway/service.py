@@ -32,7 +32,7 @@ from llm_gateway.pacing import Stall, paced
 from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.routing import ListsNeeded, Route, RoutingTable, Target
-from llm_gateway.validation import validate, validate_names
+from llm_gateway.validation import validate, validate_names, validate_stream
 
 Context = grpc.aio.ServicerContext
 RESERVE = 0.05
@@ -118,7 +118,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
     ) -> None:
         with self.snapshot.calls:
-            validate(request.request, prefix="request.")
+            validate_stream(request)
             rpc = current.get()
             try:
                 call = self._call(request.request, rpc, context, stream=True)

@@ -24,6 +24,8 @@ MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
 MAX_FALLBACKS = 100
+MAX_DEPTH = 100
+MAX_SECONDS = 315_576_000_000
 MAX_NAME = 1024
 """Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
 
@@ -46,6 +48,19 @@ def validate_names(metadata: Mapping[str, str]) -> None:
     for key in ("x-llm-provider", "x-llm-model", "x-llm-routing-key"):
         for field, description, reason in _long(key, metadata.get(key, "")):
             raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+
+
+def validate_stream(request: gateway_pb2.StreamSendRequest) -> None:
+    """The same for a stream, whose options count too."""
+    violations: list[tuple[str, str, str]] = []
+    for name in ("heartbeat_interval", "coalesce_interval"):
+        if request.options.HasField(name):
+            violations += _duration(f"options.{name}", getattr(request.options, name), zero=True)
+    if violations:
+        raise InvalidRequest(
+            violations=[Violation(field=at, description=wrong, reason=reason) for at, wrong, reason in violations]
+        )
+    validate(request.request, prefix="request.")
 
 
 Found = Iterator[tuple[str, str, str]]
@@ -84,7 +99,7 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
     if request.HasField("cache_config"):
         yield from _long("cache_config.cache_key", request.cache_config.cache_key)
         if request.cache_config.HasField("ttl"):
-            yield from _positive("cache_config.ttl", request.cache_config.ttl)
+            yield from _duration("cache_config.ttl", request.cache_config.ttl)
     if request.HasField("routing"):
         yield from _routing(request.routing)
     yield from _options("provider_options_json", request.provider_options_json)
@@ -119,6 +134,9 @@ def _part(path: str, part: content_pb2.Part) -> Found:
             yield f"{path}.media", "Set one of data, uri, file_id.", "REQUIRED"
         elif source == "data" and not part.media.mime_type:
             yield f"{path}.media.mime_type", "Required with data, such as image/png.", "REQUIRED"
+        for name in ("start_offset", "end_offset"):
+            if part.media.HasField(name):
+                yield from _duration(f"{path}.media.{name}", getattr(part.media, name), zero=True)
     elif kind == "tool_call":
         if not part.tool_call.name:
             yield f"{path}.tool_call.name", "Name the tool.", "REQUIRED"
@@ -134,10 +152,9 @@ def _part(path: str, part: content_pb2.Part) -> Found:
     elif kind == "opaque":
         if not part.opaque.provider:
             yield f"{path}.opaque.provider", "Say which provider the block is for.", "REQUIRED"
-        if not _may_be_object(part.opaque.json):
-            yield f"{path}.opaque.json", "Must be a JSON object.", "INVALID_JSON"
+        yield from _object(f"{path}.opaque.json", part.opaque.json, theirs=True)
     if part.HasField("cache_control") and part.cache_control.HasField("ttl"):
-        yield from _positive(f"{path}.cache_control.ttl", part.cache_control.ttl)
+        yield from _duration(f"{path}.cache_control.ttl", part.cache_control.ttl)
     if part.provider_options_json:
         yield from _options(f"{path}.provider_options_json", part.provider_options_json)
 
@@ -188,14 +205,13 @@ def _tools(request: gateway_pb2.SendRequest) -> Found:
                 yield f"{path}.function.name", "Another tool has this name.", "DUPLICATE"
             names.add(name)
             schema = tool.function.parameters_json_schema
-            if schema and not _is_object(schema):
-                yield f"{path}.function.parameters_json_schema", "Must be a JSON object.", "INVALID_JSON"
+            if schema:
+                yield from _object(f"{path}.function.parameters_json_schema", schema)
         else:
             if not tool.provider_tool.type:
                 yield f"{path}.provider_tool.type", "Say which tool.", "REQUIRED"
-            options = tool.provider_tool.options_json
-            if options and not _is_object(options):
-                yield f"{path}.provider_tool.options_json", "Must be a JSON object.", "INVALID_JSON"
+            if tool.provider_tool.options_json:
+                yield from _object(f"{path}.provider_tool.options_json", tool.provider_tool.options_json, read=True)
         if tool.provider_options_json:
             yield from _options(f"{path}.provider_options_json", tool.provider_options_json)
 
@@ -217,8 +233,8 @@ def _output_format(output: gateway_pb2.OutputFormat) -> Found:
     schema = output.json_schema.schema_json
     if not schema:
         yield "output_format.json_schema.schema_json", "Give the schema.", "REQUIRED"
-    elif not _is_object(schema):
-        yield "output_format.json_schema.schema_json", "Must be a JSON object.", "INVALID_JSON"
+    else:
+        yield from _object("output_format.json_schema.schema_json", schema)
 
 
 def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
@@ -229,7 +245,7 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
         yield "routing.max_attempts", "Must be 0 or more.", "OUT_OF_RANGE"
     for name in ("attempt_timeout", "first_event_timeout"):
         if policy.HasField(name):
-            yield from _positive(f"routing.{name}", getattr(policy, name))
+            yield from _duration(f"routing.{name}", getattr(policy, name))
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
     yield from _long("routing.affinity_key", policy.affinity_key)
@@ -256,32 +272,53 @@ def _known(path: str, enum: Any, value: int) -> Found:
         yield path, "This server does not know the value.", "UNKNOWN_VALUE"
 
 
-def _positive(path: str, duration: duration_pb2.Duration) -> Found:
-    if duration.seconds + duration.nanos / 1e9 <= 0:
+def _duration(path: str, duration: duration_pb2.Duration, *, zero: bool = False) -> Found:
+    """zero: it may be 0. The bounds are those of google/protobuf/duration.proto."""
+    if not (0 <= duration.seconds <= MAX_SECONDS and 0 <= duration.nanos < 1_000_000_000):
+        what = "0 or more" if zero else "longer than 0"
+        yield path, f"Must be {what}: at most {MAX_SECONDS} seconds, and 0 to 999999999 nanos.", "OUT_OF_RANGE"
+    elif not (zero or duration.seconds or duration.nanos):
         yield path, "Must be longer than 0.", "OUT_OF_RANGE"
 
 
 def _options(path: str, options: Mapping[str, str]) -> Found:
     for provider, text in options.items():
-        if not _is_object(text):
-            yield f'{path}["{provider[:64]}"]', "Must be a JSON object.", "INVALID_JSON"
+        yield from _object(f'{path}["{provider[:64]}"]', text, read=True)
 
 
-def _is_object(text: str) -> bool:
-    """Whether a text of the caller's is an object by RFC 8259: it goes into bodies as it stands."""
+def _object(path: str, text: str, *, read: bool = False, theirs: bool = False) -> Found:
+    """A text is an object by RFC 8259, nested no deeper than MAX_DEPTH. One that goes into bodies as it stands is read only where it is
+    large enough to hold what cannot be read. read: it is merged into bodies, so its numbers must be some that we can hold.
+    theirs: a provider wrote it, who may write NaN and the like."""
     try:
-        _fields(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
-    return True
+        if theirs:
+            found = json.decode(text)
+        elif read:
+            found = _decode(text)
+        else:
+            json.fields(text)
+            small = len(text) < _DIGITS and text.count("{") + text.count("[") <= MAX_DEPTH
+            found = {} if small else json.decode(text)
+    except msgspec.ValidationError:
+        if read:  # without a type nothing else is out of place
+            yield path, "Holds a number beyond the range of a double, or of too many digits.", "OUT_OF_RANGE"
+        else:
+            yield path, "Must be a JSON object.", "INVALID_JSON"
+    except (msgspec.MsgspecError, UnicodeError, json.MalformedJson):
+        yield path, "Must be a JSON object.", "INVALID_JSON"
+    except RecursionError:
+        yield _too_deep(path)
+    else:
+        if not isinstance(found, dict):
+            yield path, "Must be a JSON object.", "INVALID_JSON"
+        elif json.deeper_than(MAX_DEPTH, found):
+            yield _too_deep(path)
 
 
-def _may_be_object(text: str) -> bool:
-    """The same for what a provider wrote, who may write NaN and the like."""
-    try:
-        return isinstance(json.decode(text), dict)
-    except json.MalformedJson:
-        return False
+def _too_deep(path: str) -> tuple[str, str, str]:
+    return path, f"Must nest at most {MAX_DEPTH} arrays and objects in each other (max_json_depth).", "OUT_OF_RANGE"
 
 
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode = msgspec.json.Decoder().decode
+_DIGITS = 4300
+"""Digits of a whole number that Python reads; a shorter text holds none that is longer."""

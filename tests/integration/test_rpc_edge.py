@@ -495,3 +495,38 @@ async def test_options_cannot_name_another_model(gateway_factory: Callable[..., 
         await local.client.send(request)
     assert [one.field for one in caught.value.violations] == ['provider_options_json["p"].model']
     assert upstream.requests == []
+
+
+def _hostile() -> dict[str, gateway_pb2.SendRequest]:
+    digits, betas, offset, odd = (make_request("hi", "anthropic/claude-opus-5-5") for _ in range(4))
+    digits.provider_options_json["anthropic"] = '{"a": ' + "9" * 5000 + "}"
+    betas.provider_options_json["anthropic"] = '{"betas": ["a\\r\\nx-evil: 1"]}'
+    offset.messages[0].parts.add().media.uri = "https://e.test/a.mp4"
+    offset.messages[0].parts[1].media.start_offset.seconds = -(2**63)
+    result = odd.messages[0].parts.add().tool_result
+    result.tool_call_id = "c1"
+    result.parts.add().text.text = "ok"
+    odd.messages[0].parts[1].provider_options_json["anthropic"] = '{"content": [5]}'
+    return {
+        'provider_options_json["anthropic"]': digits,
+        'provider_options_json["anthropic"].betas': betas,
+        "messages[0].parts[1].media.start_offset": offset,
+        'messages[0].parts[1].provider_options_json["anthropic"]': odd,
+    }
+
+
+@pytest.mark.parametrize("field", _hostile())
+async def test_options_that_are_not_what_they_seem_are_invalid_arguments(
+    gateway_factory: Callable[..., Any], upstream: Upstream, field: str
+) -> None:
+    """By Send and StreamSend: the path is told, and nothing reaches the provider."""
+    running = await gateway_factory({"providers": {"anthropic": {"endpoint": upstream.url, "api_key": "k"}}})
+    request = _hostile()[field]
+    with pytest.raises(InvalidArgument) as whole:
+        await running.client.send(request)
+    with pytest.raises(InvalidArgument) as streamed:
+        async for _ in running.client.stream_send(request):
+            pass
+    assert [one.field for one in whole.value.violations] == [field]
+    assert [one.field.removeprefix("request.") for one in streamed.value.violations] == [field]
+    assert not upstream.requests

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from google.protobuf import duration_pb2
 from llm_gateway.errors import InvalidRequest
-from llm_gateway.validation import MAX_REPORTED, validate
+from llm_gateway.validation import MAX_REPORTED, validate, validate_stream
 from llmgateway import make_request
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -19,6 +20,48 @@ def part(request: Request) -> content_pb2.Part:
 
 WRONG: list[tuple[str, Change, str, str]] = [
     ("no messages", lambda r: r.ClearField("messages"), "messages", "REQUIRED"),
+    *(
+        (
+            f"offset of {seconds} s and {nanos} ns",
+            lambda r, seconds=seconds, nanos=nanos: part(r).media.MergeFrom(
+                content_pb2.MediaPart(
+                    uri="https://e.test", end_offset=duration_pb2.Duration(seconds=seconds, nanos=nanos)
+                )
+            ),
+            "messages[0].parts[1].media.end_offset",
+            "OUT_OF_RANGE",
+        )
+        for seconds, nanos in ((-(2**63), 0), (2**63 - 1, 0), (-1, 0), (0, -1), (0, 10**9), (315_576_000_001, 0))
+    ),
+    (
+        "time limit longer than any",
+        lambda r: setattr(r.routing.attempt_timeout, "seconds", 2**63 - 1),
+        "routing.attempt_timeout",
+        "OUT_OF_RANGE",
+    ),
+    *(
+        (
+            f"options that hold {name}",
+            lambda r, text=text: r.provider_options_json.update({"p": text}),
+            'provider_options_json["p"]',
+            reason,
+        )
+        for name, text, reason in (
+            ("a number of 5,000 digits", '{"a": ' + "9" * 5000 + "}", "OUT_OF_RANGE"),
+            ("a number beyond a double", '{"a": 1e999}', "OUT_OF_RANGE"),
+            ("NaN", '{"a": NaN}', "INVALID_JSON"),
+            ("101 levels", '{"a": ' + "[" * 100 + "]" * 100 + "}", "OUT_OF_RANGE"),
+            ("levels without end", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "OUT_OF_RANGE"),
+        )
+    ),
+    (
+        "schema of 101 levels",
+        lambda r: r.tools.add().function.MergeFrom(
+            gateway_pb2.FunctionTool(name="f", parameters_json_schema='{"a": ' + "[" * 100 + "]" * 100 + "}")
+        ),
+        "tools[0].function.parameters_json_schema",
+        "OUT_OF_RANGE",
+    ),
     ("model with a line end", lambda r: setattr(r, "model", "a\r\nb"), "model", "INVALID_VALUE"),
     (
         "fallback with a NUL",
@@ -172,3 +215,26 @@ def test_a_flood_of_violations_is_cut_off() -> None:
     with pytest.raises(InvalidRequest) as caught:
         validate(request)
     assert len(caught.value.violations) == MAX_REPORTED
+
+
+@pytest.mark.parametrize("name", ["heartbeat_interval", "coalesce_interval"])
+@pytest.mark.parametrize("seconds", [-1, -(2**63), 2**63 - 1])
+def test_intervals_of_a_stream_are_lengths_of_time(name: str, seconds: int) -> None:
+    """Neither negative nor longer than google.protobuf.Duration says; 0 is one."""
+    request = gateway_pb2.StreamSendRequest(request=make_request("hi"))
+    getattr(request.options, name).seconds = seconds
+    with pytest.raises(InvalidRequest) as caught:
+        validate_stream(request)
+    assert [one.field for one in caught.value.violations] == [f"options.{name}"]
+    getattr(request.options, name).seconds = 0
+    validate_stream(request)
+
+
+def test_a_hundred_levels_are_taken() -> None:
+    """The limit itself is allowed, in options and in schemas, and brackets in texts are none."""
+    request = make_request("hi")
+    request.provider_options_json["p"] = '{"a": ' + "[" * 99 + "]" * 99 + "}"
+    request.tools.add().function.MergeFrom(
+        gateway_pb2.FunctionTool(name="f", parameters_json_schema='{"a": "' + "[{" * 1000 + '"}')
+    )
+    validate(request)

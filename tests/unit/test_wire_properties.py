@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
 from llm_gateway.protocols import json as json_text
-from llm_gateway.protocols.wire import OWNED, Outgoing, Rendering, WireFormat
+from llm_gateway.protocols.wire import OWNED, Outgoing, Rendering, WireFormat, render
 from llm_gateway.upstream.h1 import render_head
 from llm_gateway.upstream.providers import DATED, ROWS
 from llm_gateway.validation import validate
@@ -422,3 +422,179 @@ def test_a_resource_of_the_configured_project_or_that_the_file_names_is_called(
     """What the operator chose is not refused."""
     path = greeting(gemini, gemini.VERTEX, "vertex", model, named=named).path
     assert path == f"/v1beta1/{model}:streamGenerateContent?alt=sse"
+
+
+def _deep(levels: int) -> str:
+    return '{"a":' + "[" * levels + "]" * levels + "}"
+
+
+HOSTILE = {
+    "digits": '{"a": ' + "9" * 5000 + "}",
+    "bounds of digits": '{"type": "object", "minItems": ' + "9" * 5000 + "}",
+    "exponent": '{"a": 1e999}',
+    "NaN": '{"a": NaN}',
+    "surrogate": '{"a": "\\ud800"}',
+    "deep": _deep(99),
+    "deeper": _deep(500),
+    "near the end of the stack": _deep(960),
+    "beyond the stack": _deep(100_000),
+    "deep schema": '{"anyOf": [' * 300 + "{}" + "]}" * 300,
+    "half": '{"a":',
+    "wide and half": '{"a": [' + "[]," * 500,
+    "no object": "[1]",
+    "nothing": "",
+    "NUL": '{"a": "\0"}',
+}
+"""Texts of JSON that are not what they seem."""
+
+
+def hostile_requests(text: str, kind: str) -> Iterator[tuple[str, gateway_pb2.SendRequest]]:
+    """(field, a request that has the text there), for every field of JSON text that there is."""
+
+    def fresh(role: content_pb2.Role.ValueType = content_pb2.ROLE_USER) -> Any:
+        request = gateway_pb2.SendRequest()
+        part = request.messages.add(role=role).parts.add()
+        part.text.text = "hi"
+        return request, part
+
+    request, _ = fresh()
+    request.provider_options_json[kind] = text
+    yield "provider_options_json", request
+    request, _ = fresh()
+    request.messages[0].provider_options_json[kind] = text
+    yield "messages[0].provider_options_json", request
+    request, part = fresh()
+    part.provider_options_json[kind] = text
+    yield "messages[0].parts[0].provider_options_json", request
+    request, part = fresh()
+    part.text.citations.add(uri="https://e.test", title="t", cited_text="c", provider_json=text)
+    yield "messages[0].parts[0].text.citations[0].provider_json", request
+    request, part = fresh(content_pb2.ROLE_ASSISTANT)
+    part.opaque.MergeFrom(content_pb2.OpaquePart(provider=kind, type="x", json=text))
+    yield "messages[0].parts[0].opaque.json", request
+    for executed in (False, True):
+        request, part = fresh(content_pb2.ROLE_ASSISTANT)
+        part.tool_call.MergeFrom(
+            content_pb2.ToolCall(id="c1", name="f", arguments_json=text, provider_executed=executed)
+        )
+        result = request.messages.add(role=content_pb2.ROLE_TOOL).parts.add().tool_result
+        result.MergeFrom(content_pb2.ToolResult(tool_call_id="c1", name="f", is_error=executed))
+        result.parts.add().text.text = text
+        yield "messages[0].parts[0].tool_call.arguments_json", request
+    for strict in (False, True):
+        request, _ = fresh()
+        request.tools.add().function.MergeFrom(
+            gateway_pb2.FunctionTool(name="f", parameters_json_schema=text, strict=strict)
+        )
+        yield "tools[0].function.parameters_json_schema", request
+        request, _ = fresh()
+        request.output_format.json_schema.MergeFrom(
+            gateway_pb2.JsonSchemaFormat(name="f", schema_json=text, strict=strict)
+        )
+        yield "output_format.json_schema.schema_json", request
+    request, _ = fresh()
+    request.tools.add().provider_tool.MergeFrom(gateway_pb2.ProviderTool(type="web_search", options_json=text))
+    yield "tools[0].provider_tool.options_json", request
+    request, _ = fresh()
+    request.tools.add(provider_options_json={kind: text}).function.name = "f"
+    yield "tools[0].provider_options_json", request
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_json_that_is_not_what_it_seems_is_sent_as_json_or_refused_by_its_path(text: str) -> None:
+    """In every field that holds JSON, for every API: nothing else comes of it, whatever reads, merges or writes it."""
+    for kind, label, wire, dialect in APIS:
+        for model in ("model", "claude-opus-5-5", "gpt-5.5"):
+            for field, request in hostile_requests(text, kind):
+                rendering = Rendering(
+                    request=request,
+                    model=model,
+                    stream=False,
+                    provider="p",
+                    kind=kind,
+                    dialect=dialect,
+                    settings=SETTINGS,
+                )
+                try:
+                    validate(request)
+                    outgoing = wire.render_request(rendering)
+                    assert render_head(outgoing.method, outgoing.path, "", outgoing.headers, len(outgoing.body))
+                    outgoing.body.decode()
+                except InvalidRequest as refused:
+                    fields = [violation.field for violation in refused.violations]
+                    assert any(one.startswith(field.partition(".")[0]) for one in fields), (label, field, fields)
+
+
+NO_BETAS = ("a\r\nx-evil: 1", "a\0", "\N{SNOWMAN}", "a b", ["a,b"], ["a\nb"], [5], [None], {"a": 1}, 7, True)
+
+
+@pytest.mark.parametrize("betas", NO_BETAS, ids=repr)
+@pytest.mark.parametrize("key", ["betas", "anthropic_beta"])
+def test_betas_that_no_header_can_hold_are_refused_by_their_path(key: str, betas: Any) -> None:
+    """Line ends, NUL, what is not ASCII, and what is no text: the option is named, with the address that it stands under."""
+    for kind, _, wire, dialect in APIS:
+        if wire is anthropic:
+            options = {kind: "{}", "p": json.dumps({key: betas})}
+            with pytest.raises(InvalidRequest) as caught:
+                greeting(wire, dialect, kind, "claude-opus-5-5", request={"provider_options_json": options})
+            assert [one.field for one in caught.value.violations] == [f'provider_options_json["p"].{key}']
+            options = {kind: json.dumps({key: [" a-1 ", "", "b"]})}
+            assert greeting(wire, dialect, kind, "claude-opus-5-5", request={"provider_options_json": options})
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\0", "\N{SNOWMAN}"])
+def test_a_cache_key_that_no_header_can_hold_is_told_and_left_out(value: str) -> None:
+    """Where it would be a header."""
+    for kind, _, wire, dialect in APIS:
+        outgoing = greeting(
+            wire, dialect, kind, "m", request={"cache_config": gateway_pb2.CacheConfig(cache_key=value)}
+        )
+        assert render_head(outgoing.method, outgoing.path, "", outgoing.headers, len(outgoing.body))
+
+
+ODD: tuple[Json, ...] = (
+    {"text": 5}, {"content": 5}, {"content": [5]}, {"content": "x"}, {"content": [{}]}, {"parts": 5}, {"parts": {}}, {"parts": "x"},
+    {"toolResult": 5}, {"input": -1.5}, {"type": [5]}, {"role": {}}, {"tool_calls": 5}, {"cache_control": 5}, {"function": []},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_options_of_a_type_that_a_part_cannot_have_are_sent_or_refused_by_their_path(odd: Json) -> None:
+    """On each message, part, part of a result and tool, for every API: whatever the wire format does with the field afterwards."""
+    told = []
+    for kind, label, wire, dialect in APIS:
+        for place in range(10):
+            request = gateway_pb2.SendRequest()
+            request.messages.add(role=content_pb2.ROLE_SYSTEM).parts.add().text.text = "hi"
+            request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = "hi"
+            call = content_pb2.ToolCall(id="c1", name="f", arguments_json="{}")
+            request.messages.add(role=content_pb2.ROLE_ASSISTANT).parts.add().tool_call.CopyFrom(call)
+            result = request.messages.add(role=content_pb2.ROLE_TOOL).parts.add().tool_result
+            result.MergeFrom(content_pb2.ToolResult(tool_call_id="c1", name="f"))
+            result.parts.add().text.text = "ok"
+            request.tools.add().function.MergeFrom(gateway_pb2.FunctionTool(name="f", parameters_json_schema="{}"))
+            holders: list[Any] = [*request.messages, *(message.parts[0] for message in request.messages)]
+            holders += [result.parts[0], request.tools[0]]
+            holders[place].provider_options_json["p"] = json.dumps(odd)
+            rendering = Rendering(
+                request=request, model="m", stream=False, provider="p", kind=kind, dialect=dialect, settings=SETTINGS
+            )
+            try:
+                render(wire, rendering)
+            except InvalidRequest as refused:
+                told += [(label, place, one.field) for one in refused.violations]
+    assert all('provider_options_json["p"]' in field for _, _, field in told), told
+
+
+def test_a_bug_of_a_wire_format_stays_one() -> None:
+    """Options are blamed only where the request without them can be rendered."""
+
+    class Broken:
+        def render_request(self, rendering: Rendering) -> Outgoing:
+            raise TypeError
+
+    wire: Any = Broken()
+    request = gateway_pb2.SendRequest(provider_options_json={"p": "{}"})
+    rendering = Rendering(request=request, model="m", stream=True, provider="p", kind="p", dialect=None)
+    with pytest.raises(TypeError):
+        render(wire, rendering)

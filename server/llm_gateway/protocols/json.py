@@ -12,7 +12,8 @@ Raw = msgspec.Raw
 
 encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+fields = msgspec.json.Decoder(dict[str, Raw]).decode
+"""The fields of an object, each as its own text."""
 
 
 class MalformedJson(ValueError):
@@ -86,18 +87,36 @@ def is_blank(value: Any) -> bool:
     return all(map(is_blank, value)) if isinstance(value, list) else not value
 
 
+def deeper_than(most: int, value: Any) -> bool:
+    """Whether arrays and objects of a value stand more than `most` deep in each other."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(most):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return bool(level)
+
+
 def raw_object(text: str) -> Raw:
     """The text of an object, to be embedded as it stands; one that only `decode` can read (NaN, lone surrogates) is written anew.
 
     Raises MalformedJson for anything else.
     """
     try:
-        _fields(text)
+        fields(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         value = decode(text)
         if not isinstance(value, dict):
             raise MalformedJson("no object") from None
-        return Raw(encode(value))
+        try:
+            return Raw(encode(value))
+        except RecursionError:
+            raise MalformedJson("nested too deeply") from None
     return Raw(text.encode())
 
 

@@ -7,7 +7,7 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import quote
@@ -269,6 +269,47 @@ class WireFormat(Protocol):
 
     def parse_models(self, body: bytes, dialect: Any, /) -> ModelPage:
         """One page of models."""
+
+
+def render(wire: WireFormat, rendering: Rendering) -> Outgoing:
+    """The provider's request. An option that gives a field a type which the wire format cannot go on with is refused by its path.
+
+    Raises InvalidRequest.
+    """
+    try:
+        return wire.render_request(rendering)
+    except (TypeError, AttributeError, LookupError, ValueError):
+        bare = gateway_pb2.SendRequest()
+        bare.CopyFrom(rendering.request)
+        paths = []
+        for path, options in _options_of(bare):
+            paths += [f'{path}["{name}"]' for name, _ in rendering.addressed(options)]
+            options.clear()
+        if not paths:
+            raise
+        wire.render_request(msgspec.structs.replace(rendering, request=bare, notes=Notes()))  # else it is a bug of ours
+        told = "One of these options gives a field a type that it cannot have there."
+        raise InvalidRequest(
+            violations=[Violation(field=path, description=told, reason="INVALID_VALUE") for path in paths[:MOST_BLAMED]]
+        ) from None
+
+
+MOST_BLAMED = 20
+
+
+def _options_of(request: gateway_pb2.SendRequest) -> Iterator[tuple[str, MutableMapping[str, str]]]:
+    """The path and the options of all that has some."""
+    yield "provider_options_json", request.provider_options_json
+    for index, tool in enumerate(request.tools):
+        yield f"tools[{index}].provider_options_json", tool.provider_options_json
+    for index, message in enumerate(request.messages):
+        at = f"messages[{index}]"
+        yield f"{at}.provider_options_json", message.provider_options_json
+        for place, part in enumerate(message.parts):
+            yield f"{at}.parts[{place}].provider_options_json", part.provider_options_json
+            for inner, piece in enumerate(part.tool_result.parts):
+                where = f"{at}.parts[{place}].tool_result.parts[{inner}].provider_options_json"
+                yield where, piece.provider_options_json
 
 
 @runtime_checkable

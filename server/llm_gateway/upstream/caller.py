@@ -38,6 +38,7 @@ from llm_gateway.protocols.wire import (
     StreamParser,
     TellsLoaded,
     WireFormat,
+    render,
 )
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import http
@@ -143,7 +144,7 @@ class HttpCaller:
             settings=self.settings,
             api=api.name,
         )
-        outgoing = api.wire.render_request(rendering)
+        outgoing = render(api.wire, rendering)
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()

@@ -169,9 +169,11 @@ def render_request(rendering: Rendering, /) -> Outgoing:
 def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None], legacy: bool) -> Outgoing:
     dialect = rendering.dialect
     for name in ("betas", "anthropic_beta"):
-        asked = body.pop(name, None)
-        asked = asked.split(",") if isinstance(asked, str) else asked if isinstance(asked, list) else ()
-        betas.update(dict.fromkeys(str(beta).strip() for beta in asked))
+        asked = body.pop(name, None) or []
+        asked = asked.split(",") if isinstance(asked, str) else asked
+        if not isinstance(asked, list) or not all(isinstance(beta, str) and _BETA.fullmatch(beta) for beta in asked):
+            raise _no_beta(rendering, name)
+        betas.update(dict.fromkeys(filter(None, map(str.strip, asked))))
     version = rendering.settings.get("api_version") or (dialect.legacy_version if legacy else dialect.version)
     headers: list[tuple[str, str]] = []
     if dialect.in_path:
@@ -187,6 +189,18 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
         settings = {name: quote(str(rendering.settings.get(name)), safe="") for name in ("project", "location")}
         path = path.format_map({**settings, "model": rendering.model_in_path(safe="@")})
     return Outgoing(path=path, body=json.encode(body), headers=tuple(headers))
+
+
+_BETA = re.compile(r"[ \t]*[!-+\--~]*[ \t]*")
+
+
+def _no_beta(rendering: Rendering, key: str) -> InvalidRequest:
+    """Betas become a header's value."""
+    addressed = rendering.addressed(rendering.request.provider_options_json)
+    name = next((name for name, options in reversed([*addressed]) if key in options), rendering.kind)
+    return _refused(
+        f'provider_options_json["{name}"].{key}', "Must be names of visible ASCII, as a list or with commas."
+    )
 
 
 def _has_assistant_document(turns: list[Turn]) -> bool:

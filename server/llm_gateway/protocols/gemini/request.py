@@ -605,7 +605,7 @@ def _response(text: str, is_error: bool) -> Any:
         value = json.raw_object(text)
     except json.MalformedJson:
         return {key: text}
-    return value if not is_error or "error" in json.decode(bytes(value)) else {key: value}
+    return value if not is_error or "error" in json.fields(value) else {key: value}
 
 
 def _data_uri(uri: str, mime_type: str) -> tuple[str, bytes]:
