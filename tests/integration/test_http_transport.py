@@ -10,6 +10,7 @@ import random
 import socket
 import ssl
 import struct
+import tempfile
 import threading
 import time
 import zlib
@@ -31,6 +32,7 @@ from llm_gateway.upstream.http import (
     TlsFailed,
     TransportError,
 )
+from llm_gateway.upstream.resolver import Resolver
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
@@ -1020,9 +1022,9 @@ def black_hole(host: str = "127.0.0.1", port: int = 0) -> list[socket.socket]:
     return [server, *fillers]
 
 
-def open_sockets(port: int) -> int:
-    """Sockets of this process in SYN_SENT to a loopback port."""
-    wanted, count = f"0100007F:{port:04X}", 0
+def open_sockets(port: int, address: str = "0100007F") -> int:
+    """Sockets of this machine in SYN_SENT to a loopback port."""
+    wanted, count = f"{address}:{port:04X}", 0
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         count += fields[2] == wanted and fields[3] == "02"
@@ -1049,16 +1051,15 @@ async def test_black_hole_ends_at_the_connect_timeout() -> None:
         await asyncio.wait_for(peer.gone.wait(), GONE)
 
 
-class TwoAddresses(asyncio.SelectorEventLoop):
-    """A loop on which every name has two addresses, 127.0.0.2 first (uvloop's resolver cannot be replaced)."""
-
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+TWO = Resolver(lambda _: [(socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1")])
+"""Every name has two addresses."""
 
 
+@LOOPS
 @pytest.mark.parametrize("fault", ["refused", "silent"])
-def test_second_address_is_tried_when_the_first_fails(fault: str) -> None:
-    """An address that refuses costs nothing, one that never answers only its share of the connect timeout."""
+def test_second_address_is_tried_when_the_first_fails(fault: str, loop: Loop) -> None:
+    """An address that refuses costs nothing, one that never answers a quarter of a second: not a share of the connect limit, which is
+    longer than this test may take. Its attempt is given up."""
 
     async def scenario() -> None:
         peer = Peer()
@@ -1066,14 +1067,89 @@ def test_second_address_is_tried_when_the_first_fails(fault: str) -> None:
         async with running(peer):
             port = int(peer.url.rpartition(":")[2])
             sockets = black_hole("127.0.0.2", port) if fault == "silent" else []
-            client = HttpClient(f"http://two.test:{port}", connect_timeout=2.0)
+            before = open_sockets(port, "0200007F")
+            client = HttpClient(f"http://two.test:{port}", connect_timeout=4 * HANG, resolver=TWO)
             assert await get(client) == b"hello"
+            assert peer.connections == 1
+            while open_sockets(port, "0200007F") != before:
+                await asyncio.sleep(0.01)
             await client.aclose()
             for sock in sockets:
                 sock.close()
 
-    with asyncio.Runner(loop_factory=TwoAddresses) as runner:
-        runner.run(scenario())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
+
+
+@LOOPS
+def test_error_of_the_last_address_is_told_when_all_fail(loop: Loop) -> None:
+    """Two refusals are one, and a limit that passes while two addresses are silent is a connect timeout."""
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        with pytest.raises(ConnectFailed, match=rf"^connection refused at two\.test:{port}$"):
+            await get(HttpClient(f"http://two.test:{port}", resolver=TWO))
+        silent = black_hole("127.0.0.2", port) + black_hole("127.0.0.1", port)
+        with pytest.raises(ConnectTimeout, match="no connection to"):
+            await get(HttpClient(f"http://two.test:{port}", resolver=TWO, connect_timeout=0.4))
+        for sock in silent:
+            sock.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
+
+
+@LOOPS
+def test_address_that_answers_after_another_is_hung_up_on(loop: Loop) -> None:
+    """A first address that accepts and says nothing to a TLS hello: the second serves, the first sees its connection closed."""
+
+    async def scenario(path: Path) -> None:
+        authority = Authority(path)
+        peer, slow = Peer(), Peer()
+        peer.scripts = (peer.answering(HELLO),)
+        slow.scripts = (lambda reader, _: slow.until_gone(reader),)
+        async with running(peer, tls=authority.server("two.test")):
+            port = int(peer.url.rpartition(":")[2])
+            server = await asyncio.start_server(slow.serve, "127.0.0.2", port)
+            client = HttpClient(
+                f"https://two.test:{port}", connect_timeout=4 * HANG, resolver=TWO, ca_file=authority.ca_file
+            )
+            assert await get(client) == b"hello"
+            await asyncio.wait_for(slow.gone.wait(), GONE)
+            assert (slow.connections, peer.connections) == (1, 1)
+            await client.aclose()
+            server.close()
+
+    with tempfile.TemporaryDirectory() as path, asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(Path(path)), HANG))
+
+
+@on_loop
+async def test_name_server_that_hangs_holds_up_nobody_else() -> None:
+    """More hanging look-ups than any pool of the loop has threads: the other provider is connected to, theirs end at their limit."""
+    hang = threading.Event()
+
+    def look_up(host: str) -> list[tuple[int, str]]:
+        if host.startswith("hanging"):
+            hang.wait()
+        return [(socket.AF_INET, "127.0.0.1")]
+
+    resolver = Resolver(look_up)
+    peer = Peer()
+    peer.scripts = (peer.answering(HELLO),)
+    async with running(peer):
+        port = int(peer.url.rpartition(":")[2])
+        limits = [
+            HttpClient(f"http://hanging{n}.test:{port}", resolver=resolver, connect_timeout=0.5) for n in range(64)
+        ]
+        calls = [asyncio.create_task(get(client)) for client in limits]
+        await asyncio.sleep(0)
+        assert await get(HttpClient(f"http://well.test:{port}", resolver=resolver)) == b"hello"
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(error) for error in ended} == {ConnectTimeout}
+        assert "no name resolution for hanging0.test" in str(ended[0])
+    hang.set()
 
 
 # --- cancellation

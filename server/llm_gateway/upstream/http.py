@@ -33,6 +33,7 @@ from llm_gateway.upstream.h1 import (
     TransportError,
     render_head,
 )
+from llm_gateway.upstream.resolver import SHARED, Address, Resolver, interleaved
 
 __all__ = [
     "ConnectFailed",
@@ -49,6 +50,9 @@ __all__ = [
 
 _STALE_SECONDS: Final = 1.0
 """A kept connection that breaks this soon after a request, without a response byte, was closed by an idle timer."""
+
+_RACE_SECONDS: Final = 0.25
+"""How long an address may say nothing before the next one is tried beside it (RFC 8305, section 8)."""
 
 CUT_BYTES: Final = 256 * 1024
 """About how much of a coded body that is cut off is decoded; more would hold up others."""
@@ -213,13 +217,14 @@ class HttpClient:
         max_connections: int = 1000,
         keepalive_expiry: float = 55.0,
         max_response_bytes: int = 24 * 1024 * 1024,
+        resolver: Resolver = SHARED,
     ) -> None:
         """Prepare the client; nothing is connected yet.
 
         `base_url`: http or https, host, optional port and path prefix; the prefix goes before every path sent.
         `ca_file`: PEM bundle trusted instead of the system's; `cert_file` and `key_file`: PEM client certificate.
         `proxy`: URL of an HTTP proxy, credentials allowed. `socket_path`: a Unix socket that is connected to instead of the host.
-        Times in seconds.
+        `resolver` looks its host up. Times in seconds.
         Raises ValueError for a URL of another shape, OSError for an unreadable certificate file.
         """
         url = _parse_base_url(base_url)
@@ -231,6 +236,7 @@ class HttpClient:
         self._url = url
         self._tls = _tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
         self._socket_path = socket_path
+        self._resolver = resolver
         self._connect_timeout = connect_timeout
         self._keepalive_expiry = keepalive_expiry
         self._max_response_bytes = max_response_bytes
@@ -296,39 +302,64 @@ class HttpClient:
         return connection, await connection.exchange(head, body, expect_body=expect_body)
 
     async def _connect(self) -> Connection:
-        """Try each resolved address in turn, giving each an equal share of the time left (as Go's net.Dialer does)."""
+        """A new connection to the first of the host's addresses that answers."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._connect_timeout
         waiting_for = "name resolution for"
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(self._connect_timeout):
                 if self._socket_path is not None:
                     _, local = await loop.create_unix_connection(
                         partial(Connection, loop, self._release), self._socket_path
                     )
                     return local
-                addresses = await loop.getaddrinfo(self._host, self._port, type=1)
+                addresses = await self._resolver.addresses(self._host)
                 waiting_for = "TLS connection to" if self._tls else "connection to"
-                while True:
-                    family, _, _, _, address = addresses.pop(0)
-                    try:
-                        async with asyncio.timeout((deadline - loop.time()) / (len(addresses) + 1)):
-                            _, connection = await loop.create_connection(
-                                partial(Connection, loop, self._release),
-                                str(address[0]),
-                                self._port,
-                                family=family,
-                                ssl=self._tls,
-                                server_hostname=self._host if self._tls else None,
-                            )
-                        return connection
-                    except OSError:
-                        if not addresses:
-                            raise
+                if len(addresses) == 1:
+                    return await self._connect_to(addresses[0])
+                return await self._race(interleaved(addresses))
         except TimeoutError:
             raise ConnectTimeout(f"no {waiting_for} {self._where} within {self._connect_timeout:g} s") from None
         except (OSError, UnicodeError) as error:
             raise _connect_error(error, self._where) from None
+
+    async def _connect_to(self, address: Address) -> Connection:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            partial(Connection, loop, self._release),
+            address[1],
+            self._port,
+            family=address[0],
+            ssl=self._tls,
+            server_hostname=self._host if self._tls else None,
+        )
+        return connection
+
+    async def _race(self, addresses: Sequence[Address]) -> Connection:
+        """Try the addresses one after the other, the next as soon as one has failed or `_RACE_SECONDS` have passed; the first connection
+        is it (RFC 8305, section 5). Raises the OSError of the last that failed."""
+        loop = asyncio.get_running_loop()
+        waiting = deque(addresses)
+        running: set[asyncio.Task[Connection]] = set()
+        try:
+            while True:
+                if waiting:
+                    running.add(loop.create_task(self._connect_to(waiting.popleft())))
+                done, _ = await asyncio.wait(
+                    running, timeout=_RACE_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                running -= done
+                failed: BaseException | None = None
+                for task in done:
+                    failed = task.exception()
+                    if failed is None:
+                        running |= done - {task}
+                        return task.result()
+                if failed is not None and not (isinstance(failed, OSError) and (running or waiting)):
+                    raise failed
+        finally:
+            for task in running:
+                task.cancel()
+                task.add_done_callback(_discard)
 
     def _take_idle(self) -> Connection | None:
         """The connection that went idle last, if there is a good one; O(1) but for the dead and the talkative ones it discards."""
@@ -403,6 +434,12 @@ class HttpClient:
                 return ConnectFailed(f"proxy at {self._proxy} refused the connection to {self._where}")
             case _:
                 return _broken(error, response_started=False)
+
+
+def _discard(task: asyncio.Task[Connection]) -> None:
+    """Close what came of an attempt that is not needed any more."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().abort()
 
 
 class _ProxiedBody:

@@ -1,0 +1,121 @@
+"""Names to addresses: one look-up of a name at a time, kept for a while, in threads that wait for nothing else.
+
+getaddrinfo(3) blocks, for as long as a name server says nothing. In the thread pool of an event loop, which is small, the look-ups of one
+provider whose name server hangs would hold up the connects to all others.
+"""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Final
+
+TTL: Final = 30.0
+"""Seconds for which addresses are good. getaddrinfo does not tell the time to live of what it found; 30 s is what DNS that steers traffic
+commonly has."""
+PATIENCE: Final = 1.0
+"""Seconds for which a look-up is waited for where there are addresses of an earlier one."""
+RETRY: Final = 5.0
+"""Seconds for which earlier addresses are good once more after a look-up that failed or took too long."""
+
+Address = tuple[int, str]
+"""Address family, and the address in digits."""
+
+
+def system(host: str) -> list[Address]:
+    """The addresses of a name in the order in which the system wants them tried (RFC 6724). Blocks. Raises OSError, UnicodeError."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((int(family), str(address[0])) for family, _, _, _, address in found))
+
+
+class Resolver:
+    """Looks names up. Used from any event loop; a name has at most one thread."""
+
+    def __init__(
+        self, look_up: Callable[[str], list[Address]] = system, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._look_up = look_up
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[list[Address], float]] = {}
+        """What was found, and until when it is good."""
+        self._asked: dict[str, Future[list[Address]]] = {}
+
+    async def addresses(self, host: str) -> Sequence[Address]:
+        """The addresses of a host, none twice. Where it cannot be looked up now, those of the last time. Raises OSError, UnicodeError."""
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with suppress(OSError, ValueError):
+                socket.inet_pton(family, host)
+                return ((int(family), host),)
+        known = self._known.get(host)
+        if known is None:
+            return await _result(self._ask(host))
+        if self._clock() < known[1]:
+            return known[0]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await _result(self._ask(host))
+        except (OSError, UnicodeError):  # a TimeoutError is an OSError
+            with self._lock:
+                if self._known[host] is known:
+                    self._known[host] = known[0], self._clock() + RETRY
+            return known[0]
+
+    def _ask(self, host: str) -> "Future[list[Address]]":
+        with self._lock:
+            asked = self._asked.get(host)
+            if asked is not None:
+                return asked
+            asked = self._asked[host] = Future()
+        try:
+            # A daemon: the process ends without waiting for a name server.
+            threading.Thread(target=self._answer, args=(host, asked), name="resolver", daemon=True).start()
+        except RuntimeError:
+            del self._asked[host]
+            asked.set_exception(OSError("no thread to look up a name in"))
+        return asked
+
+    def _answer(self, host: str, asked: "Future[list[Address]]") -> None:
+        try:
+            found = self._look_up(host)
+        except Exception as error:
+            del self._asked[host]
+            asked.set_exception(error)
+        else:
+            with self._lock:
+                self._known[host] = found, self._clock() + TTL
+                del self._asked[host]
+            asked.set_result(found)
+
+
+async def _result(asked: "Future[list[Address]]") -> list[Address]:
+    """Wait for a look-up that others may wait for as well; who is cancelled leaves it to them."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def wake() -> None:
+        if not done.done():
+            done.set_result(None)
+
+    def tell(_: object) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(wake)
+
+    asked.add_done_callback(tell)
+    await done
+    return asked.result()
+
+
+SHARED: Final = Resolver()
+"""For all clients of the process: providers share hosts, and a new configuration the names of the old one."""
+
+
+def interleaved(addresses: Sequence[Address]) -> list[Address]:
+    """By turns of each family, that of the first address first (RFC 8305, section 4)."""
+    families = list(dict.fromkeys(family for family, _ in addresses))
+    queues = [[address for address in addresses if address[0] == family] for family in families]
+    longest = max(map(len, queues), default=0)
+    return [queue[at] for at in range(longest) for queue in queues if at < len(queue)]
