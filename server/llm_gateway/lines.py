@@ -21,8 +21,8 @@ GATHERING = 0.005
 class Lines:
     """Takes lines from any thread at once, and writes them from its own, in order and whole.
 
-    dropped: lines that found no room, in all. told: is given the number of those not told yet, once a write has succeeded again; it may
-    write a line itself. A line that cannot be written is lost.
+    dropped: lines that found no room, in all. told: is given the number of those not told yet, once a write has succeeded again; a line
+    that it writes finds room always. A line that cannot be written is lost.
     """
 
     def __init__(self, fd: int, told: Callable[[int], None], *, most: int = MOST_BYTES) -> None:
@@ -42,7 +42,7 @@ class Lines:
     def put(self, line: bytes) -> None:
         """Write the line, which ends in a line feed, soon; or drop it."""
         with self._lock:
-            if self._held + len(line) > self._most:
+            if self._held + len(line) > self._most and threading.current_thread() is not self._thread:
                 self.dropped += 1
                 self._untold += 1
                 return

@@ -58,6 +58,17 @@ def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe: tuple[int, int])
     assert set(written.splitlines()) == {b"123456789"}
 
 
+def test_the_line_that_tells_what_was_dropped_finds_room(pipe: tuple[int, int]) -> None:
+    """It is written by the thread that makes room, before anybody else can take it; a count is never lost in a full queue."""
+    lines = Lines(pipe[1], lambda count: lines.put(b"dropped %d\n" % count), most=100_000)
+    for _ in range(100_000):
+        lines.put(b"123456789\n")
+    written = everything(pipe[0], lines).splitlines()
+    told = [int(line.split()[1]) for line in written if line.startswith(b"dropped")]
+    assert written.count(b"123456789") + sum(told) == 100_000
+    assert sum(told) == lines.dropped
+
+
 def test_a_pipe_that_is_gone_fails_nothing(pipe: tuple[int, int]) -> None:
     """The line is lost, and so is the next; nobody is told, and the flush ends."""
     lines = Lines(pipe[1], lambda count: None)
