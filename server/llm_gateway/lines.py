@@ -21,13 +21,13 @@ GATHERING = 0.005
 class Lines:
     """Takes lines from any thread at once, and writes them from its own, in order and whole.
 
-    dropped: lines that found no room, in all. told: is given the number of those not told yet, once a write has succeeded again; a line
-    that it writes finds room always. A line that cannot be written is lost.
+    fd: where to. dropped: lines that found no room, in all. told: is given the number of those not told yet, once a write has succeeded
+    again; a line that it writes finds room always. A line that cannot be written is lost.
     """
 
     def __init__(self, fd: int, told: Callable[[int], None], *, most: int = MOST_BYTES) -> None:
         self.dropped = 0
-        self._fd = fd
+        self.fd = fd
         self._told = told
         self._most = most
         self._untold = 0
@@ -89,9 +89,9 @@ class Lines:
     def _write_all(self, data: bytes) -> None:
         while data:
             try:
-                data = data[os.write(self._fd, data) :]
+                data = data[os.write(self.fd, data) :]
             except BlockingIOError:  # whoever shares the file description made it so
-                select.select((), (self._fd,), ())
+                select.select((), (self.fd,), ())
 
     def _tell(self) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -257,6 +258,35 @@ _lines = Lines(2, lambda count: log().warning("log lines dropped", lines=count))
 flush = _lines.flush
 """Wait until the lines so far are written, at most a second or the seconds given."""
 atexit.register(flush)
+
+
+def take_standard_error() -> None:
+    """Whatever else writes to standard error, gRPC's core above all, becomes lines of ours from now on, `standard error`: a peer's words stand
+    in the core's, with line feeds of its choosing. What it writes as the process is killed is lost."""
+    reading, writing = os.pipe()
+    _lines.fd = os.dup(2)
+    os.dup2(writing, 2)
+    os.close(writing)
+
+    def read() -> None:
+        with open(reading, "rb") as pipe:
+            while line := pipe.readline(_LONGEST):
+                with suppress(Exception):  # a pipe that nobody reads would stop who writes to it
+                    log().info("standard error", text=line.decode(errors="backslashreplace").removesuffix("\n"))
+
+    thread = threading.Thread(target=read, name="standard error", daemon=True)
+    thread.start()
+
+    def give_back() -> None:
+        os.dup2(_lines.fd, 2)
+        thread.join(1.0)
+        flush()
+
+    atexit.register(give_back)
+
+
+_LONGEST = 2048
+"""Bytes of a line of others; what is longer becomes several."""
 
 
 class _Libraries(logging.Handler):

@@ -162,3 +162,28 @@ async def test_a_call_begun_by_a_key_that_is_revoked_before_its_message_comes_is
                 break
     assert b"The API key is not known." in frame.payload
     assert upstream.requests == []
+
+
+# ---------------------------------------------------------------- the log
+FORGED = b'{"event":"rpc","level":"info","method":"Send","code":"OK","forged":true}'
+
+
+@pytest.mark.parametrize("env", [{}, {"GRPC_VERBOSITY": "INFO"}, {"GRPC_VERBOSITY": "DEBUG", "GRPC_TRACE": "http"}])
+async def test_a_peers_words_are_no_lines_of_the_log(
+    gateway_process: Callable[..., gateways.Process], env: dict[str, str]
+) -> None:
+    """gRPC's core writes the text of a GOAWAY as it came: not at all, or where the operator wants its lines, inside one of ours."""
+    running = gateway_process(ECHO, env)
+    async with http2.connect(running.address) as peer:
+        peer.send(http2.GOAWAY, struct.pack(">II", 0, 2) + b"\n" + FORGED + b"\n\x1b[31m")
+        peer.ping()
+    async with AsyncClient(running.address) as client:
+        await client.chat("hi")
+    running.rpcs(1)
+    running.process.terminate()
+    await asyncio.to_thread(running.process.wait, 60)
+    lines = running.log.read_bytes().splitlines()
+    [serving] = [number for number, line in enumerate(lines) if b'"serving"' in line]
+    told = [json.loads(line) for line in lines[serving:]]
+    assert [line for line in told if "forged" in line] == []
+    assert [line["event"] for line in told if "forged" in str(line)][:1] == (["standard error"] if env else [])

@@ -25,6 +25,8 @@ def run(args: argparse.Namespace) -> int:
         )
     form = server.log.format or ("console" if sys.stderr.isatty() else "json")
     telemetry.configure_logging(server.log.level, human=form == "console")
+    if os.environ.get("GRPC_VERBOSITY", "NONE").upper() != "NONE":
+        telemetry.take_standard_error()
     if settings.stands_in:
         telemetry.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
     try:
