@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
+from llm_gateway import redaction
+
 
 class Code(enum.IntEnum):
     """Canonical gRPC codes, by their numbers in google/rpc/code.proto; kept here so that only the RPC edge imports grpc."""
@@ -206,42 +208,14 @@ class Draining(Overload):
 
 
 # ---------------------------------------------------------------- a provider's failure
-_SECRET = re.compile(
-    r"(?i)\b(?:bearer|basic)\s+[\w.+/=~-]{8,}"
-    r"|\b(?:sk|pk|rk|gsk|xai|key|ghp|hf)[-_.][A-Za-z0-9_*.-]{12,}"
-    r"|\b(?:sk|pk|rk|gsk|xai|key|AIza|ya29|AKIA|ASIA|ghp|hf)(?=[A-Za-z_*.-]*[\d*])[A-Za-z0-9_*.-]{12,}"
-    r"|(?<=key=)[^&\s\"']+|(?<=token=)[^&\s\"']+|(?<=://)[^/@\s]++(?=@)"
-    r"|(?<![A-Za-z0-9_+/-])(?<!sha256:)(?<!sha512:)(?=[A-Za-z_+/-]*+\d)(?=[0-9_+/-]*+[A-Za-z])"
-    r"(?P<long>[A-Za-z0-9_+/-]{40,}|[A-Za-z0-9]{32,}(?![A-Za-z0-9_+/-]))={0,2}"
-)
-"""What looks like a key: by what stands before it, or by its length with letters and digits."""
-_PUBLIC = re.compile(
-    r"(?:rs|msg|resp|fco?|ctco?|call|ws|fs|ig|mcp[lr]?|ci|cu|cmp|lsh|run|thread|step|asst|vs|file|batch|req|modr|ftjob|toolu|srvtoolu"
-    r"|mcptoolu|tooluse|container|msgbatch)_[A-Za-z0-9_-]+"
-    r"|(?:chatcmpl|cmpl|gen|file|req)-[A-Za-z0-9_-]+"
-    r"|(?:[A-Z]?[a-z]+|[A-Z]+)?\d{0,12}[A-Za-z]{0,2}\d{0,4}"
-)
-"""A piece between slashes that is no secret: an id that a provider gives an item, a call, an answer or a request, or (after a split
-at hyphens) a word of a model's name, a date or a number."""
-
-
-def _hidden(found: re.Match[str]) -> str:
-    """[redacted], but for ids and names that the caller needs, which are as long as keys."""
-    text = found["long"]
-    if text is not None and "=" not in found[0]:
-        pieces = text.split("/")
-        if all(_PUBLIC.fullmatch(piece) or all(map(_PUBLIC.fullmatch, re.split("[-_]", piece))) for piece in pieces):
-            return text
-    return "[redacted]"
-
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 MAX_PROVIDER_MESSAGE = 512
 
 
 def redact(text: str) -> str:
     """A provider's words without what looks like a secret and without control characters, at most 512 bytes of UTF-8."""
-    text = _SECRET.sub(_hidden, _CONTROL.sub(" ", text[: 4 * MAX_PROVIDER_MESSAGE])).strip()
+    text = redaction.without_known(text)[: 4 * MAX_PROVIDER_MESSAGE]  # before the cut, which might leave half of one
+    text = redaction.redact_foreign(_CONTROL.sub(" ", text)).strip()
     encoded = text.encode("utf-8", "replace")
     return encoded[:MAX_PROVIDER_MESSAGE].decode("utf-8", "ignore")
 
@@ -285,9 +259,9 @@ class ProviderError(GatewayError):
     ) -> None:
         super().__init__(message, violations=violations, retry_after=retry_after)
         self.status = status
-        self.provider_code = provider_code[:128]
+        self.provider_code = redaction.without_known(provider_code)[:128]
         self.provider_message = redact(provider_message)
-        self.provider_request_id = provider_request_id[:128]
+        self.provider_request_id = redaction.without_known(provider_request_id)[:128]
         self.usage = usage
         self.advice = ""
         self._cause = cause

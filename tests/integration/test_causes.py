@@ -185,6 +185,27 @@ async def test_a_key_in_the_path_of_an_address_is_not_told(
     assert secret not in f"{error!r}{error.message}{lines()}"
 
 
+async def test_a_configured_secret_is_told_by_nobody_whatever_it_looks_like(
+    gateway_factory: Factory, upstream: Upstream, lines: Lines
+) -> None:
+    """A provider that echoes the key and a header's value in its words, its code and its request id."""
+    error = {
+        "message": "bad key open-sesame of tenant mellon-friend",
+        "code": "open-sesame",
+        "type": "invalid_request_error",
+    }
+    upstream.script(scripted.whole(400, {"error": error}, headers=[("x-request-id", "r-mellon-friend")]))
+    provider = {"kind": "openai_compatible", "endpoint": f"{upstream.url}/v1", "models": ["m"]}
+    secrets = {"api_key": "open-sesame", "headers": {"x-tenant-token": "mellon-friend"}}
+    running = await gateway_factory({"providers": {"edge": {**provider, **secrets}}})
+    told = await failure(running)
+    assert "bad key [redacted] of tenant [redacted]" in told.message
+    assert told.provider_failure is not None
+    everything = f"{told!r}{told.message}{told.provider_failure}{lines()}"
+    assert "open-sesame" not in everything
+    assert "mellon-friend" not in everything
+
+
 async def test_words_that_are_the_callers_to_act_on_are_told(
     gateway_factory: Factory, upstream: Upstream, lines: Lines
 ) -> None:

@@ -1412,6 +1412,49 @@ async def test_configured_proxy_carries_the_call(secure: bool, tmp_path: Path) -
             assert b"proxy-authorization" not in peer.requests[0].lower()
 
 
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 Connec"], ids=["none", "1xx", "half"]
+)
+@on_loop
+async def test_proxy_that_does_not_answer_connect_ends_at_the_connect_limit(answer: bytes) -> None:
+    """The tunnel is part of the connect: the call hears of it, by the proxy's name, and the proxy sees its connection closed."""
+    proxy = Peer()
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        proxy.requests.append(await request(reader))
+        writer.write(answer)
+        await proxy.until_gone(reader)
+
+    proxy.scripts = (script,)
+    async with running(proxy):
+        client = HttpClient("https://provider.test", proxy=proxy.url, connect_timeout=0.2)
+        told = rf"^no connection to provider\.test:443 through the proxy {proxy.url[7:]} within 0\.2 s$"
+        with pytest.raises(ConnectTimeout, match=told):
+            await get(client)
+        assert proxy.requests[0].startswith(b"CONNECT provider.test:443 ")
+        await asyncio.wait_for(proxy.gone.wait(), GONE)
+        await client.aclose()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@on_loop
+async def test_connect_limit_ends_with_the_connect_through_a_proxy(secure: bool, tmp_path: Path) -> None:
+    """A provider may take its time for the answer."""
+    authority = Authority(tmp_path)
+    proxy, peer = Peer(), Peer()
+    proxy.scripts = (forwarding(proxy),)
+    limit = 3.0  # a connect takes less on any machine
+
+    peer.scripts = (once(limit + 0.5, HELLO),)
+    tls = authority.server() if secure else None
+    async with (
+        running(proxy),
+        running(peer, tls=tls),
+        client_of(peer, ca_file=authority.ca_file, proxy=proxy.url, connect_timeout=limit) as client,
+    ):
+        assert await get(client) == b"hello"
+
+
 @pytest.mark.parametrize("phase", ["head", "body"])
 @on_loop
 async def test_cancelled_call_through_a_proxy_closes_its_connection(phase: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from llmgateway.v1 import gateway_pb2, model_pb2
 from msgspec import structs
 
-from llm_gateway import config
+from llm_gateway import config, redaction
 from llm_gateway.call import Call, Reply
 from llm_gateway.protocols import choice
 from llm_gateway.protocols.wire import Api
@@ -51,6 +51,7 @@ def upstream(
     named: models that the configuration names, which need not be what a caller may name."""
     if provider.kind == "echo":
         return Echo(provider=name)
+    redaction.know(*_secrets(provider, key))
     settings = {**_settings(provider, server), "named": named}
     row = _row(provider.kind, settings)
     apis = {label: _api(spoken, label if len(row.apis) > 1 else "") for label, spoken in row.apis.items()}
@@ -200,6 +201,20 @@ def _client(provider: config.Provider, url: str) -> HttpClient:
         connect_timeout=provider.timeouts.connect,
         max_connections=provider.limits.concurrency + 8,
     )
+
+
+def _secrets(provider: config.Provider, key: config.ApiKey | None) -> Iterator[str]:
+    """What is nobody's business. Not ids among the credentials, and of the headers only those that say so: texts need the others."""
+    named = (secret for name, secret in provider.credentials.items() if not name.endswith("_id"))
+    for secret in (key.key if key is not None else None, provider.proxy, *named):
+        if secret is not None:
+            yield secret.reveal()
+    for name, value in provider.headers.items():
+        if _SECRET_HEADER.search(name):
+            yield value.reveal()
+
+
+_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
 
 
 def _key_from(name: str, row: Row, provider: config.Provider, key: config.ApiKey | None) -> str:

@@ -11,11 +11,11 @@ import asyncio
 import errno
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import Final, Protocol, Self, cast
+from typing import Any, Final, Protocol, Self, cast
 
 import httpx
 
@@ -409,8 +409,23 @@ class HttpClient:
             content=body,
             extensions={"timeout": {"connect": self._connect_timeout}},
         )
+        loop = asyncio.get_running_loop()
         try:
-            response = await transport.handle_async_request(request)
+            async with asyncio.timeout(None) as limit:
+
+                async def trace(event: str, info: Mapping[str, Any]) -> None:
+                    """httpx limits each step of a connect, and the proxy's answer to CONNECT not at all."""
+                    if limit.expired():
+                        return
+                    if event == "connection.connect_tcp.started":
+                        limit.reschedule(loop.time() + self._connect_timeout)
+                    elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
+                        limit.reschedule(None)
+
+                request.extensions["trace"] = trace
+                response = await transport.handle_async_request(request)
+        except TimeoutError:
+            raise self._from_httpx(httpx.ConnectTimeout("")) from None
         except httpx.TransportError as error:
             raise self._from_httpx(error) from None
         fields = [(name.lower(), value) for name, value in response.headers.raw]
