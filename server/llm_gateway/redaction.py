@@ -12,18 +12,21 @@ LEAST = 8
 """Characters of a secret that is looked for; a shorter one is found in innocent words."""
 
 _known: tuple[str, ...] = ()
+_beginnings: tuple[str, ...] = ()
+"""Of what is known, without repeats: keys of one vendor begin alike, and looking for their beginning first spares looking for each."""
 
 
 def know(*secrets: str) -> None:
     """From now on these are taken out of every text, for good: calls under an old configuration may still be told them. With each go the forms
-    in which it is sent and echoed: behind its scheme ("Bearer …"), as base64, percent-encoded, inside JSON; of a URL the user and the password."""
-    global _known  # noqa: PLW0603 - one list for the process, as there is one log
+    in which it is sent and echoed: behind its scheme ("Bearer …"), percent-encoded, inside JSON; of a URL user and password, as base64 too."""
+    global _known, _beginnings  # noqa: PLW0603 - one list for the process, as there is one log
     forms = set(_known)
     for secret in secrets:
         texts = {secret, secret.rpartition(" ")[2]}
         if "://" in secret:
             url = urlsplit(secret)
-            texts |= {url.password or "", f"{url.username}:{url.password}" if url.password else ""}
+            pair = f"{url.username}:{url.password}" if url.password else ""
+            texts |= {url.password or "", pair, base64.b64encode(pair.encode()).decode()}
         for text in texts:
             encoded = base64.b64encode(text.encode()).decode()
             forms |= {
@@ -34,10 +37,16 @@ def know(*secrets: str) -> None:
                 encoded,
             }
     _known = tuple(sorted((form for form in forms if len(form) >= LEAST), key=len, reverse=True))
+    _beginnings = tuple({form[:4] for form in _known})
 
 
 def without_known(text: str) -> str:
-    """The text without the secrets that are known. A tenth of a microsecond for each of them in a line of a log."""
+    """The text without the secrets that are known. Costs a tenth of a microsecond a beginning in a line of a log."""
+    for beginning in _beginnings:
+        if beginning in text:
+            break
+    else:
+        return text
     for secret in _known:
         if secret in text:
             text = text.replace(secret, REDACTED)
