@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import msgspec
@@ -23,7 +23,14 @@ _ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
+"""Of all messages and of the results of tools in them."""
+MAX_TOOLS = 10_000
+MAX_VALUES = 1_000
+"""Of a list or a map that has no limit of its own."""
+MAX_BIASES = 10_000
 MAX_FALLBACKS = 100
+MAX_JSON = 1 << 20
+"""Characters of a JSON text of the caller's: options, schemas. What a provider wrote has no such limit."""
 MAX_DEPTH = 100
 MAX_SECONDS = 315_576_000_000
 MAX_NAME = 1024
@@ -79,8 +86,17 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
     messages = request.messages
     if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
         yield "messages", "Send at least one message.", "REQUIRED"
-    if len(messages) > MAX_MESSAGES:
-        yield "messages", f"Send at most {MAX_MESSAGES} messages.", "OUT_OF_RANGE"
+    beyond = [
+        *_most("messages", messages, MAX_MESSAGES),
+        *_most("tools", request.tools, MAX_TOOLS),
+        *_most("labels", request.labels, MAX_VALUES),
+        *_most("safety_settings", request.safety_settings, MAX_VALUES),
+        *_most("provider_options_json", request.provider_options_json, MAX_VALUES),
+    ]
+    if not beyond and _parts_of(messages) > MAX_PARTS:
+        beyond = [("messages", f"Send at most {MAX_PARTS} parts in all messages (max_parts).", "OUT_OF_RANGE")]
+    if beyond:  # looking at the rest would take as long as it is large
+        yield from beyond
         return
     last = len(messages) - 1
     for index, message in enumerate(messages):
@@ -110,9 +126,6 @@ def _message(path: str, message: content_pb2.Message, *, last: bool) -> Found:
         yield f"{path}.role", "Set the role.", "REQUIRED"
     elif message.role not in _ROLES:
         yield f"{path}.role", "This server does not know the role.", "UNKNOWN_VALUE"
-    if len(message.parts) > MAX_PARTS:
-        yield f"{path}.parts", f"Send at most {MAX_PARTS} parts.", "OUT_OF_RANGE"
-        return
     for index, part in enumerate(message.parts):
         yield from _part(f"{path}.parts[{index}]", part)
     if message.prefix and not (last and message.role == content_pb2.ROLE_ASSISTANT):
@@ -174,6 +187,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def _generation(config: gateway_pb2.GenerationConfig) -> Found:
+    for name, most in (("stop_sequences", MAX_VALUES), ("output_modalities", MAX_VALUES), ("logit_bias", MAX_BIASES)):
+        yield from _most(f"generation_config.{name}", getattr(config, name), most)
     yield from _known("generation_config.service_tier", gateway_pb2.ServiceTier, config.service_tier)
     for index, modality in enumerate(config.output_modalities):
         yield from _known(f"generation_config.output_modalities[{index}]", content_pb2.Modality, modality)
@@ -218,6 +233,7 @@ def _tools(request: gateway_pb2.SendRequest) -> Found:
 
 def _tool_config(request: gateway_pb2.SendRequest) -> Found:
     config = request.tool_config
+    yield from _most("tool_config.allowed_tool_names", config.allowed_tool_names, MAX_TOOLS)
     yield from _known("tool_config.mode", gateway_pb2.ToolConfig.Mode, config.mode)
     if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED and not request.tools and not request.provider_options_json:
         yield "tool_config.mode", "REQUIRED needs tools.", "INVALID_VALUE"
@@ -249,8 +265,9 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
     yield from _long("routing.affinity_key", policy.affinity_key)
-    if len(policy.fallback_models) > MAX_FALLBACKS:
-        yield "routing.fallback_models", f"Name at most {MAX_FALLBACKS} models.", "OUT_OF_RANGE"
+    yield from _most("routing.fallback_models", policy.fallback_models, MAX_FALLBACKS)
+    for field in ("required_capabilities", "required_specialisations", "excluded_providers"):
+        yield from _most(f"routing.{field}", getattr(policy, field), MAX_VALUES)
     for field in ("required_specialisations", "excluded_providers", "fallback_models"):
         yield from _long(f"routing.{field}", *getattr(policy, field))
     for index, name in enumerate(policy.fallback_models):
@@ -260,6 +277,21 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
 
 def _numbered(path: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
     return ((f"{path}[{index}]", value) for index, value in enumerate(values))
+
+
+def _most(path: str, values: Sized, most: int) -> Found:
+    if len(values) > most:
+        yield path, f"Send at most {most} (max_{path.rpartition('.')[2]}).", "OUT_OF_RANGE"
+
+
+def _parts_of(messages: Sequence[content_pb2.Message]) -> int:
+    """How many parts there are, or more than MAX_PARTS where that is plain."""
+    parts = sum([len(message.parts) for message in messages])
+    if parts > MAX_PARTS:
+        return parts
+    return parts + sum(
+        [len(part.tool_result.parts) for message in messages for part in message.parts if part.HasField("tool_result")]
+    )
 
 
 def _long(path: str, *names: str) -> Found:
@@ -290,6 +322,9 @@ def _object(path: str, text: str, *, read: bool = False, theirs: bool = False) -
     """A text is an object by RFC 8259, nested no deeper than MAX_DEPTH. One that goes into bodies as it stands is read only where it is
     large enough to hold what cannot be read. read: it is merged into bodies, so its numbers must be some that we can hold.
     theirs: a provider wrote it, who may write NaN and the like."""
+    if len(text) > MAX_JSON and not theirs:
+        yield path, f"Must have at most {MAX_JSON} characters (max_json).", "TOO_LONG"
+        return
     try:
         if theirs:
             found = json.decode(text)
@@ -316,7 +351,7 @@ def _object(path: str, text: str, *, read: bool = False, theirs: bool = False) -
 
 
 def _too_deep(path: str) -> tuple[str, str, str]:
-    return path, f"Must nest at most {MAX_DEPTH} arrays and objects in each other (max_json_depth).", "OUT_OF_RANGE"
+    return path, f"Must nest at most {MAX_DEPTH} arrays and objects in each other (max_depth).", "OUT_OF_RANGE"
 
 
 _decode = msgspec.json.Decoder().decode

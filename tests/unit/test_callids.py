@@ -57,3 +57,15 @@ def test_results_of_calls_with_one_id_are_matched_by_name() -> None:
     ids = CallIds(SHORT)
     sent = [ids.call("", "add"), ids.call("", "multiply")]
     assert [ids.result("", "multiply"), ids.result("", "add")] == sent[::-1]
+
+
+def test_many_calls_of_one_id_are_matched_in_one_pass() -> None:
+    """Calls that share an id, with names and without, answered in either order: no call is looked at again for each of its results."""
+    count = 30_000
+    calls, ids = Calls(), CallIds(SHORT)
+    for number in range(count):
+        assert calls.call("", f"f{number}") == number
+        ids.call("not valid")
+    assert [calls.result("", f"f{number}") for number in reversed(range(count))] == [*reversed(range(count))]
+    assert calls.result("", "") == count - 1
+    assert len({ids.result("not valid") for _ in range(count)}) == count

@@ -238,3 +238,43 @@ def test_a_hundred_levels_are_taken() -> None:
         gateway_pb2.FunctionTool(name="f", parameters_json_schema='{"a": "' + "[{" * 1000 + '"}')
     )
     validate(request)
+
+
+@pytest.mark.parametrize(
+    ("field", "fill"),
+    [
+        ("messages", lambda r: [r.messages.add(role=1) for _ in range(100_001)]),
+        ("messages", lambda r: [r.messages[0].parts.add() for _ in range(100_001)]),
+        ("messages", lambda r: [part(r).tool_result.parts.add() for _ in range(1)] and [r.messages[0].parts[1].tool_result.parts.add() for _ in range(100_000)]),
+        ("tools", lambda r: [r.tools.add() for _ in range(10_001)]),
+        ("labels", lambda r: r.labels.update({str(n): "" for n in range(1001)})),
+        ("safety_settings", lambda r: [r.safety_settings.add() for _ in range(1001)]),
+        ("provider_options_json", lambda r: r.provider_options_json.update({str(n): "{}" for n in range(1001)})),
+        ("generation_config.stop_sequences", lambda r: r.generation_config.stop_sequences.extend(["x"] * 1001)),
+        ("generation_config.output_modalities", lambda r: r.generation_config.output_modalities.extend([1] * 1001)),
+        ("generation_config.logit_bias", lambda r: r.generation_config.logit_bias.update(dict.fromkeys(range(10_001), 1))),
+        ("routing.fallback_models", lambda r: r.routing.fallback_models.extend(["m"] * 101)),
+        ("routing.required_capabilities", lambda r: r.routing.required_capabilities.extend([1] * 1001)),
+        ("routing.required_specialisations", lambda r: r.routing.required_specialisations.extend(["m"] * 1001)),
+        ("routing.excluded_providers", lambda r: r.routing.excluded_providers.extend(["m"] * 1001)),
+        ("provider_options_json[\"p\"]", lambda r: r.provider_options_json.update({"p": '{"a":"' + "x" * 2**20 + '"}'})),
+    ],
+)  # fmt: skip
+def test_what_is_beyond_a_limit_is_refused_by_the_limits_name(field: str, fill: Change) -> None:
+    """At once: of a request that is too large nothing else is looked at."""
+    request = make_request("hi")
+    fill(request)
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request)
+    (found,) = caught.value.violations
+    assert found.field == field
+    assert "(max_" in found.description
+
+
+def test_more_allowed_tools_than_there_may_be_tools_are_refused() -> None:
+    """By the limit's name too, beside what else is wrong with them."""
+    request = make_request("hi")
+    request.tools.add().function.name = "f"
+    request.tool_config.allowed_tool_names.extend(["f"] * 10_001)
+    with pytest.raises(InvalidRequest, match="max_allowed_tool_names"):
+        validate(request)

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -598,3 +601,72 @@ def test_a_bug_of_a_wire_format_stays_one() -> None:
     rendering = Rendering(request=request, model="m", stream=True, provider="p", kind="p", dialect=None)
     with pytest.raises(TypeError):
         render(wire, rendering)
+
+
+def _results(request: gateway_pb2.SendRequest, count: int, message: content_pb2.Message) -> None:
+    """So many calls of one id in one turn, and their results, each in a message of its own."""
+    calls = request.messages.add(role=content_pb2.ROLE_ASSISTANT).parts
+    for number in range(count):
+        calls.add().tool_call.MergeFrom(content_pb2.ToolCall(id="c !", name=f"f{number}", arguments_json="{}"))
+    for number in reversed(range(count)):
+        result = request.messages.add(role=content_pb2.ROLE_TOOL).parts.add().tool_result
+        result.MergeFrom(content_pb2.ToolResult(tool_call_id="c !", name=f"f{number}"))
+        result.parts.add().text.text = "ok"
+
+
+def _allowed(request: gateway_pb2.SendRequest, count: int, message: content_pb2.Message) -> None:
+    for number in range(count):
+        request.tools.add().function.MergeFrom(gateway_pb2.FunctionTool(name=f"f{number}", parameters_json_schema="{}"))
+        request.tool_config.allowed_tool_names.append(f"f{number}")
+
+
+def _documents(request: gateway_pb2.SendRequest, count: int, message: content_pb2.Message) -> None:
+    for _ in range(count):
+        document = content_pb2.MediaPart(mime_type="application/pdf", data=b"1", filename="same.pdf")
+        message.parts.add().media.CopyFrom(document)
+
+
+def _instructions(request: gateway_pb2.SendRequest, count: int, message: content_pb2.Message) -> None:
+    for _ in range(count):
+        request.messages.add(role=content_pb2.ROLE_DEVELOPER).parts.add().text.text = "hi"
+
+
+def _breakpoints(request: gateway_pb2.SendRequest, count: int, message: content_pb2.Message) -> None:
+    for _ in range(count):
+        part = request.messages.add(role=content_pb2.ROLE_USER).parts.add()
+        part.text.text = " "
+        part.cache_control.SetInParent()
+
+
+@pytest.mark.parametrize("fill", [_results, _allowed, _documents, _instructions, _breakpoints])
+def test_eight_times_as_much_takes_some_eight_times_as_long(
+    fill: Callable[[gateway_pb2.SendRequest, int, content_pb2.Message], None],
+) -> None:
+    """Of what once took the square: processor time, so that a busy machine does not matter; a square takes 64 times as long."""
+    formats = {id(wire): (kind, wire, dialect) for kind, label, wire, dialect in APIS if "dated" not in label}.values()
+
+    def seconds(count: int, kind: str, wire: WireFormat, dialect: Any) -> float:
+        request = gateway_pb2.SendRequest()
+        message = request.messages.add(role=content_pb2.ROLE_USER)
+        message.parts.add().text.text = "hi"
+        fill(request, count, message)
+        rendering = Rendering(
+            request=request,
+            model="claude-opus-5-5",
+            stream=True,
+            provider="p",
+            kind=kind,
+            dialect=dialect,
+            settings=SETTINGS,
+        )
+        best = math.inf
+        for _ in range(3):
+            begun = time.process_time()
+            validate(request)
+            with suppress(InvalidRequest):
+                wire.render_request(rendering)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    for kind, wire, dialect in formats:
+        assert seconds(4800, kind, wire, dialect) < 24 * seconds(600, kind, wire, dialect), kind

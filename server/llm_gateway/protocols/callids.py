@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 
 _PREFIX = "call_gw_"
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
@@ -28,34 +29,36 @@ def is_made_up(call_id: str) -> bool:
 class Calls:
     """The calls of one conversation, by their place among all calls, and which of them results have answered."""
 
-    __slots__ = ("_answered", "_places", "names")
+    __slots__ = ("_answered", "_waiting", "names")
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self._places: dict[str, list[int]] = {}
+        self._waiting: dict[tuple[str, str | None], deque[int]] = {}
+        """Places by id and name, and by id alone (None), in order; those that have been answered by the other key are passed over."""
         self._answered: set[int] = set()
 
     def call(self, given: str, name: str) -> int:
         """Place of a call, in the order of the conversation."""
         place = len(self.names)
         self.names.append(name)
-        self._places.setdefault(given, []).append(place)
+        for key in ((given, name), (given, None)):
+            self._waiting.setdefault(key, deque()).append(place)
         return place
 
     def result(self, given: str, name: str) -> int | None:
         """Place of the call that a result answers: of those with its id, which may be empty, that have no result yet, the first of its
-        name, else the first; None when no call has the id."""
-        places = self._places.get(given)
-        if not places:
-            return None
-        waiting = [place for place in places if place not in self._answered] or places[-1:]
-        place = next((place for place in waiting if self.names[place] == name), waiting[0])
-        self._answered.add(place)
-        return place
-
-    def having(self, given: str) -> int:
-        """How many calls have this id."""
-        return len(self._places.get(given, ()))
+        name, else the first; the last where all have one; None when no call has the id."""
+        for key in ((given, name), (given, None)):
+            waiting = self._waiting.get(key) or deque()
+            while waiting:
+                place = waiting[0]
+                if place not in self._answered:
+                    self._answered.add(place)
+                    return place
+                if key[1] is None and len(waiting) == 1:
+                    return place
+                waiting.popleft()
+        return None
 
 
 class CallIds:
@@ -65,20 +68,23 @@ class CallIds:
     has, becomes nine letters and digits, which suits everyone, and the same ones in every request, so that prompt caches hold.
     """
 
-    __slots__ = ("_calls", "_pattern", "_sent", "_taken")
+    __slots__ = ("_calls", "_made_of", "_pattern", "_sent", "_taken")
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._calls = Calls()
         self._sent: list[str] = []
         self._taken: set[str] = set()
+        self._made_of: dict[str, int] = {}
+        """How many ids each one stands for beyond the first."""
 
     def call(self, given: str, name: str = "") -> str:
         """Id of a call, in the order of the conversation."""
         if not self._pattern:
             return given
         valid = given not in self._taken and re.fullmatch(self._pattern, given)
-        sent = given if valid else self._made(given + "." * self._calls.having(given))
+        sent = given if valid else self._made(given)
+        self._made_of.setdefault(given, 0)
         self._calls.call(given, name)
         self._sent.append(sent)
         self._taken.add(sent)
@@ -91,8 +97,10 @@ class CallIds:
         place = self._calls.result(given, name)
         return self.call(given, name) if place is None else self._sent[place]
 
-    def _made(self, seed: str) -> str:
+    def _made(self, given: str) -> str:
         while True:
+            count = self._made_of[given] = self._made_of.get(given, -1) + 1
+            seed = f"{given}.{count}" if count > 1 else given + "." * count
             number = int.from_bytes(hashlib.sha256(seed.encode()).digest())
             made = ""
             while len(made) < 9:
@@ -100,4 +108,3 @@ class CallIds:
                 made += _DIGITS[digit]
             if made not in self._taken:
                 return made
-            seed += "."

@@ -62,7 +62,8 @@ def gather(
             if not turns:
                 system += content
                 continue
-            if rules.system_turns and not any(is_call(block) for block in turns[-1].content):
+            begun = turns[-1].role == "assistant" and any(map(is_call, turns[-1].content))
+            if rules.system_turns and not begun:
                 role = "system"
             else:
                 rendering.notes.emulated(

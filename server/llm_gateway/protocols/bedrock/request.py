@@ -104,7 +104,7 @@ TIERS = {
 # ---------------------------------------------------------------- the conversation
 def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], list[Turn]]:
     """(system blocks, turns), with the tool results of a turn before everything else."""
-    taken = _Taken(call_ids=CallIds(CALL_ID), names=set())
+    taken = _Taken(call_ids=CallIds(CALL_ID), names={})
 
     points: list[Block] = []  # behind parts that were left out, and so behind the message before
 
@@ -115,7 +115,7 @@ def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], li
         if found and not points and "cachePoint" not in found[0]:
             return found
         found = points + found
-        points[:] = [] if any("cachePoint" not in block for block in found) else found
+        points[:] = [] if any("cachePoint" not in block for block in found) else found[:1]
         return [] if points else found
 
     system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block, _is_thought)
@@ -130,10 +130,10 @@ def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What must not occur twice in a request: ids of calls, and names of documents."""
+    """What must not occur twice in a request: ids of calls, and names of documents, each with the number that the last like it has."""
 
     call_ids: CallIds
-    names: set[str]
+    names: dict[str, int]
 
 
 def _is_thought(block: Block) -> bool:
@@ -310,7 +310,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9\s()\[\]_-]+")
 _SPACES = re.compile(r"\s+")
 
 
-def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names: set[str]) -> Block:
+def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names: dict[str, int]) -> Block:
     mime, data, uri = media.mime_type.lower().split(";")[0].strip(), media.data, media.uri
     if media.file_id:
         raise _refused(f"{field}.file_id", "Bedrock keeps no files; send the bytes or an s3 URI.")
@@ -335,14 +335,14 @@ def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names
     return {"document": {"format": _DOCUMENTS.get(mime, "txt"), "name": name, "source": source}}
 
 
-def _document_name(filename: str, names: set[str]) -> str:
+def _document_name(filename: str, names: dict[str, int]) -> str:
     """A name in the characters that Converse takes, unlike the others of the request."""
     plain = _SPACES.sub(" ", _NOT_IN_NAMES.sub("-", filename)).strip() or "document"
-    name, count = plain, 1
+    name, count = plain, names.get(plain, 1)
     while name in names:
         count += 1
         name = f"{plain} {count}"
-    names.add(name)
+    names[name], names[plain] = 1, count
     return name
 
 

@@ -104,6 +104,8 @@ class _Request:
         self._calls = callids.Calls()
         self._results: dict[int, int] = {}
         """`id` of a functionResponse part to the place of its call."""
+        self._unsorted: dict[int, int] = {}
+        """Place of a turn that has results to where the first message with some begins in it."""
 
     def outgoing(self) -> Outgoing:
         body = self._rendering.body(self._body())
@@ -191,6 +193,7 @@ class _Request:
             if message.prefix and (index != last or not self._family.prefill):
                 _refuse(f"{at}.prefix", "this model does not continue a turn that is begun for it", "UNSUPPORTED")
             self._add(message, at, contents)
+        self._sort_results(contents)
         if not self._family.system and system:
             self._notes.emulated(
                 "messages[0]", "this model has no system instruction: sent with the first turn of the user"
@@ -256,15 +259,15 @@ class _Request:
         else:
             contents.append(content)
         if results:
-            self._sort_results(contents[-1]["parts"], begins)
+            self._unsorted.setdefault(len(contents) - 1, begins)
 
-    def _sort_results(self, parts: list[dict[str, Any]], begins: int) -> None:
-        """Results in the order of their calls, before what stands between and behind them. begins: where the last message begins."""
-        first = next((place for place, wire in enumerate(parts) if id(wire) in self._results), begins)
-        begins = min(begins, first)
-        parts[begins:] = sorted(
-            parts[begins:], key=lambda wire: self._results.get(id(wire), len(self._calls.names) + 1)
-        )
+    def _sort_results(self, contents: list[dict[str, Any]]) -> None:
+        """In each turn that has results: those in the order of their calls, before what stands between and behind them."""
+        for place, begins in self._unsorted.items():
+            parts = contents[place]["parts"]
+            parts[begins:] = sorted(
+                parts[begins:], key=lambda wire: self._results.get(id(wire), len(self._calls.names) + 1)
+            )
 
     def _cache_control(self, part: content_pb2.Part, at: str) -> None:
         if part.HasField("cache_control"):

@@ -601,7 +601,8 @@ def _tool_choice(rendering: Rendering, body: _Wire, tools: list[_Wire], names: l
             }
         else:
             notes.emulated("tool_config.allowed_tool_names", "Only these tools are sent.")
-            tools = [tool for tool, name in zip(tools, names, strict=True) if name in allowed]
+            some = frozenset(allowed)
+            tools = [tool for tool, name in zip(tools, names, strict=True) if name in some]
     if choice is not None:
         if dialect.tool_choice:
             body["tool_choice"] = choice
