@@ -105,6 +105,10 @@ demo: $(SETUP) ## Start a gateway on the embedded provider and show every call
 faults: $(SETUP) ## Measure what holds when providers, networks and clients fail: build/scorecard.json (ARGS="B3 D1" chooses)
 	$(PYTHON) -m tests.faults $(ARGS)
 
+.PHONY: security
+security: $(SETUP) ## Attack a gateway of its own and measure what the others notice: build/scorecard.json (ARGS="G10" chooses)
+	$(PYTHON) -m tests.security $(ARGS)
+
 .PHONY: bench
 bench: $(SETUP) ## Measure the gateway against the bare gRPC floor: build/bench.json
 	$(PYTHON) -m tests.bench $(ARGS)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 INITIAL_WINDOW_SIZE = 4
 ACK, END_STREAM, END_HEADERS = 1, 1, 4
 
@@ -20,6 +20,11 @@ class Frame:
     flags: int
     stream: int
     payload: bytes
+
+
+def encoded(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
+    """One frame."""
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
 
 
 def headers(path: str, authority: str, **more: str) -> bytes:
@@ -50,9 +55,7 @@ class Peer:
         self._frozen = frozen
 
     def send(self, kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> None:
-        self._writer.write(
-            struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
-        )
+        self._writer.write(encoded(kind, payload, flags=flags, stream=stream))
 
     def ping(self) -> None:
         self.send(PING, b"12345678")

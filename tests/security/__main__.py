@@ -1,0 +1,9 @@
+"""`python -m tests.security [ID …]` attacks a gateway of its own on 127.0.0.1 and measures what the others notice, like `tests.faults`."""
+
+import sys
+
+from tests.faults.scorecard import measure
+from tests.security import strangers  # noqa: F401 - it declares the rows
+
+if __name__ == "__main__":
+    sys.exit(measure(sys.argv[1:]))
