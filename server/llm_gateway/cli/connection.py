@@ -16,8 +16,10 @@ from llmgateway.diagnosis import Kind
 from llm_gateway.cli import FAILED, UsageError
 from llm_gateway.cli.terminal import one_line
 
-PATIENCE = 3.0
-"""Seconds that a gateway on this machine gets to start listening: `llm-gateway serve &` needs one."""
+PATIENCE = 10.0
+"""Seconds that a gateway on this machine gets to start listening: `llm-gateway serve &` needs one, more on a busy machine."""
+UNTOLD = 2.0
+"""Seconds of them that nobody is told of."""
 
 
 def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
@@ -33,11 +35,14 @@ def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
     except (ValueError, OSError) as error:
         text = str(error).replace("tls=True", "--tls").replace("insecure=True", "--insecure")
         raise UsageError(text) from None
-    give_up = monotonic() + PATIENCE
-    while patient and is_local(client.address) and monotonic() < give_up:
+    began, told = monotonic(), False
+    while patient and is_local(client.address) and monotonic() < began + PATIENCE:
         found = diagnose(client.address, _tls(args), timeout=1.0)
         if found is None or found.kind != "refused":
             break
+        if not told and monotonic() > began + UNTOLD:
+            told = True
+            print(f"nothing listens at {client.address} yet; waiting {PATIENCE:g} s for it to start", file=sys.stderr)
         sleep(0.1)
     return client
 
