@@ -46,7 +46,7 @@ class Rig:
 
 
 def config(python: Path | str, upstream: Upstream, attempts: int = 1, **settings: Any) -> dict[str, Any]:
-    options = {"python": str(python)}
+    options = {"python": str(python), "providers": ["openai"]}
     ll = {"kind": "litellm", "endpoint": f"{upstream.url}/v1", "api_key": KEY, "options": options, **settings}
     retry = {"max_attempts": attempts, "initial_backoff": "1s", "max_backoff": "1s", "budget_size": 1000}
     return {"providers": {"ll": ll}, "breaker": {"enabled": False}, "defaults": {"retry": retry}}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from llm_gateway import config
 from llm_gateway.config.checks import ONE_API
+from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols.wire import Outgoing
 from llm_gateway.upstream.build import trimmed, upstream, usual_model
 from llm_gateway.upstream.caller import HttpCaller
@@ -218,3 +219,20 @@ def test_every_kind_has_a_model_for_calls_that_name_none_or_takes_it_from_its_li
 def test_the_usual_model_is_one_that_is_there(settings: dict[str, Any], model: str) -> None:
     """Inference profiles by the part of the world, models by their publisher."""
     assert usual_model(config.Provider(**settings)) == model
+
+
+def test_litellm_calls_only_providers_that_the_configuration_lists() -> None:
+    """By `options.providers`, or by a model that it names; no name of a caller's holds an address."""
+    provider = config.Provider(kind="litellm", options={"providers": ["openai"]})
+    named = frozenset({"cohere/command", "huggingface/http://10.0.0.1/v1"})
+    choose = upstream("p", provider, None, None, None, named=named).choose  # type: ignore[attr-defined]
+    request = gateway_pb2.SendRequest()
+    for model in ("openai/gpt-4o", "openai/ft:gpt-4o:org::id", "cohere/other", *named):
+        assert choose(request, model)
+    for model in (
+        *("gpt-4o", "mistral/m", "oobabooga/http://10.0.0.1/", "openai/http://10.0.0.1/v1", "huggingface/https://h"),
+        *("openai/http:h", "openai/../x", "openai/a?b", "openai//h/x", "openai/", "huggingface/http://10.0.0.2/v1", ""),
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            choose(request, model)
+        assert [one.field for one in caught.value.violations] == ["model"], model

@@ -48,7 +48,7 @@ OWNED: Mapping[str, str] = {
 
 
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@+~-]+"
-_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+MODEL_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 """Names that mean the same thing in a path to whatever reads it, however often it decodes: no `..`, no empty step, `?`, `#`, `%`."""
 
 
@@ -152,7 +152,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
             and name not in self.settings.get("named", ())
         ):
             raise self._no_model("Is of a project that is not the configured one; the provider's `models` can list it.")
-        if not _NAME.fullmatch(name):
+        if not MODEL_NAME.fullmatch(name):
             told = "Must be letters, digits and any of _ . : @ + ~ - /, without an empty step, `.` or `..`: it stands in a path."
             raise self._no_model(told)
         return quote(name, safe=safe)

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from llm_gateway import config, redaction
 from llm_gateway.call import Call, Reply
+from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import choice
-from llm_gateway.protocols.wire import Api
+from llm_gateway.protocols.wire import MODEL_NAME, Api
 from llm_gateway.routing import Timeouts
 from llm_gateway.upstream import credentials, plugins
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
@@ -56,6 +57,8 @@ def upstream(
     row = _row(provider.kind, settings)
     apis = {label: _api(spoken, label if len(row.apis) > 1 else "") for label, spoken in row.apis.items()}
     choose = _chooser(row, provider.api, apis, settings)
+    if row.makers_listed:
+        choose = _listed_only(choose, provider.options.get("providers") or (), named)
     base_url, control_url = _urls(row, server, settings)
     return HttpCaller(
         provider=name,
@@ -140,6 +143,28 @@ def _chooser(
         return lambda request, model: apis[rule(request, model, settings)]
     only = apis[configured] if configured in apis else apis[""]  # type: ignore[index]
     return lambda request, model: only
+
+
+def _listed_only(
+    choose: Callable[[gateway_pb2.SendRequest, str], Api], listed: Sequence[str], named: frozenset[str]
+) -> Callable[[gateway_pb2.SendRequest, str], Api]:
+    """The chooser of a library that calls whom the model's name says, and some at an address that stands in it: only the providers that
+    the configuration lists, or names a model of, and no address but in names that are the configuration's own."""
+    makers = frozenset((*listed, *(model.partition("/")[0] for model in named if "/" in model)))
+
+    def choose_listed(request: gateway_pb2.SendRequest, model: str) -> Api:
+        if model not in named:
+            maker, slash, _ = model.partition("/")
+            told = ""
+            if not MODEL_NAME.fullmatch(model) or "http:" in model or "https:" in model:
+                told = "Must be letters, digits and any of _ . : @ + ~ - /; it holds no address."
+            elif not slash or maker not in makers:
+                told = "Begin it with a provider that the configuration lists, as in openai/NAME (the provider's options.providers)."
+            if told:
+                raise InvalidRequest(violations=[Violation(field="model", description=told, reason="NOT_ALLOWED")])
+        return choose(request, model)
+
+    return choose_listed
 
 
 def _lists(

@@ -35,13 +35,17 @@ def client(provider: config.Provider, server: config.Endpoint | None, key: confi
     """What a provider of kind `litellm` is called through.
 
     options: `python`, an interpreter that can import LiteLLM (ours, by default); `parameters`, arguments of `litellm.completion` for every
-    call, `api_version` say. credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
+    call, `api_version` say; `providers`, those that callers' models may begin with. credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
     Raises ConfigError.
     """
     parameters = provider.options.get("parameters") or {}
     if not isinstance(parameters, dict):
         problem = "must be a mapping of arguments"
         raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.parameters", wrong=problem)])
+    listed = provider.options.get("providers") or []
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        problem = "must be a list of the providers that callers may name, as in [openai, cohere]"
+        raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.providers", wrong=problem)])
     arguments = dict(parameters)
     arguments |= {name: value.reveal() for name, value in provider.credentials.items()}
     if server is not None:

@@ -40,6 +40,7 @@ class Row:
     local: runs on the operator's machines, so it costs nothing and needs no key.
     missing_model: what to do where the provider does not know a `{model}`.
     transport: module of `llm_gateway.upstream` whose `client` gives what requests are sent through, where that is not HTTP.
+    makers_listed: a model's id begins with whom the transport is to call, who must be one that the configuration lists.
     """
 
     apis: Mapping[str, Spoken]
@@ -63,6 +64,7 @@ class Row:
     local: bool = False
     missing_model: str = ""
     transport: str = ""
+    makers_listed: bool = False
 
 
 def _one(wire: str, dialect: str, base_url: str, *, auth: Auth = "bearer", dialects: str = "", **of: Any) -> Row:
@@ -282,7 +284,7 @@ ROWS: Mapping[str, Row] = {
         default_model="sonnet",  # an alias that stays valid: https://code.claude.com/docs/en/model-config
         flat=True,
     ),
-    "litellm": Row(apis={"": _chat("LITELLM")}, lists=("",), transport="litellm"),
+    "litellm": Row(apis={"": _chat("LITELLM")}, lists=("",), transport="litellm", makers_listed=True),
 }
 """All kinds but `echo`, which is built in `upstream.build`."""
 
