@@ -102,6 +102,14 @@ async def gone(command: Path) -> None:
         await asyncio.sleep(0.01)
 
 
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, and not only what nobody has reaped of it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -346,6 +354,28 @@ async def test_what_a_process_started_ends_with_it(
     call.cancel()
     await gone(command)
     await cleared(temporary)
+
+
+async def test_what_a_killed_gateway_leaves_is_ended_and_cleared(
+    gateway_process: ProcessFactory, program: Program, tmp_path: Path
+) -> None:
+    """After kill -9: the process of a call under way, its child, and its folder."""
+    pids, folder = tmp_path / "pids", tmp_path / "files"
+    folder.mkdir()
+    command = program(
+        f"read line\n(while :; do sleep 1; done) &\necho $$ $! > {pids}.new; mv {pids}.new {pids}\nwhile :; do sleep 1; done"
+    )
+    process = gateway_process(provider(command), {"TMPDIR": str(folder)})
+    async with AsyncClient(process.address) as client:
+        call = asyncio.ensure_future(client.chat("Hi", model="cc/opus"))
+        while not pids.exists():
+            await asyncio.sleep(0.01)
+        process.process.kill()
+        with pytest.raises(GatewayError):
+            await call
+    started = [int(pid) for pid in pids.read_text().split()]
+    while any(map(_runs, started)) or os.listdir(folder):
+        await asyncio.sleep(0.01)
 
 
 async def test_the_answer_does_not_wait_for_the_exit(gateway_factory: GatewayFactory, program: Program) -> None:

@@ -2,7 +2,8 @@
 
 A process gets a home, a configuration and a working directory of its own, which are removed with it, and an environment that holds the
 configured key and nothing else of ours. The system prompt goes through a file and the conversation through a pipe, since arguments can
-be read by every user of the machine. Nothing is left behind: a call that is cut short kills the whole process group.
+be read by every user of the machine. Nothing is left behind: a call that is cut short kills the whole process group, and behind a
+gateway that was killed itself a watcher does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +24,7 @@ from llm_gateway.protocols import json
 from llm_gateway.protocols.claude_code import is_last
 from llm_gateway.upstream import http
 
+WATCHER = Path(__file__).with_name("claude_code_watcher.py")
 PROCESSES = 8
 """Processes at once, unless `options.processes` says otherwise; each takes some 250 MB."""
 EXIT_SECONDS = 5.0
@@ -91,6 +94,7 @@ class ClaudeCode:
         self._slots = asyncio.Semaphore(processes)
         self._version: tuple[float, bytes] = (0.0, b"")
         self._ending: dict[asyncio.Task[None], _Process] = {}
+        self._watcher = _Watcher()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -124,6 +128,7 @@ class ClaudeCode:
             process.kill()
         if self._ending:
             await asyncio.wait(self._ending)
+        await self._watcher.aclose()
 
     async def _run(
         self,
@@ -139,7 +144,9 @@ class ClaudeCode:
             self._slots.release()
             raise http.ConnectFailed("there is no place for the files of the command") from None
         try:
+            await self._watcher.start()
             await process.start(self._command, arguments, {**self._environment, **(environment or {})}, system)
+            self._watcher.tell(f"+ {process.pid} {process.folder}")
             if await process.exchange(line):
                 return _response(200, process)
             error = await process.failure()
@@ -156,8 +163,50 @@ class ClaudeCode:
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._ending[task]
+        process = self._ending.pop(task)
+        if process.pid:
+            self._watcher.tell(f"- {process.pid}")
         self._slots.release()
+
+
+class _Watcher:
+    """The program that ends what is left of a gateway that was killed: it hears of each process, and of our end by its standard input."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.Task[asyncio.subprocess.Process] | None = None
+
+    async def start(self) -> None:
+        """Start it, once. Where it cannot be started, calls go on without."""
+        if self._process is None:
+            self._process = asyncio.get_running_loop().create_task(
+                asyncio.create_subprocess_exec(
+                    *(sys.executable, "-I", str(WATCHER)),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    cwd="/",
+                    env={},
+                    start_new_session=True,
+                )
+            )
+        with suppress(*_CLOSED):
+            await asyncio.shield(self._process)
+
+    def tell(self, line: str) -> None:
+        if self._process is not None and self._process.done() and self._process.exception() is None:
+            pipe = self._process.result().stdin
+            with suppress(*_CLOSED):
+                if pipe is not None:
+                    pipe.write(f"{line}\n".encode())
+
+    async def aclose(self) -> None:
+        """Let it end: of what ended with its call nothing is left."""
+        if self._process is not None:
+            with suppress(*_CLOSED):
+                watcher = await self._process
+                if watcher.stdin is not None:
+                    watcher.stdin.close()
+                await watcher.wait()
 
 
 class _Process(asyncio.SubprocessProtocol):
@@ -165,7 +214,8 @@ class _Process(asyncio.SubprocessProtocol):
 
     def __init__(self, folder: str, on_end: Callable[[_Process, float], None]) -> None:
         """folder: its own, removed at the end. on_end: called once, with the seconds that the process may live on."""
-        self._folder = folder
+        self.folder = folder
+        self.pid = 0
         self._on_end: Callable[[_Process, float], None] | None = on_end
         self._transport: asyncio.SubprocessTransport | None = None
         self._chunks: list[bytes] = []
@@ -202,13 +252,13 @@ class _Process(asyncio.SubprocessProtocol):
     def _furnish(self) -> tuple[str, dict[str, str]]:
         """(working directory, the variables that keep everything else in the folder)"""
         places = {"HOME": "home", "CLAUDE_CONFIG_DIR": "configuration", "TMPDIR": "temporary", "PWD": "work"}
-        paths = {variable: os.path.join(self._folder, name) for variable, name in places.items()}
+        paths = {variable: os.path.join(self.folder, name) for variable, name in places.items()}
         for path in paths.values():
             os.mkdir(path)
         return paths["PWD"], paths
 
     def _write(self, system: str) -> Path:
-        path = Path(self._folder, "system.txt")
+        path = Path(self.folder, "system.txt")
         path.write_text(system)
         return path
 
@@ -270,7 +320,7 @@ class _Process(asyncio.SubprocessProtocol):
             self.kill()
             await self._exited.wait()
             self._transport.close()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     def _finish(self, grace: float) -> None:
         on_end, self._on_end = self._on_end, None
@@ -280,6 +330,7 @@ class _Process(asyncio.SubprocessProtocol):
     # ------------------------------------------------------------ SubprocessProtocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
+        self.pid = self._transport.get_pid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 2:
