@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health as machine
@@ -339,6 +340,9 @@ def terminal(*arguments: str, command: Sequence[str] = COMMAND, **variables: str
         try:
             yield Terminal(ours, process)
         finally:
+            with suppress(psutil.NoSuchProcess):
+                for started in psutil.Process(process.pid).children(recursive=True):
+                    started.kill()
             process.kill()
             os.close(ours)
 

@@ -38,6 +38,7 @@ async def test_calls_go_on_while_nobody_reads_standard_error(
             assert codes == {grpc.StatusCode.OK: CALLS}
             logged, told = await asyncio.to_thread(_read, read)
             process.terminate()
+            assert await asyncio.to_thread(process.wait, PATIENCE) == 0  # a killed supervisor would leave its workers
         finally:
             process.kill()
             os.close(read)
