@@ -206,6 +206,16 @@ async def test_a_clients_own_retries_do_not_multiply_provider_calls(
     assert pushback == "-1"
 
 
+async def test_a_rate_limit_is_no_wait_for_the_clients_stack(gateway_factory: Factory, upstream: Upstream) -> None:
+    """RetryInfo names it to the caller; a push-back would make grpc-java wait and retry, for which nobody asked."""
+    upstream.script(scripted.whole(429, {"error": {"message": "slow down"}}, headers=[("retry-after", "42")]))
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url)}})
+    seen = await ask(running.client, "a/m", stream=False)
+    assert (seen.code, len(upstream.requests), seen.retry_delay) == ("RESOURCE_EXHAUSTED", 1, 42.0)
+    assert seen.error is not None
+    assert "grpc-retry-pushback-ms" not in dict(seen.error.__cause__.trailing_metadata() or ())  # type: ignore[union-attr]
+
+
 async def test_a_call_that_no_provider_heard_of_is_pushed_back_by_the_wait(
     gateway_factory: Factory, upstream: Upstream
 ) -> None:

@@ -191,9 +191,10 @@ _FIELD_AT_FAULT = {
 
 def _pushback(error: GatewayError) -> int | None:
     """Milliseconds after which the client's own retry may run (gRFC A6); -1 forbids it, for a call too that has used up its provider
-    calls: the client's retries must not multiply them. Binds what retries by itself; a caller's own loop goes by RetryInfo."""
+    calls: the client's retries must not multiply them. Binds what retries by itself; a caller's own loop goes by RetryInfo. A wait is named
+    only with UNAVAILABLE: grpc-java retries after one whatever the code, also where its policy names another."""
     if error.spent or isinstance(error, (StreamInterrupted, CredentialsRejected, QuotaExhausted, CallerDeadline)):
         return -1
-    if error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED) and error.retry_after is not None:
+    if error.code is Code.UNAVAILABLE and error.retry_after is not None:
         return max(1, int(error.retry_after * 1000))
     return None
