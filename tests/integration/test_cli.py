@@ -24,7 +24,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health as machine
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
-from llm_gateway.cli import main
+from llm_gateway.cli import connection, main
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2
 
 from tests.support import scripted_gateway as scripted
@@ -236,10 +236,14 @@ def test_chat_keeps_what_came_of_a_stream_that_was_cut(
 def test_without_a_gateway_the_commands_say_how_to_start_one(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At a loopback address where nobody listens."""
+    """At a loopback address where nobody listens; those that wait for one to start say so."""
     monkeypatch.setenv("LLM_GATEWAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr(connection, "PATIENCE", 0.5)
+    monkeypatch.setattr(connection, "UNTOLD", 0.0)
     assert main(command) == 1
-    assert "nothing listens at 127.0.0.1:1; start one with `llm-gateway serve`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing listens at 127.0.0.1:1; start one with `llm-gateway serve`" in said
+    assert said.count("nothing listens at 127.0.0.1:1 yet; waiting") == (command != ["health"])
 
 
 def test_ctrl_c_exits_with_130_and_cancels_the_call(gateway: ScriptedGateway) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 import trustme
-from llm_gateway.cli import main
+from llm_gateway.cli import connection, main
 from llmgateway import TLS, Client, diagnose
 
 from tests.support import scripted_gateway as scripted
@@ -88,6 +88,12 @@ def saying(answer: bytes) -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is about to start a gateway here."""
+    monkeypatch.setattr(connection, "PATIENCE", 0.0)
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -> str:

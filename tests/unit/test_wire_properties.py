@@ -669,4 +669,4 @@ def test_eight_times_as_much_takes_some_eight_times_as_long(
         return best
 
     for kind, wire, dialect in formats:
-        assert seconds(4800, kind, wire, dialect) < 24 * seconds(600, kind, wire, dialect), kind
+        assert seconds(2400, kind, wire, dialect) < 24 * seconds(300, kind, wire, dialect), kind
