@@ -46,7 +46,9 @@ async def load(lists: Collection[str]) -> PriceList:
         process.kill()  # does nothing to a process that has ended
         await reading
     if process.returncode == 3:
-        raise PriceListUnavailable("It needs the extra: pip install 'llm-gateway[prices]'.")
+        raise PriceListUnavailable(
+            "It needs the extra llm-gateway[prices]: pip install ./clients/python '.[prices]' in a working copy."
+        )
     try:
         if process.returncode:
             raise ValueError
