@@ -99,7 +99,7 @@ test-clients: $(SETUP) ## Play the conversations of tests/conformance through th
 
 .PHONY: demo
 demo: $(SETUP) ## Start a gateway on the embedded provider and show every call
-	$(PYTHON) -m llm_gateway.demo
+	$(PYTHON) -m llm_gateway.app.demo
 
 .PHONY: faults
 faults: $(SETUP) ## Measure what holds when providers, networks and clients fail: build/scorecard.json (ARGS="B3 D1" chooses)

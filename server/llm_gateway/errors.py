@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
-from llm_gateway import redaction
+from llm_gateway.telemetry import redaction
 
 
 class Code(enum.IntEnum):

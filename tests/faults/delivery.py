@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 from google.protobuf import json_format
-from llm_gateway.capabilities import CHARACTERS_PER_TOKEN
 from llm_gateway.protocols import anthropic, gemini, openai_chat, openai_dialects
 from llm_gateway.protocols.wire import WireFormat
+from llm_gateway.routing.needs import CHARACTERS_PER_TOKEN
 from llmgateway import AsyncClient, GatewayError, make_request
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import gateway_pb2, usage_pb2

@@ -11,8 +11,8 @@ import time
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from llm_gateway.errors import ProviderUnavailable
-from llm_gateway.outlier import BreakerPolicy
-from llm_gateway.routing import Backoff
+from llm_gateway.routing.outlier import BreakerPolicy
+from llm_gateway.routing.targets import Backoff
 
 from tests.faults.history import Outcome, ask
 from tests.faults.rig import Rig, paced, provider, quantile, row, setting, upstreams

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llm_gateway import app, cli, config
+from llm_gateway import cli, config
+from llm_gateway.app import gateway as app
 
 PERIOD = 0.005
 KEPT = 200_000

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_gateway import telemetry
+from llm_gateway.telemetry import logs
 
 from tests.faults.rig import ROWS, Rig
 
@@ -23,7 +23,7 @@ def measure(wanted: Sequence[str]) -> int:
     code. The file is written when all were measured; it keeps the rows that are not declared here."""
     rows = sorted((row for row in ROWS if not wanted or row.id in wanted), key=lambda row: (row.id == "C9", row.id))
     results: list[dict[str, Any]] = []
-    telemetry.configure_logging("critical")
+    logs.configure_logging("critical")
     with tempfile.TemporaryDirectory() as folder:
         rig = Rig(folder=Path(folder))
         for row in rows:

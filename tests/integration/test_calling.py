@@ -19,7 +19,7 @@ from tests.support import gateway as gateways
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "calling.md").read_text()
 SERVER = ROOT / "server" / "llm_gateway"
-EDGE = ("service.py", "app.py", "telemetry.py", "interceptors/rpc/*.py")
+EDGE = ("rpc/*.py", "telemetry/tracing.py")
 """Where metadata is read and trailers are written."""
 _KEY = re.compile(r"\"(authorization|traceparent|(?:x|grpc)(?:-[a-z]+)+)\"")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from llm_gateway import telemetry
+from llm_gateway.telemetry import logs
 from llmgateway import GatewayError, make_request
 from llmgateway.v1 import gateway_pb2, health_pb2
 from structlog import reset_defaults
@@ -29,10 +29,10 @@ ONCE = {"retry": {"max_attempts": 1}}
 @pytest.fixture
 def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Lines]:
     """The log lines of the calls so far."""
-    telemetry.configure_logging("info")
+    logs.configure_logging("info")
 
     def read() -> list[dict[str, Any]]:
-        assert telemetry.flush(30)
+        assert logs.flush(30)
         entries = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
         return [entry for entry in entries if entry["event"] == "rpc"]
 

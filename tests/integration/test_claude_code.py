@@ -13,7 +13,7 @@ import psutil
 import pytest
 import uvloop
 from llm_gateway.config import ConfigError
-from llm_gateway.upstream import claude_code as upstream_claude
+from llm_gateway.upstream.processes import claude_code as upstream_claude
 from llmgateway import AsyncClient, GatewayError, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2, health_pb2
 

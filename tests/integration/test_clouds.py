@@ -604,7 +604,7 @@ def test_the_base_install_imports_no_cloud_library(tmp_path: Path) -> None:
     file.write_text(json.dumps(configured({"providers": clouds})))
     program = f"""
 import asyncio, sys
-from llm_gateway.app import Gateway
+from llm_gateway.app.gateway import Gateway
 from llm_gateway.config import load
 async def main():
     Gateway(load({str(file)!r}, {{}}))

@@ -17,7 +17,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llm_gateway import config
-from llm_gateway.lifecycle import server_options
+from llm_gateway.app.lifecycle import server_options
 from llmgateway import AsyncClient, GatewayError, InvalidArgument, ResourceExhausted, make_request
 from llmgateway.channel import channel_options
 from llmgateway.v1 import gateway_pb2

@@ -21,7 +21,6 @@ from typing import Any, ParamSpec
 import pytest
 import trustme
 import uvloop
-from llm_gateway.upstream import h1, http
 from llm_gateway.upstream.http import (
     ConnectFailed,
     ConnectionBroken,
@@ -31,8 +30,10 @@ from llm_gateway.upstream.http import (
     ResponseTooLarge,
     TlsFailed,
     TransportError,
+    h1,
 )
-from llm_gateway.upstream.resolver import Resolver
+from llm_gateway.upstream.http import client as http
+from llm_gateway.upstream.http.resolver import Resolver
 
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"

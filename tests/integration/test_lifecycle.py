@@ -207,7 +207,7 @@ def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path:
     """The worker that would have taken its place is not started, or is told as well."""
     died = tmp_path / "died"
     worker = f"import pathlib, sys, time; p = pathlib.Path({str(died)!r}); p.exists() and time.sleep(60); p.touch(); sys.exit(1)"
-    supervisor = f"import os; from llm_gateway.workers import supervise; supervise(1, '127.0.0.1:1', ['-c', {worker!r}], os.environ)"
+    supervisor = f"import os; from llm_gateway.app.workers import supervise; supervise(1, '127.0.0.1:1', ['-c', {worker!r}], os.environ)"
     with subprocess.Popen([sys.executable, "-c", supervisor]) as process:
         while not died.exists():
             time.sleep(0.01)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from llm_gateway.upstream import http
-from llm_gateway.upstream import litellm as child_of
+from llm_gateway.upstream.processes import litellm as child_of
 from llmgateway import AsyncClient, GatewayError, InvalidArgument, StreamInterrupted, Unavailable
 from llmgateway.v1 import content_pb2, gateway_pb2
 

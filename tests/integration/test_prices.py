@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 import pytest_asyncio
-from llm_gateway import app
+from llm_gateway.app import gateway as app
+from llm_gateway.catalogue.pricing.source import PriceListUnavailable
 from llm_gateway.cli import main
-from llm_gateway.pricing.source import PriceListUnavailable
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
 from structlog.testing import capture_logs
 

@@ -16,7 +16,7 @@ import pytest
 import trustme
 from google.rpc import error_details_pb2
 from llm_gateway import config
-from llm_gateway.app import Gateway
+from llm_gateway.app.gateway import Gateway
 from llmgateway import TLS, AsyncClient, Client
 from llmgateway.v1 import gateway_pb2, health_pb2, model_pb2
 

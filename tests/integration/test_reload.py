@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from llm_gateway import config
+from llm_gateway.app.lifecycle import Lifecycle
 from llm_gateway.config import load
-from llm_gateway.lifecycle import Lifecycle
 from llmgateway import AsyncClient, GatewayError, Unauthenticated
 
 from tests.integration.test_plugin import package, row

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from llm_gateway import telemetry
+from llm_gateway.telemetry import logs
 from llmgateway import (
     TLS,
     AsyncClient,
@@ -343,7 +343,7 @@ async def test_a_message_beyond_the_limit_is_refused_by_name_and_size(
     gateway_factory: Callable[..., Any], stream: bool, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """The gateway's own reason, limit and size, and a line in the log."""
-    telemetry.configure_logging("info")
+    logs.configure_logging("info")
     running = await gateway_factory({**ECHO, "server": {"max_message_bytes": "64KiB"}})
     request = make_request("x" * 100_000, model="echo/echo")
     size = request.ByteSize()
@@ -356,7 +356,7 @@ async def test_a_message_beyond_the_limit_is_refused_by_name_and_size(
     assert caught.value.message == (
         f"The request has {size:,} bytes; the gateway takes 65,536 (server.max_message_bytes)."
     )
-    assert telemetry.flush(30)
+    assert logs.flush(30)
     reset_defaults()
     assert b'"reason":"REQUEST_TOO_LARGE"' in capfdbinary.readouterr().err
 

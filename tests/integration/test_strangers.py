@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llm_gateway.config import load
-from llm_gateway.interceptors.rpc import admission
+from llm_gateway.rpc import admission
 from llmgateway import AsyncClient, Unauthenticated, make_request
 from llmgateway.v1 import gateway_pb2
 

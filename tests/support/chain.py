@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_gateway.balancing import EndpointState, Permits
-from llm_gateway.call import Call, Handler, Reply, chain
+from llm_gateway.calls.call import Call, Handler, Reply, chain
+from llm_gateway.calls.deadline import Deadline
+from llm_gateway.calls.fallback import Fallback
+from llm_gateway.calls.limit import Limit
+from llm_gateway.calls.load_balance import LoadBalance
+from llm_gateway.calls.retry import Retry
+from llm_gateway.calls.trace import TraceAttempt
 from llm_gateway.errors import ProviderError
-from llm_gateway.interceptors.provider.deadline import Deadline
-from llm_gateway.interceptors.provider.fallback import Fallback
-from llm_gateway.interceptors.provider.limit import Limit
-from llm_gateway.interceptors.provider.load_balance import LoadBalance
-from llm_gateway.interceptors.provider.retry import Retry
-from llm_gateway.interceptors.provider.trace import TraceAttempt
-from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
 from llm_gateway.protocols.events import EventWriter
-from llm_gateway.routing import Endpoint, Provider, Route, Target
+from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.routing.state import EndpointState, Permits
+from llm_gateway.routing.targets import Endpoint, Provider, Route, Target
 from llmgateway.v1 import gateway_pb2
 
 from tests.support.virtual import now

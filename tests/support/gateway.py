@@ -15,7 +15,7 @@ from uuid import uuid4
 from llmgateway import AsyncClient
 
 if TYPE_CHECKING:
-    from llm_gateway.app import Gateway
+    from llm_gateway.app.gateway import Gateway
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -52,7 +52,7 @@ class Local:
 
 def kinds() -> frozenset[str]:
     """The kinds of provider that the gateway can serve."""
-    from llm_gateway.upstream.providers import ROWS
+    from llm_gateway.providers.rows import ROWS
 
     return frozenset(ROWS)
 
@@ -76,7 +76,7 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
 @asynccontextmanager
 async def local(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Local]:
     """The gateway on this event loop, serving this configuration; it drains and closes at the end."""
-    from llm_gateway.app import Gateway
+    from llm_gateway.app.gateway import Gateway
     from llm_gateway.config import load
 
     path = folder / f"gateway-{uuid4().hex}.yaml"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from google.protobuf import duration_pb2
 from llm_gateway.errors import GatewayError
 from llm_gateway.protocols.wire import Rendering
-from llm_gateway.upstream.providers import ROWS, Spoken
+from llm_gateway.providers.rows import ROWS, Spoken
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 Request = gateway_pb2.SendRequest

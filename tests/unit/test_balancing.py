@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from llm_gateway.balancing import STRATEGIES, Choice, by_affinity, in_slow_start
-from llm_gateway.call import Call, Reply
-from llm_gateway.capabilities import ModelFacts, Needs
+from llm_gateway.calls.call import Call, Reply
+from llm_gateway.calls.load_balance import LoadBalance
+from llm_gateway.catalogue.facts import ModelFacts
 from llm_gateway.errors import (
     CircuitOpen,
     CredentialsRejected,
@@ -26,9 +26,10 @@ from llm_gateway.errors import (
     RateLimited,
     RequestRefused,
 )
-from llm_gateway.interceptors.provider.load_balance import LoadBalance
-from llm_gateway.outlier import FIRST_PLACES, BreakerPolicy
-from llm_gateway.routing import Endpoint, Target
+from llm_gateway.routing.needs import Needs
+from llm_gateway.routing.outlier import FIRST_PLACES, BreakerPolicy
+from llm_gateway.routing.strategies import STRATEGIES, Choice, by_affinity, in_slow_start
+from llm_gateway.routing.targets import Endpoint, Target
 
 from tests.support import chain as kit
 from tests.support.chain import Clock

@@ -7,11 +7,11 @@ from llm_gateway import config
 from llm_gateway.config.checks import ONE_API
 from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols.wire import Outgoing
+from llm_gateway.providers.rows import ROWS
 from llm_gateway.upstream.build import trimmed, upstream, usual_model
 from llm_gateway.upstream.caller import HttpCaller
 from llm_gateway.upstream.credentials import RenewedHeaders, SigV4
 from llm_gateway.upstream.http import HttpClient
-from llm_gateway.upstream.providers import ROWS
 from llmgateway.v1 import gateway_pb2
 
 

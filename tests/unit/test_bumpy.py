@@ -11,9 +11,9 @@ from functools import partial
 
 import msgspec
 import pytest
-from llm_gateway.call import Call, Reply
+from llm_gateway.calls.call import Call, Reply
 from llm_gateway.errors import ProviderUnavailable, RateLimited
-from llm_gateway.routing import Endpoint
+from llm_gateway.routing.targets import Endpoint
 
 from tests.support import chain as kit
 from tests.support import virtual

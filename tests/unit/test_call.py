@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from llm_gateway.call import Call, Handler, Journal, Reply, chain
+from llm_gateway.calls.call import Call, Handler, Journal, Reply, chain
 from llm_gateway.errors import GatewayError, InternalError, ProviderUnavailable, StreamInterrupted
 from llm_gateway.protocols.events import Event, EventWriter
 from llmgateway.v1 import gateway_pb2, usage_pb2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from llm_gateway.capabilities import ModelFacts, needs_of
+from llm_gateway.catalogue.facts import ModelFacts
+from llm_gateway.routing.needs import needs_of
 from llmgateway import make_request
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 

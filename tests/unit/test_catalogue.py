@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from llm_gateway import config, known_models
-from llm_gateway.catalogue import FRESH, FRESH_FAILURE, PATIENCE, Catalogue
+from llm_gateway import config
+from llm_gateway.catalogue import known_models
+from llm_gateway.catalogue.catalogue import FRESH, FRESH_FAILURE, PATIENCE, Catalogue
+from llm_gateway.catalogue.pricing.pricelist import Price, PriceList, Row, Rows
+from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.config import ModelInfo, ModelPrice
 from llm_gateway.errors import InvalidRequest, ProviderNotConfigured, ProviderUnreachable
-from llm_gateway.pricing.pricelist import Price, PriceList, Row, Rows
-from llm_gateway.pricing.prices import Prices
 from llmgateway.v1 import content_pb2, model_pb2
 
 from tests.support import virtual

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from llm_gateway.protocols import choice
+from llm_gateway.providers import choice
 from llmgateway.v1 import gateway_pb2
 
 TOOLS = {"tools": [{"function": {"name": "f"}}]}

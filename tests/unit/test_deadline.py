@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from llm_gateway.call import Call, Reply, chain
+from llm_gateway.calls.call import Call, Reply, chain
+from llm_gateway.calls.deadline import Deadline
 from llm_gateway.errors import AttemptTimeout, CallerDeadline, StreamInterrupted
-from llm_gateway.interceptors.provider.deadline import Deadline
 from llm_gateway.protocols.events import Event, EventWriter
 
 from tests.support import chain as kit

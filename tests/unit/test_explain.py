@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from llm_gateway import cli
-from llm_gateway.capabilities import needs_of
 from llm_gateway.errors import InvalidRequest
-from llm_gateway.explain import NEEDS, request_for
+from llm_gateway.routing.explain import NEEDS, request_for
+from llm_gateway.routing.needs import needs_of
 
 CONFIG = """
 providers:

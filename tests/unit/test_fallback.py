@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from llm_gateway.call import chain
-from llm_gateway.capabilities import ModelFacts
+from llm_gateway.calls.blocked import Blocked
+from llm_gateway.calls.call import chain
+from llm_gateway.catalogue.facts import ModelFacts
 from llm_gateway.errors import (
     AllRoutesFailed,
     AttemptTimeout,
@@ -21,8 +22,7 @@ from llm_gateway.errors import (
     RequestRefused,
     ResponseInvalid,
 )
-from llm_gateway.interceptors.provider.blocked import Blocked
-from llm_gateway.routing import Exclusion, Target
+from llm_gateway.routing.targets import Exclusion, Target
 from llmgateway.v1 import gateway_pb2
 
 from tests.support import chain as kit

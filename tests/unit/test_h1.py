@@ -6,7 +6,7 @@ import weakref
 import zlib
 
 import pytest
-from llm_gateway.upstream.h1 import (
+from llm_gateway.upstream.http.h1 import (
     INFLATE_INPUT_BYTES,
     INFLATE_SLICE_BYTES,
     MAX_BARREN_BYTES,

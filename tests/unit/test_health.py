@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 from llm_gateway import errors
-from llm_gateway.balancing import EndpointState, Permits
-from llm_gateway.health import HealthView
-from llm_gateway.outlier import Breaker, BreakerPolicy, Cooldown
-from llm_gateway.routing import Endpoint, Provider
+from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.routing.state import EndpointState, Permits
+from llm_gateway.routing.targets import Endpoint, Provider
+from llm_gateway.rpc.health import HealthView
 from llmgateway.v1 import health_pb2
 
 from tests.support.chain import Clock, Scripted

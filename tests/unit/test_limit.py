@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from llm_gateway.balancing import Permits
-from llm_gateway.call import Call, Handler, Reply, chain
+from llm_gateway.calls.call import Call, Handler, Reply, chain
+from llm_gateway.calls.limit import LONGEST_LINE, Limit
 from llm_gateway.errors import (
     CallerDeadline,
     CircuitOpen,
@@ -19,9 +19,9 @@ from llm_gateway.errors import (
     QuotaExhausted,
     RateLimited,
 )
-from llm_gateway.interceptors.provider.limit import LONGEST_LINE, Limit
-from llm_gateway.outlier import Flow
-from llm_gateway.routing import Target
+from llm_gateway.routing.outlier import Flow
+from llm_gateway.routing.state import Permits
+from llm_gateway.routing.targets import Target
 
 from tests.support import chain as kit
 from tests.support import virtual

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from llm_gateway.lines import WHOLE, Lines
+from llm_gateway.telemetry.lines import WHOLE, Lines
 
 PATIENCE = 30.0
 

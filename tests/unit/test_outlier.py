@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from llm_gateway.outlier import CONFIRMED, LONGEST_REST, Breaker, BreakerPolicy, Cooldown, Flow
+from llm_gateway.routing.outlier import CONFIRMED, LONGEST_REST, Breaker, BreakerPolicy, Cooldown, Flow
 
 from tests.support.chain import Clock
 

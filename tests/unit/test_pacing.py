@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from llm_gateway.errors import StreamInterrupted
-from llm_gateway.pacing import Stall, paced
 from llm_gateway.protocols.events import Event
+from llm_gateway.rpc.pacing import Stall, paced
 from llmgateway.v1 import gateway_pb2
 
 from tests.support import virtual

@@ -15,12 +15,12 @@ from genai_prices import Usage as TheirUsage
 from genai_prices import calc_price
 from genai_prices.data_snapshot import get_snapshot
 from llm_gateway import config
+from llm_gateway.catalogue.pricing import export, source
+from llm_gateway.catalogue.pricing.pricelist import Price, PriceList, Row, Rows, matches, tiers
+from llm_gateway.catalogue.pricing.prices import LISTS, Prices
+from llm_gateway.catalogue.pricing.rates import Rates, tier
+from llm_gateway.catalogue.pricing.total import total_usage
 from llm_gateway.config import ModelPrice
-from llm_gateway.pricing import export, source
-from llm_gateway.pricing.pricelist import Price, PriceList, Row, Rows, matches, tiers
-from llm_gateway.pricing.prices import LISTS, Prices
-from llm_gateway.pricing.rates import Rates, tier
-from llm_gateway.pricing.total import total_usage
 from llm_gateway.protocols.events import EventWriter
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 from structlog.testing import capture_logs

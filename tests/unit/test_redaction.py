@@ -7,7 +7,8 @@ import json
 from urllib.parse import quote
 
 import pytest
-from llm_gateway import errors, redaction, telemetry
+from llm_gateway import errors
+from llm_gateway.telemetry import logs, redaction
 from structlog import reset_defaults
 
 SECRET = "correct horse/battery+staple \u00fc"
@@ -46,10 +47,10 @@ def test_secret_is_taken_out_of_what_a_provider_says_in_each_form(echo: str) -> 
 @pytest.mark.parametrize("echo", FORMS)
 def test_secret_is_taken_out_of_log_lines_in_each_form(echo: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """However deep, and as often as it is there; what is left is a line."""
-    telemetry.configure_logging("info")
-    telemetry.log().info("canary", problem=f"said {echo}, twice {echo}", deep=[{"x": echo}])
+    logs.configure_logging("info")
+    logs.log().info("canary", problem=f"said {echo}, twice {echo}", deep=[{"x": echo}])
     reset_defaults()
-    assert telemetry.flush(30)
+    assert logs.flush(30)
     line = json.loads(capfdbinary.readouterr().err)
     assert line["problem"] == "said [redacted], twice [redacted]"
     assert line["deep"] == [{"x": "[redacted]"}]

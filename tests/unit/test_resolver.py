@@ -7,8 +7,8 @@ import socket
 import threading
 
 import pytest
-from llm_gateway.upstream import resolver
-from llm_gateway.upstream.resolver import RETRY, TTL, Resolver, interleaved
+from llm_gateway.upstream.http import resolver
+from llm_gateway.upstream.http.resolver import RETRY, TTL, Resolver, interleaved
 
 FIRST = [(int(socket.AF_INET), "192.0.2.1")]
 SECOND = [(int(socket.AF_INET), "192.0.2.2")]

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from llm_gateway.calls.retry import RetryBudget
 from llm_gateway.errors import (
     AttemptTimeout,
     CredentialsRejected,
@@ -20,9 +21,8 @@ from llm_gateway.errors import (
     RequestRefused,
     ResponseInvalid,
 )
-from llm_gateway.interceptors.provider.retry import RetryBudget
-from llm_gateway.outlier import BreakerPolicy
-from llm_gateway.routing import Backoff
+from llm_gateway.routing.outlier import BreakerPolicy
+from llm_gateway.routing.targets import Backoff
 
 from tests.support import chain as kit
 from tests.support import virtual

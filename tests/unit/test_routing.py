@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from llm_gateway.capabilities import ModelFacts
+from llm_gateway.catalogue.facts import Listing, ModelFacts
 from llm_gateway.errors import (
     InvalidRequest,
     NoCapableTarget,
@@ -16,7 +16,8 @@ from llm_gateway.errors import (
     ProviderUnreachable,
     UnknownModel,
 )
-from llm_gateway.routing import Arm, Experiment, Listing, ListsNeeded, Provider, Route, RoutingTable, Target
+from llm_gateway.routing.table import ListsNeeded, RoutingTable
+from llm_gateway.routing.targets import Arm, Experiment, Provider, Route, Target
 from llmgateway import make_request
 from llmgateway.v1 import gateway_pb2
 

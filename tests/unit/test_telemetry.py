@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from llm_gateway import otlp, telemetry
+from llm_gateway.telemetry import logs, otlp, tracing
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
@@ -117,7 +117,7 @@ def exporter(collector: Collector) -> Iterator[Exporter]:
         provider = TracerProvider(sampler=sampler, resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(processor)
         running.append(provider)
-        return Exporting(telemetry.tracer(provider), processor, drops)
+        return Exporting(tracing.tracer(provider), processor, drops)
 
     yield start
     if collector.hold is not None:
@@ -134,7 +134,7 @@ def values(span: ProtoSpan) -> dict[str, AnyValue]:
 def test_a_span_is_read_back_as_it_was(collector: Collector, exporter: Exporter) -> None:
     """Ids, parent, state, times, kind, status, flags, scope and resource come through OTLP."""
     exporting = exporter()
-    remote = telemetry.W3C.extract(
+    remote = tracing.W3C.extract(
         {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1,b=2"}
     )
     server = exporting.tracer.start_span("outer", context=remote, kind=SpanKind.SERVER)
@@ -238,7 +238,7 @@ def test_the_sdk_s_own_processors_take_the_spans() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource({"service.name": "x"}), shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with telemetry.tracer(provider).start_as_current_span("s", kind=SpanKind.SERVER, attributes={"a": ("b",)}) as span:
+    with tracing.tracer(provider).start_as_current_span("s", kind=SpanKind.SERVER, attributes={"a": ("b",)}) as span:
         assert trace.get_current_span() is span
     (read,) = exporter.get_finished_spans()
     printed = json.loads(read.to_json())
@@ -411,8 +411,8 @@ def test_a_variable_that_cannot_be_followed_is_named_without_its_value(
     """Starting fails with the variable's name; headers may hold a key, which the message does not repeat."""
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setenv(name, value)
-    with pytest.raises(telemetry.TelemetryError, match=name) as error:
-        telemetry.configure_tracing()
+    with pytest.raises(tracing.TelemetryError, match=name) as error:
+        tracing.configure_tracing()
     assert "HEADERS" not in name or value not in str(error.value)
 
 
@@ -420,12 +420,12 @@ def test_nothing_is_traced_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable, no provider; an unknown exporter is an error; OTEL_SDK_DISABLED wins over all."""
     for name in ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
-    assert telemetry.configure_tracing() is None
+    assert tracing.configure_tracing() is None
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
-    with pytest.raises(telemetry.TelemetryError, match="zipkin"):
-        telemetry.configure_tracing()
+    with pytest.raises(tracing.TelemetryError, match="zipkin"):
+        tracing.configure_tracing()
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    assert telemetry.configure_tracing() is None
+    assert tracing.configure_tracing() is None
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_the_service_s_name_is_the_most_specific_one(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     for key, value in env.items():
         monkeypatch.setenv(key, value)
-    provider = telemetry.configure_tracing("configured")
+    provider = tracing.configure_tracing("configured")
     assert provider is not None
     provider.shutdown()
     assert provider.resource.attributes["service.name"] == name
@@ -453,10 +453,10 @@ def test_the_service_s_name_is_the_most_specific_one(
 @pytest.fixture
 def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """The log lines written so far."""
-    telemetry.configure_logging("info")
+    logs.configure_logging("info")
 
     def read() -> list[dict[str, Any]]:
-        assert telemetry.flush(30)
+        assert logs.flush(30)
         return [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
 
     yield read
@@ -465,8 +465,8 @@ def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Callable[[], li
 
 def test_a_line_begins_with_event_level_and_timestamp(lines: Callable[[], list[dict[str, Any]]]) -> None:
     """In this order, then the fields in theirs; below the level nothing is written."""
-    telemetry.log().warning("what", b=1, a={"x": [1, None]})
-    telemetry.log().debug("nothing")
+    logs.log().warning("what", b=1, a={"x": [1, None]})
+    logs.log().debug("nothing")
     (line,) = lines()
     assert list(line) == ["event", "level", "timestamp", "b", "a"]
     assert (line["event"], line["level"], line["a"]) == ("what", "warning", {"x": [1, None]})
@@ -498,10 +498,10 @@ def test_a_line_begins_with_event_level_and_timestamp(lines: Callable[[], list[d
 @pytest.mark.parametrize("human", [False, True])
 def test_no_secret_is_written(capfdbinary: pytest.CaptureFixture[bytes], fields: dict[str, Any], human: bool) -> None:
     """By the field's name, however deep, and by the looks of a text, in JSON and for people."""
-    telemetry.configure_logging("info", human=human)
-    telemetry.log().info("canary", **fields)
+    logs.configure_logging("info", human=human)
+    logs.log().info("canary", **fields)
     reset_defaults()
-    assert telemetry.flush(30)
+    assert logs.flush(30)
     written = capfdbinary.readouterr().err
     assert b"canary" in written
     assert b"[redacted]" in written
@@ -513,7 +513,7 @@ def test_no_secret_is_written(capfdbinary: pytest.CaptureFixture[bytes], fields:
 )
 def test_other_texts_are_left_alone(lines: Callable[[], list[dict[str, Any]]], text: str) -> None:
     """What only resembles a credential is written as it is."""
-    telemetry.log().info("e", text=text, tokens=3, input_tokens=4)
+    logs.log().info("e", text=text, tokens=3, input_tokens=4)
     (line,) = lines()
     assert (line["text"], line["tokens"], line["input_tokens"]) == (text, 3, 4)
 
@@ -523,7 +523,7 @@ def test_an_exception_is_told_by_its_place_alone(lines: Callable[[], list[dict[s
     try:
         raise ValueError(SECRET)
     except ValueError:
-        telemetry.log().error("bug", exc_info=True)
+        logs.log().error("bug", exc_info=True)
     (line,) = lines()
     assert SECRET not in json.dumps(line)
     assert line["frames"][-1].endswith("test_an_exception_is_told_by_its_place_alone")

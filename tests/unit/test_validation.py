@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from google.protobuf import duration_pb2
 from llm_gateway.errors import InvalidRequest
-from llm_gateway.validation import MAX_REPORTED, validate, validate_stream
+from llm_gateway.rpc.validation import MAX_REPORTED, validate, validate_stream
 from llmgateway import make_request
 from llmgateway.v1 import content_pb2, gateway_pb2
 

@@ -19,9 +19,9 @@ from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
 from llm_gateway.protocols import json as json_text
 from llm_gateway.protocols.wire import OWNED, Outgoing, Rendering, WireFormat, render
-from llm_gateway.upstream.h1 import render_head
-from llm_gateway.upstream.providers import DATED, ROWS
-from llm_gateway.validation import validate
+from llm_gateway.providers.rows import DATED, ROWS
+from llm_gateway.rpc.validation import validate
+from llm_gateway.upstream.http.h1 import render_head
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner

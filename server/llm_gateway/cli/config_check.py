@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from llm_gateway import config
 from llm_gateway.cli import OK, UsageError
 from llm_gateway.config import pem
-from llm_gateway.upstream import plugins
+from llm_gateway.providers import plugins
 from llm_gateway.upstream.build import trimmed
 
 

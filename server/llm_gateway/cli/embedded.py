@@ -14,9 +14,11 @@ from contextlib import contextmanager
 import uvloop
 from msgspec.structs import replace
 
-from llm_gateway import app, config, telemetry
+from llm_gateway import config
+from llm_gateway.app import gateway as app
 from llm_gateway.cli import UsageError, env_file
 from llm_gateway.cli.config_check import load
+from llm_gateway.telemetry import logs
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def gateway(path: str | None) -> Iterator[tuple[str, str]]:
         lame_duck=0.0,
         shutdown_grace=0.0,
     )
-    telemetry.configure_logging("error", human=True)
+    logs.configure_logging("error", human=True)
     listening: Future[int] = Future()
     loop = uvloop.new_event_loop()
     leave = asyncio.Event()

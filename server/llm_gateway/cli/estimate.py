@@ -10,20 +10,23 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from msgspec import json
 from msgspec.structs import replace
 
-from llm_gateway import app, config, telemetry
-from llm_gateway.capabilities import OUTPUT_GUESS, Needs, needs_of
+from llm_gateway import config
+from llm_gateway.app import gateway as app
+from llm_gateway.catalogue.pricing.prices import LISTS
+from llm_gateway.catalogue.pricing.rates import tier
 from llm_gateway.cli import OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
-from llm_gateway.pricing.prices import LISTS
-from llm_gateway.pricing.rates import tier
-from llm_gateway.routing import ListsNeeded, Target
+from llm_gateway.routing.needs import OUTPUT_GUESS, Needs, needs_of
+from llm_gateway.routing.table import ListsNeeded
+from llm_gateway.routing.targets import Target
+from llm_gateway.telemetry import logs
 
 
 def run(args: argparse.Namespace) -> int:
     settings = _with_named(load(args.config, os.environ), args.model)
-    telemetry.configure_logging("warning", human=True)
+    logs.configure_logging("warning", human=True)
     estimates = asyncio.run(_estimates(settings, args))
     if args.json:
         print(json.format(json.encode(estimates), indent=2).decode())

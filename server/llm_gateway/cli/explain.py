@@ -9,18 +9,20 @@ import os
 
 from msgspec import json, to_builtins
 
-from llm_gateway import app, config, telemetry
+from llm_gateway import config
+from llm_gateway.app import gateway as app
 from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
-from llm_gateway.explain import Explanation, Place, explain, request_for
-from llm_gateway.routing import ListsNeeded
+from llm_gateway.routing.explain import Explanation, Place, explain, request_for
+from llm_gateway.routing.table import ListsNeeded
+from llm_gateway.telemetry import logs
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load(args.config, os.environ)
-    telemetry.configure_logging("warning", human=True)
+    logs.configure_logging("warning", human=True)
     found = asyncio.run(_explain(settings, args))
     if args.json:
         print(json.format(json.encode(to_builtins(found)), indent=2).decode())

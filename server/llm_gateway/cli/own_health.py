@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from llm_gateway import config
 from llm_gateway.cli import FAILED, OK, config_check
-from llm_gateway.health import SERVICE
+from llm_gateway.rpc.health import SERVICE
 
 FIRST_PROCESS = "/proc/1/cmdline"
 """Arguments of the container's first process, each ended by a zero byte (proc(5))."""

@@ -10,13 +10,14 @@ import sys
 from dataclasses import asdict, dataclass
 from time import monotonic
 
-from llm_gateway import config, telemetry
+from llm_gateway import config
 from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import one_line, print_table
 from llm_gateway.errors import GatewayError
+from llm_gateway.providers.plugins import row as row_of
+from llm_gateway.telemetry import logs
 from llm_gateway.upstream.build import upstream
-from llm_gateway.upstream.plugins import row as row_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     chosen = {name: one for name, one in settings.providers.items() if args.provider in (None, name)}
     if not chosen:
         raise UsageError(f"no provider {args.provider!r} is configured; there are: {', '.join(settings.providers)}")
-    telemetry.configure_logging("error", human=True)
+    logs.configure_logging("error", human=True)
     results = asyncio.run(check(chosen))
     if args.json:
         print(json.dumps([asdict(result) for result in results], indent=1))

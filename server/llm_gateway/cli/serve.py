@@ -11,9 +11,12 @@ from collections.abc import Mapping
 import uvloop
 from msgspec.structs import replace
 
-from llm_gateway import app, config, telemetry, workers
+from llm_gateway import config
+from llm_gateway.app import gateway as app
+from llm_gateway.app import workers
 from llm_gateway.cli import FAILED, OK, env_file
 from llm_gateway.cli.config_check import load, read
+from llm_gateway.telemetry import logs, tracing
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,15 +27,15 @@ def run(args: argparse.Namespace) -> int:
             server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
         )
     form = server.log.format or ("console" if sys.stderr.isatty() else "json")
-    telemetry.configure_logging(server.log.level, human=form == "console")
+    logs.configure_logging(server.log.level, human=form == "console")
     if os.environ.get("GRPC_VERBOSITY", "NONE").upper() != "NONE":
-        telemetry.take_standard_error()
+        logs.take_standard_error()
     if settings.stands_in:
-        telemetry.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
+        logs.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(app.run(settings, reload=lambda: _read_again(args)))
-    except (OSError, telemetry.TelemetryError, config.ConfigError) as error:
+    except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK

@@ -6,7 +6,6 @@
     failures.py    HTTP status, error codes and retry hints to the error tree
     json.py        JSON in and out
     callids.py     ids of tool calls that a provider does not give, or does not take
-    choice.py      which of its APIs a provider is asked by
     openai_dialects.py, aws.py, google.py   data and errors that several formats share
 
 Everything else here is one wire format a module.

@@ -10,17 +10,18 @@ from urllib.parse import urlencode, urlsplit
 from llmgateway.v1 import gateway_pb2, model_pb2
 from msgspec import structs
 
-from llm_gateway import config, redaction
-from llm_gateway.call import Call, Reply
+from llm_gateway import config
+from llm_gateway.calls.call import Call, Reply
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import choice
 from llm_gateway.protocols.wire import MODEL_NAME, Api
-from llm_gateway.routing import Timeouts
-from llm_gateway.upstream import credentials, plugins
+from llm_gateway.providers import choice, plugins
+from llm_gateway.providers.rows import DATED, Row, Spoken
+from llm_gateway.routing.targets import Timeouts
+from llm_gateway.telemetry import redaction
+from llm_gateway.upstream import credentials
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
-from llm_gateway.upstream.providers import DATED, Row, Spoken
 
 Trace = Callable[[], Sequence[tuple[str, str]]]
 """Headers that name the current span."""
@@ -212,7 +213,7 @@ def _transport(
     """What calls a kind that does not speak HTTP over the network."""
     if server is not None:
         server = structs.replace(server, url=trimmed(server.url, row))
-    client: Client = plugins.module("upstream", row.transport).client(provider, server, key)
+    client: Client = plugins.module("upstream.processes", row.transport).client(provider, server, key)
     return client
 
 

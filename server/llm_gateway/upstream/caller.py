@@ -15,7 +15,7 @@ from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 from msgspec import structs
 
 from llm_gateway import durations, errors
-from llm_gateway.call import Call, Reply
+from llm_gateway.calls.call import Call, Reply
 from llm_gateway.errors import (
     AttemptTimeout,
     CallerDeadline,
@@ -40,7 +40,7 @@ from llm_gateway.protocols.wire import (
     WireFormat,
     render,
 )
-from llm_gateway.routing import Timeouts
+from llm_gateway.routing.targets import Timeouts
 from llm_gateway.upstream import http
 
 P = ParamSpec("P")

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any, Generic, TypeVar
 
-from llm_gateway import telemetry
 from llm_gateway.errors import CredentialsRejected, GatewayError, ProviderUnavailable
 from llm_gateway.protocols import json
 from llm_gateway.protocols.wire import Outgoing
+from llm_gateway.telemetry import logs
 from llm_gateway.upstream.sigv4 import AwsKeys, sign
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ class Renewed(Generic[T]):
         lease = self._lease
         renew_at = None if lease is None else lease.renew_at
         if not task.cancelled() and task.exception() is not None:
-            telemetry.log().warning("credentials not renewed", extra=self._extra, reason=_reason(task.exception()))
+            logs.log().warning("credentials not renewed", extra=self._extra, reason=_reason(task.exception()))
             renew_at = now + TRY_AGAIN if lease is not None else None  # without any, the next call asks
         if renew_at is not None and not self._closed:
             if self._timer is not None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
-from llm_gateway.call import Call, Reply
+from llm_gateway.calls.call import Call, Reply
 from llm_gateway.errors import CallerDeadline, ModelNotFound, ProviderUnavailable, RateLimited, StreamTruncated
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import Event, EventWriter

@@ -1,0 +1,162 @@
+"""Start, drain, stop: binding, TLS, readiness, and a shutdown that no accepted call notices."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from llm_gateway import config
+from llm_gateway.app.workers import is_worker
+from llm_gateway.rpc.admission import Admission
+from llm_gateway.rpc.health import SERVICE, MachineHealth
+from llm_gateway.telemetry import logs
+
+SILENCE, SILENCE_WITHIN = 0.1, 1.0
+"""Seconds without a new call before gRPC is stopped, at first, and seconds until none is waited for any more."""
+CUT_GRACE = 1.0
+"""Seconds in which the status of calls that are cut reaches their callers."""
+
+
+def server_options(settings: config.Server) -> list[tuple[str, int]]:
+    """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random.
+
+    The core takes twice the message that we do, so that we answer what is too large, by name and size; beyond that it answers itself, barely."""
+    keepalive = settings.keepalive
+    options = [
+        ("grpc.max_receive_message_length", min(2 * settings.max_message_bytes, (1 << 31) - 1)),
+        ("grpc.max_metadata_size", 16 << 10),
+        ("grpc.keepalive_time_ms", int(keepalive.time * 1000)),
+        ("grpc.keepalive_timeout_ms", int(keepalive.timeout * 1000)),
+        ("grpc.http2.ping_timeout_ms", int(keepalive.timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", int(keepalive.permit_without_calls)),
+        ("grpc.http2.min_ping_interval_without_data_ms", int(keepalive.min_ping_interval * 1000)),
+        ("grpc.http2.max_ping_strikes", 3),
+        ("grpc.max_allowed_incoming_connections", settings.max_connections),
+        ("grpc.max_concurrent_streams", settings.max_streams),
+        ("grpc.server.max_pending_requests", 20_000),
+        ("grpc.so_reuseport", int(is_worker())),
+    ]
+    if settings.max_connection_age is not None:
+        options.append(("grpc.max_connection_age_ms", int(settings.max_connection_age * 1000)))
+        options.append(("grpc.max_connection_age_grace_ms", int(settings.max_connection_age_grace * 1000)))
+    return options
+
+
+class Lifecycle:
+    """One grpc.aio server from bind to close."""
+
+    def __init__(
+        self, server: grpc.aio.Server, health: MachineHealth, admission: Admission, settings: config.Server
+    ) -> None:
+        self._server = server
+        self._health = health
+        self._admission = admission
+        self._settings = settings
+        self._signalled = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_due = False
+
+    async def start(self) -> int:
+        """Bind, serve, say SERVING. Returns the port, which means nothing for a Unix socket. Raises OSError when the address cannot be bound, and
+        for certificates that cannot be read."""
+        settings = self._settings
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            from llm_gateway.rpc import reflection
+
+            reflection.add_to(self._server, (SERVICE, "grpc.health.v1.Health"))
+        try:
+            if settings.tls is not None and settings.tls.cert_file is not None:
+                port = self._server.add_secure_port(settings.listen, _credentials(settings.tls))
+            else:
+                port = self._server.add_insecure_port(settings.listen)
+        except RuntimeError:
+            why = "is the port in use?" if settings.tls is None else "is the port in use, or server.tls no PEM?"
+            raise OSError(f"cannot listen on {settings.listen}; {why}") from None
+        self._health.ready(False)
+        await self._server.start()
+        self._health.ready(True)
+        return port
+
+    async def until_signal(self) -> None:
+        """Wait for SIGTERM or SIGINT; a second one cuts the drain short."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        await self._signalled.wait()
+
+    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `reload` on SIGHUP, one at a time; once more when another signal came meanwhile, for the file may have changed since."""
+        loop = asyncio.get_running_loop()
+
+        async def reload_all() -> None:
+            while self._reload_due:
+                self._reload_due = False
+                await reload()
+
+        def hangup() -> None:
+            self._reload_due = True
+            if self._reloading is None or self._reloading.done():
+                self._reloading = loop.create_task(reload_all())
+
+        loop.add_signal_handler(signal.SIGHUP, hangup)
+
+    def _on_signal(self) -> None:
+        (self._hurry if self._signalled.is_set() else self._signalled).set()
+
+    async def drain(self) -> None:
+        """Lame duck (NOT_SERVING, calls still accepted), then GOAWAY on every connection while what is under way finishes, then close.
+
+        gRPC's stop cancels calls that it has received and not yet begun; in a quiet moment behind a lame duck it holds none. It must
+        begin before the calls under way are over: the GOAWAY is what sends a client with one connection to another replica. Health Watches
+        and reflection would hold it, so they are ended.
+        """
+        settings, admission = self._settings, self._admission
+        log = logs.log()
+        admission.draining = True
+        self._health.ready(False)
+        log.info("draining", in_flight=admission.in_flight)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), settings.lame_duck)
+        await self._quiet()
+        stopping = asyncio.create_task(self._server.stop(settings.shutdown_grace + CUT_GRACE))
+        await asyncio.sleep(0)  # the GOAWAYs first: what is ended now shall not come back
+        admission.end_watches()
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((stopping, hurry), timeout=settings.shutdown_grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        cut = 0
+        if not stopping.done():
+            cut = admission.end_calls()
+            await self._server.stop(CUT_GRACE)
+        await stopping
+        log.info("stopped", cut=cut)
+
+    async def _quiet(self) -> None:
+        """Wait until gRPC holds no call that it has not handed over. It does that one by one, slowly where the machine is busy, so that only a
+        silence tells; how long it must be falls as time goes by, for calls may never stop coming."""
+        now = asyncio.get_running_loop().time
+        begun = last = now()
+        admitted = self._admission.admitted
+        while now() - last < SILENCE * (1 - (now() - begun) / SILENCE_WITHIN):
+            await asyncio.sleep(0.001)
+            if self._admission.admitted != admitted:
+                admitted, last = self._admission.admitted, now()
+
+
+def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
+    assert tls.cert_file is not None and tls.key_file is not None  # noqa: S101, PT018 - the configuration's check
+    client_ca = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file is not None else None
+    return grpc.ssl_server_credentials(
+        [(Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )

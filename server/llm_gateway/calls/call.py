@@ -1,0 +1,223 @@
+"""The vocabulary of the provider-call chain: Call, Reply, Handler, Interceptor, chain.
+
+The commit rule: ``await proceed(call)`` returns only when the first content has been parsed. A failure before that is an exception,
+and retry, balancing and fallback are plain try/except; after it the answer belongs to the client and nobody retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import msgspec
+from llmgateway.v1 import gateway_pb2, usage_pb2
+
+from llm_gateway.errors import AttemptTimeout, CallerDeadline, GatewayError, ProviderError, StreamInterrupted
+from llm_gateway.protocols.events import Event, EventWriter
+
+if TYPE_CHECKING:
+    from llm_gateway.routing.targets import Endpoint, Route, Target
+
+MAX_ATTEMPTS_REPORTED = 16
+
+
+class Journal:
+    """What was tried for one call, in order: provider calls and targets that were skipped.
+
+    calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed. last: the ones chosen last.
+    """
+
+    __slots__ = ("_skipped", "attempts", "calls", "failures", "last", "tried")
+
+    def __init__(self) -> None:
+        self.attempts: list[gateway_pb2.Attempt] = []
+        self.calls = 0
+        self.failures: list[ProviderError] = []
+        self.tried: list[tuple[Target, Endpoint]] = []
+        self.last: tuple[Target, Endpoint] | None = None
+        self._skipped: set[tuple[str, str, str, str]] = set()
+
+    def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
+        """A target was left out; each reason is noted once a target."""
+        skipped = (provider, model, deployment, reason)
+        if skipped not in self._skipped:
+            self._skipped.add(skipped)
+            self.attempts.append(
+                gateway_pb2.Attempt(provider=provider, model=model, deployment=deployment, skip_reason=reason)
+            )
+
+    def fill(self, route: gateway_pb2.RouteInfo) -> None:
+        """Put the attempts into a RouteInfo."""
+        route.attempts.extend(self.attempts[-MAX_ATTEMPTS_REPORTED:])
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One logical call on its way in; links narrow it with `msgspec.structs.replace`
+    (a Struct, because one is made for every link and a dataclass takes five times as long).
+
+    deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
+    group: the targets to choose among now; groups_left: fallback groups behind it. target, endpoint: chosen by load_balance.
+    """
+
+    request: gateway_pb2.SendRequest
+    stream: bool
+    request_id: str
+    route: Route
+    deadline: float | None = None
+    principal: str = ""
+    group: tuple[Target, ...] = ()
+    groups_left: int = 0
+    target: Target | None = None
+    endpoint: Endpoint | None = None
+    journal: Journal = msgspec.field(default_factory=Journal)
+
+    def __repr__(self) -> str:
+        """Without the request, which is the caller's."""
+        return f"Call({self.request_id})"
+
+    def group_candidates(self) -> list[tuple[Target, Endpoint]]:
+        """Every endpoint of every target of the group."""
+        return [(target, endpoint) for target in self.group for endpoint in target.provider.endpoints]
+
+
+class Reply:
+    """A committed answer: an async iterator of content events that owns its upstream resources.
+
+    Iterate it inside ``async with``. Iteration raises StreamInterrupted when the upstream breaks; it ends only after the provider's
+    own end mark. Callbacks given to `on_close` run once, last added first, when the reply is closed; `error` then tells how it ended:
+    None for a whole answer, CancelledError when it was abandoned.
+
+    writer: what is known of the response so far (usage, ids). target, endpoint: who serves. total: the route's limit in seconds, where
+    that is what the deadline stands for.
+    """
+
+    __slots__ = (
+        "_close",
+        "_closed",
+        "_events",
+        "_on_close",
+        "_pull",
+        "endpoint",
+        "error",
+        "target",
+        "total",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        writer: EventWriter,
+        *,
+        pull: Callable[[], Awaitable[list[Event]]] | None = None,
+        close: Callable[[bool], Awaitable[None]] | None = None,
+    ) -> None:
+        """pull: more events, [] only at the end. close: frees the upstream; its argument says whether the answer is whole."""
+        self.writer = writer
+        self.target: Target | None = None
+        self.endpoint: Endpoint | None = None
+        self.error: BaseException | None = None
+        self.total: float | None = None
+        self._events: deque[Event] = deque(writer.drain())
+        self._pull = pull
+        self._close = close
+        self._on_close: list[Callable[[Reply], None]] = []
+        self._closed = False
+
+    def on_close(self, callback: Callable[[Reply], None]) -> None:
+        self._on_close.append(callback)
+
+    @property
+    def usage(self) -> usage_pb2.Usage | None:
+        return self.writer.usage
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._events:
+            if self._pull is None or self.writer.done:
+                raise StopAsyncIteration
+            try:
+                self._events.extend(await self._pull())
+            except asyncio.CancelledError as error:
+                self.error = error
+                raise
+            except ProviderError as error:
+                raise self._interrupted(error) from None
+            except CallerDeadline as error:
+                if self.total is not None:
+                    raise self._interrupted(AttemptTimeout.of_route(self.total)) from None
+                self.error = error
+                error.about = self._about
+                raise
+            except GatewayError as error:
+                self.error = error
+                raise
+        return self._events.popleft()
+
+    @property
+    def _about(self) -> str:
+        return self.target.label if self.target is not None else ""
+
+    def _interrupted(self, error: ProviderError) -> StreamInterrupted:
+        self.error = interrupted = StreamInterrupted(
+            cause=error.cause,
+            status=error.status,
+            provider_code=error.provider_code or error.reason,
+            provider_message=error.provider_message,
+            provider_request_id=error.provider_request_id,
+            usage=error.usage or self.writer.usage,
+        )
+        interrupted.about = self._about
+        return interrupted
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.error is None and not isinstance(error, GeneratorExit):
+            self.error = error
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Free the upstream and tell the links. An answer that is not whole counts as cancelled."""
+        if self._closed:
+            return
+        self._closed = True
+        whole = self.writer.done and self.error is None
+        if not whole and self.error is None:
+            self.error = asyncio.CancelledError()
+        try:
+            if self._close is not None:
+                await self._close(whole)
+        finally:
+            for callback in reversed(self._on_close):
+                callback(self)
+
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+
+class Interceptor(Protocol):
+    """One link: does its part and calls `proceed`, once, several times or not at all."""
+
+    async def __call__(self, call: Call, proceed: Handler, /) -> Reply: ...
+
+
+def chain(handler: Handler, *interceptors: Interceptor) -> Handler:
+    """The handler behind the interceptors; the first listed runs first."""
+    for interceptor in reversed(interceptors):
+        handler = _link(interceptor, handler)
+    return handler
+
+
+def _link(interceptor: Interceptor, proceed: Handler) -> Handler:
+    def run(call: Call) -> Awaitable[Reply]:
+        return interceptor(call, proceed)
+
+    return run

@@ -1,0 +1,182 @@
+"""limit: how many calls a model and an endpoint are sent at once: what the provider has shown to take, and what the operator allows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from weakref import WeakKeyDictionary
+
+from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.calls.load_balance import held_back
+from llm_gateway.errors import CallerDeadline, EndpointBusy, ProviderError, QuotaExhausted
+from llm_gateway.routing.outlier import Flow
+from llm_gateway.routing.state import Permits, rest_after
+from llm_gateway.routing.targets import Backoff
+
+BUSY_RETRY = 0.25
+LEAST_TIME = 0.05
+"""Seconds before the deadline within which no provider call is begun."""
+LONGEST_LINE = 1000
+"""Calls that may wait for a model at an endpoint."""
+TIMER_RESOLUTION = 0.002
+"""Seconds by which a timer of the event loop may fire early."""
+_USUAL = Backoff()
+
+
+class Limit:
+    """Holds a place in the model's flow, and one of the endpoint's permits, from before the call until its reply is closed.
+
+    A provider that limits its calls is waited for, first come first served, for as long as the route waits for a retry hint and the
+    deadline allows; that is no attempt. Whose time ends goes all the same, as it would without a gateway; not so while the provider confirms that
+    it takes nothing. Who has no time for a confirmed rest is refused at once, with the soonest time. For a permit calls
+    wait as the operator says; a full queue, or a wait that takes too long, raises EndpointBusy, which may be retried elsewhere.
+    Cancelling a waiter gives its place up. A call that the deadline leaves no time for is not begun.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: WeakKeyDictionary[Permits, deque[asyncio.Future[None]]] = WeakKeyDictionary()
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        assert call.endpoint is not None and call.target is not None  # noqa: S101, PT018 - load_balance runs before
+        state = call.endpoint.state
+        flow = state.of(call.target.model).flow
+        cuts = flow.begin() if flow.limit is None or not flow.full else await self._turn(flow, call)
+        try:
+            if state.permits.capacity:
+                reply = await self._permitted(state.permits, call, proceed)
+            else:
+                _check_time(call)
+                reply = await proceed(call)
+        except BaseException as error:
+            if isinstance(error, ProviderError):
+                rest = rest_after(error)
+                if rest is not None:
+                    stated = error.retry_after is not None
+                    flow.refused(rest, certain=stated and isinstance(error, QuotaExhausted))
+            flow.failed()
+            _advance(flow)
+            raise
+        flow.succeeded(cuts)
+        if flow.line:
+            _advance(flow)
+        reply.on_close(_left)
+        return reply
+
+    async def _turn(self, flow: Flow, call: Call) -> int:
+        """Wait for a place in the flow; it is taken then. Returns what `Flow.begin` did."""
+        assert call.endpoint is not None and call.target is not None  # noqa: S101, PT018 - load_balance runs before
+        loop = asyncio.get_running_loop()
+        here = (call.target, call.endpoint)
+        longest = (call.route.backoff or _USUAL).hint
+        if call.deadline is not None:
+            latency = call.endpoint.state.of(call.target.model).latency
+            longest = min(longest, call.deadline - loop.time() - max(LEAST_TIME, latency))
+        if len(flow.line) >= LONGEST_LINE or flow.paused_for() > longest:
+            _check_time(call)
+            raise held_back([here])
+        waiter: asyncio.Future[int] = loop.create_future()
+        flow.line.append(waiter)
+        _advance(flow)
+        try:
+            async with asyncio.timeout(longest):
+                cuts = await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                flow.failed()
+            elif waiter in flow.line:
+                flow.line.remove(waiter)
+            _advance(flow)
+            if not isinstance(error, TimeoutError):
+                raise
+            if flow.confirmed:
+                raise held_back([here]) from None
+            cuts = flow.begin()
+        if call.endpoint.state.refuses(call.target.model):
+            flow.failed()
+            _advance(flow)
+            raise held_back([here])
+        return cuts
+
+    async def _permitted(self, permits: Permits, call: Call, proceed: Handler) -> Reply:
+        if permits.in_use >= permits.capacity:  # a place that is freed goes to the first who waits: none is free then
+            await self._wait(permits, call)
+        else:
+            permits.in_use += 1
+        try:
+            _check_time(call)
+            reply = await proceed(call)
+        except BaseException:
+            self._release(permits)
+            raise
+        reply.on_close(lambda _: self._release(permits))
+        return reply
+
+    async def _wait(self, permits: Permits, call: Call) -> None:
+        assert call.endpoint is not None  # noqa: S101 - load_balance runs before
+        label = call.endpoint.label
+        if permits.waiting >= permits.queue:
+            raise EndpointBusy(
+                f"{label} has {permits.in_use} calls in flight and {permits.waiting} waiting, its limits.",
+                retry_after=BUSY_RETRY,
+            )
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(permits, deque())
+        waiters.append(waiter)
+        permits.waiting += 1
+        try:
+            until = asyncio.get_running_loop().time() + permits.queue_timeout
+            async with asyncio.timeout_at(until if call.deadline is None else min(until, call.deadline)):
+                await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                self._release(permits)
+            elif waiter in waiters:  # _release drops waiters that are cancelled
+                waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                _check_time(call)
+                raise EndpointBusy(
+                    f"{label} had no place free for {permits.queue_timeout:g} s.", retry_after=BUSY_RETRY
+                ) from None
+            raise
+        finally:
+            permits.waiting -= 1
+
+    def _release(self, permits: Permits) -> None:
+        """Hand the place to the first who waits, or free it."""
+        waiters = self._waiters.get(permits)
+        while waiters:
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        permits.in_use -= 1
+
+
+def _left(reply: Reply) -> None:
+    assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set by load_balance
+    flow = reply.endpoint.state.of(reply.target.model).flow
+    flow.ended()
+    if flow.line:
+        _advance(flow)
+
+
+def _advance(flow: Flow) -> None:
+    """Give the places there are to those who wait, in their order; a timer looks again when time alone may make one."""
+    while flow.line and (flow.line[0].done() or flow.has_place()):
+        waiter = flow.line.popleft()
+        if not waiter.done():
+            waiter.set_result(flow.begin())
+    if flow.line and not flow.alarmed:
+        flow.alarmed = True
+        asyncio.get_running_loop().call_later(flow.opens_in() + TIMER_RESOLUTION, _alarm, flow)
+
+
+def _alarm(flow: Flow) -> None:
+    flow.alarmed = False
+    _advance(flow)
+
+
+def _check_time(call: Call) -> None:
+    """Raise CallerDeadline when what is left is too little for any call."""
+    if call.deadline is not None and asyncio.get_running_loop().time() + LEAST_TIME > call.deadline:
+        raise CallerDeadline()

@@ -1,0 +1,150 @@
+"""load_balance: pick one endpoint of the group, skip the ejected ones, learn from the outcome."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+
+from msgspec.structs import replace
+
+from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.errors import CircuitOpen, GatewayError, ProviderError, QuotaExhausted, RateLimited
+from llm_gateway.routing.strategies import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
+
+MOST_TURNS = 10_000
+_LIMITS = {RateLimited.reason, QuotaExhausted.reason}
+LEAST_WAIT = 0.001
+"""Seconds after which a caller that was held back is asked to come back, at least."""
+
+
+class LoadBalance:
+    """Chooses `call.target` and `call.endpoint`.
+
+    What already failed this call, and endpoints without a free place, come last. Those that are ejected, rest, take no more at once or
+    rejected the key are left out while there is another place to go. A call that has none (no other endpoint of the group, no fallback)
+    goes there all the same, as it would without a gateway; only an outage refuses it, but for a probe now and then. `limit` knows
+    whether it must wait. Raises CircuitOpen or RateLimited, with the soonest time, when nothing here takes the call now.
+    """
+
+    def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
+        self._clock = clock
+        self._turns: Counter[str] = Counter()
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        target, endpoint = call.journal.last = self._pick(call)
+        state = endpoint.state
+        probes = state.begin(target.model)
+        started = self._clock()
+        try:
+            reply = await proceed(replace(call, target=target, endpoint=endpoint))
+        except BaseException as error:
+            state.end()
+            if isinstance(error, GatewayError):
+                error.about = target.label
+            if isinstance(error, ProviderError):
+                state.failed(target.model, error, probes)
+                call.journal.tried.append((target, endpoint))
+                call.journal.failures.append(error)
+            raise
+        state.succeeded(target.model, self._clock() - started, probes)
+        reply.target, reply.endpoint = target, endpoint
+        reply.on_close(_closed)
+        return reply
+
+    def _pick(self, call: Call) -> Candidate:
+        candidates = call.group_candidates()
+        if len(candidates) > 1 or candidates[0][1].state.unavailable(candidates[0][0].model):
+            candidates = self._open(call, candidates)
+        return candidates[0]
+
+    def _open(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        """The candidates that may be called, best first."""
+        found: list[Candidate] = []
+        passed_over: list[tuple[Candidate, str]] = []
+        for candidate in candidates:
+            why = candidate[1].state.unavailable(candidate[0].model)
+            if why:
+                passed_over.append((candidate, why))
+            else:
+                found.append(candidate)
+        alone = not found and not call.groups_left
+        if alone:
+            found = [candidate for candidate in candidates if not candidate[1].state.refuses(candidate[0].model)]
+        for (target, endpoint), why in passed_over:
+            if (target, endpoint) not in found:
+                call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
+        if not found:
+            raise held_back(candidates)
+        ordered = self._ordered(call, found)
+        return sorted(ordered, key=_hardship) if alone else ordered
+
+    def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        if len(candidates) == 1:
+            return candidates
+        live = [c for c in candidates if c[0].weight * c[1].weight > 0] or candidates
+        ready, later = in_slow_start(live, self._rng)
+        ordered = self._by_strategy(call, ready) + self._by_strategy(call, later)
+        tried = call.journal.tried
+        failed = [endpoint for _, endpoint in tried]
+        return sorted(ordered, key=lambda c: (c in tried, c[1] in failed, not c[1].state.permits.free))
+
+    def _by_strategy(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+        if len(candidates) < 2:
+            return candidates
+        route = call.route
+        if route.affinity:
+            return by_affinity(candidates, route.affinity)
+        name = route.name or call.group[0].label
+        if route.strategy == "round_robin":
+            if len(self._turns) > MOST_TURNS:
+                self._turns.clear()
+            self._turns[name] += 1
+        choice = Choice(rng=self._rng, needs=route.needs, turn=self._turns[name])
+        return STRATEGIES[route.strategy](candidates, choice)
+
+
+def _hardship(candidate: Candidate) -> tuple[bool, float]:
+    """How little an endpoint that should get no call is likely to take one."""
+    target, endpoint = candidate
+    return bool(endpoint.state.key.left()), endpoint.state.of(target.model).flow.paused_for()
+
+
+def held_back(candidates: list[Candidate]) -> ProviderError:
+    """The error when no endpoint takes a call now: a rate limit where that is all there is, else an open circuit; with what the
+    provider last said."""
+    soonest = max(LEAST_WAIT, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
+    held_at = [(target, endpoint.state) for target, endpoint in candidates]
+    deployments = [state.of(target.model) for target, state in held_at]
+    reasons = {deployment.limited.reason for deployment in deployments if deployment.limited.left()}
+    held: type[ProviderError] = CircuitOpen
+    limited = all(d.limited.left() or d.flow.full for d in deployments)
+    if limited and reasons <= _LIMITS and not any(state.refuses(target.model) for target, state in held_at):
+        held = QuotaExhausted if reasons == {QuotaExhausted.reason} else RateLimited
+    last = max((s.last_failure for _, s in held_at if s.last_failure is not None), key=lambda f: f.at, default=None)
+    count = max(state.failures(target.model) for target, state in held_at)
+    message = f"Calls are held back for {soonest:.2g} s after {f'{count} failures' if count > 1 else 'a failure'}"
+    if last is None:
+        error = held(f"{message}.", retry_after=soonest)
+    else:
+        error = held(
+            f"{message}; the last one: {last.cause}.",
+            status=last.status,
+            provider_code=last.provider_code,
+            provider_message=last.provider_message,
+            provider_request_id=last.provider_request_id,
+            retry_after=soonest,
+        )
+    error.about = ", ".join(dict.fromkeys(target.label for target, _ in held_at))
+    error.called = False
+    return error
+
+
+def _closed(reply: Reply) -> None:
+    assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set before the callback is registered
+    state = reply.endpoint.state
+    if isinstance(reply.error, ProviderError):
+        state.failed(reply.target.model, reply.error)
+    state.end()

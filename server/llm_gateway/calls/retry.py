@@ -1,0 +1,134 @@
+"""retry: further attempts within a group of targets, with full jitter, a budget, and the provider's own retry hints."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Hashable
+
+from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.errors import Blame, ProviderError
+from llm_gateway.routing.targets import Backoff
+
+MOST_BUDGETS = 10_000
+WITHOUT_TOKEN = 1.0
+"""Seconds after which a caller may try again whose call found no token for a retry, and no word of the provider's."""
+TIMER_RESOLUTION = 0.002
+"""Seconds by which a timer of the event loop may fire early."""
+
+
+class RetryBudget:
+    """Token bucket that only successes refill, after gRFC A6 throttling: in a total outage retries stop almost at once.
+
+    A retry takes a token and is allowed while more than half of the bucket is left; a success gives `ratio` back. A call that is not
+    answered yet counts as a success for as long: what fails often fails faster than the rest answers. undecided: those calls.
+    """
+
+    __slots__ = ("_capacity", "_ratio", "_tokens", "undecided")
+
+    def __init__(self, capacity: float, ratio: float) -> None:
+        self._capacity = self._tokens = capacity
+        self._ratio = ratio
+        self.undecided = 0
+
+    def take(self) -> bool:
+        if self._tokens + self._ratio * self.undecided <= self._capacity / 2:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def succeeded(self) -> None:
+        self._tokens = min(self._capacity, self._tokens + self._ratio)
+
+
+class Retry:
+    """Repeats `proceed` while the error's class allows it and attempts, budget and deadline last.
+
+    What has not failed yet in the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After when
+    that fits the deadline and `Backoff.hint`; with a fallback waiting, when it is no longer than a first backoff. A call that nothing
+    in the group takes is not repeated. One provider call is kept for every group still waiting. Raises the last error.
+    """
+
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
+        self._budgets: dict[tuple[Hashable, ...], RetryBudget] = {}
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        backoff = call.route.backoff or Backoff()
+        budget = self._budget(call, backoff)
+        retries = 0
+        while True:
+            before = call.journal.calls
+            budget.undecided += 1
+            try:
+                reply = await proceed(call)
+            except BaseException as error:
+                budget.undecided -= 1
+                if not isinstance(error, ProviderError) or call.journal.calls == before:  # nothing here takes calls now
+                    raise
+                delay = self._next(call, error, retries, backoff)
+                if delay is None:
+                    raise
+                if not (_free(error) or budget.take()):
+                    if error.retry_after is None:
+                        error.retry_after = WITHOUT_TOKEN
+                    raise
+                retries += 1
+                if delay:
+                    await asyncio.sleep(delay)
+            else:
+                budget.undecided -= 1
+                budget.succeeded()
+                return reply
+
+    def _budget(self, call: Call, backoff: Backoff) -> RetryBudget:
+        """By the names of the targets, which stay the same when what is known of the models changes."""
+        key: tuple[Hashable, ...] = (backoff.budget, backoff.ratio, *[target.label for target in call.group])
+        budget = self._budgets.get(key)
+        if budget is None:
+            if len(self._budgets) > MOST_BUDGETS:
+                self._budgets.clear()
+            budget = self._budgets[key] = RetryBudget(backoff.budget, backoff.ratio)
+        return budget
+
+    def _next(self, call: Call, error: ProviderError, retries: int, backoff: Backoff) -> float | None:
+        """Seconds to wait before another attempt; None when there must be none."""
+        if call.journal.calls >= call.route.max_attempts - call.groups_left:
+            return None
+        if not error.failover and not error.retry_same:
+            return None
+        delay = 0.0
+        if not _elsewhere(call, error):
+            if not error.retry_same:
+                return None
+            delay = backoff.delay(retries + 1, self._rng)
+            if error.retry_after:
+                if error.retry_after > (backoff.base if call.groups_left else backoff.hint):
+                    return None
+                delay = error.retry_after * self._rng.uniform(1.0, 1.1) + TIMER_RESOLUTION
+        return delay if _fits(call, delay, backoff) else None
+
+
+def _free(error: ProviderError) -> bool:
+    """Rate limits take nothing from the budget: another key rests before it is asked again, and a flow paces the calls to the only one."""
+    return error.blame is Blame.KEY
+
+
+def _elsewhere(call: Call, error: ProviderError) -> bool:
+    """Whether the group has an endpoint left that may do better after this error."""
+    tried = call.journal.tried
+    here = error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)
+    return any(
+        candidate not in tried
+        and (here or candidate[0] is not tried[-1][0])
+        and not candidate[1].state.unavailable(candidate[0].model)
+        for candidate in call.group_candidates()
+    )
+
+
+def _fits(call: Call, delay: float, backoff: Backoff) -> bool:
+    """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must be left then."""
+    if call.deadline is None:
+        return True
+    usual = min((endpoint.state.of(target.model).latency for target, endpoint in call.group_candidates()), default=0.0)
+    return asyncio.get_running_loop().time() + delay + max(backoff.reserve, usual) < call.deadline

@@ -1,0 +1,242 @@
+"""trace: the outcome of the logical call, on the RPC's span, and trace_attempt: a CLIENT span and a journal entry per provider call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
+
+from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from llm_gateway import durations
+from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.errors import Code, GatewayError, ProviderError
+from llm_gateway.telemetry import names
+
+_FINISH = {
+    gateway_pb2.FINISH_REASON_STOP: "stop",
+    gateway_pb2.FINISH_REASON_STOP_SEQUENCE: "stop",
+    gateway_pb2.FINISH_REASON_MAX_TOKENS: "length",
+    gateway_pb2.FINISH_REASON_CONTEXT_WINDOW: "length",
+    gateway_pb2.FINISH_REASON_TOOL_CALLS: "tool_call",
+    gateway_pb2.FINISH_REASON_CONTENT_FILTER: "content_filter",
+    gateway_pb2.FINISH_REASON_REFUSAL: "content_filter",
+    gateway_pb2.FINISH_REASON_RECITATION: "content_filter",
+    gateway_pb2.FINISH_REASON_PAUSED: "stop",
+}
+_OUTPUT_TYPES: Mapping[int, str] = {
+    content_pb2.MODALITY_TEXT: "text",
+    content_pb2.MODALITY_IMAGE: "image",
+    content_pb2.MODALITY_AUDIO: "speech",
+}
+_ERROR = Status(StatusCode.ERROR)
+MAX_CAUSE = 120
+"""Characters of an attempt's cause: sixteen attempts have to fit into trailers."""
+Attribute = str | int | float | Sequence[str]
+
+
+class Trace:
+    """Puts who served, how many attempts it took and the cost on the RPC's own span, at the end and at once: an attribute on its own
+    costs as much as three that come together."""
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        span = trace.get_current_span()
+        if not span.is_recording():
+            return await proceed(call)
+        try:
+            reply = await proceed(call)
+        except BaseException:
+            span.set_attributes(_outcome(call))
+            raise
+        reply.on_close(lambda closed: span.set_attributes(_outcome(call, closed)))
+        return reply
+
+
+def _outcome(call: Call, reply: Reply | None = None) -> dict[str, Attribute]:
+    route = call.route
+    attributes: dict[str, Attribute] = {names.ATTEMPTS: call.journal.calls}
+    if route.name:
+        attributes[names.ROUTE] = route.name
+    if route.experiment is not None:
+        attributes[names.EXPERIMENT], attributes[names.EXPERIMENT_ARM] = route.experiment.name, route.arm
+    if call.request.conversation_id:
+        attributes[names.CONVERSATION] = call.request.conversation_id
+    excluded = [f"{a.provider}/{a.model}: {a.skip_reason}" for a in call.journal.attempts if a.skip_reason]
+    if excluded:
+        attributes[names.EXCLUDED] = tuple(excluded)
+    if reply is not None:
+        assert reply.target is not None  # noqa: S101 - set by load_balance
+        attributes[names.SERVED_PROVIDER] = reply.target.provider.id
+        attributes[names.SERVED_MODEL] = reply.target.model
+        usage = reply.usage
+        if usage is not None and usage.HasField("cost_nano_usd"):
+            attributes[names.COST] = usage.cost_nano_usd
+    return attributes
+
+
+class TraceAttempt:
+    """One CLIENT span and one journal entry per provider call, failed ones too. The span is the current one while the call is made, so that
+    what it sends can name it."""
+
+    def __init__(self, tracer: trace.Tracer | None = None, *, clock: Callable[[], float] = monotonic) -> None:
+        """tracer: makes the spans; without one there are none."""
+        self._tracer = tracer
+        self._clock = clock
+
+    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        assert call.target is not None and call.endpoint is not None  # noqa: S101, PT018 - load_balance runs before
+        journal = call.journal
+        journal.calls += 1
+        attempt = gateway_pb2.Attempt(
+            provider=call.target.provider.id, model=call.target.model, deployment=call.endpoint.deployment
+        )
+        journal.attempts.append(attempt)
+        started = self._clock()
+        span = self._span(call)
+        try:
+            if span is None:
+                reply = await proceed(call)
+            else:
+                token = otel_context.attach(trace.set_span_in_context(span))
+                try:
+                    reply = await proceed(call)
+                finally:
+                    otel_context.detach(token)
+        except BaseException as error:
+            _fail(attempt, error, self._clock() - started)
+            if span is not None:
+                _end(span, error, {})
+            raise
+        seconds = self._clock() - started
+        _took(attempt, seconds)
+        reply.on_close(lambda closed: _settle(attempt, closed))
+        if span is not None:
+            reply.on_close(lambda closed: _end(span, closed.error, _answered(call, closed, seconds)))
+        return reply
+
+    def _span(self, call: Call) -> Span | None:
+        if self._tracer is None or not trace.get_current_span().is_recording():
+            return None
+        assert call.target is not None and call.endpoint is not None  # noqa: S101, PT018
+        kind = call.target.provider.kind
+        operation = names.OPERATIONS.get(kind, "chat")
+        first = call.route.groups[0]
+        again = "primary" if call.journal.calls == 1 else "retry"
+        attributes: dict[str, Attribute] = {
+            names.OPERATION: operation,
+            names.PROVIDER: names.OTEL_PROVIDERS.get(kind, kind),
+            names.REQUEST_MODEL: call.target.model,
+            names.REQUEST_STREAM: call.stream,
+            names.ATTEMPT: call.journal.calls,
+            names.ATTEMPT_KIND: again if call.group is first else "fallback",
+        }
+        if call.endpoint.address is not None:
+            attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = call.endpoint.address
+        if call.endpoint.deployment:
+            attributes[names.DEPLOYMENT] = call.endpoint.deployment
+        if call.group is not first:
+            attributes[names.FALLBACK_FROM] = first[0].label
+        _asked(attributes, call.request)
+        return self._tracer.start_span(f"{operation} {call.target.model}", kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def _asked(attributes: dict[str, Attribute], request: gateway_pb2.SendRequest) -> None:
+    """What the caller asked for, as far as it is no text of the caller's."""
+    if request.conversation_id:
+        attributes[names.CONVERSATION] = request.conversation_id
+    if request.HasField("reasoning") and request.reasoning.effort:
+        effort = gateway_pb2.ReasoningConfig.Effort.Name(request.reasoning.effort)
+        attributes[names.REASONING_LEVEL] = effort.removeprefix("EFFORT_").lower()
+    if request.HasField("output_format") and request.output_format.WhichOneof("format"):
+        attributes[names.OUTPUT_TYPE] = "json"
+    if not request.HasField("generation_config"):
+        return
+    for field, value in request.generation_config.ListFields():
+        if field.name in names.SAMPLING:
+            attributes[names.SAMPLING[field.name]] = value
+        elif field.name == "output_modalities":
+            wanted = [_OUTPUT_TYPES[each] for each in value if each in _OUTPUT_TYPES]
+            if wanted:
+                attributes[names.OUTPUT_TYPE] = wanted[-1]
+
+
+def _took(attempt: gateway_pb2.Attempt, seconds: float) -> None:
+    attempt.duration.CopyFrom(durations.to_proto(seconds))
+
+
+def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) -> None:
+    _took(attempt, seconds)
+    if isinstance(error, asyncio.CancelledError):
+        attempt.code, attempt.reason = Code.CANCELLED, "CANCELLED"
+    elif isinstance(error, GatewayError):
+        attempt.code, attempt.reason = error.code, error.reason
+        if error.retry_after is not None:
+            attempt.retry_delay.CopyFrom(durations.to_proto(error.retry_after))
+        if isinstance(error, ProviderError):
+            attempt.cause = error.cause[:MAX_CAUSE]
+            attempt.provider_status = error.status
+            if error.usage is not None:
+                attempt.usage.CopyFrom(error.usage)
+    else:
+        attempt.code, attempt.reason = Code.INTERNAL, "INTERNAL_ERROR"
+
+
+def _settle(attempt: gateway_pb2.Attempt, reply: Reply) -> None:
+    if reply.error is not None:
+        _fail(attempt, reply.error, durations.to_seconds(attempt.duration))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "CANCELLED"
+    return error.reason if isinstance(error, GatewayError) else "INTERNAL_ERROR"
+
+
+def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
+    """What an answer says of itself, a broken one too."""
+    writer = reply.writer
+    attributes: dict[str, Attribute] = {}
+    if call.stream:
+        attributes[names.TIME_TO_FIRST_CHUNK] = round(seconds, 6)
+    if writer.response_id:
+        attributes[names.RESPONSE_ID] = writer.response_id
+    if writer.response_model:
+        attributes[names.RESPONSE_MODEL] = writer.response_model
+    if reply.error is not None:
+        attributes[names.FINISH_REASONS] = ("error",)
+    else:
+        attributes[names.FINISH_REASONS] = tuple(
+            _FINISH.get(finish.finish_reason, "error") for finish in writer.finishes()
+        )
+    if writer.usage is not None:
+        attributes |= _usage(writer.usage)
+    return attributes
+
+
+def _end(span: Span, error: BaseException | None, attributes: dict[str, Attribute]) -> None:
+    """End the span, whole, failed, broken or abandoned; what was abandoned is nobody's error."""
+    if error is not None:
+        attributes[names.ERROR_TYPE] = _reason(error)
+        if isinstance(error, ProviderError) and error.status:
+            attributes[names.HTTP_STATUS] = error.status
+        if not isinstance(error, asyncio.CancelledError):
+            span.set_status(_ERROR)
+    span.set_attributes(attributes)
+    span.end()
+
+
+def _usage(usage: usage_pb2.Usage) -> dict[str, int]:
+    found = {names.INPUT_TOKENS: usage.input_tokens, names.OUTPUT_TOKENS: usage.output_tokens}
+    for field, name in (
+        ("cache_read_input_tokens", names.CACHE_READ_TOKENS),
+        ("cache_write_input_tokens", names.CACHE_WRITE_TOKENS),
+        ("reasoning_output_tokens", names.REASONING_TOKENS),
+        ("cost_nano_usd", names.COST),
+        ("provider_cost_nano_usd", names.PROVIDER_COST),
+    ):
+        if usage.HasField(field):  # type: ignore[arg-type]  # the four names above are optional fields
+            found[name] = getattr(usage, field)
+    return found

@@ -1,0 +1,43 @@
+"""What is known of a model, and what a provider's own list says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from llm_gateway.catalogue.pricing.rates import Rates
+from llm_gateway.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What is known of a model; None and absent keys are unknown, and what is unknown excludes nothing.
+
+    capabilities: need (tools, parallel_tools, json_schema, reasoning, prompt_caching, logprobs, provider_tools, candidates, streaming,
+    vision, audio, video, documents) → has it. rates: what it costs, one for each tier of input; () is unknown.
+    score: how good the model is in general, by the operator.
+    """
+
+    input_limit: int | None = None
+    output_limit: int | None = None
+    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    specialisations: frozenset[str] = frozenset()
+    rates: tuple[Rates, ...] = ()
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a provider's own model list says, as far as it matters for names.
+
+    models: ids of those that chat. names: every name that the list knows: ids, with and without a date, and aliases. chosen: the model for
+    calls that name none: the only one, else the first that is loaded, else "". error: why there is no list.
+    """
+
+    models: tuple[str, ...] = ()
+    names: frozenset[str] = frozenset()
+    chosen: str = ""
+    error: GatewayError | None = None
+
+
+NOTHING_LISTED = Listing()

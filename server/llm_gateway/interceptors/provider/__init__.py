@@ -1,1 +1,0 @@
-"""The provider-call chain, outermost first: trace → deadline → fallback → retry → load_balance → limit → trace_attempt → caller."""

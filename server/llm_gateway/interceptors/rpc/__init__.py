@@ -1,5 +1,0 @@
-"""The RPC chain, outermost first: errors → telemetry → auth → admission → servicer.
-
-`rpc.py` has its vocabulary and hosts it in gRPC. What the links know of a call travels in an `Rpc`, which the servicer finds in
-`rpc.current`.
-"""

@@ -1,0 +1,36 @@
+"""What a plugin may import: docs/plugins.md is the guide.
+
+Rows: `Row`, `Spoken`. A dialect of Chat Completions: `ChatDialect`, `ModelRule`, `SAMPLING`, and those of the gateway's own kinds, `openai_dialects`.
+A wire format: what is given to it and what it returns (`Rendering`, `Outgoing`, `EventWriter`, `ModelPage`, …), `json`, `failures`, which turns
+statuses and codes into errors, and the `errors` themselves.
+"""
+
+from llm_gateway import errors
+from llm_gateway.protocols import failures, json, openai_dialects
+from llm_gateway.protocols.events import Event, EventWriter
+from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.openai_chat.dialect import SAMPLING, ModelRule
+from llm_gateway.protocols.openai_chat.dialect import Dialect as ChatDialect
+from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering, StreamParser, WireFormat
+from llm_gateway.providers.rows import Row, Spoken
+
+__all__ = [
+    "SAMPLING",
+    "ChatDialect",
+    "Event",
+    "EventWriter",
+    "Headers",
+    "MalformedJson",
+    "ModelPage",
+    "ModelRule",
+    "Outgoing",
+    "Rendering",
+    "Row",
+    "Spoken",
+    "StreamParser",
+    "WireFormat",
+    "errors",
+    "failures",
+    "json",
+    "openai_dialects",
+]

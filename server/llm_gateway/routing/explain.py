@@ -1,0 +1,132 @@
+"""Why a request goes where it goes: candidates, who is left out and why, and the order in which they are tried. Calls nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from llmgateway.v1 import content_pb2, gateway_pb2
+
+from llm_gateway.errors import InvalidRequest, NoCapableTarget, Violation
+from llm_gateway.routing.needs import CHARACTERS_PER_TOKEN
+from llm_gateway.routing.strategies import STRATEGIES, Choice, by_affinity
+from llm_gateway.routing.table import RoutingTable
+from llm_gateway.routing.targets import Exclusion, Group, Route
+
+MEDIA = {"vision": "image/png", "audio": "audio/wav", "video": "video/mp4", "documents": "application/pdf"}
+NEEDS = ("tools", "parallel_tools", "json_schema", "reasoning", "logprobs", "candidates", "streaming", "local", *MEDIA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A target at an endpoint. share: its part of the group's calls by weight, 0 to 1. unavailable: why it takes none now; "" when it does."""
+
+    target: str
+    deployment: str
+    share: float
+    unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """route: "" for a model that was named. groups: the choice first, then each fallback; places in the order in which they are tried,
+    one such order where the strategy draws lots; of an experiment all arms, of which a call gets one. context, content: the groups after a
+    context overflow, after a content refusal. excluded: target and reasons. arms: of `experiment`, one for each place of the first group."""
+
+    route: str
+    strategy: str
+    groups: Sequence[Sequence[Place]]
+    context: Sequence[Sequence[Place]] = ()
+    content: Sequence[Sequence[Place]] = ()
+    excluded: Sequence[tuple[str, tuple[str, ...]]] = ()
+    experiment: str = ""
+    arms: Sequence[str] = ()
+
+
+def explain(
+    table: RoutingTable, request: gateway_pb2.SendRequest, *, stream: bool = False, asked: bool = False
+) -> Explanation:
+    """What `table` does with this request now. Raises what RoutingTable.resolve raises, but tells of needs that nobody meets."""
+    try:
+        route = table.resolve(request, stream=stream, asked=asked, split=False)
+    except NoCapableTarget as error:
+        return Explanation(route=request.model, strategy="", groups=(), excluded=_named(error.excluded))
+    split = _arms(route)
+    first = [place for _, place in split] if split else _ordered(route, route.groups[0])
+    return Explanation(
+        route=route.name,
+        strategy="affinity" if route.affinity else route.strategy,
+        groups=[first, *(_ordered(route, group) for group in route.groups[1:])],
+        context=[_ordered(route, group) for group in route.context_groups],
+        content=[_ordered(route, group) for group in route.content_groups],
+        excluded=_named(route.excluded),
+        experiment=route.experiment.name if route.experiment is not None else "",
+        arms=[arm for arm, _ in split],
+    )
+
+
+def _arms(route: Route) -> list[tuple[str, Place]]:
+    """Every arm of an experiment that can serve, with its part of all calls, at each of its endpoints."""
+    if route.experiment is None:
+        return []
+    total = sum(arm.target.weight for arm in route.experiment.arms)
+    return [
+        (arm.name, replace(place, share=place.share * arm.target.weight / total))
+        for arm in route.experiment.arms
+        if arm.target in route.groups[0]
+        for place in _ordered(route, (arm.target,))
+    ]
+
+
+def _named(excluded: Iterable[Exclusion]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(exclusion.target.label, exclusion.reasons) for exclusion in excluded]
+
+
+def _ordered(route: Route, group: Group) -> list[Place]:
+    found = [(target, endpoint) for target in group for endpoint in target.provider.endpoints]
+    total = sum(target.weight * endpoint.weight for target, endpoint in found) or 1.0
+    if route.affinity:
+        ordered = by_affinity(found, route.affinity)
+    else:
+        ordered = STRATEGIES[route.strategy](found, Choice(rng=random.Random(0), needs=route.needs))  # noqa: S311
+    return [
+        Place(
+            target=target.label,
+            deployment=endpoint.deployment,
+            share=target.weight * endpoint.weight / total,
+            unavailable=endpoint.state.unavailable(target.model),
+        )
+        for target, endpoint in ordered
+    ]
+
+
+def request_for(model: str, needs: Iterable[str] = (), *, input_tokens: int = 0) -> gateway_pb2.SendRequest:
+    """A request to `model` that needs these. Raises InvalidRequest for a need that is not in NEEDS."""
+    request = gateway_pb2.SendRequest(model=model)
+    parts = request.messages.add(role=content_pb2.ROLE_USER).parts
+    parts.add().text.text = "x" * (input_tokens * CHARACTERS_PER_TOKEN)
+    for need in needs:
+        match need:
+            case "tools" | "parallel_tools":
+                request.tools.add().function.name = "tool"
+                if need == "parallel_tools":
+                    request.tool_config.parallel_tool_calls = True
+            case "json_schema":
+                request.output_format.json_schema.SetInParent()
+            case "reasoning":
+                request.reasoning.effort = gateway_pb2.ReasoningConfig.EFFORT_LOW
+            case "logprobs":
+                request.generation_config.logprobs = True
+            case "candidates":
+                request.generation_config.candidate_count = 2
+            case "local":
+                request.routing.local_only = True
+            case "streaming":
+                pass  # said by the RPC, not by the request
+            case _ if need in MEDIA:
+                parts.add().media.mime_type = MEDIA[need]
+            case _:
+                known = f"Needs are {', '.join(NEEDS)}."
+                raise InvalidRequest(known, violations=[Violation(field="needs", description=known)])
+    return request

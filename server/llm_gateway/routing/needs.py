@@ -1,0 +1,163 @@
+"""What a request needs, what a model can do, and why one does not fit the other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
+
+from llm_gateway.catalogue.facts import ModelFacts
+from llm_gateway.catalogue.pricing.rates import tier
+
+CHARACTERS_PER_TOKEN = 4
+"""Rule of thumb for English text with the tokenizers in use; estimates are only compared, never billed."""
+TOKENS_PER_MEDIA = 1000
+OUTPUT_GUESS = 500
+"""Output tokens assumed where the request sets no limit."""
+
+_MODALITY_NEED = {
+    content_pb2.MODALITY_IMAGE: "vision",
+    content_pb2.MODALITY_AUDIO: "audio",
+    content_pb2.MODALITY_VIDEO: "video",
+    content_pb2.MODALITY_DOCUMENT: "documents",
+}
+_MIME_MODALITY = {
+    "image": content_pb2.MODALITY_IMAGE,
+    "audio": content_pb2.MODALITY_AUDIO,
+    "video": content_pb2.MODALITY_VIDEO,
+    "application": content_pb2.MODALITY_DOCUMENT,
+    "text": content_pb2.MODALITY_DOCUMENT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a request needs of a model.
+
+    implied: by what it holds. required: what the caller asks for beside that. input_tokens, output_tokens: estimates.
+    """
+
+    implied: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    specialisations: frozenset[str] = frozenset()
+    excluded_providers: frozenset[str] = frozenset()
+    local_only: bool = False
+    max_cost: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = OUTPUT_GUESS
+
+    def cost(self, facts: ModelFacts) -> int | None:
+        """Estimated price in nano-USD; None when the model's price is not known."""
+        if not facts.rates:
+            return None
+        return tier(facts.rates, self.input_tokens).estimate(self.input_tokens, self.output_tokens)
+
+    def unmet(self, provider: str, local: bool, facts: ModelFacts) -> list[str]:
+        """Why the model cannot serve, in the words of the contract's skip reasons; [] when it can."""
+        why = []
+        if provider in self.excluded_providers:
+            why.append("PROVIDER_EXCLUDED")
+        if self.local_only and not local:
+            why.append("NOT_LOCAL")
+        why += [
+            f"LACKS_{need.upper()}"
+            for need in sorted(self.implied | self.required)
+            if facts.capabilities.get(need) is False
+        ]
+        why += [f"UNKNOWN_{need.upper()}" for need in sorted(self.required) if need not in facts.capabilities]
+        why += [f"LACKS_SPECIALISATION_{_word(name)}" for name in sorted(self.specialisations - facts.specialisations)]
+        if facts.input_limit is not None and self.input_tokens > facts.input_limit:
+            why.append("CONTEXT_TOO_SMALL")
+        if self.max_cost is not None:
+            cost = self.cost(facts)
+            if cost is None:
+                why.append("PRICE_UNKNOWN")
+            elif cost > self.max_cost:
+                why.append("TOO_EXPENSIVE")
+        return why
+
+    def explicit(self) -> bool:
+        """Whether the caller itself asked for anything, beyond what its request implies."""
+        return bool(
+            self.required
+            or self.specialisations
+            or self.excluded_providers
+            or self.local_only
+            or self.max_cost is not None
+        )
+
+
+def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs:
+    """What this request needs. Streaming is needed only where a model is known to lack it."""
+    implied: set[str] = set()
+    characters = media = 0
+    for message in request.messages:
+        for part in message.parts:
+            inner = part.tool_result.parts if part.HasField("tool_result") else (part,)
+            for piece in inner:
+                kind = piece.WhichOneof("kind")
+                if kind == "text":
+                    characters += len(piece.text.text)
+                elif kind == "media":
+                    media += 1
+                    need = _MODALITY_NEED.get(_modality(piece.media))
+                    if need is not None:
+                        implied.add(need)
+                elif kind == "reasoning":
+                    characters += len(piece.reasoning.text)
+                elif kind == "tool_call":
+                    characters += len(piece.tool_call.arguments_json)
+    for tool in request.tools:
+        if tool.HasField("provider_tool"):
+            implied.add("provider_tools")
+        else:
+            implied.add("tools")
+            characters += len(tool.function.description) + len(tool.function.parameters_json_schema)
+    config = request.generation_config
+    if (
+        request.tools
+        and request.tool_config.HasField("parallel_tool_calls")
+        and request.tool_config.parallel_tool_calls
+    ):
+        implied.add("parallel_tools")
+    if request.output_format.HasField("json_schema"):
+        implied.add("json_schema")
+    reasoning = request.reasoning
+    if reasoning.effort > gateway_pb2.ReasoningConfig.EFFORT_NONE or reasoning.budget_tokens > 0:
+        implied.add("reasoning")
+    if config.logprobs:
+        implied.add("logprobs")
+    if config.candidate_count > 1:
+        implied.add("candidates")
+    if stream:
+        implied.add("streaming")
+    policy = request.routing
+    return Needs(
+        implied=frozenset(implied),
+        required=frozenset(_name(capability) for capability in policy.required_capabilities),
+        specialisations=frozenset(policy.required_specialisations),
+        excluded_providers=frozenset(policy.excluded_providers),
+        local_only=policy.local_only,
+        max_cost=policy.max_cost_nano_usd if policy.HasField("max_cost_nano_usd") else None,
+        input_tokens=characters // CHARACTERS_PER_TOKEN + media * TOKENS_PER_MEDIA,
+        output_tokens=config.max_output_tokens or OUTPUT_GUESS,
+    )
+
+
+def _word(name: str) -> str:
+    """A name of the caller's as a reason may hold it."""
+    return re.sub(r"[^A-Z0-9]+", "_", name.upper())[:64]
+
+
+def _modality(media: content_pb2.MediaPart) -> content_pb2.Modality.ValueType:
+    if media.modality:
+        return media.modality
+    return _MIME_MODALITY.get(media.mime_type.partition("/")[0], content_pb2.MODALITY_UNSPECIFIED)
+
+
+def _name(capability: model_pb2.ModelCapability.ValueType) -> str:
+    try:
+        return model_pb2.ModelCapability.Name(capability).removeprefix("MODEL_CAPABILITY_").lower()
+    except ValueError:
+        return f"capability_{capability}"

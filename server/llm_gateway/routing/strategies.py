@@ -1,0 +1,126 @@
+"""In which order endpoints are tried. Randomness is injected; nothing here awaits."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llm_gateway.routing.needs import Needs
+from llm_gateway.routing.targets import Endpoint, Target
+
+Candidate = tuple[Target, Endpoint]
+BOUNDED_LOAD = 1.25
+"""Affinity gives way when an endpoint has this many times the mean load (consistent hashing with bounded loads)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a strategy may look at beside the candidates: the request's needs, randomness, and the group's turn (for round robin)."""
+
+    rng: random.Random
+    needs: Needs = field(default_factory=Needs)
+    turn: int = 0
+
+
+Order = Callable[[Sequence[Candidate], Choice], list[Candidate]]
+"""Candidates in the order in which they should be tried."""
+
+
+def weighted(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """At random, in proportion to target weight times endpoint weight (weighted sampling without replacement, Efraimidis–Spirakis)."""
+    if len(candidates) == 1:
+        return list(candidates)
+    return sorted(candidates, key=lambda c: -(choice.rng.random() ** (1.0 / max(c[0].weight * c[1].weight, 1e-9))))
+
+
+def round_robin(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """In turn."""
+    first = choice.turn % len(candidates)
+    return [*candidates[first:], *candidates[:first]]
+
+
+def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """The better of two picked at random, by calls in flight times latency (power of two choices); then the rest."""
+    shuffled = choice.rng.sample(candidates, len(candidates))
+    if len(shuffled) > 1 and _load(shuffled[1]) < _load(shuffled[0]):
+        shuffled[0], shuffled[1] = shuffled[1], shuffled[0]
+    return shuffled
+
+
+def _load(candidate: Candidate) -> float:
+    target, endpoint = candidate
+    deployment = endpoint.state.of(target.model)
+    return (
+        (endpoint.state.in_flight + 1)
+        * max(deployment.latency, 1e-4)
+        / max(0.1, 1.0 - deployment.breaker.error_rate()) ** 4
+    )
+
+
+def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Shortest smoothed time to the first event; one not measured, or not for long, goes first."""
+    return sorted(choice.rng.sample(candidates, len(candidates)), key=lambda c: c[1].state.of(c[0].model).latency)
+
+
+def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Lowest estimated price of this request; unknown prices last."""
+
+    def price(candidate: Candidate) -> float:
+        cost = choice.needs.cost(candidate[0].facts)
+        return math.inf if cost is None else cost
+
+    return sorted(weighted(candidates, choice), key=price)
+
+
+def capability_score(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Most of the needs and specialisations known to be met, then the operator's score."""
+    needs = choice.needs
+
+    def score(candidate: Candidate) -> tuple[int, float]:
+        facts = candidate[0].facts
+        met = sum(facts.capabilities.get(need) is True for need in needs.implied | needs.required)
+        return -(met + len(needs.specialisations & facts.specialisations)), -facts.score
+
+    return sorted(weighted(candidates, choice), key=score)
+
+
+STRATEGIES: Mapping[str, Order] = {
+    "weighted": weighted,
+    "round_robin": round_robin,
+    "least_loaded": least_loaded,
+    "lowest_latency": lowest_latency,
+    "lowest_cost": lowest_cost,
+    "capability_score": capability_score,
+}
+
+
+def by_affinity(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
+    """Rendezvous hashing by weight: the same key leads to the same endpoint while that is a candidate and not overloaded."""
+    mean = sum(endpoint.state.in_flight for _, endpoint in candidates) / len(candidates)
+    ceiling = BOUNDED_LOAD * (mean + 1)
+
+    def rank(candidate: Candidate) -> tuple[bool, float]:
+        target, endpoint = candidate
+        digest = hashlib.blake2b(f"{key}\0{target.label}\0{endpoint.deployment}".encode(), digest_size=8).digest()
+        uniform = (int.from_bytes(digest, "big") + 1) / (2**64 + 2)
+        weight = max(target.weight * endpoint.weight, 1e-9)
+        return endpoint.state.in_flight > ceiling, math.log(uniform) / -weight
+
+    return sorted(candidates, key=rank)
+
+
+def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> tuple[list[Candidate], list[Candidate]]:
+    """Candidates to choose among, and those that come after them because they are just back and have had their share of calls.
+
+    Before the strategy, not after it: the better of two is no longer that when one of the two is taken away.
+    """
+    ready: list[Candidate] = []
+    later: list[Candidate] = []
+    for candidate in candidates:
+        target, endpoint = candidate
+        share = min(endpoint.state.server.share(), endpoint.state.of(target.model).breaker.share())
+        (ready if share >= 1.0 or rng.random() < share else later).append(candidate)
+    return ready, later

@@ -1,0 +1,1 @@
+"""Transports that are child processes: Claude Code's command, LiteLLM's library."""

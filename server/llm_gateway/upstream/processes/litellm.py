@@ -1,0 +1,209 @@
+"""LiteLLM as an upstream: a child process with an interpreter of its own, spoken to by HTTP over a Unix socket.
+
+The child is started by the first call, and again after a crash, ever more slowly while it crashes. A crash breaks the connections of the
+calls under way, which are then UNAVAILABLE; nothing else notices. Its environment holds nothing of ours; what it needs to know comes by
+its standard input, keys with each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llm_gateway import config
+from llm_gateway.protocols import json
+from llm_gateway.telemetry import logs
+from llm_gateway.upstream import http
+
+PROGRAM = Path(__file__).with_name("litellm_child.py")
+BACKOFF = 0.5
+"""Seconds before the second start after a crash; doubled for each crash that follows."""
+LONGEST_BACKOFF = 30.0
+HEALTHY_SECONDS = 60.0
+"""A child that has run for so long is none that crashes at once."""
+EXIT_SECONDS = 5.0
+
+
+def client(provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None) -> LiteLlm:
+    """What a provider of kind `litellm` is called through.
+
+    options: `python`, an interpreter that can import LiteLLM (ours, by default); `parameters`, arguments of `litellm.completion` for every
+    call, `api_version` say; `providers`, those that callers' models may begin with. credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
+    Raises ConfigError.
+    """
+    parameters = provider.options.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        problem = "must be a mapping of arguments"
+        raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.parameters", wrong=problem)])
+    listed = provider.options.get("providers") or []
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        problem = "must be a list of the providers that callers may name, as in [openai, cohere]"
+        raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.providers", wrong=problem)])
+    arguments = dict(parameters)
+    arguments |= {name: value.reveal() for name, value in provider.credentials.items()}
+    if server is not None:
+        arguments["api_base"] = server.url
+    environment = {}
+    if provider.proxy is not None:
+        environment["HTTPS_PROXY"] = provider.proxy.reveal()
+    if provider.tls.ca_file is not None:
+        environment["SSL_CERT_FILE"] = provider.tls.ca_file
+    return LiteLlm(
+        python=str(provider.options.get("python") or sys.executable),
+        arguments=arguments,
+        environment=environment,
+        max_connections=provider.limits.concurrency + 8,
+    )
+
+
+class LiteLlm:
+    """Sends requests to the child."""
+
+    host = "litellm"
+
+    def __init__(
+        self, *, python: str, arguments: Mapping[str, Any], environment: Mapping[str, str], max_connections: int
+    ) -> None:
+        self._python = python
+        self._arguments = arguments
+        self._environment = environment
+        self._max_connections = max_connections
+        self._child: asyncio.Task[_Child] | None = None
+        self._watches: set[asyncio.Task[None]] = set()
+        self._crashes = 0
+        self._rests_until = 0.0
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"LiteLlm({self._python})"
+
+    async def send(
+        self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b""
+    ) -> http.HttpResponse:
+        """Send a request to the child, which is started if there is none. Raises TransportError; ConnectFailed where LiteLLM is not
+        installed, and while the child rests after a crash."""
+        if self._closed:
+            raise http.ConnectFailed("client is closed")
+        loop = asyncio.get_running_loop()
+        if self._child is None:
+            if self._rests_until > loop.time():
+                raise http.ConnectFailed("LiteLLM's process has ended and will be started again soon")
+            self._child = loop.create_task(self._start())
+        child = await asyncio.shield(self._child)
+        return await child.connections.send(method, path, headers, body)
+
+    async def aclose(self) -> None:
+        """Send no more requests. The child finishes the calls under way and ends; it is waited for no longer than EXIT_SECONDS."""
+        self._closed = True
+        if self._child is not None:
+            with suppress(http.TransportError):
+                (await asyncio.shield(self._child)).finish()
+        if self._watches:
+            await asyncio.wait(self._watches, timeout=EXIT_SECONDS)
+
+    async def _start(self) -> _Child:
+        try:
+            child = _Child(tempfile.mkdtemp(prefix="llm-gateway-"), self._max_connections)
+            await child.start(self._python, self._environment, self._arguments)
+        except (http.ConnectFailed, OSError) as failed:
+            problem = str(failed) if isinstance(failed, http.ConnectFailed) else "there is no place for LiteLLM's files"
+            self._rest(problem)
+            raise http.ConnectFailed(problem) from None
+        watch = asyncio.get_running_loop().create_task(self._watch(child))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return child
+
+    async def _watch(self, child: _Child) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await child.ended()
+        if loop.time() - started > HEALTHY_SECONDS:
+            self._crashes = 0
+        if not self._closed:
+            self._rest("LiteLLM's process ended")
+
+    def _rest(self, problem: str) -> None:
+        """No child for a while."""
+        seconds = min(BACKOFF * 2**self._crashes, LONGEST_BACKOFF)
+        self._crashes += 1
+        self._child = None
+        self._rests_until = asyncio.get_running_loop().time() + seconds
+        logs.log().warning("no litellm", problem=problem, seconds=seconds)
+
+
+class _Child:
+    """One child process and the connections to it."""
+
+    def __init__(self, folder: str, max_connections: int) -> None:
+        """folder: its own, removed at the end."""
+        self._folder = folder
+        self._socket = os.path.join(folder, "socket")
+        self._process: asyncio.subprocess.Process | None = None
+        self.connections = http.HttpClient("http://litellm", socket_path=self._socket, max_connections=max_connections)
+
+    async def start(self, python: str, environment: Mapping[str, str], arguments: Mapping[str, Any]) -> None:
+        """Returns when it listens. Raises ConnectFailed, and leaves nothing behind then."""
+        said = b"missing"
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                python,
+                "-I",
+                str(PROGRAM),
+                self._socket,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                cwd=self._folder,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "HOME": self._folder,
+                    "TMPDIR": self._folder,
+                    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it fetches one when it is imported
+                    **environment,
+                },
+                start_new_session=True,
+            )
+            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
+            process.stdin.write(json.encode(arguments) + b"\n")
+            said = await process.stdout.readline()
+        except (OSError, RuntimeError, ValueError):  # uvloop: RuntimeError for a pipe that the child has closed
+            pass
+        finally:
+            if said != b"ready\n":
+                self.kill()
+                await self.ended()
+        if said != b"ready\n":
+            raise http.ConnectFailed(_PROBLEMS.get(said, "LiteLLM's process ended at its start"))
+
+    def finish(self) -> None:
+        """Have it end when the calls under way have ended."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def kill(self) -> None:
+        """End it now, with all that it started."""
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def ended(self) -> None:
+        """Wait for its end, and clear up."""
+        if self._process is not None:
+            await self._process.wait()
+        await self.connections.aclose()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+
+_PROBLEMS = {
+    b"missing": "the interpreter for LiteLLM cannot be started",
+    b"absent\n": "the interpreter for LiteLLM cannot import it; install the extra litellm, or set options.python",
+}
