@@ -19,6 +19,8 @@ TYPED := server $(CLIENT)/src tests
 CORPUS ?= ../shared/corpus
 CASES ?= ../shared/cases
 IMAGE ?= llm-gateway
+SECONDS ?= 10
+TARGETS ?=
 ARGS ?=
 
 .PHONY: help
@@ -108,6 +110,10 @@ faults: $(SETUP) ## Measure what holds when providers, networks and clients fail
 .PHONY: security
 security: $(SETUP) ## Attack a gateway of its own and measure what the others notice: build/scorecard.json (ARGS="G10" chooses)
 	$(PYTHON) -m tests.security $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(SETUP) ## Fuzz all that reads strangers' bytes; a failure becomes a file of tests/fuzz/corpus (SECONDS=600 TARGETS="sse render" chooses)
+	$(PYTHON) -m tests.fuzz --seconds $(SECONDS) $(TARGETS) $(ARGS)
 
 .PHONY: bench
 bench: $(SETUP) ## Measure the gateway against the bare gRPC floor: build/bench.json

@@ -3,7 +3,7 @@
 import sys
 
 from tests.faults.scorecard import measure
-from tests.security import strangers  # noqa: F401 - it declares the rows
+from tests.security import fuzzing, strangers  # noqa: F401 - they declare the rows
 
 if __name__ == "__main__":
     sys.exit(measure(sys.argv[1:]))

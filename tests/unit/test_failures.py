@@ -292,3 +292,12 @@ def test_ids_and_names_that_the_caller_needs_stay_in_a_providers_words(name: str
 def test_keys_do_not_hide_among_ids_and_names(key: str) -> None:
     """Neither in words between hyphens and slashes, nor behind a prefix."""
     assert errors.redact(f"refused {key} sorry") == "refused [redacted] sorry"
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [("429", 429), (429, 429), ("\u00b2", 0), ("9" * 5000, 0), ("200", 0), (True, 0), (None, 0), ({}, 0), (4e2, 0)],
+)
+def test_a_status_that_a_body_names_is_one_of_http(value: object, status: int) -> None:
+    """Digits that are none to `int`, and more than it reads, leave the error what it is otherwise."""
+    assert failures.named_status(value) == status

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2
 from llm_gateway.errors import InvalidRequest
+from llm_gateway.rpc.errors import MAX_DETAIL, status_of
 from llm_gateway.rpc.validation import MAX_REPORTED, validate, validate_stream
 from llmgateway import make_request
 from llmgateway.v1 import content_pb2, gateway_pb2
@@ -215,6 +217,23 @@ def test_a_flood_of_violations_is_cut_off() -> None:
     with pytest.raises(InvalidRequest) as caught:
         validate(request)
     assert len(caught.value.violations) == MAX_REPORTED
+
+
+@pytest.mark.parametrize("key", ["p" * 300, "\N{SNOWMAN}" * 300])
+def test_violations_of_long_paths_fit_into_the_trailers(key: str) -> None:
+    """As many as find room, one at least: beyond its limit of metadata a client is told nothing but that."""
+    request = make_request("hi")
+    for _ in range(30):
+        part(request).MergeFrom(
+            content_pb2.Part(text=content_pb2.TextPart(text="x"), provider_options_json={key: "[]"})
+        )
+    with pytest.raises(InvalidRequest) as caught:
+        validate(request)
+    status = status_of(caught.value, "r" * 128)
+    assert status.ByteSize() <= MAX_DETAIL
+    bad = error_details_pb2.BadRequest()
+    assert status.details[1].Unpack(bad)
+    assert 1 <= len(bad.field_violations) < 20
 
 
 @pytest.mark.parametrize("name", ["heartbeat_interval", "coalesce_interval"])

@@ -3,14 +3,13 @@ provider says piece by piece adds up to what it would have said at once."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, reject, settings
@@ -19,52 +18,21 @@ from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import anthropic, claude_code, gemini, ollama, openai_responses
 from llm_gateway.protocols import json as json_text
 from llm_gateway.protocols.wire import OWNED, Outgoing, Rendering, WireFormat, render
-from llm_gateway.providers.rows import DATED, ROWS
 from llm_gateway.rpc.validation import validate
 from llm_gateway.upstream.http.h1 import render_head
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
+from tests.support.apis import APIS, SETTINGS, check_rendered
 from tests.support.requests import requests
 
 Json = dict[str, Any]
 
-SETTINGS = {
-    "api": None,
-    "region": "eu-west-1",
-    "project": "project",
-    "location": "global",
-    "publisher": None,
-    "api_version": None,
-}
 MODELS = (
     "model", "a model/\N{SNOWMAN}?#", "gpt-5.5", "o3-mini", "gpt-4o", "claude-opus-5-5", "claude-3-5-haiku-20241022", "gemini-3-flash",
     "gemini-2.5-pro", "gemma-3", "mistral-large", "gpt-oss:20b", "qwen3:8b", "deepseek-reasoner", "us.anthropic.claude-sonnet-4-5-v1:0",
     "amazon.nova-pro-v1:0", "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.x",
 )  # fmt: skip
-
-
-def apis() -> Iterator[tuple[str, str, WireFormat, Any]]:
-    """(kind, label, wire format, dialect) of every API of every kind."""
-    rows = [*((kind, "", row) for kind, row in ROWS.items()), *((kind, "dated ", row) for kind, row in DATED.items())]
-    for kind, dated, row in rows:
-        for label, spoken in row.apis.items():
-            wire: Any = importlib.import_module(f"llm_gateway.protocols.{spoken.wire}")
-            dialects = importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}")
-            yield kind, f"{kind} {dated}{label}", wire, getattr(dialects, spoken.dialect)
-
-
-APIS = tuple(apis())
-
-
-def no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def check_rendered(outgoing: Outgoing, rendering: Rendering) -> None:
-    assert isinstance(json.loads(outgoing.body.decode(), parse_constant=no_json), dict)
-    assert render_head(outgoing.method, outgoing.path, "", outgoing.headers, len(outgoing.body))
-    assert all(warning.field and warning.message for warning in rendering.notes.warnings)
 
 
 def check_refused(violations: Sequence[Violation]) -> None:

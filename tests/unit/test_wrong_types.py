@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 import struct
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from llm_gateway.errors import GatewayError, InternalError, ProviderError
-from llm_gateway.protocols import (
-    anthropic,
-    bedrock,
-    claude_code,
-    framing,
-    gemini,
-    ollama,
-    openai_chat,
-    openai_dialects,
-    openai_responses,
-)
+from llm_gateway.protocols import framing, ollama
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Api, WireFormat
-from llm_gateway.upstream import caller, http
+from llm_gateway.upstream import caller
 
 from tests.golden import runner
+from tests.support.answers import FORMATS, Case, Frames, Streamed, encoded, frames_of, told
 
-Case = dict[str, Any]
-Frames = list[tuple[str, Any]]
 Path = tuple[str | int, ...]
-
-FORMATS: dict[str, tuple[WireFormat, Any, str]] = {
-    "anthropic": (anthropic, anthropic, "ANTHROPIC"),
-    "bedrock": (bedrock, bedrock, "BEDROCK"),
-    "claude_code": (claude_code, anthropic, "ANTHROPIC"),
-    "gemini": (gemini, gemini, "GEMINI"),
-    "ollama": (ollama, ollama, "OLLAMA"),
-    "openai_chat": (openai_chat, openai_dialects, "GENERIC"),
-    "openai_responses": (openai_responses, openai_responses, "OPENAI"),
-}
-"""Wire format, where its dialects are, and the usual one, by the folder of its golden cases."""
 
 HUGE = int("9" * 30)
 """More than any integer of the contract holds."""
@@ -77,34 +54,6 @@ def replaced(value: Any, path: Path, by: Any) -> Any:
     return changed
 
 
-def frames_of(case: Case, kind: str) -> Frames:
-    """The frames of a streamed case as values; those that are no JSON as they are."""
-    if "events" in case:
-        return [(name, payload) for name, payload in case["events"]]
-    parts = framing.of(kind)
-    found: Frames = []
-    for name, data in (*parts.feed(case["stream"].encode()), *parts.close()):
-        try:
-            found.append((name, json.loads(data)))
-        except ValueError:
-            found.append((name, data))
-    return found
-
-
-def encoded(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else json.dumps(value).encode()
-
-
-def told(writer: EventWriter) -> None:
-    """What the service makes of an answer; nothing in it is larger than what was said."""
-    events = writer.drain()
-    assert sum(event.ByteSize() for event in events) < 1 << 20
-    runner.fold(events, writer)
-    writer.metadata_json()
-    for finish in writer.finishes():
-        finish.SerializeToString()
-
-
 def whole(wire: WireFormat, dialect: Any, value: Any) -> None:
     writer = EventWriter("p", whole=True)
     caller._parse_whole(wire, encoded(value), writer, dialect)
@@ -113,21 +62,14 @@ def whole(wire: WireFormat, dialect: Any, value: Any) -> None:
 
 def streamed(wire: WireFormat, dialect: Any, frames: Frames, together: bool) -> None:
     """The stream through the caller's own reading, in one segment or in one for each frame; what was told before an error is told."""
-    writer = EventWriter("p")
-    writer.streamed = True
-    parser = wire.stream_parser(writer, dialect)
-    source = caller._Source(cast(http.HttpResponse, None), writer, parser, wire.framing, "h")
+    stream = Streamed(wire, dialect)
     data = [(name, encoded(payload)) for name, payload in frames]
     try:
         for segment in [data] if together else [[frame] for frame in data]:
-            source._parse(segment)
-            if not together:
-                told(writer)
-        if not writer.done:
-            source._take(b"")
+            stream.read(segment)
+        stream.end()
     finally:
-        writer.report_held()
-        told(writer)
+        stream.answer()
 
 
 def failure(parse: Callable[[], object]) -> str:

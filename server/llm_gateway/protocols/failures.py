@@ -227,6 +227,16 @@ def word(value: Any) -> str:
     return value if isinstance(value, str) else json.text(value)
 
 
+_STATUS = re.compile(r"[45]\d\d", re.ASCII)
+
+
+def named_status(value: Any) -> int:
+    """The HTTP status of an error that a body names, as a number or by its digits; 0 for anything else."""
+    if isinstance(value, str):
+        return int(value) if _STATUS.fullmatch(value) else 0
+    return value if isinstance(value, int) and 400 <= value < 600 else 0
+
+
 def body_words(body: bytes) -> tuple[dict[str, Any], str]:
     """(the error object, its message) of an error body in any of the shapes in use: {"error": {...}}, {"error": "text"}, a one-element
     list, {"message"}, {"detail"}, plain text. HTML and other bodies that are no JSON give ({}, "").
@@ -272,14 +282,18 @@ def _refused_fields(detail: Any) -> tuple[str, str] | None:
 
 # ---------------------------------------------------------------- retry hints
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(ns|us|µs|ms|s|m|h|d)")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d")
 LONGEST_DELAY = 366 * 86400.0
+LONGEST_HINT = 64
+"""Characters of a time or a length of time; a header may hold 64 KiB, which is none."""
 
 
 def duration(text: str) -> float | None:
     """Seconds of `2`, `1.5`, `7.66s`, `6m0s`, `1h2m3.5s`, `120ms`; None for anything else, negative and not finite included."""
     text = text.strip()
+    if len(text) > LONGEST_HINT:
+        return None
     try:
         seconds = float(text)
     except ValueError:
@@ -294,6 +308,8 @@ def instant(text: str, now: float) -> float | None:
     """Seconds from `now` (epoch seconds) to an HTTP-date or RFC 3339 time, 0 when past; a time without a zone is UTC."""
     import datetime
 
+    if len(text) > LONGEST_HINT:
+        return None
     try:
         if _RFC3339.match(text):
             moment = datetime.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
@@ -310,6 +326,8 @@ def instant(text: str, now: float) -> float | None:
 def reset(text: str, now: float) -> float | None:
     """Seconds of an `x-ratelimit-reset` value: a duration, an epoch in seconds or milliseconds, or a time."""
     text = text.strip()
+    if len(text) > LONGEST_HINT:
+        return None
     if not (text.isascii() and text.isdigit()):
         delay = duration(text)
         return delay if delay is not None else instant(text, now)
@@ -365,7 +383,8 @@ def said_delay(status: int, headers: Headers, message: str) -> float | None:
     if found[1]:
         return duration(found[1].lower())
     unit = (found[3] or "").lower()
-    return float(found[2]) * (0.001 if unit.startswith("mil") else 60 if unit.startswith("m") else 1)
+    seconds = float(found[2]) * (0.001 if unit.startswith("mil") else 60 if unit.startswith("m") else 1)
+    return seconds if seconds <= LONGEST_DELAY else None
 
 
 def retry_delay(headers: Headers, now: float | None = None) -> float | None:

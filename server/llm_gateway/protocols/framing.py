@@ -243,7 +243,12 @@ class EventStream:
                     raise ProviderUnavailable("A message of the event stream is damaged.")
                 raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
             body = at + _PRELUDE.size + headers
-            name, payload = self._name(data[at + _PRELUDE.size : body])
+            try:
+                name, payload = self._name(data[at + _PRELUDE.size : body])
+            except ResponseInvalid:
+                if frames:
+                    break
+                raise
             frames.append((name, payload or data[body : end - 4]))
             at = end
         self._kept = [data[at:]] if at < len(data) else []

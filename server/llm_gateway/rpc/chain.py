@@ -18,6 +18,7 @@ from llm_gateway.errors import InvalidRequest, MessageTooLarge
 
 REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
 """What a caller's id of a request may be: it goes into metadata and log lines."""
+_ATTEMPTS = re.compile(r"\d{1,9}", re.ASCII)
 _OPEN_SERVICES = ("/grpc.health.v1.Health/",)
 
 
@@ -63,6 +64,12 @@ class Rpc:
         self.outcome: dict[str, Any] = {}
         self.request: Any = b""
         self.context: Any = None
+
+    @property
+    def previous_attempts(self) -> int:
+        """How often gRPC has tried this call before, by its own word (gRFC A6); 0 where that is no such number."""
+        told = self.metadata.get("grpc-previous-rpc-attempts", "")
+        return int(told) if _ATTEMPTS.fullmatch(told) else 0
 
 
 current: ContextVar[Rpc] = ContextVar("rpc")

@@ -35,6 +35,8 @@ MAX_MODEL = 200
 """Bytes of a model's name, which is the caller's."""
 MAX_DETAIL = 2600
 """Bytes of google.rpc.Status: base64 makes a third more of them, and all trailers together stay below 4 KiB."""
+ROOM_BESIDE = 300
+"""Bytes of them for what comes behind the violations: the request's id, and the names of the details' types."""
 
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -90,6 +92,10 @@ def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     if request_id:
         details.append(error_details_pb2.RequestInfo(request_id=request_id))
     for detail in details:
+        if isinstance(detail, error_details_pb2.BadRequest):
+            room = MAX_DETAIL - ROOM_BESIDE - status.ByteSize()
+            while detail.ByteSize() > room and len(detail.field_violations) > 1:
+                del detail.field_violations[-1]
         _pack(status, detail)
     if failure is not None:
         room = MAX_DETAIL - status.ByteSize()

@@ -222,9 +222,8 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         )
         if provider or model:
             self.snapshot.check_override(provider, model, route)
-        previous = metadata.get("grpc-previous-rpc-attempts", "")
-        if previous.isdigit() and previous != "0":  # retries of a client or mesh must not multiply with ours
-            route = replace(route, max_attempts=max(1, route.max_attempts - int(previous)))
+        if previous := rpc.previous_attempts:  # retries of a client or mesh must not multiply with ours
+            route = replace(route, max_attempts=max(1, route.max_attempts - previous))
         return route
 
     async def _events(self, call: Call, rpc: Rpc) -> AsyncGenerator[Event]:

@@ -118,9 +118,8 @@ def _attributes(rpc: Rpc, code: Code, reason: str) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {names.RPC_STATUS: code.name, names.REQUEST_ID: rpc.request_id}
     if reason:
         attributes[names.ERROR_TYPE] = reason
-    previous = rpc.metadata.get("grpc-previous-rpc-attempts", "")
-    if previous.isdigit():
-        attributes[names.PREVIOUS_ATTEMPTS] = int(previous)
+    if previous := rpc.previous_attempts:
+        attributes[names.PREVIOUS_ATTEMPTS] = previous
     kind, _, address = rpc.context.peer().partition(":")
     host, _, port = address.rpartition(":")
     if kind in ("ipv4", "ipv6") and port.isdigit():

@@ -206,7 +206,7 @@ class OtlpProcessor(SpanProcessor):
             connection.close()
             return self._exchange(body) if kept else (0, 0.0)
         after = response.getheader("retry-after", "")
-        return response.status, float(after) if after.isdigit() else 0.0
+        return response.status, float(after) if after.isascii() and after.isdigit() else 0.0
 
 
 # ---------------------------------------------------------------- encoding
@@ -315,7 +315,7 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.isdigit() or not int(text):
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
         raise SettingsError(f"{name}={text} is not a positive whole number.")
     return int(text)
 

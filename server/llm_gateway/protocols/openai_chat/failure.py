@@ -91,10 +91,8 @@ def read_error(value: _Wire, dialect: Dialect) -> errors.ProviderError:
 def _status(error: _Wire) -> int:
     """The HTTP status that an error names, or that its type has; 0 for none."""
     for name in ("code", "status", "status_code", "http_code"):
-        number = error.get(name)
-        if isinstance(number, str) and number.isdigit():
-            number = int(number)
-        if isinstance(number, int) and 400 <= number < 600:
+        number = failures.named_status(error.get(name))
+        if number:
             return number
     words = [word for word in (error.get("type"), error.get("code"), error.get("status")) if isinstance(word, str)]
     return next((found for word in words if (found := _STATUS_OF_TYPE.get(word) or google.STATUS.get(word))), 0)

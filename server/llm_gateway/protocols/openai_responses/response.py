@@ -599,7 +599,7 @@ def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> 
     """An error inside an answer whose status was 200. A code that names the request's fault has no HTTP status beside it."""
     found = raw if isinstance(raw, dict) else {"message": raw}
     code = failures.word(found.get("code"))
-    status = int(code) if code.isdigit() and 400 <= int(code) < 600 else 0
+    status = failures.named_status(code)
     if not status and code.startswith(("invalid", "image", "unsupported", "empty_image")):
         status = 400
     kind = failures.word(found.get("type"))
