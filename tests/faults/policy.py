@@ -10,9 +10,9 @@ import time
 
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from llm_gateway.calls.retry import backoff
+from llm_gateway.config import Breaker, Retry
 from llm_gateway.errors import ProviderUnavailable
-from llm_gateway.routing.outlier import BreakerPolicy
-from llm_gateway.routing.targets import Backoff
 
 from tests.faults.history import Outcome, ask
 from tests.faults.rig import Rig, paced, provider, quantile, row, setting, upstreams
@@ -163,11 +163,11 @@ def kolmogorov_smirnov(values: list[float]) -> float:
 @row("C5", star=True, least=0.01)
 async def backoff_is_full_jitter_within_the_deadline(rig: Rig) -> float:
     """p-value of a KS test of the waits against the uniform distribution; a wait that the deadline has no room for counts 0."""
-    backoff, rng = Backoff(base=0.25, longest=8.0), random.Random(11)
+    retry, rng = Retry(initial_backoff=0.25, max_backoff=8.0), random.Random(11)
     least = 1.0
     for attempt in range(1, 8):
         top = min(8.0, 0.25 * 2 ** (attempt - 1))
-        least = min(least, kolmogorov_smirnov([backoff.delay(attempt, rng) / top for _ in range(2000)]))
+        least = min(least, kolmogorov_smirnov([backoff(retry, attempt, rng) / top for _ in range(2000)]))
     late_calls = await asyncio.to_thread(_calls_without_time, rng, 50 if rig.quick else 1000)
     if late_calls:
         rig.note(f"{late_calls} provider calls began with less than 50 ms left")
@@ -179,9 +179,9 @@ def _calls_without_time(rng: random.Random, runs: int) -> int:
     """Provider calls that began within the last 50 ms of their deadline, or after it, in virtual time."""
 
     async def run(deadline: float, seed: int) -> int:
-        dead = kit.target(kit.endpoint(ProviderUnavailable(status=503), policy=BreakerPolicy(enabled=False)))
+        dead = kit.target(kit.endpoint(ProviderUnavailable(status=503), policy=Breaker(enabled=False)))
         start = virtual.now()
-        given = kit.call(dead, deadline=deadline, max_attempts=9, backoff=Backoff(budget=100.0))
+        given = kit.call(dead, deadline=deadline, max_attempts=9, retry=Retry(budget_size=100))
         await kit.outcome(kit.whole_chain(seed), given)
         return sum(at - start > deadline - 0.05 for at in kit.upstream(dead).begun)
 

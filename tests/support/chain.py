@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_gateway.calls.call import Call, Handler, Reply, chain
+from llm_gateway import config
+from llm_gateway.calls.call import Attempt, Call, GroupCall, Handler, Reply, call_endpoint
+from llm_gateway.calls.chain import Chain
 from llm_gateway.calls.deadline import Deadline
 from llm_gateway.calls.fallback import Fallback
 from llm_gateway.calls.limit import Limit
@@ -17,10 +19,10 @@ from llm_gateway.calls.retry import Retry
 from llm_gateway.calls.trace import TraceAttempt
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols.events import EventWriter
-from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.targets import Endpoint, Provider, Route, Target
-from llmgateway.v1 import gateway_pb2
+from llmgateway.v1 import gateway_pb2, model_pb2
 
 from tests.support.virtual import now
 
@@ -39,10 +41,10 @@ class Clock:
 
 
 def state(
-    clock: Callable[[], float] = now, policy: BreakerPolicy | None = None, permits: Permits | None = None
+    clock: Callable[[], float] = now, policy: config.Breaker | None = None, permits: Permits | None = None
 ) -> EndpointState:
     """A fresh state of an endpoint."""
-    policy = policy or BreakerPolicy()
+    policy = policy or config.Breaker()
     return EndpointState(
         server=Breaker(policy, clock), key=Cooldown(clock), permits=permits or Permits(), policy=policy, clock=clock
     )
@@ -56,16 +58,27 @@ class Scripted:
     begun: list[float] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)
 
-    async def __call__(self, call: Call) -> Reply:
+    async def __call__(self, attempt: Attempt) -> Reply:
         self.begun.append(asyncio.get_running_loop().time())
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, Exception):
             raise step
         if step:
             await asyncio.sleep(step)
-        reply = Reply(answer("ok"))
+        reply = reply_to(attempt)
         self.replies.append(reply)
         return reply
+
+    async def list_models(self) -> list[model_pb2.Model]:
+        return []
+
+    async def aclose(self) -> None:
+        pass
+
+
+def reply_to(attempt: Attempt) -> Reply:
+    """A whole answer."""
+    return Reply(answer("ok"), attempt.target, attempt.endpoint)
 
 
 def answer(text: str) -> EventWriter:
@@ -99,7 +112,9 @@ def upstream(of: Target, number: int = 0) -> Scripted:
     return found
 
 
-def call(*groups: Target | tuple[Target, ...], deadline: float | None = None, **route: Any) -> Call:
+def call(
+    *groups: Target | tuple[Target, ...], deadline: float | None = None, total: float = 600.0, **route: Any
+) -> Call:
     """A call over these groups of targets. deadline: seconds from now."""
     found = tuple(group if isinstance(group, tuple) else (group,) for group in groups)
     at = None if deadline is None else asyncio.get_running_loop().time() + deadline
@@ -107,37 +122,39 @@ def call(*groups: Target | tuple[Target, ...], deadline: float | None = None, **
         request=gateway_pb2.SendRequest(),
         stream=True,
         request_id="r",
-        route=Route(name="r", groups=found, **route),
-        group=found[0],
+        route=Route(name="r", groups=found, timeouts=config.RouteTimeouts(total=total), **route),
         deadline=at,
     )
 
 
-async def at_endpoint(given: Call) -> Reply:
-    assert given.endpoint is not None
-    reply = await given.endpoint.upstream(given)
-    reply.target, reply.endpoint = given.target, given.endpoint
-    return reply
+def grouped(*groups: Target | tuple[Target, ...], left: int = 0, **of: Any) -> GroupCall:
+    """A call that has come to its first group."""
+    given = call(*groups, **of)
+    return GroupCall(given, given.route.groups[0], left)
 
 
-def whole_chain(seed: int = 1) -> Handler:
+def attempt(one: Target, **of: Any) -> Attempt:
+    """A call that has come to the target's first endpoint."""
+    return Attempt(call(one, **of), (one,), one, one.provider.endpoints[0])
+
+
+def whole_chain(seed: int = 1) -> Handler[Call]:
     """The links that decide, as the application lists them."""
-    return chain(
-        at_endpoint,
-        Deadline(),
-        Fallback(),
-        Retry(random.Random(seed)),
-        LoadBalance(rng=random.Random(seed), clock=now),
-        Limit(),
-        TraceAttempt(),
+    return (
+        Chain(Deadline())
+        .then(Fallback())
+        .then(Retry(random.Random(seed)))
+        .then(LoadBalance(rng=random.Random(seed), clock=now))
+        .then(Limit())
+        .then(TraceAttempt())
+        .to(call_endpoint)
     )
 
 
-async def outcome(handler: Handler, given: Call) -> str:
+async def outcome(handler: Handler[Call], given: Call) -> str:
     """Who served, or the reason why nobody did."""
     try:
         async with await handler(given) as reply:
-            assert reply.target is not None
             return reply.target.provider.id
     except ProviderError as error:
         return error.reason

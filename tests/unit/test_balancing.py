@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from llm_gateway.calls.call import Call, Reply
+from llm_gateway import config
+from llm_gateway.calls.call import Attempt, GroupCall, Reply
 from llm_gateway.calls.load_balance import LoadBalance
 from llm_gateway.catalogue.facts import ModelFacts
 from llm_gateway.errors import (
@@ -26,10 +26,10 @@ from llm_gateway.errors import (
     RateLimited,
     RequestRefused,
 )
-from llm_gateway.routing.needs import Needs
-from llm_gateway.routing.outlier import FIRST_PLACES, BreakerPolicy
+from llm_gateway.routing.outlier import FIRST_PLACES
 from llm_gateway.routing.strategies import STRATEGIES, Choice, by_affinity, in_slow_start
 from llm_gateway.routing.targets import Endpoint, Target
+from llmgateway.v1 import gateway_pb2
 
 from tests.support import chain as kit
 from tests.support.chain import Clock
@@ -53,15 +53,14 @@ def candidates(targets: list[Target]) -> list[tuple[Target, Endpoint]]:
     return [(target, endpoint) for target in targets for endpoint in target.provider.endpoints]
 
 
-def picked(balance: LoadBalance, given: Call) -> str:
+def picked(balance: LoadBalance, given: GroupCall) -> str:
     """The provider that an immediate answer comes from."""
 
-    async def proceed(call: Call) -> Reply:
-        return Reply(kit.answer("ok"))
+    async def proceed(attempt: Attempt) -> Reply:
+        return kit.reply_to(attempt)
 
     async def main() -> str:
         reply = await balance(given, proceed)
-        assert reply.target is not None
         await reply.aclose()
         return reply.target.provider.id
 
@@ -69,10 +68,10 @@ def picked(balance: LoadBalance, given: Call) -> str:
     return name
 
 
-def failed(balance: LoadBalance, given: Call, error: BaseException) -> None:
+def failed(balance: LoadBalance, given: GroupCall, error: BaseException) -> None:
     """One call that fails this way."""
 
-    async def proceed(call: Call) -> Reply:
+    async def proceed(attempt: Attempt) -> Reply:
         raise error
 
     with pytest.raises(type(error)):
@@ -82,7 +81,7 @@ def failed(balance: LoadBalance, given: Call, error: BaseException) -> None:
 def test_weighted_follows_the_weights() -> None:
     """6 : 3 : 1 of 10,000, within 3 %."""
     targets = [kit.target(kit.endpoint(provider=n, clock=Clock()), weight=w) for n, w in (("a", 6), ("b", 3), ("c", 1))]
-    choice = Choice(rng=random.Random(1))
+    choice = Choice(random.Random(1), gateway_pb2.SendRequest())
     first = Counter(STRATEGIES["weighted"](candidates(targets), choice)[0][0].provider.id for _ in range(10_000))
     assert [round(first[name] / 1000) for name in "abc"] == [6, 3, 1]
 
@@ -90,7 +89,7 @@ def test_weighted_follows_the_weights() -> None:
 def test_round_robin_takes_turns() -> None:
     """Through the link, which counts the turns of each route."""
     balance, targets = LoadBalance(rng=random.Random(1), clock=Clock()), three()
-    seen = "".join(picked(balance, kit.call(tuple(targets), strategy="round_robin")) for _ in range(6))
+    seen = "".join(picked(balance, kit.grouped(tuple(targets), strategy="round_robin")) for _ in range(6))
     assert seen in ("abcabc", "bcabca", "cabcab")
 
 
@@ -103,7 +102,8 @@ def test_least_loaded_prefers_the_less_loaded_and_the_faster() -> None:
         state.in_flight = calls
     rng = random.Random(2)
     first = Counter(
-        STRATEGIES["least_loaded"](candidates(targets), Choice(rng=rng))[0][0].provider.id for _ in range(300)
+        STRATEGIES["least_loaded"](candidates(targets), Choice(rng, gateway_pb2.SendRequest()))[0][0].provider.id
+        for _ in range(300)
     )
     assert first["a"] > first["b"] > first["c"] == 0
 
@@ -114,11 +114,11 @@ def test_lowest_latency_prefers_the_fastest_and_asks_again_what_it_has_not_measu
     targets = three(clock)
     targets[0].provider.endpoints[0].state.of("m").measured(0.2)
     targets[1].provider.endpoints[0].state.of("m").measured(0.1)
-    order = STRATEGIES["lowest_latency"](candidates(targets), Choice(rng=random.Random(1)))
+    order = STRATEGIES["lowest_latency"](candidates(targets), Choice(random.Random(1), gateway_pb2.SendRequest()))
     assert [target.provider.id for target, _ in order] == ["c", "b", "a"]
     clock.now += 60
     targets[1].provider.endpoints[0].state.of("m").measured(0.1)
-    order = STRATEGIES["lowest_latency"](candidates(targets[:2]), Choice(rng=random.Random(1)))
+    order = STRATEGIES["lowest_latency"](candidates(targets[:2]), Choice(random.Random(1), gateway_pb2.SendRequest()))
     assert [target.provider.id for target, _ in order] == ["a", "b"]
 
 
@@ -129,7 +129,8 @@ def test_capability_score_prefers_what_is_known_to_be_able() -> None:
         kit.target(kit.endpoint(provider=name, clock=Clock()), facts=fact)
         for name, fact in zip("abc", facts, strict=True)
     ]
-    choice = Choice(rng=random.Random(1), needs=Needs(implied=frozenset({"tools"})))
+    request = gateway_pb2.SendRequest(tools=[gateway_pb2.Tool(function=gateway_pb2.FunctionTool(name="t"))])
+    choice = Choice(random.Random(1), request)
     order = STRATEGIES["capability_score"](candidates(targets), choice)
     assert [target.provider.id for target, _ in order] == ["b", "c", "a"]
 
@@ -154,14 +155,14 @@ def test_an_ejected_endpoint_is_not_picked_while_another_is_there_and_comes_back
     targets = three(clock)
     balance = LoadBalance(rng=random.Random(3), clock=clock)
     for _ in range(5):
-        failed(balance, kit.call(targets[0]), ProviderUnavailable(status=503))
-    assert {picked(balance, kit.call(tuple(targets))) for _ in range(100)} == {"b", "c"}
+        failed(balance, kit.grouped(targets[0]), ProviderUnavailable(status=503))
+    assert {picked(balance, kit.grouped(tuple(targets))) for _ in range(100)} == {"b", "c"}
     clock.now += 1.0
-    while picked(balance, kit.call(tuple(targets))) != "a":
+    while picked(balance, kit.grouped(tuple(targets))) != "a":
         pass
     shares = []
     for _ in range(7):
-        shares.append(sum(picked(balance, kit.call(tuple(targets))) == "a" for _ in range(900)) / 300)
+        shares.append(sum(picked(balance, kit.grouped(tuple(targets))) == "a" for _ in range(900)) / 300)
         clock.now += 1.0
     assert shares[0] < 0.1
     assert [round(share * 8) / 8 for share in shares] == pytest.approx([0, 0, 1 / 8, 1 / 4, 1 / 2, 1, 1], abs=0.13)
@@ -175,10 +176,10 @@ def test_the_strategy_chooses_among_those_that_are_not_in_slow_start() -> None:
         target.provider.endpoints[0].state.of("m").measured(seconds)
     balance = LoadBalance(rng=random.Random(3), clock=clock)
     for _ in range(5):
-        failed(balance, kit.call(targets[2]), ProviderUnavailable(status=503))
+        failed(balance, kit.grouped(targets[2]), ProviderUnavailable(status=503))
     clock.now += 1.0
-    assert picked(balance, kit.call(targets[2])) == "c"
-    seen = Counter(picked(balance, kit.call(tuple(targets), strategy="least_loaded")) for _ in range(300))
+    assert picked(balance, kit.grouped(targets[2])) == "c"
+    seen = Counter(picked(balance, kit.grouped(tuple(targets), strategy="least_loaded")) for _ in range(300))
     assert seen["b"] <= 3
 
 
@@ -188,7 +189,7 @@ def test_unreachable_ejects_the_address_and_an_answered_failure_only_the_model()
         target = kit.target(kit.endpoint(clock=Clock()))
         balance = LoadBalance(rng=random.Random(1), clock=Clock())
         for _ in range(5):
-            failed(balance, kit.call(target), error)
+            failed(balance, kit.grouped(target), error)
         assert target.provider.endpoints[0].state.unavailable("m") == "CIRCUIT_OPEN"
         assert target.provider.endpoints[0].state.unavailable("other") == state
 
@@ -199,7 +200,7 @@ def test_what_is_not_the_providers_fault_leaves_no_mark(error: BaseException) ->
     target = kit.target(kit.endpoint(clock=Clock()))
     balance = LoadBalance(rng=random.Random(1), clock=Clock())
     for _ in range(100):
-        failed(balance, kit.call(target), error)
+        failed(balance, kit.grouped(target), error)
     state = target.provider.endpoints[0].state
     assert (state.unavailable("m"), state.in_flight, state.of("m").breaker.error_rate()) == ("", 0, 0.0)
 
@@ -210,14 +211,14 @@ def test_a_rate_limit_sends_calls_elsewhere_and_keeps_none_that_has_no_other_pla
     for hint, reason in ((7.0, "COOLDOWN"), (None, "RATE_LIMITED")):
         balance = LoadBalance(rng=random.Random(1), clock=clock)
         limited, other = three(clock)[:2]
-        failed(balance, kit.call(limited), RateLimited(status=429, retry_after=hint))
-        given = kit.call((limited, other))
+        failed(balance, kit.grouped(limited), RateLimited(status=429, retry_after=hint))
+        given = kit.grouped((limited, other))
         assert {picked(balance, given) for _ in range(20)} == {"b"}
-        assert [attempt.skip_reason for attempt in given.journal.attempts] == [reason]
+        assert [attempt.skip_reason for attempt in given.call.journal.attempts] == [reason]
         with pytest.raises(RateLimited) as caught:
-            picked(balance, msgspec.structs.replace(kit.call(limited, other), group=(limited,), groups_left=1))
+            picked(balance, kit.grouped(limited, other, left=1))
         assert caught.value.retry_after == pytest.approx(hint or 1.0)
-        assert picked(balance, kit.call(limited)) == "a"
+        assert picked(balance, kit.grouped(limited)) == "a"
 
 
 def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is_an_outage() -> None:
@@ -226,18 +227,18 @@ def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     target, down = three(clock)[:2]
     for _ in range(10):
-        picked(balance, kit.call(target))
-        failed(balance, kit.call(target), ProviderUnavailable(status=503))
+        picked(balance, kit.grouped(target))
+        failed(balance, kit.grouped(target), ProviderUnavailable(status=503))
     state = target.provider.endpoints[0].state
     assert (state.unavailable("m"), state.refuses("m")) == ("CIRCUIT_OPEN", False)
-    assert picked(balance, kit.call(target)) == "a"
+    assert picked(balance, kit.grouped(target)) == "a"
     for _ in range(5):
-        failed(balance, kit.call(down), ProviderUnavailable(status=503))
+        failed(balance, kit.grouped(down), ProviderUnavailable(status=503))
     with pytest.raises(CircuitOpen) as caught:
-        picked(balance, kit.call(down))
+        picked(balance, kit.grouped(down))
     assert caught.value.retry_after == pytest.approx(1.0)
     clock.now += 1.0
-    assert picked(balance, kit.call(down)) == "b"
+    assert picked(balance, kit.grouped(down)) == "b"
     assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
 
 
@@ -247,11 +248,11 @@ def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call() -> None:
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     target = kit.target(kit.endpoint(clock=clock))
     for _ in range(5):
-        failed(balance, kit.call(target), ProviderUnavailable(status=503))
+        failed(balance, kit.grouped(target), ProviderUnavailable(status=503))
     clock.now += 1.0
     for _ in range(10):
-        failed(balance, kit.call(target), RequestRefused(status=400))
-    assert picked(balance, kit.call(target)) == "p"
+        failed(balance, kit.grouped(target), RequestRefused(status=400))
+    assert picked(balance, kit.grouped(target)) == "p"
     assert target.provider.endpoints[0].state.unavailable("m") == ""
 
 
@@ -263,12 +264,12 @@ def test_a_candidate_whose_flow_is_full_is_passed_over() -> None:
     flow = a.provider.endpoints[0].state.of("m").flow
     flow.begin()
     flow.refused(1.0)
-    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"b"}
+    assert {picked(balance, kit.grouped((a, b))) for _ in range(20)} == {"b"}
     flow.failed()
-    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"a", "b"}
+    assert {picked(balance, kit.grouped((a, b))) for _ in range(20)} == {"a", "b"}
     flow.refused(9.0, certain=True)
     b.provider.endpoints[0].state.of("m").flow.refused(3.0, certain=True)
-    assert {picked(balance, kit.call((a, b))) for _ in range(20)} == {"b"}
+    assert {picked(balance, kit.grouped((a, b))) for _ in range(20)} == {"b"}
 
 
 def test_what_the_gateway_held_back_itself_leaves_no_mark() -> None:
@@ -276,7 +277,7 @@ def test_what_the_gateway_held_back_itself_leaves_no_mark() -> None:
     target = kit.target(kit.endpoint(clock=Clock()))
     held = RateLimited(retry_after=9.0)
     held.called = False
-    failed(LoadBalance(rng=random.Random(1), clock=Clock()), kit.call(target), held)
+    failed(LoadBalance(rng=random.Random(1), clock=Clock()), kit.grouped(target), held)
     assert target.provider.endpoints[0].state.unavailable("m") == ""
 
 
@@ -287,11 +288,11 @@ def test_a_rejected_key_rests_and_the_other_keys_are_used() -> None:
     target = kit.target(bad, good)
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     bad.state.failed("m", CredentialsRejected(status=401))
-    given = kit.call(target)
+    given = kit.grouped(target)
     for _ in range(50):
         picked(balance, given)
-    assert [attempt.skip_reason for attempt in given.journal.attempts] == ["KEY_REJECTED"]
-    assert picked(balance, kit.call(kit.target(bad))) == "p"
+    assert [attempt.skip_reason for attempt in given.call.journal.attempts] == ["KEY_REJECTED"]
+    assert picked(balance, kit.grouped(kit.target(bad))) == "p"
 
 
 def test_held_back_calls_say_what_holds_them() -> None:
@@ -299,12 +300,12 @@ def test_held_back_calls_say_what_holds_them() -> None:
     clock = Clock()
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     a, b, _ = three(clock)
-    failed(balance, kit.call(a), QuotaExhausted(status=429, retry_after=30.0))
+    failed(balance, kit.grouped(a), QuotaExhausted(status=429, retry_after=30.0))
     for _ in range(5):
-        failed(balance, kit.call(b), ProviderUnavailable(status=503, provider_message="out of order"))
+        failed(balance, kit.grouped(b), ProviderUnavailable(status=503, provider_message="out of order"))
 
     def held(*group: Target) -> ProviderError:
-        given = msgspec.structs.replace(kit.call(group, a), groups_left=1)
+        given = kit.grouped(group, a, left=1)
         with pytest.raises(ProviderError) as caught:
             picked(balance, given)
         return caught.value
@@ -319,8 +320,8 @@ def test_zero_weight_drains_unless_there_is_nothing_else() -> None:
     """No new calls while others are there."""
     drained, other = kit.target(kit.endpoint(provider="a", clock=Clock()), weight=0.0), three()[1]
     balance = LoadBalance(rng=random.Random(1), clock=Clock())
-    assert {picked(balance, kit.call((drained, other))) for _ in range(50)} == {"b"}
-    assert picked(balance, kit.call(drained)) == "a"
+    assert {picked(balance, kit.grouped((drained, other))) for _ in range(50)} == {"b"}
+    assert picked(balance, kit.grouped(drained)) == "a"
 
 
 def test_slow_start_splits_without_losing_any() -> None:
@@ -349,7 +350,7 @@ class BalancerMachine(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 1000), strategy=st.sampled_from(sorted(STRATEGIES)))
     def start(self, seed: int, strategy: str) -> None:
         self.clock = Clock()
-        self.policy = BreakerPolicy(consecutive=3)
+        self.policy = config.Breaker(consecutive_failures=3)
         self.targets = tuple(three(self.clock, policy=self.policy))
         self.balance = LoadBalance(rng=random.Random(seed), clock=self.clock)
         self.strategy = strategy
@@ -365,14 +366,14 @@ class BalancerMachine(RuleBasedStateMachine):
         states = {t.provider.id: t.provider.endpoints[0].state.unavailable("m") for t in self.targets}
         refuses = {t.provider.id: t.provider.endpoints[0].state.refuses("m") for t in self.targets}
         outages = {t.provider.id: t.provider.endpoints[0].state.of("m").breaker.outage for t in self.targets}
-        given = kit.call(self.targets, strategy=self.strategy)
-        chosen: list[Call] = []
+        given = kit.grouped(self.targets, strategy=self.strategy)
+        chosen: list[Attempt] = []
 
-        async def proceed(call: Call) -> Reply:
-            chosen.append(call)
+        async def proceed(attempt: Attempt) -> Reply:
+            chosen.append(attempt)
             if result is not None:
                 raise result
-            return Reply(kit.answer("ok"))
+            return kit.reply_to(attempt)
 
         try:
             reply = at_once(self.balance(given, proceed))
@@ -382,13 +383,12 @@ class BalancerMachine(RuleBasedStateMachine):
             assert all(refuses.values())
             return
         endpoint = chosen[0].endpoint
-        assert endpoint is not None
         name = endpoint.provider
         if not all(states.values()):
             assert states[name] == ""
         assert not refuses[name]
         if outages[name]:
-            assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.ejection - 1e-6
+            assert self.clock.now >= self.probed.get(name, -1e9) + self.policy.base_ejection - 1e-6
             self.probed[name] = -1e9 if isinstance(result, RequestRefused) else self.clock.now
         if reply is not None:
             self.open.append((reply, endpoint))

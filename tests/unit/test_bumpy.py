@@ -11,7 +11,7 @@ from functools import partial
 
 import msgspec
 import pytest
-from llm_gateway.calls.call import Call, Reply
+from llm_gateway.calls.call import Attempt, Reply
 from llm_gateway.errors import ProviderUnavailable, RateLimited
 from llm_gateway.routing.targets import Endpoint
 
@@ -37,15 +37,16 @@ class Seen:
 async def behind(load: Load, send: Send, attempts: Attempts, seed: int) -> Seen:
     """The load through a gateway with default settings: one target, no fallback."""
 
-    async def upstream(call: Call) -> Reply:
-        status, hint = await send(int(call.request_id))
-        if status == 429:
-            raise RateLimited(status=status, retry_after=hint)
-        if status != 200:
-            raise ProviderUnavailable(status=status)
-        return Reply(kit.answer("ok"))
+    class Upstream(kit.Scripted):
+        async def __call__(self, attempt: Attempt) -> Reply:
+            status, hint = await send(int(attempt.call.request_id))
+            if status == 429:
+                raise RateLimited(status=status, retry_after=hint)
+            if status != 200:
+                raise ProviderUnavailable(status=status)
+            return kit.reply_to(attempt)
 
-    target = kit.target(Endpoint(provider="p", deployment="", upstream=upstream, state=kit.state()))
+    target = kit.target(Endpoint(provider="p", deployment="", upstream=Upstream(), state=kit.state()))
     handler = kit.whole_chain(seed)
     seen = Seen(served=0, attempts=0, longest=0.0, failed=Counter())
 

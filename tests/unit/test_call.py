@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
-from llm_gateway.calls.call import Call, Handler, Journal, Reply, chain
+from llm_gateway.calls.call import Attempt, Handler, Journal, Reply, call_endpoint
+from llm_gateway.calls.chain import Chain
+from llm_gateway.calls.deadline import Deadline
+from llm_gateway.calls.limit import Limit
+from llm_gateway.calls.load_balance import LoadBalance
 from llm_gateway.errors import GatewayError, InternalError, ProviderUnavailable, StreamInterrupted
 from llm_gateway.protocols.events import Event, EventWriter
 from llmgateway.v1 import gateway_pb2, usage_pb2
@@ -24,7 +29,8 @@ class Source:
         self.closed: list[bool] = []
 
     def reply(self) -> Reply:
-        return Reply(self.writer, pull=self.pull, close=self.close)
+        one = kit.target(kit.endpoint())
+        return Reply(self.writer, one, one.provider.endpoints[0], pull=self.pull, close=self.close)
 
     async def pull(self) -> list[Event]:
         step = self.pulls.pop(0)
@@ -89,7 +95,8 @@ def test_what_is_no_providers_error_goes_through(error: BaseException) -> None:
         async def pull() -> list[Event]:
             raise error
 
-        reply = Reply(source.writer, pull=pull, close=source.close)
+        one = kit.target(kit.endpoint())
+        reply = Reply(source.writer, one, one.provider.endpoints[0], pull=pull, close=source.close)
         with pytest.raises(type(error)):
             async with reply:
                 await read(reply)
@@ -119,16 +126,22 @@ def test_links_run_in_the_order_of_the_list() -> None:
         def __init__(self, name: str) -> None:
             self.name = name
 
-        async def __call__(self, call: Call, proceed: Handler) -> Reply:
+        async def __call__(self, attempt: Attempt, proceed: Handler[Attempt]) -> Reply:
             order.append(self.name)
-            return await proceed(call)
+            return await proceed(attempt)
 
     async def main() -> None:
         one = kit.target(kit.endpoint())
-        await chain(kit.Scripted(), Link("a"), Link("b"))(kit.call(one))
+        await Chain(Link("a"), Link("b")).to(call_endpoint)(kit.attempt(one))
 
     virtual.run(main())
     assert order == ["a", "b"]
+
+
+if TYPE_CHECKING:  # a link in the wrong place fails type checking: without the errors these comments would
+    Chain(Deadline()).then(LoadBalance())  # type: ignore[arg-type]  # what fallback makes of a call comes between
+    Chain(Deadline()).to(call_endpoint)  # type: ignore[arg-type]  # nobody has chosen an endpoint
+    Chain(Limit(), Deadline())  # type: ignore[misc]  # an attempt is no call any more
 
 
 def test_a_journal_notes_each_reason_once_and_reports_the_last_sixteen() -> None:

@@ -10,6 +10,7 @@ from llm_gateway.protocols import openai_chat, openai_dialects
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.upstream import caller, http
 
+from tests.support import chain as kit
 from tests.support.upstream import event
 
 
@@ -43,9 +44,10 @@ async def test_text_that_arrives_with_the_end_of_the_limit_is_delivered_and_then
     response = http.HttpResponse(200, http.Headers(()), Arriving(), 1 << 20)
     writer = EventWriter("p")
     source = caller._Source(response, writer, openai_chat.stream_parser(writer, openai_dialects.GENERIC), "sse", "h")
-    held = await source.first_content()
+    await source.first_content()
     at = asyncio.get_running_loop().time()
-    source.reply(held, caller._Limits(begun=at, first_event=None, attempt=at, deadline=None, idle=None))
+    attempt = kit.attempt(kit.target(kit.endpoint()))
+    source.reply(attempt, caller._Limits(begun=at, first_event=None, attempt=at, deadline=None, idle=None))
     (more,) = await source.pull()
     assert more.part_delta.text == "lo"
     with pytest.raises(AttemptTimeout):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llm_gateway.catalogue.facts import ModelFacts
-from llm_gateway.routing.needs import needs_of
+from llm_gateway.routing.needs import Lacks, needs_of
 from llmgateway import make_request
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
@@ -21,6 +23,12 @@ def asking(**of: Any) -> gateway_pb2.SendRequest:
 def media(**of: Any) -> gateway_pb2.SendRequest:
     request = make_request("look")
     request.messages[0].parts.add(media=content_pb2.MediaPart(data=b"x", **of))
+    return request
+
+
+def in_a_tool_result(part: content_pb2.Part) -> gateway_pb2.SendRequest:
+    request = make_request("go on")
+    request.messages.add(role=content_pb2.ROLE_TOOL).parts.add().tool_result.parts.append(part)
     return request
 
 
@@ -55,6 +63,53 @@ def test_needs_follow_from_what_the_request_holds(request_: gateway_pb2.SendRequ
     """Nothing more and nothing less."""
     assert needs_of(request_).implied == implied
     assert needs_of(request_, stream=True).implied == implied | {"streaming"}
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            (
+                asking(tools=[TOOL]),
+                asking(reasoning=gateway_pb2.ReasoningConfig(budget_tokens=9)),
+                asking(generation_config=gateway_pb2.GenerationConfig(candidate_count=2)),
+                media(mime_type="image/png"),
+                media(modality=content_pb2.MODALITY_AUDIO),
+                make_request("four" * 300),
+                in_a_tool_result(content_pb2.Part(media=content_pb2.MediaPart(mime_type="image/png"))),
+            )
+        ),
+        max_size=3,
+    ),
+    st.lists(
+        st.builds(
+            ModelFacts,
+            input_limit=st.sampled_from((None, 5, 20, 400, 5000)),
+            capabilities=st.dictionaries(
+                st.sampled_from(("tools", "vision", "audio", "reasoning", "streaming")), st.booleans()
+            ),
+        ),
+        max_size=3,
+    ),
+    st.booleans(),
+)
+def test_who_is_spared_the_look_would_have_passed_it(
+    parts: list[gateway_pb2.SendRequest], models: list[ModelFacts], stream: bool
+) -> None:
+    """A request that needs nothing of what some model lacks can be served by each of them; it is never the other way round."""
+    request = make_request("hi")
+    for part in parts:
+        request.MergeFrom(part)
+    if Lacks.of(models).spare(request, stream=stream):
+        needs = needs_of(request, stream=stream)
+        assert not any(needs.unmet("p", False, facts) for facts in models)
+
+
+def test_a_request_that_meets_no_limit_is_spared_the_look() -> None:
+    """The usual one: text and tools, for models that have all of it and room."""
+    able = ModelFacts(input_limit=1000, capabilities={"tools": True, "vision": False, "audio": False})
+    assert Lacks.of([able, ModelFacts()]).spare(asking(tools=[TOOL]), stream=True)
+    assert not Lacks.of([able]).spare(media(mime_type="image/png"), stream=True)
+    assert not Lacks.of([able]).spare(make_request("four" * 1001), stream=True)
 
 
 def test_media_inside_tool_results_count_as_well() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from llm_gateway.calls.call import Call, Reply, chain
+from llm_gateway.calls.call import Call, Reply
+from llm_gateway.calls.chain import Chain
 from llm_gateway.calls.deadline import Deadline
 from llm_gateway.errors import AttemptTimeout, CallerDeadline, StreamInterrupted
 from llm_gateway.protocols.events import Event, EventWriter
@@ -19,16 +20,16 @@ async def late(call: Call) -> Reply:
 
 @pytest.mark.parametrize(
     ("deadline", "total", "expected"),
-    [(1.0, None, CallerDeadline), (1.0, 5.0, CallerDeadline), (5.0, 1.0, AttemptTimeout), (None, 1.0, AttemptTimeout)],
+    [(1.0, 600.0, CallerDeadline), (1.0, 5.0, CallerDeadline), (5.0, 1.0, AttemptTimeout), (None, 1.0, AttemptTimeout)],
 )
 def test_the_limit_that_ends_first_says_whose_it_was(
-    deadline: float | None, total: float | None, expected: type[Exception]
+    deadline: float | None, total: float, expected: type[Exception]
 ) -> None:
     """The caller's deadline is DEADLINE_EXCEEDED, the route's limit the provider's lateness."""
 
     async def main() -> None:
         with pytest.raises(expected):
-            await chain(late, Deadline())(kit.call(kit.target(kit.endpoint()), deadline=deadline, total=total))
+            await Chain(Deadline()).to(late)(kit.call(kit.target(kit.endpoint()), deadline=deadline, total=total))
 
     virtual.run(main())
 
@@ -42,19 +43,18 @@ def test_the_links_behind_see_the_sooner_limit(deadline: float | None, total: fl
 
         async def note(call: Call) -> Reply:
             seen.append(call)
-            return Reply(kit.answer("ok"))
+            return kit.reply_to(kit.attempt(one))
 
-        await chain(note, Deadline())(kit.call(kit.target(kit.endpoint()), deadline=deadline, total=total))
+        one = kit.target(kit.endpoint())
+        await Chain(Deadline()).to(note)(kit.call(one, deadline=deadline, total=total))
         assert seen[0].deadline is not None
         return seen[0].deadline - virtual.now()
 
     assert virtual.run(main()) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(("total", "expected"), [(1.0, StreamInterrupted), (None, CallerDeadline)])
-def test_after_the_commit_the_routes_limit_interrupts_the_stream(
-    total: float | None, expected: type[Exception]
-) -> None:
+@pytest.mark.parametrize(("total", "expected"), [(1.0, StreamInterrupted), (600.0, CallerDeadline)])
+def test_after_the_commit_the_routes_limit_interrupts_the_stream(total: float, expected: type[Exception]) -> None:
     """And the caller's deadline stays the caller's."""
 
     async def main() -> None:
@@ -65,10 +65,10 @@ def test_after_the_commit_the_routes_limit_interrupts_the_stream(
             raise CallerDeadline()
 
         async def committed(call: Call) -> Reply:
-            return Reply(writer, pull=pull)
+            return Reply(writer, one, one.provider.endpoints[0], pull=pull)
 
-        given = kit.call(kit.target(kit.endpoint()), deadline=None if total else 9.0, total=total)
-        reply = await chain(committed, Deadline())(given)
+        one = kit.target(kit.endpoint())
+        reply = await Chain(Deadline()).to(committed)(kit.call(one, deadline=9.0, total=total))
         async with reply:
             await anext(reply)
             await anext(reply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from llm_gateway.calls.blocked import Blocked
-from llm_gateway.calls.call import chain
+from llm_gateway.calls.chain import Chain
 from llm_gateway.catalogue.facts import ModelFacts
 from llm_gateway.errors import (
     AllRoutesFailed,
@@ -91,14 +91,13 @@ def test_a_blocked_prompt_is_an_answer_in_the_end() -> None:
     async def main() -> None:
         blocked = ContentBlocked(status=400, provider_code="content_filter", provider_message="flagged")
         given = kit.call(named("a", blocked))
-        async with await chain(kit.whole_chain(), Blocked())(given) as reply:
+        async with await Chain(Blocked()).to(kit.whole_chain())(given) as reply:
             events = [event async for event in reply]
         ended = events[-1].candidate_completed
         assert (ended.finish_reason, ended.provider_finish_reason) == (
             gateway_pb2.FINISH_REASON_CONTENT_FILTER,
             "content_filter",
         )
-        assert reply.target is not None
         assert (reply.target.provider.id, reply.error) == ("a", None)
 
     virtual.run(main())

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from llm_gateway import errors
-from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway import config, errors
+from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.targets import Endpoint, Provider
 from llm_gateway.rpc.health import HealthView
@@ -22,7 +22,7 @@ class Watched:
 
     def __init__(self, keys: int = 1) -> None:
         self.clock = clock = Clock()
-        policy = BreakerPolicy()
+        policy = config.Breaker()
         server = Breaker(policy, clock)
         self.states = [
             EndpointState(server=server, key=Cooldown(clock), permits=Permits(), policy=policy, clock=clock)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from llm_gateway.calls.call import Call, Handler, Reply, chain
+from llm_gateway import config
+from llm_gateway.calls.call import Attempt, Handler, Reply, call_endpoint
+from llm_gateway.calls.chain import Chain
 from llm_gateway.calls.limit import LONGEST_LINE, Limit
 from llm_gateway.errors import (
     CallerDeadline,
@@ -28,16 +29,14 @@ from tests.support import virtual
 from tests.support.virtual import VirtualLoop
 
 
-def at(given: Call, one: Target) -> Call:
-    """The call to the target's first endpoint."""
-    return msgspec.structs.replace(given, target=one, endpoint=one.provider.endpoints[0])
+def permits_of(concurrency: int, queue: int, queue_timeout: float) -> Permits:
+    return Permits(config.Limits(concurrency=concurrency, queue=queue, queue_timeout=queue_timeout))
 
 
-def limited(permits: Permits, *steps: kit.Step) -> tuple[kit.Scripted, Call, Handler]:
+def limited(permits: Permits, *steps: kit.Step) -> tuple[kit.Scripted, Attempt, Handler[Attempt]]:
     """An endpoint with these permits, a call to it, and the link before it."""
     one = kit.target(kit.endpoint(*steps, permits=permits))
-    given = at(kit.call(one), one)
-    return kit.upstream(one), given, chain(kit.at_endpoint, Limit())
+    return kit.upstream(one), kit.attempt(one), Chain(Limit()).to(call_endpoint)
 
 
 async def settle() -> None:
@@ -49,7 +48,7 @@ def test_waiters_are_served_first_come_first_served() -> None:
     """Three calls for one place."""
 
     async def main() -> None:
-        permits = Permits(1, 5, 10.0)
+        permits = permits_of(1, 5, 10.0)
         _, given, handler = limited(permits)
         first = await handler(given)
         order: list[int] = []
@@ -73,7 +72,7 @@ def test_a_full_queue_refuses_at_once_and_a_long_wait_after_its_time() -> None:
     """Both say when to come back."""
 
     async def main() -> None:
-        permits = Permits(1, 1, 2.0)
+        permits = permits_of(1, 1, 2.0)
         _, given, handler = limited(permits)
         await handler(given)
         start = virtual.now()
@@ -94,7 +93,7 @@ def test_a_waiter_cancelled_as_its_place_comes_free_passes_it_on() -> None:
     """Cancellation and release in one turn of the loop, in either order."""
 
     async def main(cancel_first: bool) -> None:
-        permits = Permits(1, 5, 10.0)
+        permits = permits_of(1, 5, 10.0)
         _, given, handler = limited(permits)
         first = await handler(given)
         gone, next_one = (asyncio.ensure_future(handler(given)) for _ in range(2))
@@ -119,7 +118,7 @@ def test_a_failed_call_gives_its_place_back() -> None:
     """So does one that was answered and closed."""
 
     async def main() -> None:
-        permits = Permits(1, 0, 1.0)
+        permits = permits_of(1, 0, 1.0)
         _, given, handler = limited(permits, RuntimeError("x"), None)
         with pytest.raises(RuntimeError):
             await handler(given)
@@ -135,18 +134,17 @@ def test_the_deadline_ends_the_wait_and_no_call_begins_in_its_last_moment() -> N
     """CallerDeadline, not EndpointBusy."""
 
     async def main() -> None:
-        permits = Permits(1, 5, 10.0)
+        permits = permits_of(1, 5, 10.0)
         upstream, given, handler = limited(permits)
         one = given.target
-        assert one is not None
         held = await handler(given)
         start = virtual.now()
         with pytest.raises(CallerDeadline):
-            await handler(at(kit.call(one, deadline=1.0), one))
+            await handler(kit.attempt(one, deadline=1.0))
         assert virtual.now() - start == pytest.approx(1.0)
         await held.aclose()
         with pytest.raises(CallerDeadline):
-            await handler(at(kit.call(one, deadline=0.04), one))
+            await handler(kit.attempt(one, deadline=0.04))
         assert (len(upstream.begun), permits.in_use) == (1, 0)
 
     virtual.run(main())
@@ -158,7 +156,7 @@ class QueueMachine(RuleBasedStateMachine):
     @initialize(capacity=st.integers(1, 4), queue=st.integers(0, 4))
     def start(self, capacity: int, queue: int) -> None:
         self.loop = VirtualLoop()
-        self.permits = Permits(capacity, queue, 5.0)
+        self.permits = permits_of(capacity, queue, 5.0)
         self.calls: list[asyncio.Task[Reply]] = []
 
         async def make() -> None:
@@ -205,9 +203,9 @@ class QueueMachine(RuleBasedStateMachine):
         if not hasattr(self, "permits"):
             return
         running, waiting = self.running(), [call for call in self.calls if not call.done()]
-        assert self.permits.in_use == len(running) <= self.permits.capacity
-        assert self.permits.waiting == len(waiting) <= self.permits.queue
-        assert not waiting or len(running) == self.permits.capacity
+        assert self.permits.in_use == len(running) <= self.permits.limits.concurrency
+        assert self.permits.waiting == len(waiting) <= self.permits.limits.queue
+        assert not waiting or len(running) == self.permits.limits.concurrency
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):
@@ -227,7 +225,7 @@ def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:
     """Before the waiter itself has run: a newcomer who waited then would wait for nobody."""
 
     async def main() -> None:
-        permits = Permits(1, 5, 10.0)
+        permits = permits_of(1, 5, 10.0)
         _, given, handler = limited(permits)
         first = await handler(given)
         waiter = asyncio.ensure_future(handler(given))
@@ -246,12 +244,12 @@ def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:
 REFUSED = RateLimited(status=429, retry_after=3.0)
 
 
-async def paused(*steps: kit.Step, seconds: float = 3.0) -> tuple[kit.Scripted, Target, Handler, Flow]:
+async def paused(*steps: kit.Step, seconds: float = 3.0) -> tuple[kit.Scripted, Target, Handler[Attempt], Flow]:
     """An endpoint whose flow rests for so long, by the provider's confirmed word."""
     one = kit.target(kit.endpoint(*steps))
     flow = one.provider.endpoints[0].state.of("m").flow
     flow.refused(seconds, certain=True)
-    return kit.upstream(one), one, chain(kit.at_endpoint, Limit()), flow
+    return kit.upstream(one), one, Chain(Limit()).to(call_endpoint), flow
 
 
 def test_a_confirmed_rest_is_waited_for_in_order_and_then_one_goes_at_a_time() -> None:
@@ -262,7 +260,7 @@ def test_a_confirmed_rest_is_waited_for_in_order_and_then_one_goes_at_a_time() -
         order: list[int] = []
 
         async def wait(number: int) -> None:
-            async with await handler(at(kit.call(one), one)):
+            async with await handler(kit.attempt(one)):
                 order.append(number)
 
         start = virtual.now()
@@ -283,7 +281,7 @@ def test_who_has_no_time_for_a_confirmed_rest_is_refused_at_once(rest: float, de
         upstream, one, handler, _ = await paused(seconds=rest)
         start = virtual.now()
         with pytest.raises(RateLimited) as caught:
-            await handler(at(kit.call(one, deadline=deadline), one))
+            await handler(kit.attempt(one, deadline=deadline))
         assert (virtual.now(), caught.value.called, upstream.begun) == (start, False, [])
         assert caught.value.retry_after == pytest.approx(rest)
 
@@ -295,7 +293,6 @@ def test_whose_time_ends_goes_all_the_same() -> None:
 
     async def main() -> None:
         upstream, given, handler = limited(Permits(), 100.0, 0.1)
-        assert given.endpoint is not None
         flow = given.endpoint.state.of("m").flow
         slow = asyncio.ensure_future(handler(given))
         await settle()
@@ -303,8 +300,7 @@ def test_whose_time_ends_goes_all_the_same() -> None:
         assert flow.full
         start = virtual.now()
         one = given.target
-        assert one is not None
-        async with await handler(at(kit.call(one, deadline=0.8), one)):
+        async with await handler(kit.attempt(one, deadline=0.8)):
             assert 0.7 <= upstream.begun[1] - start <= 0.8
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
@@ -320,7 +316,6 @@ def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float
     async def main() -> None:
         used_up = QuotaExhausted(status=429, retry_after=hint)
         _, given, handler = limited(Permits(), used_up, None)
-        assert given.endpoint is not None
         with pytest.raises(QuotaExhausted):
             await handler(given)
         assert bool(given.endpoint.state.of("m").flow.paused_for()) is rests
@@ -333,10 +328,10 @@ def test_a_line_has_an_end() -> None:
 
     async def main() -> None:
         _, one, handler, flow = await paused()
-        waiting = [asyncio.ensure_future(handler(at(kit.call(one), one))) for _ in range(LONGEST_LINE)]
+        waiting = [asyncio.ensure_future(handler(kit.attempt(one))) for _ in range(LONGEST_LINE)]
         await settle()
         with pytest.raises(RateLimited):
-            await handler(at(kit.call(one), one))
+            await handler(kit.attempt(one))
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -350,7 +345,7 @@ def test_who_waits_when_an_outage_begins_is_not_sent_into_it() -> None:
 
     async def main() -> None:
         upstream, one, handler, _ = await paused()
-        waiting = [asyncio.ensure_future(handler(at(kit.call(one), one))) for _ in range(20)]
+        waiting = [asyncio.ensure_future(handler(kit.attempt(one))) for _ in range(20)]
         await asyncio.sleep(2.5)
         for _ in range(5):
             one.provider.endpoints[0].state.failed("m", ProviderUnavailable(status=503))
@@ -381,22 +376,19 @@ class LineMachine(RuleBasedStateMachine):
         self.calls: list[asyncio.Task[Reply]] = []
         self.gates: list[asyncio.Future[BaseException | None]] = []
 
-        async def upstream(call: Call) -> Reply:
+        async def upstream(attempt: Attempt) -> Reply:
             gate: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
             self.gates.append(gate)
             error = await gate
             if error is not None:
                 raise error
-            reply = Reply(kit.answer("ok"))
-            reply.target, reply.endpoint = call.target, call.endpoint
-            return reply
+            return kit.reply_to(attempt)
 
         async def make() -> None:
             one = kit.target(kit.endpoint(clock=self.loop.time))
-            self.given = at(kit.call(one), one)
-            assert self.given.endpoint is not None
+            self.given = kit.attempt(one)
             self.flow = self.given.endpoint.state.of("m").flow
-            self.handler = chain(upstream, Limit())
+            self.handler = Chain(Limit()).to(upstream)
 
         self.loop.run_until_complete(make())
 

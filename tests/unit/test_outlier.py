@@ -8,24 +8,25 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from llm_gateway.routing.outlier import CONFIRMED, LONGEST_REST, Breaker, BreakerPolicy, Cooldown, Flow
+from llm_gateway import config
+from llm_gateway.routing.outlier import CONFIRMED, LONGEST_REST, Breaker, Cooldown, Flow
 
 from tests.support.chain import Clock
 
 ROUNDING = 1e-6  # seconds; sums of floats
 
 
-def tripped(policy: BreakerPolicy, clock: Clock) -> Breaker:
+def tripped(policy: config.Breaker, clock: Clock) -> Breaker:
     """A breaker that has just opened."""
     breaker = Breaker(policy, clock)
-    for _ in range(policy.consecutive):
+    for _ in range(policy.consecutive_failures):
         breaker.failed()
     return breaker
 
 
 def test_failures_in_a_row_open_it_and_a_success_between_them_does_not() -> None:
     """Four, a success, four: closed; then a fifth."""
-    breaker = Breaker(BreakerPolicy(consecutive=5, volume=1000), Clock())
+    breaker = Breaker(config.Breaker(consecutive_failures=5, min_calls=1000), Clock())
     for _ in range(4):
         breaker.failed()
     breaker.succeeded()
@@ -40,7 +41,7 @@ def test_failures_in_a_row_open_it_and_a_success_between_them_does_not() -> None
 def test_the_share_of_failures_opens_it_only_above_the_volume_and_within_the_window() -> None:
     """Every second call fails: nothing at 19 calls, open at 20; old calls do not count."""
     clock = Clock()
-    policy = BreakerPolicy(consecutive=1000, ratio=0.25, volume=20, window=10.0)
+    policy = config.Breaker(consecutive_failures=1000, failure_ratio=0.25, min_calls=20, window=10.0)
     breaker = Breaker(policy, clock)
     for number in range(19):
         breaker.failed() if number % 2 else breaker.succeeded()
@@ -57,7 +58,7 @@ def test_the_share_of_failures_opens_it_only_above_the_volume_and_within_the_win
 def test_one_probe_passes_for_every_ejection_time_even_while_the_one_before_hangs() -> None:
     """Ejections of 1, 2, 4, 4 s, counted from the probe's start."""
     clock = Clock()
-    breaker = tripped(BreakerPolicy(ejection=1.0, longest=4.0), clock)
+    breaker = tripped(config.Breaker(base_ejection=1.0, max_ejection=4.0), clock)
     passed = []
     for _ in range(200):
         clock.now += 0.1
@@ -73,7 +74,7 @@ def test_one_probe_passes_for_every_ejection_time_even_while_the_one_before_hang
 def test_only_a_probe_closes_it() -> None:
     """A success of a call that was begun before the ejection says nothing of now."""
     clock = Clock()
-    breaker = tripped(BreakerPolicy(), clock)
+    breaker = tripped(config.Breaker(), clock)
     breaker.succeeded()
     assert not breaker.allows()
     clock.now += 1.0
@@ -85,7 +86,7 @@ def test_only_a_probe_closes_it() -> None:
 def test_several_probes_must_succeed_in_a_row_when_so_configured() -> None:
     """Of three, one fails: it starts again."""
     clock = Clock()
-    breaker = tripped(BreakerPolicy(probes=2), clock)
+    breaker = tripped(config.Breaker(probes=2), clock)
     for outcome in (True, False, True, True):
         clock.now += 10.0
         assert breaker.state != "closed"
@@ -97,7 +98,7 @@ def test_several_probes_must_succeed_in_a_row_when_so_configured() -> None:
 def test_the_share_doubles_every_second_after_recovery() -> None:
     """Five seconds of slow start: 1/32 to all of it."""
     clock = Clock()
-    breaker = tripped(BreakerPolicy(slow_start=5.0), clock)
+    breaker = tripped(config.Breaker(slow_start=5.0), clock)
     clock.now += 1.0
     breaker.succeeded(probe=breaker.begin())
     shares = []
@@ -109,7 +110,7 @@ def test_the_share_doubles_every_second_after_recovery() -> None:
 
 def test_a_disabled_breaker_never_opens() -> None:
     """It still counts, for health."""
-    breaker = Breaker(BreakerPolicy(enabled=False), Clock())
+    breaker = Breaker(config.Breaker(enabled=False), Clock())
     for _ in range(100):
         breaker.failed()
     assert breaker.allows()
@@ -135,7 +136,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @initialize(probes=st.integers(1, 3), consecutive=st.integers(1, 6))
     def start(self, probes: int, consecutive: int) -> None:
         self.clock = Clock()
-        self.policy = BreakerPolicy(probes=probes, consecutive=consecutive)
+        self.policy = config.Breaker(probes=probes, consecutive_failures=consecutive)
         self.breaker = Breaker(self.policy, self.clock)
         self.under_way: list[bool] = []
         self.opened_at: float | None = None
@@ -155,9 +156,9 @@ class BreakerMachine(RuleBasedStateMachine):
         assert probe is not closed
         if probe:
             assert self.opened_at is not None
-            assert self.clock.now >= self.opened_at + self.policy.ejection - ROUNDING
+            assert self.clock.now >= self.opened_at + self.policy.base_ejection - ROUNDING
             if self.last_probe is not None and not self.proven:
-                assert self.clock.now >= self.last_probe + self.policy.ejection - ROUNDING
+                assert self.clock.now >= self.last_probe + self.policy.base_ejection - ROUNDING
             self.last_probe = self.clock.now
         self.under_way.append(probe)
 
@@ -184,7 +185,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if hasattr(self, "breaker"):
             assert 0.0 < self.breaker.share() <= 1.0
             assert 0.0 <= self.breaker.error_rate() <= 1.0
-            assert 0.0 <= self.breaker.opens_in() <= self.policy.longest + ROUNDING
+            assert 0.0 <= self.breaker.opens_in() <= self.policy.max_ejection + ROUNDING
             assert self.breaker.allows() is (self.breaker.opens_in() == 0.0)
 
 
@@ -203,7 +204,7 @@ def test_left_over_rests_end_at_their_time(seconds: float) -> None:
 def test_an_outage_is_failures_and_no_success_within_the_window() -> None:
     """Five in a row after a success are no outage; ten seconds later, when that is forgotten, the next ones are."""
     clock = Clock()
-    breaker = Breaker(BreakerPolicy(), clock)
+    breaker = Breaker(config.Breaker(), clock)
     breaker.succeeded()
     for _ in range(5):
         breaker.failed()
@@ -217,11 +218,11 @@ def test_an_outage_is_failures_and_no_success_within_the_window() -> None:
 
 def test_it_is_no_outage_while_more_calls_may_yet_succeed_than_have_failed() -> None:
     """Failures come faster than answers: 75 of 500 at once say nothing, and six when six are under way do."""
-    breaker = Breaker(BreakerPolicy(), Clock())
+    breaker = Breaker(config.Breaker(), Clock())
     for failure in range(75):
         breaker.failed(undecided=499 - failure)
     assert not breaker.outage
-    small = Breaker(BreakerPolicy(), Clock())
+    small = Breaker(config.Breaker(), Clock())
     for _ in range(6):
         small.failed(undecided=6)
     assert small.outage
@@ -230,7 +231,7 @@ def test_it_is_no_outage_while_more_calls_may_yet_succeed_than_have_failed() -> 
 def test_any_success_ends_an_outage_and_says_so_and_only_a_probe_ends_the_ejection() -> None:
     """A call from before it that is answered shows that the server answers."""
     clock = Clock()
-    breaker = tripped(BreakerPolicy(), clock)
+    breaker = tripped(config.Breaker(), clock)
     assert breaker.refuses()
     assert breaker.succeeded()
     assert (breaker.outage, breaker.refuses(), breaker.allows()) == (False, False, False)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
-from llm_gateway.calls.retry import RetryBudget
+from llm_gateway import config
+from llm_gateway.calls.retry import RetryBudget, backoff
 from llm_gateway.errors import (
     AttemptTimeout,
     CredentialsRejected,
@@ -21,17 +23,15 @@ from llm_gateway.errors import (
     RequestRefused,
     ResponseInvalid,
 )
-from llm_gateway.routing.outlier import BreakerPolicy
-from llm_gateway.routing.targets import Backoff
 
 from tests.support import chain as kit
 from tests.support import virtual
 
-OFF = BreakerPolicy(enabled=False)
+OFF = config.Breaker(enabled=False)
 
 
 def served(
-    *steps: kit.Step, others: tuple[kit.Step, ...] = (), deadline: float | None = None, seed: int = 1, **route: object
+    *steps: kit.Step, others: tuple[kit.Step, ...] = (), deadline: float | None = None, seed: int = 1, **route: Any
 ) -> tuple[str, list[float]]:
     """What came of a call to an endpoint that plays these steps (with a second endpoint beside it), and when it was called, from 0."""
 
@@ -50,9 +50,9 @@ def served(
 
 def test_waits_are_full_jitter() -> None:
     """Kolmogorov–Smirnov against the uniform distribution from 0 to base · 2^(n-1), p > 0.01."""
-    rng, backoff = random.Random(4), Backoff(base=0.5, longest=4.0)
+    rng, settings = random.Random(4), config.Retry(initial_backoff=0.5, max_backoff=4.0)
     for attempt, top in ((1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (9, 4.0)):
-        values = sorted(backoff.delay(attempt, rng) / top for _ in range(3000))
+        values = sorted(backoff(settings, attempt, rng) / top for _ in range(3000))
         distance = max(max((i + 1) / 3000 - v, v - i / 3000) for i, v in enumerate(values))
         assert distance < 1.628 / math.sqrt(3000)
 
@@ -140,7 +140,7 @@ def test_with_a_fallback_waiting_a_hint_is_not_waited_for() -> None:
 def test_no_attempt_begins_that_the_deadline_has_no_room_for(deadline: float, seed: int) -> None:
     """Neither a wait nor a call reaches into the last 50 ms."""
     failing = ProviderUnavailable(status=503)
-    _, begun = served(failing, deadline=deadline, seed=seed, max_attempts=9, backoff=Backoff(budget=100.0))
+    _, begun = served(failing, deadline=deadline, seed=seed, max_attempts=9, retry=config.Retry(budget_size=100))
     assert all(at <= deadline - 0.05 for at in begun)
 
 
@@ -220,7 +220,7 @@ def test_a_call_cancelled_in_its_backoff_makes_no_further_call() -> None:
 
     async def main() -> int:
         dead = kit.target(kit.endpoint(ProviderUnavailable(status=503), policy=OFF))
-        given = kit.call(dead, backoff=Backoff(base=100.0, longest=100.0))
+        given = kit.call(dead, retry=config.Retry(initial_backoff=100.0, max_backoff=100.0))
         waiting = asyncio.ensure_future(kit.outcome(kit.whole_chain(), given))
         await asyncio.sleep(0.01)
         waiting.cancel()

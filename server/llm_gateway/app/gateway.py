@@ -17,7 +17,8 @@ from opentelemetry import trace
 from llm_gateway import config
 from llm_gateway.app.lifecycle import Lifecycle, server_options
 from llm_gateway.calls.blocked import Blocked
-from llm_gateway.calls.call import Handler, chain
+from llm_gateway.calls.call import Call, Handler, call_endpoint
+from llm_gateway.calls.chain import Chain
 from llm_gateway.calls.deadline import Deadline
 from llm_gateway.calls.fallback import Fallback
 from llm_gateway.calls.limit import Limit
@@ -31,10 +32,10 @@ from llm_gateway.catalogue.pricing.source import PriceListUnavailable
 from llm_gateway.catalogue.pricing.source import load as load_pricelist
 from llm_gateway.errors import OverrideNotAllowed
 from llm_gateway.providers.plugins import row
-from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Cooldown
+from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.table import RoutingTable
-from llm_gateway.routing.targets import Arm, Backoff, Endpoint, Experiment, Group, Provider, Route, Target
+from llm_gateway.routing.targets import Arm, Endpoint, Experiment, Group, Provider, Route, Target, Upstream
 from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.auth import Auth
 from llm_gateway.rpc.chain import RpcChain
@@ -43,8 +44,7 @@ from llm_gateway.rpc.health import HealthView, MachineHealth
 from llm_gateway.rpc.service import Service, Snapshot
 from llm_gateway.rpc.telemetry import Telemetry
 from llm_gateway.telemetry import logs, tracing
-from llm_gateway.upstream.build import Upstream, address_of, described_models, timeouts, upstream, usual_model
-from llm_gateway.upstream.caller import call_endpoint
+from llm_gateway.upstream.build import address_of, described_models, upstream, usual_model
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 
 T = TypeVar("T")
@@ -53,18 +53,16 @@ RESTART = tuple(name for name in config.Server.__struct_fields__ if name not in 
 """Settings of `server` that a reload does not change."""
 
 
-def provider_chain(tracer: trace.Tracer | None = None) -> Handler:
+def provider_chain(tracer: trace.Tracer | None = None) -> Handler[Call]:
     """What happens to a Send or StreamSend between the servicer and the provider. tracer: makes the spans, if any are wanted."""
-    return chain(
-        call_endpoint,
-        Trace(),
-        Deadline(),
-        Blocked(),
-        Fallback(),
-        Retry(),
-        LoadBalance(),
-        Limit(),
-        TraceAttempt(tracer),
+    return (
+        Chain(Trace(), Deadline(), Blocked())
+        .then(Fallback())
+        .then(Retry())
+        .then(LoadBalance())
+        .then(Limit())
+        .then(TraceAttempt(tracer))
+        .to(call_endpoint)
     )
 
 
@@ -165,7 +163,7 @@ class Gateway:
         prices = Prices(settings.providers, local=local, pricelist=self._pricelist)
         for name, provider in settings.providers.items():
             endpoints = self._endpoints(name, provider, settings, prices, states)
-            upstreams += [endpoint.upstream for endpoint in endpoints]  # type: ignore[misc]  # built as Upstream
+            upstreams += [endpoint.upstream for endpoint in endpoints]
             providers[name] = Provider(
                 id=name,
                 kind=provider.kind,
@@ -178,10 +176,9 @@ class Gateway:
                 flat=provider.kind != "echo" and row(provider.kind).flat,
                 local=name in local,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
-                timeouts=timeouts(provider),
             )
         catalogue = Catalogue(
-            {name: partial(described_models, provider.endpoints[0].upstream) for name, provider in providers.items()},  # type: ignore[arg-type]  # built as Upstream
+            {name: partial(described_models, provider.endpoints[0].upstream) for name, provider in providers.items()},
             settings,
             prices,
             local=local,
@@ -231,7 +228,7 @@ class Gateway:
             states[key] = states.get(key) or self._states.get(key) or make()
             return states[key]  # type: ignore[no-any-return]  # `what` says of which class it is
 
-        policy = _breaker(settings.breaker)
+        policy = settings.breaker
         trace_headers = tracing.trace_headers if settings.telemetry.propagate else None
         price, named = partial(prices.add_cost, name), settings.models_named(name)
         servers = provider.servers or (None,)
@@ -248,8 +245,7 @@ class Gateway:
                 alias = key.name if key is not None else ""
                 rest = kept("key", lambda: Cooldown(monotonic), key)
                 permits = kept("permits", Permits, place, key)
-                permits.capacity = provider.limits.concurrency
-                permits.queue, permits.queue_timeout = provider.limits.queue, provider.limits.queue_timeout
+                permits.limits = provider.limits
                 state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
                 labels = [address] if len(servers) > 1 else []
                 labels += [alias] if len(keys) > 1 else []
@@ -354,12 +350,9 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], catalog
             content_groups=each(route.content_fallbacks),
             strategy=route.strategy,
             sticky=route.affinity,
-            total=route.timeouts.total,
-            first_event=route.timeouts.first_event,
-            idle=route.timeouts.idle,
-            attempt=route.timeouts.attempt,
+            timeouts=route.timeouts,
+            retry=route.retry,
             max_attempts=route.retry.max_attempts,
-            backoff=_backoff(route.retry),
             experiment=split,
         )
     return RoutingTable(
@@ -367,24 +360,9 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], catalog
         routes=routes,
         default_provider=settings.default_provider or "",
         default_model=settings.default_model or "",
-        max_attempts=settings.defaults.retry.max_attempts,
-        total=settings.defaults.timeouts.total,
-        first_event=settings.defaults.timeouts.first_event,
-        idle=settings.defaults.timeouts.idle,
-        attempt=settings.defaults.timeouts.attempt,
-        backoff=_backoff(settings.defaults.retry),
+        defaults=settings.defaults,
         facts=facts,
         lists=catalogue.listed,
-    )
-
-
-def _backoff(retry: config.Retry) -> Backoff:
-    return Backoff(
-        base=retry.initial_backoff,
-        longest=retry.max_backoff,
-        hint=retry.max_retry_after,
-        budget=retry.budget_size,
-        ratio=retry.budget_ratio,
     )
 
 
@@ -397,20 +375,6 @@ def _override_check(allowed: config.Overrides) -> Callable[[str, str, Route], No
             raise OverrideNotAllowed("x-llm-model may not name this model.")
 
     return check
-
-
-def _breaker(settings: config.Breaker) -> BreakerPolicy:
-    return BreakerPolicy(
-        enabled=settings.enabled,
-        consecutive=settings.consecutive_failures,
-        ratio=settings.failure_ratio,
-        volume=settings.min_calls,
-        window=settings.window,
-        ejection=settings.base_ejection,
-        longest=settings.max_ejection,
-        probes=settings.probes,
-        slow_start=settings.slow_start,
-    )
 
 
 def _is_local(provider: config.Provider) -> bool:

@@ -15,7 +15,7 @@ class Blocked:
     Gemini answers a blocked prompt with 200 and a block reason, Azure OpenAI with 400 and the code `content_filter`; callers see the same.
     """
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+    async def __call__(self, call: Call, proceed: Handler[Call]) -> Reply:
         try:
             return await proceed(call)
         except ContentBlocked as error:
@@ -26,6 +26,4 @@ class Blocked:
             if error.usage is not None:
                 writer.report_usage(error.usage)
             writer.end()
-            reply = Reply(writer)
-            reply.target, reply.endpoint = target, endpoint
-            return reply
+            return Reply(writer, target, endpoint)

@@ -1,4 +1,4 @@
-"""The vocabulary of the provider-call chain: Call, Reply, Handler, Interceptor, chain.
+"""The vocabulary of the provider-call chain: Call → GroupCall → Attempt on the way in, Reply on the way out.
 
 The commit rule: ``await proceed(call)`` returns only when the first content has been parsed. A failure before that is an exception,
 and retry, balancing and fallback are plain try/except; after it the answer belongs to the client and nobody retries.
@@ -10,17 +10,16 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Self, TypeAlias, TypeVar
 
 import msgspec
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
 from llm_gateway.errors import AttemptTimeout, CallerDeadline, GatewayError, ProviderError, StreamInterrupted
 from llm_gateway.protocols.events import Event, EventWriter
+from llm_gateway.routing.targets import Candidate, Endpoint, Group, Route, Target
 
-if TYPE_CHECKING:
-    from llm_gateway.routing.targets import Endpoint, Route, Target
-
+C = TypeVar("C")
 MAX_ATTEMPTS_REPORTED = 16
 
 
@@ -36,8 +35,8 @@ class Journal:
         self.attempts: list[gateway_pb2.Attempt] = []
         self.calls = 0
         self.failures: list[ProviderError] = []
-        self.tried: list[tuple[Target, Endpoint]] = []
-        self.last: tuple[Target, Endpoint] | None = None
+        self.tried: list[Candidate] = []
+        self.last: Candidate | None = None
         self._skipped: set[tuple[str, str, str, str]] = set()
 
     def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
@@ -55,11 +54,9 @@ class Journal:
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One logical call on its way in; links narrow it with `msgspec.structs.replace`
-    (a Struct, because one is made for every link and a dataclass takes five times as long).
+    """One logical call. What is made per call is a Struct: a dataclass takes five times as long.
 
     deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
-    group: the targets to choose among now; groups_left: fallback groups behind it. target, endpoint: chosen by load_balance.
     """
 
     request: gateway_pb2.SendRequest
@@ -68,19 +65,32 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     route: Route
     deadline: float | None = None
     principal: str = ""
-    group: tuple[Target, ...] = ()
-    groups_left: int = 0
-    target: Target | None = None
-    endpoint: Endpoint | None = None
     journal: Journal = msgspec.field(default_factory=Journal)
 
     def __repr__(self) -> str:
         """Without the request, which is the caller's."""
         return f"Call({self.request_id})"
 
-    def group_candidates(self) -> list[tuple[Target, Endpoint]]:
+
+class GroupCall(msgspec.Struct, frozen=True):
+    """What fallback makes of a call: one group of targets to choose among; groups_left: fallback groups behind it."""
+
+    call: Call
+    group: Group
+    groups_left: int = 0
+
+    def candidates(self) -> list[Candidate]:
         """Every endpoint of every target of the group."""
         return [(target, endpoint) for target in self.group for endpoint in target.provider.endpoints]
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What load_balance makes of it: one provider call, to a target at an endpoint. group: the one that it was chosen from."""
+
+    call: Call
+    group: Group
+    target: Target
+    endpoint: Endpoint
 
 
 class Reply:
@@ -110,14 +120,16 @@ class Reply:
     def __init__(
         self,
         writer: EventWriter,
+        target: Target,
+        endpoint: Endpoint,
         *,
         pull: Callable[[], Awaitable[list[Event]]] | None = None,
         close: Callable[[bool], Awaitable[None]] | None = None,
     ) -> None:
         """pull: more events, [] only at the end. close: frees the upstream; its argument says whether the answer is whole."""
         self.writer = writer
-        self.target: Target | None = None
-        self.endpoint: Endpoint | None = None
+        self.target = target
+        self.endpoint = endpoint
         self.error: BaseException | None = None
         self.total: float | None = None
         self._events: deque[Event] = deque(writer.drain())
@@ -151,16 +163,12 @@ class Reply:
                 if self.total is not None:
                     raise self._interrupted(AttemptTimeout.of_route(self.total)) from None
                 self.error = error
-                error.about = self._about
+                error.about = self.target.label
                 raise
             except GatewayError as error:
                 self.error = error
                 raise
         return self._events.popleft()
-
-    @property
-    def _about(self) -> str:
-        return self.target.label if self.target is not None else ""
 
     def _interrupted(self, error: ProviderError) -> StreamInterrupted:
         self.error = interrupted = StreamInterrupted(
@@ -171,7 +179,7 @@ class Reply:
             provider_request_id=error.provider_request_id,
             usage=error.usage or self.writer.usage,
         )
-        interrupted.about = self._about
+        interrupted.about = self.target.label
         return interrupted
 
     async def __aenter__(self) -> Self:
@@ -200,24 +208,11 @@ class Reply:
                 callback(self)
 
 
-Handler = Callable[[Call], Awaitable[Reply]]
+Handler: TypeAlias = Callable[[C], Awaitable[Reply]]
+"""What goes on with a Call, a GroupCall or an Attempt."""
 
 
-class Interceptor(Protocol):
-    """One link: does its part and calls `proceed`, once, several times or not at all."""
-
-    async def __call__(self, call: Call, proceed: Handler, /) -> Reply: ...
-
-
-def chain(handler: Handler, *interceptors: Interceptor) -> Handler:
-    """The handler behind the interceptors; the first listed runs first."""
-    for interceptor in reversed(interceptors):
-        handler = _link(interceptor, handler)
-    return handler
-
-
-def _link(interceptor: Interceptor, proceed: Handler) -> Handler:
-    def run(call: Call) -> Awaitable[Reply]:
-        return interceptor(call, proceed)
-
-    return run
+async def call_endpoint(attempt: Attempt) -> Reply:
+    """The end of the chain: whatever the chosen endpoint is called by."""
+    reply: Reply = await attempt.endpoint.upstream(attempt)
+    return reply

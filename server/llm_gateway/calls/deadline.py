@@ -17,10 +17,8 @@ class Deadline:
     Raises CallerDeadline when it was the caller's, AttemptTimeout when the route's limit was reached.
     """
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        total = call.route.total
-        if total is None:
-            return await proceed(call)
+    async def __call__(self, call: Call, proceed: Handler[Call]) -> Reply:
+        total = call.route.timeouts.total
         limit = asyncio.get_running_loop().time() + total
         if call.deadline is not None and call.deadline <= limit:
             return await proceed(call)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.calls.call import Call, GroupCall, Handler, Reply
 from llm_gateway.errors import AllRoutesFailed, Code, ContentBlocked, ContextWindowExceeded, ProviderError
 from llm_gateway.routing.targets import Group
 
@@ -16,7 +14,7 @@ class Fallback:
     to the content groups only. With one group tried its error is raised as it is; after several, AllRoutesFailed sums up.
     """
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+    async def __call__(self, call: Call, proceed: Handler[GroupCall]) -> Reply:
         route, journal = call.route, call.journal
         for exclusion in route.excluded:
             target = exclusion.target
@@ -30,7 +28,7 @@ class Fallback:
                     journal.skip(target.provider.id, target.model, "", "MAX_ATTEMPTS_REACHED")
                 continue
             try:
-                return await proceed(replace(call, group=group, groups_left=len(waiting)))
+                return await proceed(GroupCall(call, group, len(waiting)))
             except ProviderError as error:
                 failures.append(error)
                 waiting = _next(call, group, waiting, error)

@@ -6,12 +6,11 @@ import asyncio
 from collections import deque
 from weakref import WeakKeyDictionary
 
-from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.calls.call import Attempt, Call, Handler, Reply
 from llm_gateway.calls.load_balance import held_back
 from llm_gateway.errors import CallerDeadline, EndpointBusy, ProviderError, QuotaExhausted
 from llm_gateway.routing.outlier import Flow
 from llm_gateway.routing.state import Permits, rest_after
-from llm_gateway.routing.targets import Backoff
 
 BUSY_RETRY = 0.25
 LEAST_TIME = 0.05
@@ -20,7 +19,6 @@ LONGEST_LINE = 1000
 """Calls that may wait for a model at an endpoint."""
 TIMER_RESOLUTION = 0.002
 """Seconds by which a timer of the event loop may fire early."""
-_USUAL = Backoff()
 
 
 class Limit:
@@ -36,17 +34,12 @@ class Limit:
     def __init__(self) -> None:
         self._waiters: WeakKeyDictionary[Permits, deque[asyncio.Future[None]]] = WeakKeyDictionary()
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        assert call.endpoint is not None and call.target is not None  # noqa: S101, PT018 - load_balance runs before
-        state = call.endpoint.state
-        flow = state.of(call.target.model).flow
-        cuts = flow.begin() if flow.limit is None or not flow.full else await self._turn(flow, call)
+    async def __call__(self, attempt: Attempt, proceed: Handler[Attempt]) -> Reply:
+        state = attempt.endpoint.state
+        flow = state.of(attempt.target.model).flow
+        cuts = flow.begin() if flow.limit is None or not flow.full else await self._turn(flow, attempt)
         try:
-            if state.permits.capacity:
-                reply = await self._permitted(state.permits, call, proceed)
-            else:
-                _check_time(call)
-                reply = await proceed(call)
+            reply = await self._permitted(state.permits, attempt, proceed)
         except BaseException as error:
             if isinstance(error, ProviderError):
                 rest = rest_after(error)
@@ -62,14 +55,14 @@ class Limit:
         reply.on_close(_left)
         return reply
 
-    async def _turn(self, flow: Flow, call: Call) -> int:
+    async def _turn(self, flow: Flow, attempt: Attempt) -> int:
         """Wait for a place in the flow; it is taken then. Returns what `Flow.begin` did."""
-        assert call.endpoint is not None and call.target is not None  # noqa: S101, PT018 - load_balance runs before
         loop = asyncio.get_running_loop()
-        here = (call.target, call.endpoint)
-        longest = (call.route.backoff or _USUAL).hint
+        call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
+        here = (target, endpoint)
+        longest = call.route.retry.max_retry_after
         if call.deadline is not None:
-            latency = call.endpoint.state.of(call.target.model).latency
+            latency = endpoint.state.of(target.model).latency
             longest = min(longest, call.deadline - loop.time() - max(LEAST_TIME, latency))
         if len(flow.line) >= LONGEST_LINE or flow.paused_for() > longest:
             _check_time(call)
@@ -91,30 +84,29 @@ class Limit:
             if flow.confirmed:
                 raise held_back([here]) from None
             cuts = flow.begin()
-        if call.endpoint.state.refuses(call.target.model):
+        if endpoint.state.refuses(target.model):
             flow.failed()
             _advance(flow)
             raise held_back([here])
         return cuts
 
-    async def _permitted(self, permits: Permits, call: Call, proceed: Handler) -> Reply:
-        if permits.in_use >= permits.capacity:  # a place that is freed goes to the first who waits: none is free then
-            await self._wait(permits, call)
+    async def _permitted(self, permits: Permits, attempt: Attempt, proceed: Handler[Attempt]) -> Reply:
+        if not permits.free:  # a place that is freed goes to the first who waits
+            await self._wait(permits, attempt)
         else:
             permits.in_use += 1
         try:
-            _check_time(call)
-            reply = await proceed(call)
+            _check_time(attempt.call)
+            reply = await proceed(attempt)
         except BaseException:
             self._release(permits)
             raise
         reply.on_close(lambda _: self._release(permits))
         return reply
 
-    async def _wait(self, permits: Permits, call: Call) -> None:
-        assert call.endpoint is not None  # noqa: S101 - load_balance runs before
-        label = call.endpoint.label
-        if permits.waiting >= permits.queue:
+    async def _wait(self, permits: Permits, attempt: Attempt) -> None:
+        label, deadline, limits = attempt.endpoint.label, attempt.call.deadline, permits.limits
+        if permits.waiting >= limits.queue:
             raise EndpointBusy(
                 f"{label} has {permits.in_use} calls in flight and {permits.waiting} waiting, its limits.",
                 retry_after=BUSY_RETRY,
@@ -124,8 +116,8 @@ class Limit:
         waiters.append(waiter)
         permits.waiting += 1
         try:
-            until = asyncio.get_running_loop().time() + permits.queue_timeout
-            async with asyncio.timeout_at(until if call.deadline is None else min(until, call.deadline)):
+            until = asyncio.get_running_loop().time() + limits.queue_timeout
+            async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
                 await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
@@ -133,9 +125,9 @@ class Limit:
             elif waiter in waiters:  # _release drops waiters that are cancelled
                 waiters.remove(waiter)
             if isinstance(error, TimeoutError):
-                _check_time(call)
+                _check_time(attempt.call)
                 raise EndpointBusy(
-                    f"{label} had no place free for {permits.queue_timeout:g} s.", retry_after=BUSY_RETRY
+                    f"{label} had no place free for {limits.queue_timeout:g} s.", retry_after=BUSY_RETRY
                 ) from None
             raise
         finally:
@@ -153,7 +145,6 @@ class Limit:
 
 
 def _left(reply: Reply) -> None:
-    assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set by load_balance
     flow = reply.endpoint.state.of(reply.target.model).flow
     flow.ended()
     if flow.line:

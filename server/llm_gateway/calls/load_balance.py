@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from time import monotonic
 
-from msgspec.structs import replace
-
-from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.calls.call import Attempt, GroupCall, Handler, Reply
 from llm_gateway.errors import CircuitOpen, GatewayError, ProviderError, QuotaExhausted, RateLimited
-from llm_gateway.routing.strategies import STRATEGIES, Candidate, Choice, by_affinity, in_slow_start
+from llm_gateway.routing.strategies import STRATEGIES, Choice, by_affinity, in_slow_start
+from llm_gateway.routing.targets import Candidate
 
 MOST_TURNS = 10_000
 _LIMITS = {RateLimited.reason, QuotaExhausted.reason}
@@ -20,7 +19,7 @@ LEAST_WAIT = 0.001
 
 
 class LoadBalance:
-    """Chooses `call.target` and `call.endpoint`.
+    """Makes attempts: chooses the target and the endpoint.
 
     What already failed this call, and endpoints without a free place, come last. Those that are ejected, rest, take no more at once or
     rejected the key are left out while there is another place to go. A call that has none (no other endpoint of the group, no fallback)
@@ -33,13 +32,14 @@ class LoadBalance:
         self._clock = clock
         self._turns: Counter[str] = Counter()
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        target, endpoint = call.journal.last = self._pick(call)
+    async def __call__(self, grouped: GroupCall, proceed: Handler[Attempt]) -> Reply:
+        call = grouped.call
+        target, endpoint = call.journal.last = self._pick(grouped)
         state = endpoint.state
         probes = state.begin(target.model)
         started = self._clock()
         try:
-            reply = await proceed(replace(call, target=target, endpoint=endpoint))
+            reply = await proceed(Attempt(call, grouped.group, target, endpoint))
         except BaseException as error:
             state.end()
             if isinstance(error, GatewayError):
@@ -50,17 +50,16 @@ class LoadBalance:
                 call.journal.failures.append(error)
             raise
         state.succeeded(target.model, self._clock() - started, probes)
-        reply.target, reply.endpoint = target, endpoint
         reply.on_close(_closed)
         return reply
 
-    def _pick(self, call: Call) -> Candidate:
-        candidates = call.group_candidates()
+    def _pick(self, grouped: GroupCall) -> Candidate:
+        candidates = grouped.candidates()
         if len(candidates) > 1 or candidates[0][1].state.unavailable(candidates[0][0].model):
-            candidates = self._open(call, candidates)
+            candidates = self._open(grouped, candidates)
         return candidates[0]
 
-    def _open(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+    def _open(self, grouped: GroupCall, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates that may be called, best first."""
         found: list[Candidate] = []
         passed_over: list[tuple[Candidate, str]] = []
@@ -70,39 +69,39 @@ class LoadBalance:
                 passed_over.append((candidate, why))
             else:
                 found.append(candidate)
-        alone = not found and not call.groups_left
+        alone = not found and not grouped.groups_left
         if alone:
             found = [candidate for candidate in candidates if not candidate[1].state.refuses(candidate[0].model)]
         for (target, endpoint), why in passed_over:
             if (target, endpoint) not in found:
-                call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
+                grouped.call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
         if not found:
             raise held_back(candidates)
-        ordered = self._ordered(call, found)
+        ordered = self._ordered(grouped, found)
         return sorted(ordered, key=_hardship) if alone else ordered
 
-    def _ordered(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+    def _ordered(self, grouped: GroupCall, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) == 1:
             return candidates
         live = [c for c in candidates if c[0].weight * c[1].weight > 0] or candidates
         ready, later = in_slow_start(live, self._rng)
-        ordered = self._by_strategy(call, ready) + self._by_strategy(call, later)
-        tried = call.journal.tried
+        ordered = self._by_strategy(grouped, ready) + self._by_strategy(grouped, later)
+        tried = grouped.call.journal.tried
         failed = [endpoint for _, endpoint in tried]
         return sorted(ordered, key=lambda c: (c in tried, c[1] in failed, not c[1].state.permits.free))
 
-    def _by_strategy(self, call: Call, candidates: list[Candidate]) -> list[Candidate]:
+    def _by_strategy(self, grouped: GroupCall, candidates: list[Candidate]) -> list[Candidate]:
         if len(candidates) < 2:
             return candidates
-        route = call.route
+        call, route = grouped.call, grouped.call.route
         if route.affinity:
             return by_affinity(candidates, route.affinity)
-        name = route.name or call.group[0].label
+        name = route.name or grouped.group[0].label
         if route.strategy == "round_robin":
             if len(self._turns) > MOST_TURNS:
                 self._turns.clear()
             self._turns[name] += 1
-        choice = Choice(rng=self._rng, needs=route.needs, turn=self._turns[name])
+        choice = Choice(self._rng, call.request, call.stream, self._turns[name])
         return STRATEGIES[route.strategy](candidates, choice)
 
 
@@ -143,7 +142,6 @@ def held_back(candidates: list[Candidate]) -> ProviderError:
 
 
 def _closed(reply: Reply) -> None:
-    assert reply.endpoint is not None and reply.target is not None  # noqa: S101, PT018 - set before the callback is registered
     state = reply.endpoint.state
     if isinstance(reply.error, ProviderError):
         state.failed(reply.target.model, reply.error)

@@ -6,15 +6,24 @@ import asyncio
 import random
 from collections.abc import Hashable
 
-from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway import config
+from llm_gateway.calls.call import GroupCall, Handler, Reply
 from llm_gateway.errors import Blame, ProviderError
-from llm_gateway.routing.targets import Backoff
 
 MOST_BUDGETS = 10_000
 WITHOUT_TOKEN = 1.0
 """Seconds after which a caller may try again whose call found no token for a retry, and no word of the provider's."""
 TIMER_RESOLUTION = 0.002
 """Seconds by which a timer of the event loop may fire early."""
+
+
+RESERVE = 0.05
+"""Seconds that must be left before the deadline for another attempt."""
+
+
+def backoff(retry: config.Retry, attempt: int, rng: random.Random) -> float:
+    """Seconds before attempt number `attempt` + 1, by full jitter: uniform between 0 and min(max, initial · 2^(attempt-1))."""
+    return rng.uniform(0.0, min(retry.max_backoff, retry.initial_backoff * 2.0 ** (attempt - 1)))
 
 
 class RetryBudget:
@@ -45,7 +54,7 @@ class Retry:
     """Repeats `proceed` while the error's class allows it and attempts, budget and deadline last.
 
     What has not failed yet in the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After when
-    that fits the deadline and `Backoff.hint`; with a fallback waiting, when it is no longer than a first backoff. A call that nothing
+    that fits the deadline and `max_retry_after`; with a fallback waiting, when it is no longer than a first backoff. A call that nothing
     in the group takes is not repeated. One provider call is kept for every group still waiting. Raises the last error.
     """
 
@@ -53,20 +62,20 @@ class Retry:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._budgets: dict[tuple[Hashable, ...], RetryBudget] = {}
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        backoff = call.route.backoff or Backoff()
-        budget = self._budget(call, backoff)
+    async def __call__(self, grouped: GroupCall, proceed: Handler[GroupCall]) -> Reply:
+        journal = grouped.call.journal
+        budget = self._budget(grouped)
         retries = 0
         while True:
-            before = call.journal.calls
+            before = journal.calls
             budget.undecided += 1
             try:
-                reply = await proceed(call)
+                reply = await proceed(grouped)
             except BaseException as error:
                 budget.undecided -= 1
-                if not isinstance(error, ProviderError) or call.journal.calls == before:  # nothing here takes calls now
+                if not isinstance(error, ProviderError) or journal.calls == before:  # nothing here takes calls now
                     raise
-                delay = self._next(call, error, retries, backoff)
+                delay = self._next(grouped, error, retries)
                 if delay is None:
                     raise
                 if not (_free(error) or budget.take()):
@@ -81,32 +90,34 @@ class Retry:
                 budget.succeeded()
                 return reply
 
-    def _budget(self, call: Call, backoff: Backoff) -> RetryBudget:
+    def _budget(self, grouped: GroupCall) -> RetryBudget:
         """By the names of the targets, which stay the same when what is known of the models changes."""
-        key: tuple[Hashable, ...] = (backoff.budget, backoff.ratio, *[target.label for target in call.group])
+        retry = grouped.call.route.retry
+        key: tuple[Hashable, ...] = (retry.budget_size, retry.budget_ratio, *[target.label for target in grouped.group])
         budget = self._budgets.get(key)
         if budget is None:
             if len(self._budgets) > MOST_BUDGETS:
                 self._budgets.clear()
-            budget = self._budgets[key] = RetryBudget(backoff.budget, backoff.ratio)
+            budget = self._budgets[key] = RetryBudget(retry.budget_size, retry.budget_ratio)
         return budget
 
-    def _next(self, call: Call, error: ProviderError, retries: int, backoff: Backoff) -> float | None:
+    def _next(self, grouped: GroupCall, error: ProviderError, retries: int) -> float | None:
         """Seconds to wait before another attempt; None when there must be none."""
-        if call.journal.calls >= call.route.max_attempts - call.groups_left:
+        route, retry = grouped.call.route, grouped.call.route.retry
+        if grouped.call.journal.calls >= route.max_attempts - grouped.groups_left:
             return None
         if not error.failover and not error.retry_same:
             return None
         delay = 0.0
-        if not _elsewhere(call, error):
+        if not _elsewhere(grouped, error):
             if not error.retry_same:
                 return None
-            delay = backoff.delay(retries + 1, self._rng)
+            delay = backoff(retry, retries + 1, self._rng)
             if error.retry_after:
-                if error.retry_after > (backoff.base if call.groups_left else backoff.hint):
+                if error.retry_after > (retry.initial_backoff if grouped.groups_left else retry.max_retry_after):
                     return None
                 delay = error.retry_after * self._rng.uniform(1.0, 1.1) + TIMER_RESOLUTION
-        return delay if _fits(call, delay, backoff) else None
+        return delay if _fits(grouped, delay) else None
 
 
 def _free(error: ProviderError) -> bool:
@@ -114,21 +125,22 @@ def _free(error: ProviderError) -> bool:
     return error.blame is Blame.KEY
 
 
-def _elsewhere(call: Call, error: ProviderError) -> bool:
+def _elsewhere(grouped: GroupCall, error: ProviderError) -> bool:
     """Whether the group has an endpoint left that may do better after this error."""
-    tried = call.journal.tried
+    tried = grouped.call.journal.tried
     here = error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)
     return any(
         candidate not in tried
         and (here or candidate[0] is not tried[-1][0])
         and not candidate[1].state.unavailable(candidate[0].model)
-        for candidate in call.group_candidates()
+        for candidate in grouped.candidates()
     )
 
 
-def _fits(call: Call, delay: float, backoff: Backoff) -> bool:
+def _fits(grouped: GroupCall, delay: float) -> bool:
     """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must be left then."""
-    if call.deadline is None:
+    deadline = grouped.call.deadline
+    if deadline is None:
         return True
-    usual = min((endpoint.state.of(target.model).latency for target, endpoint in call.group_candidates()), default=0.0)
-    return asyncio.get_running_loop().time() + delay + max(backoff.reserve, usual) < call.deadline
+    usual = min((endpoint.state.of(target.model).latency for target, endpoint in grouped.candidates()), default=0.0)
+    return asyncio.get_running_loop().time() + delay + max(RESERVE, usual) < deadline

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from llm_gateway import durations
-from llm_gateway.calls.call import Call, Handler, Reply
+from llm_gateway.calls.call import Attempt, Call, Handler, Reply
 from llm_gateway.errors import Code, GatewayError, ProviderError
 from llm_gateway.telemetry import names
 
@@ -42,7 +42,7 @@ class Trace:
     """Puts who served, how many attempts it took and the cost on the RPC's own span, at the end and at once: an attribute on its own
     costs as much as three that come together."""
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
+    async def __call__(self, call: Call, proceed: Handler[Call]) -> Reply:
         span = trace.get_current_span()
         if not span.is_recording():
             return await proceed(call)
@@ -68,7 +68,6 @@ def _outcome(call: Call, reply: Reply | None = None) -> dict[str, Attribute]:
     if excluded:
         attributes[names.EXCLUDED] = tuple(excluded)
     if reply is not None:
-        assert reply.target is not None  # noqa: S101 - set by load_balance
         attributes[names.SERVED_PROVIDER] = reply.target.provider.id
         attributes[names.SERVED_MODEL] = reply.target.model
         usage = reply.usage
@@ -86,61 +85,60 @@ class TraceAttempt:
         self._tracer = tracer
         self._clock = clock
 
-    async def __call__(self, call: Call, proceed: Handler) -> Reply:
-        assert call.target is not None and call.endpoint is not None  # noqa: S101, PT018 - load_balance runs before
-        journal = call.journal
-        journal.calls += 1
-        attempt = gateway_pb2.Attempt(
-            provider=call.target.provider.id, model=call.target.model, deployment=call.endpoint.deployment
+    async def __call__(self, attempt: Attempt, proceed: Handler[Attempt]) -> Reply:
+        call, target = attempt.call, attempt.target
+        call.journal.calls += 1
+        entry = gateway_pb2.Attempt(
+            provider=target.provider.id, model=target.model, deployment=attempt.endpoint.deployment
         )
-        journal.attempts.append(attempt)
+        call.journal.attempts.append(entry)
         started = self._clock()
-        span = self._span(call)
+        span = self._span(attempt)
         try:
             if span is None:
-                reply = await proceed(call)
+                reply = await proceed(attempt)
             else:
                 token = otel_context.attach(trace.set_span_in_context(span))
                 try:
-                    reply = await proceed(call)
+                    reply = await proceed(attempt)
                 finally:
                     otel_context.detach(token)
         except BaseException as error:
-            _fail(attempt, error, self._clock() - started)
+            _fail(entry, error, self._clock() - started)
             if span is not None:
                 _end(span, error, {})
             raise
         seconds = self._clock() - started
-        _took(attempt, seconds)
-        reply.on_close(lambda closed: _settle(attempt, closed))
+        _took(entry, seconds)
+        reply.on_close(lambda closed: _settle(entry, closed))
         if span is not None:
             reply.on_close(lambda closed: _end(span, closed.error, _answered(call, closed, seconds)))
         return reply
 
-    def _span(self, call: Call) -> Span | None:
+    def _span(self, attempt: Attempt) -> Span | None:
         if self._tracer is None or not trace.get_current_span().is_recording():
             return None
-        assert call.target is not None and call.endpoint is not None  # noqa: S101, PT018
-        kind = call.target.provider.kind
+        call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
+        kind = target.provider.kind
         operation = names.OPERATIONS.get(kind, "chat")
         first = call.route.groups[0]
         again = "primary" if call.journal.calls == 1 else "retry"
         attributes: dict[str, Attribute] = {
             names.OPERATION: operation,
             names.PROVIDER: names.OTEL_PROVIDERS.get(kind, kind),
-            names.REQUEST_MODEL: call.target.model,
+            names.REQUEST_MODEL: target.model,
             names.REQUEST_STREAM: call.stream,
             names.ATTEMPT: call.journal.calls,
-            names.ATTEMPT_KIND: again if call.group is first else "fallback",
+            names.ATTEMPT_KIND: again if attempt.group is first else "fallback",
         }
-        if call.endpoint.address is not None:
-            attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = call.endpoint.address
-        if call.endpoint.deployment:
-            attributes[names.DEPLOYMENT] = call.endpoint.deployment
-        if call.group is not first:
+        if endpoint.address is not None:
+            attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = endpoint.address
+        if endpoint.deployment:
+            attributes[names.DEPLOYMENT] = endpoint.deployment
+        if attempt.group is not first:
             attributes[names.FALLBACK_FROM] = first[0].label
         _asked(attributes, call.request)
-        return self._tracer.start_span(f"{operation} {call.target.model}", kind=SpanKind.CLIENT, attributes=attributes)
+        return self._tracer.start_span(f"{operation} {target.model}", kind=SpanKind.CLIENT, attributes=attributes)
 
 
 def _asked(attributes: dict[str, Attribute], request: gateway_pb2.SendRequest) -> None:

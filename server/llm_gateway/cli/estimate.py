@@ -19,7 +19,6 @@ from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.routing.needs import OUTPUT_GUESS, Needs, needs_of
-from llm_gateway.routing.table import ListsNeeded
 from llm_gateway.routing.targets import Target
 from llm_gateway.telemetry import logs
 
@@ -61,11 +60,8 @@ async def _estimates(settings: config.Config, args: argparse.Namespace) -> list[
     request = gateway_pb2.SendRequest(model=args.model)
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = args.message or ""
     try:
-        try:
-            route = gateway.service.snapshot.routing.resolve(request)
-        except ListsNeeded as needed:
-            await gateway.service.snapshot.learn(needed.providers)
-            route = gateway.service.snapshot.routing.resolve(request, asked=True)
+        service = gateway.service
+        route = await service.learned(lambda asked: service.snapshot.routing.resolve(request, asked=asked))
     except GatewayError as error:
         raise UsageError(error.message) from None
     needs = Needs(

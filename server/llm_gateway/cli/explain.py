@@ -16,7 +16,6 @@ from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.routing.explain import Explanation, Place, explain, request_for
-from llm_gateway.routing.table import ListsNeeded
 from llm_gateway.telemetry import logs
 
 
@@ -37,12 +36,10 @@ async def _explain(settings: config.Config, args: argparse.Namespace) -> Explana
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     try:
         request = request_for(args.model, needs, input_tokens=args.input_tokens)
-        routing, stream = gateway.service.snapshot.routing, "streaming" in needs
-        try:
-            return explain(routing, request, stream=stream)
-        except ListsNeeded as needed:
-            await gateway.service.snapshot.learn(needed.providers)
-            return explain(gateway.service.snapshot.routing, request, stream=stream, asked=True)
+        service, stream = gateway.service, "streaming" in needs
+        return await service.learned(
+            lambda asked: explain(service.snapshot.routing, request, stream=stream, asked=asked)
+        )
     except GatewayError as error:
         raise UsageError(error.message) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from llmgateway.v1 import content_pb2, gateway_pb2
@@ -52,21 +52,25 @@ def explain(
         route = table.resolve(request, stream=stream, asked=asked, split=False)
     except NoCapableTarget as error:
         return Explanation(route=request.model, strategy="", groups=(), excluded=_named(error.excluded))
-    split = _arms(route)
-    first = [place for _, place in split] if split else _ordered(route, route.groups[0])
+
+    def ordered(groups: Iterable[Group]) -> list[list[Place]]:
+        return [_ordered(route, group, Choice(random.Random(0), request, stream)) for group in groups]  # noqa: S311
+
+    split = _arms(route, ordered)
+    first = [[place for _, place in split]] if split else ordered(route.groups[:1])
     return Explanation(
         route=route.name,
         strategy="affinity" if route.affinity else route.strategy,
-        groups=[first, *(_ordered(route, group) for group in route.groups[1:])],
-        context=[_ordered(route, group) for group in route.context_groups],
-        content=[_ordered(route, group) for group in route.content_groups],
+        groups=[*first, *ordered(route.groups[1:])],
+        context=ordered(route.context_groups),
+        content=ordered(route.content_groups),
         excluded=_named(route.excluded),
         experiment=route.experiment.name if route.experiment is not None else "",
         arms=[arm for arm, _ in split],
     )
 
 
-def _arms(route: Route) -> list[tuple[str, Place]]:
+def _arms(route: Route, ordered: Callable[[Iterable[Group]], list[list[Place]]]) -> list[tuple[str, Place]]:
     """Every arm of an experiment that can serve, with its part of all calls, at each of its endpoints."""
     if route.experiment is None:
         return []
@@ -75,7 +79,7 @@ def _arms(route: Route) -> list[tuple[str, Place]]:
         (arm.name, replace(place, share=place.share * arm.target.weight / total))
         for arm in route.experiment.arms
         if arm.target in route.groups[0]
-        for place in _ordered(route, (arm.target,))
+        for place in ordered([(arm.target,)])[0]
     ]
 
 
@@ -83,13 +87,10 @@ def _named(excluded: Iterable[Exclusion]) -> list[tuple[str, tuple[str, ...]]]:
     return [(exclusion.target.label, exclusion.reasons) for exclusion in excluded]
 
 
-def _ordered(route: Route, group: Group) -> list[Place]:
+def _ordered(route: Route, group: Group, choice: Choice) -> list[Place]:
     found = [(target, endpoint) for target in group for endpoint in target.provider.endpoints]
     total = sum(target.weight * endpoint.weight for target, endpoint in found) or 1.0
-    if route.affinity:
-        ordered = by_affinity(found, route.affinity)
-    else:
-        ordered = STRATEGIES[route.strategy](found, Choice(rng=random.Random(0), needs=route.needs))  # noqa: S311
+    ordered = by_affinity(found, route.affinity) if route.affinity else STRATEGIES[route.strategy](found, choice)
     return [
         Place(
             target=target.label,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 
+import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
 from llm_gateway.catalogue.facts import ModelFacts
@@ -31,8 +32,7 @@ _MIME_MODALITY = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
     """What a request needs of a model.
 
     implied: by what it holds. required: what the caller asks for beside that. input_tokens, output_tokens: estimates.
@@ -88,9 +88,39 @@ class Needs:
         )
 
 
+class Lacks(msgspec.Struct, frozen=True, kw_only=True):
+    """What some model of a route is known not to have: capabilities by name, and input beyond so many tokens."""
+
+    capabilities: frozenset[str] = frozenset()
+    input_limit: int | None = None
+
+    @classmethod
+    def of(cls, models: Iterable[ModelFacts]) -> Lacks:
+        facts = tuple(models)
+        return cls(
+            capabilities=frozenset(name for each in facts for name, has in each.capabilities.items() if has is False),
+            input_limit=min((each.input_limit for each in facts if each.input_limit is not None), default=None),
+        )
+
+    def spare(self, request: gateway_pb2.SendRequest, *, stream: bool) -> bool:
+        """Whether the request certainly needs none of it; found without measuring its texts, which is most of what `needs_of` costs."""
+        if self.capabilities and self.capabilities & _asked_for(request, stream):
+            return False
+        if self.input_limit is None and self.capabilities.isdisjoint(_MODALITY_NEED.values()):
+            return True
+        for message in request.messages:
+            for part in message.parts:
+                kind = part.WhichOneof("kind")
+                if kind == "media" or (
+                    kind == "tool_result" and any(p.HasField("media") for p in part.tool_result.parts)
+                ):
+                    return False
+        return self.input_limit is None or request.ByteSize() // CHARACTERS_PER_TOKEN <= self.input_limit
+
+
 def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs:
     """What this request needs. Streaming is needed only where a model is known to lack it."""
-    implied: set[str] = set()
+    implied = _asked_for(request, stream)
     characters = media = 0
     for message in request.messages:
         for part in message.parts:
@@ -109,29 +139,7 @@ def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs
                 elif kind == "tool_call":
                     characters += len(piece.tool_call.arguments_json)
     for tool in request.tools:
-        if tool.HasField("provider_tool"):
-            implied.add("provider_tools")
-        else:
-            implied.add("tools")
-            characters += len(tool.function.description) + len(tool.function.parameters_json_schema)
-    config = request.generation_config
-    if (
-        request.tools
-        and request.tool_config.HasField("parallel_tool_calls")
-        and request.tool_config.parallel_tool_calls
-    ):
-        implied.add("parallel_tools")
-    if request.output_format.HasField("json_schema"):
-        implied.add("json_schema")
-    reasoning = request.reasoning
-    if reasoning.effort > gateway_pb2.ReasoningConfig.EFFORT_NONE or reasoning.budget_tokens > 0:
-        implied.add("reasoning")
-    if config.logprobs:
-        implied.add("logprobs")
-    if config.candidate_count > 1:
-        implied.add("candidates")
-    if stream:
-        implied.add("streaming")
+        characters += len(tool.function.description) + len(tool.function.parameters_json_schema)
     policy = request.routing
     return Needs(
         implied=frozenset(implied),
@@ -141,8 +149,28 @@ def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs
         local_only=policy.local_only,
         max_cost=policy.max_cost_nano_usd if policy.HasField("max_cost_nano_usd") else None,
         input_tokens=characters // CHARACTERS_PER_TOKEN + media * TOKENS_PER_MEDIA,
-        output_tokens=config.max_output_tokens or OUTPUT_GUESS,
+        output_tokens=request.generation_config.max_output_tokens or OUTPUT_GUESS,
     )
+
+
+def _asked_for(request: gateway_pb2.SendRequest, stream: bool) -> set[str]:
+    """Needs by everything but the messages."""
+    needs = {"streaming"} if stream else set()
+    for tool in request.tools:
+        needs.add("provider_tools" if tool.HasField("provider_tool") else "tools")
+    if request.tools and request.tool_config.parallel_tool_calls:
+        needs.add("parallel_tools")
+    if request.output_format.HasField("json_schema"):
+        needs.add("json_schema")
+    reasoning = request.reasoning
+    if reasoning.effort > gateway_pb2.ReasoningConfig.EFFORT_NONE or reasoning.budget_tokens > 0:
+        needs.add("reasoning")
+    config = request.generation_config
+    if config.logprobs:
+        needs.add("logprobs")
+    if config.candidate_count > 1:
+        needs.add("candidates")
+    return needs
 
 
 def _word(name: str) -> str:

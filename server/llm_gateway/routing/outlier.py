@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from llm_gateway import config
 
 Clock = Callable[[], float]
 
@@ -22,26 +23,6 @@ FIRST_PLACES = 5
 """Calls at once after an outage; doubled every second until the slow start is over."""
 GROWTH = 1.0
 """Seconds without a refusal after which a flow grows by a quarter, by one at least, whether or not anything was answered."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerPolicy:
-    """When calls are sent elsewhere or held back, and for how long (seconds).
-
-    consecutive: failures in a row; so many within the window, and no success, are an outage. ratio, volume, window: share of failures among at least `volume` calls of the last `window`.
-    ejection: first time; doubles with every probe up to `longest`. probes: successes in a row that end it. slow_start: time over which the share of traffic grows
-    back, doubling every second at most.
-    """
-
-    enabled: bool = True
-    consecutive: int = 5
-    ratio: float = 0.25
-    volume: int = 20
-    window: float = 10.0
-    ejection: float = 1.0
-    longest: float = 4.0
-    probes: int = 1
-    slow_start: float = 5.0
 
 
 class Breaker:
@@ -68,7 +49,7 @@ class Breaker:
         "outage",
     )
 
-    def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
+    def __init__(self, policy: config.Breaker, clock: Clock) -> None:
         self.outage = False
         self._policy = policy
         self._clock = clock
@@ -155,22 +136,22 @@ class Breaker:
             self._proven = 0
         if not policy.enabled:
             return
-        if not self.outage and self._failures == len(self._recent) >= max(policy.consecutive, undecided):
+        if not self.outage and self._failures == len(self._recent) >= max(policy.consecutive_failures, undecided):
             self.outage = True
             self._ejections = 0
             self._eject()
             return
         if self._next_probe is not None:
             return
-        if self.consecutive >= policy.consecutive or (
-            len(self._recent) >= policy.volume and self._failures / len(self._recent) >= policy.ratio
+        if self.consecutive >= policy.consecutive_failures or (
+            len(self._recent) >= policy.min_calls and self._failures / len(self._recent) >= policy.failure_ratio
         ):
             self._proven = 0
             self._eject()
 
     def _eject(self) -> None:
         policy = self._policy
-        self._next_probe = self._clock() + min(policy.ejection * 2.0**self._ejections, policy.longest)
+        self._next_probe = self._clock() + min(policy.base_ejection * 2.0**self._ejections, policy.max_ejection)
         self._ejections = min(self._ejections + 1, 16)
 
     def _remember(self, failed: bool) -> None:

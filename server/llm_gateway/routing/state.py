@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from llm_gateway import config
 from llm_gateway.errors import Blame, CredentialsRejected, ProviderError, QuotaExhausted
-from llm_gateway.routing.outlier import Breaker, BreakerPolicy, Clock, Cooldown, Flow
+from llm_gateway.routing.outlier import Breaker, Clock, Cooldown, Flow
 
 Probes = tuple[bool, bool]
 """Whether a call is a probe of the address's breaker, and of the model's."""
@@ -52,7 +53,7 @@ class Deployment:
 
     __slots__ = ("_clock", "_latency", "_measured", "breaker", "failed_at", "flow", "limited", "succeeded_at")
 
-    def __init__(self, policy: BreakerPolicy, clock: Clock) -> None:
+    def __init__(self, policy: config.Breaker, clock: Clock) -> None:
         self.breaker = Breaker(policy, clock)
         self.limited = Cooldown(clock)
         self.flow = Flow(clock, policy.slow_start)
@@ -96,7 +97,7 @@ class EndpointState:
     )
 
     def __init__(
-        self, *, server: Breaker, key: Cooldown, permits: Permits, policy: BreakerPolicy, clock: Clock
+        self, *, server: Breaker, key: Cooldown, permits: Permits, policy: config.Breaker, clock: Clock
     ) -> None:
         self.server = server
         self.key = key
@@ -211,17 +212,14 @@ def rest_after(error: ProviderError) -> float | None:
 class Permits:
     """How many calls an endpoint takes at once, and how many may wait for a place, first come first served."""
 
-    __slots__ = ("__weakref__", "capacity", "in_use", "queue", "queue_timeout", "waiting")
+    __slots__ = ("__weakref__", "in_use", "limits", "waiting")
 
-    def __init__(self, capacity: int = 0, queue: int = 0, queue_timeout: float = 1.0) -> None:
-        """capacity: 0 is no limit. queue: calls that may wait, each at most `queue_timeout` seconds."""
-        self.capacity = capacity
-        self.queue = queue
-        self.queue_timeout = queue_timeout
+    def __init__(self, limits: config.Limits | None = None) -> None:
+        self.limits = limits or config.Limits()
         self.in_use = 0
         self.waiting = 0
 
     @property
     def free(self) -> bool:
         """Whether a call would get a place at once."""
-        return not self.capacity or self.in_use < self.capacity
+        return self.in_use < self.limits.concurrency

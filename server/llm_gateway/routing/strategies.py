@@ -6,23 +6,28 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from llm_gateway.routing.needs import Needs
-from llm_gateway.routing.targets import Endpoint, Target
+import msgspec
+from llmgateway.v1 import gateway_pb2
 
-Candidate = tuple[Target, Endpoint]
+from llm_gateway.routing.needs import Needs, needs_of
+from llm_gateway.routing.targets import Candidate
+
 BOUNDED_LOAD = 1.25
 """Affinity gives way when an endpoint has this many times the mean load (consistent hashing with bounded loads)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What a strategy may look at beside the candidates: the request's needs, randomness, and the group's turn (for round robin)."""
+class Choice(msgspec.Struct):
+    """What a strategy may look at beside the candidates: randomness, the request, and the group's turn (for round robin)."""
 
     rng: random.Random
-    needs: Needs = field(default_factory=Needs)
+    request: gateway_pb2.SendRequest
+    stream: bool = False
     turn: int = 0
+
+    def needs(self) -> Needs:
+        """What the request needs: made for the strategies that ask only."""
+        return needs_of(self.request, stream=self.stream)
 
 
 Order = Callable[[Sequence[Candidate], Choice], list[Candidate]]
@@ -67,9 +72,10 @@ def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Cand
 
 def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
     """Lowest estimated price of this request; unknown prices last."""
+    needs = choice.needs()
 
     def price(candidate: Candidate) -> float:
-        cost = choice.needs.cost(candidate[0].facts)
+        cost = needs.cost(candidate[0].facts)
         return math.inf if cost is None else cost
 
     return sorted(weighted(candidates, choice), key=price)
@@ -77,7 +83,7 @@ def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candida
 
 def capability_score(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
     """Most of the needs and specialisations known to be met, then the operator's score."""
-    needs = choice.needs
+    needs = choice.needs()
 
     def score(candidate: Candidate) -> tuple[int, float]:
         facts = candidate[0].facts

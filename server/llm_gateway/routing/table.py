@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from llmgateway.v1 import gateway_pb2
+from msgspec.structs import replace
 
+from llm_gateway import config
 from llm_gateway.catalogue.facts import NOTHING_LISTED, Listing, ModelFacts
 from llm_gateway.config import kind_of
 from llm_gateway.errors import (
@@ -19,8 +21,8 @@ from llm_gateway.errors import (
     UnknownModel,
     Violation,
 )
-from llm_gateway.routing.needs import Needs, needs_of
-from llm_gateway.routing.targets import Backoff, Exclusion, Group, Provider, Route, Target
+from llm_gateway.routing.needs import Lacks, Needs, needs_of
+from llm_gateway.routing.targets import Exclusion, Group, Provider, Route, Target
 
 Facts = Callable[[str, str], ModelFacts]
 """(provider id, model) → what is known of the model."""
@@ -59,7 +61,7 @@ class RoutingTable:
     """Everything a name can mean. default_model: a name to use when a request names none. facts: (provider, model) → what is known.
     lists: what the providers themselves list.
 
-    direct: (provider, model) → its route, and ("", name) → what a bare name was found to mean; kept because finding and making one takes
+    lacks: by route. direct: (provider, model) → its route, and ("", name) → what a bare name was found to mean; kept because finding and making one takes
     longer than the rest of resolving. Other lists make another table.
     """
 
@@ -67,16 +69,12 @@ class RoutingTable:
     routes: Mapping[str, Route] = field(default_factory=dict)
     default_provider: str = ""
     default_model: str = ""
-    max_attempts: int = 3
-    total: float | None = None
-    first_event: float | None = None
-    idle: float | None = None
-    attempt: float | None = None
-    backoff: Backoff = field(default_factory=Backoff)
+    defaults: config.Defaults = field(default_factory=config.Defaults)
     facts: Facts = field(default=lambda provider, model: ModelFacts())
     lists: Lists = field(default=lambda provider: NOTHING_LISTED)
     rng: random.Random = field(default_factory=random.Random)
     direct: dict[tuple[str, str], Route] = field(default_factory=dict)
+    lacks: dict[str, Lacks] = field(default_factory=dict)
 
     def resolve(
         self,
@@ -98,18 +96,27 @@ class RoutingTable:
         without it all its arms are the choice. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget, and ListsNeeded.
         """
         route = self._named(model or request.model, provider or request.provider, asked)
-        if fallback and not affinity and not request.HasField("routing"):
-            if not route.name:
-                return route
-        else:
+        plain = fallback and not affinity and not request.HasField("routing")
+        if not plain:
             route = self._by_policy(route, request.routing, affinity, fallback=fallback, asked=asked)
+        elif not route.name:
+            return route
+        spare = plain and self._lacks(route).spare(request, stream=stream)
         if route.sticky and not route.affinity:
             route = replace(route, affinity=request.cache_config.cache_key or request.conversation_id)
         if route.experiment is not None and split:
             arm = route.experiment.arm(request, self.rng)
             others = tuple(a.target for a in route.experiment.arms if a is not arm)
             route = replace(route, groups=((arm.target,), *route.groups[1:]) if others else route.groups, arm=arm.name)
-        return _capable(route, needs_of(request, stream=stream))
+        return route if spare else _capable(route, needs_of(request, stream=stream))
+
+    def _lacks(self, route: Route) -> Lacks:
+        """What is lacked by any target of a route that has a name."""
+        found = self.lacks.get(route.name)
+        if found is None:
+            groups = (*route.groups, *route.context_groups, *route.content_groups)
+            found = self.lacks[route.name] = Lacks.of(target.facts for group in groups for target in group)
+        return found
 
     def _by_policy(
         self, route: Route, policy: gateway_pb2.RoutingPolicy, affinity: str, *, fallback: bool, asked: bool
@@ -282,12 +289,9 @@ class RoutingTable:
             route = Route(
                 name="",
                 groups=((target,),),
-                max_attempts=self.max_attempts,
-                total=self.total,
-                first_event=self.first_event,
-                idle=self.idle,
-                attempt=self.attempt,
-                backoff=self.backoff,
+                timeouts=self.defaults.timeouts,
+                retry=self.defaults.retry,
+                max_attempts=self.defaults.retry.max_attempts,
             )
             if len(self.direct) >= MOST_DIRECT:
                 self.direct.clear()
@@ -361,7 +365,7 @@ def _capable(route: Route, needs: Needs) -> Route:
     """The route without the targets that cannot serve the needs. Raises NoCapableTarget when none is left."""
     choice = route.name or len(route.groups) > 1
     if not choice and not needs.explicit():
-        return replace(route, needs=needs)
+        return route
     if not choice:
         needs = replace(needs, implied=frozenset())
     excluded: list[Exclusion] = []
@@ -391,6 +395,5 @@ def _capable(route: Route, needs: Needs) -> Route:
         groups=groups,
         context_groups=able(route.context_groups),
         content_groups=able(route.content_groups),
-        needs=needs,
         excluded=tuple(excluded),
     )

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from llmgateway.v1 import gateway_pb2
+import msgspec
+from llmgateway.v1 import gateway_pb2, model_pb2
 
+from llm_gateway import config
 from llm_gateway.catalogue.facts import ModelFacts
-from llm_gateway.routing.needs import Needs
 from llm_gateway.routing.state import EndpointState
 
-if TYPE_CHECKING:
-    from llm_gateway.calls.call import Handler
 
+class Upstream(Protocol):
+    """What calls one endpoint of a provider; it also lists models, which serves as its probe, and can be closed. An Attempt is what it is given,
+    a Reply what it returns: words of `calls`, which stands on this package."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Limits of one provider call, in seconds; None is no limit.
+    def __call__(self, attempt: Any, /) -> Awaitable[Any]: ...
 
-    connect: TCP and TLS. first_event: to the first content of a stream. idle: between contents of a stream; pings do not count.
-    attempt: the whole call.
-    """
+    async def list_models(self) -> list[model_pb2.Model]: ...
 
-    connect: float = 5.0
-    first_event: float | None = 120.0
-    idle: float | None = 120.0
-    attempt: float | None = 600.0
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,7 +37,7 @@ class Endpoint:
 
     provider: str
     deployment: str
-    upstream: Handler
+    upstream: Upstream
     state: EndpointState
     weight: float = 1.0
     address: tuple[str, int] | None = None
@@ -77,7 +72,6 @@ class Provider:
     deployments: bool = False
     flat: bool = False
     local: bool = False
-    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +89,7 @@ class Target:
 
 
 Group = tuple[Target, ...]
+Candidate = tuple[Target, Endpoint]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,23 +124,21 @@ class Experiment:
         return self.arms[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exclusion:
+class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     """A target that was left out before dispatch, and why."""
 
     target: Target
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Where a call may go: a snapshot, made for one request.
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a call may go: a snapshot.
 
     name: "" for a route made of a model's name. groups[0] holds the targets to balance over, the further groups are the fallbacks in
     order; context_groups and content_groups take their place after a context overflow or a content-policy refusal, where given.
-    strategy: name in balancing.STRATEGIES. affinity: calls with the same key prefer the same endpoint; "" is none.
-    total: seconds for all attempts together. first_event, idle, attempt: limits that replace the provider's; None leaves those.
-    max_attempts: provider calls, all told. needs: what the request needs. excluded: targets that cannot serve it.
+    strategy: name in strategies.STRATEGIES. affinity: calls with the same key prefer the same endpoint; "" is none.
+    timeouts: limits of the call, and those that replace the provider's. max_attempts: provider calls, all told.
+    excluded: targets that cannot serve the request.
     """
 
     name: str
@@ -155,34 +148,9 @@ class Route:
     strategy: str = "weighted"
     sticky: bool = False
     affinity: str = ""
-    total: float | None = None
-    first_event: float | None = None
-    idle: float | None = None
-    attempt: float | None = None
+    timeouts: config.RouteTimeouts = config.RouteTimeouts()
+    retry: config.Retry = config.Retry()
     max_attempts: int = 3
-    backoff: Backoff | None = None
     experiment: Experiment | None = None
     arm: str = ""
-    needs: Needs = field(default_factory=Needs)
     excluded: tuple[Exclusion, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backoff:
-    """Waits between attempts, in seconds. Full jitter: attempt n waits a uniform time between 0 and min(longest, base · 2^(n-1)).
-
-    hint: longest Retry-After that is waited for, and longest wait for a place at a provider that limits its calls. reserve: what must be left before the deadline for another attempt.
-    budget, ratio: retries are allowed while a bucket of `budget` tokens is more than half full; a retry takes one, a success gives
-    `ratio` back (gRFC A6).
-    """
-
-    base: float = 0.25
-    longest: float = 8.0
-    hint: float = 10.0
-    reserve: float = 0.05
-    budget: float = 20.0
-    ratio: float = 1.0
-
-    def delay(self, attempt: int, rng: random.Random) -> float:
-        """Seconds before attempt number `attempt` + 1."""
-        return rng.uniform(0.0, min(self.longest, self.base * 2.0 ** (attempt - 1)))

@@ -17,7 +17,6 @@ from llm_gateway import __version__, durations
 from llm_gateway.errors import ProviderError, ProviderNotConfigured
 from llm_gateway.routing.state import EndpointState, Failure
 from llm_gateway.routing.targets import Endpoint, Provider
-from llm_gateway.upstream.build import Upstream
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Status: TypeAlias = "machine_pb2.HealthCheckResponse.ServingStatus.ValueType"
@@ -140,9 +139,8 @@ class HealthView:
         if last is not None and self._clock() - last[0] < PROBE_EVERY:
             return
         self._probed[endpoint] = (self._clock(), last is not None and last[1])
-        upstream: Upstream = endpoint.upstream  # type: ignore[assignment]  # built by upstream.build
         try:
-            await upstream.list_models()
+            await endpoint.upstream.list_models()
             found: Failure | bool = True
         except ProviderError as error:
             found = Failure.of(error, "", self._clock())

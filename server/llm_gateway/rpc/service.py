@@ -7,14 +7,15 @@ import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import timestamp_pb2
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2, usage_pb2
+from msgspec.structs import replace
 
 from llm_gateway.calls.call import Call, Handler, Reply
 from llm_gateway.catalogue.pricing.total import total_usage
@@ -35,6 +36,7 @@ from llm_gateway.rpc.chain import REQUEST_ID, Rpc, current
 from llm_gateway.rpc.pacing import Stall, paced
 from llm_gateway.rpc.validation import validate, validate_names, validate_stream
 
+T = TypeVar("T")
 Context = grpc.aio.ServicerContext
 RESERVE = 0.05
 """Seconds of the caller's deadline kept back, so that our status reaches it instead of its own timeout."""
@@ -74,7 +76,7 @@ class Snapshot:
     """
 
     routing: RoutingTable
-    call: Handler
+    call: Handler[Call]
     list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
     check_override: Callable[[str, str, Route], None]
@@ -96,11 +98,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             validate(request)
             rpc = current.get()
-            try:
-                call = self._call(request, rpc, context, stream=False)
-            except ListsNeeded as needed:
-                await self.snapshot.learn(needed.providers)
-                call = self._call(request, rpc, context, stream=False, asked=True)
+            call = await self.learned(lambda asked: self._call(request, rpc, context, stream=False, asked=asked))
             accumulator = Accumulator()
             reply = await self._reply(call, rpc)
             async with reply:
@@ -121,11 +119,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             validate_stream(request)
             rpc = current.get()
-            try:
-                call = self._call(request.request, rpc, context, stream=True)
-            except ListsNeeded as needed:
-                await self.snapshot.learn(needed.providers)
-                call = self._call(request.request, rpc, context, stream=True, asked=True)
+            call = await self.learned(lambda asked: self._call(request.request, rpc, context, stream=True, asked=asked))
             whole = Accumulator() if request.options.include_final_response else None
             events = self._events(call, rpc)
             if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
@@ -168,16 +162,17 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         with self.snapshot.calls:
             return await self.snapshot.health(request)
 
+    async def learned(self, resolve: Callable[[bool], T]) -> T:
+        """What `resolve` finds; where it needs lists of models, after they were asked for, which its argument says."""
+        try:
+            return resolve(False)
+        except ListsNeeded as needed:
+            await self.snapshot.learn(needed.providers)
+            return resolve(True)
+
     def _call(
-        self,
-        request: gateway_pb2.SendRequest,
-        rpc: Rpc,
-        context: Context[Any, Any],
-        *,
-        stream: bool,
-        asked: bool = False,
+        self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool, asked: bool
     ) -> Call:
-        """asked: for the model lists that ListsNeeded named."""
         policy = request.routing
         strict = policy.unsupported_fields == policy.UNSUPPORTED_FIELDS_REJECT
         if strict and not stream and policy.HasField("first_event_timeout"):
@@ -330,7 +325,6 @@ def _completed(call: Call, reply: Reply) -> Event:
 def _route_info(info: gateway_pb2.RouteInfo, call: Call, reply: Reply) -> None:
     writer = reply.writer
     target, endpoint = reply.target, reply.endpoint
-    assert target is not None and endpoint is not None  # noqa: S101, PT018 - set by load_balance
     info.provider = target.provider.id
     info.model = target.model
     info.response_model = writer.response_model
@@ -367,7 +361,6 @@ def _note_place(outcome: dict[str, Any], call: Call, target: Target) -> None:
 def _note(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
     """What the access log and the trailers say of a call that was answered, whole or in part."""
     target, endpoint = reply.target, reply.endpoint
-    assert target is not None and endpoint is not None  # noqa: S101, PT018 - set by load_balance
     outcome = rpc.outcome
     _note_place(outcome, call, target)
     if reply.error is not None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from llmgateway.v1 import gateway_pb2, model_pb2
 from msgspec import structs
 
 from llm_gateway import config
-from llm_gateway.calls.call import Call, Reply
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols.wire import MODEL_NAME, Api
 from llm_gateway.providers import choice, plugins
 from llm_gateway.providers.rows import DATED, Row, Spoken
-from llm_gateway.routing.targets import Timeouts
+from llm_gateway.routing.targets import Upstream
 from llm_gateway.telemetry import redaction
 from llm_gateway.upstream import credentials
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
@@ -27,16 +26,6 @@ Trace = Callable[[], Sequence[tuple[str, str]]]
 """Headers that name the current span."""
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-
-
-class Upstream(Protocol):
-    """What calls one endpoint of a provider: a Handler that also lists models, which serves as its probe, and can be closed."""
-
-    async def __call__(self, call: Call, /) -> Reply: ...
-
-    async def list_models(self) -> list[model_pb2.Model]: ...
-
-    async def aclose(self) -> None: ...
 
 
 def upstream(
@@ -70,7 +59,7 @@ def upstream(
         control=_client(provider, control_url) if control_url else None,
         query=_query(row, settings),
         credential=_credential(row, provider, key, settings, prefix=urlsplit(base_url).path.rstrip("/")),
-        timeouts=timeouts(provider),
+        timeouts=provider.timeouts,
         extra_headers=tuple((header, value.reveal()) for header, value in provider.headers.items()),
         settings=settings,
         missing_model=row.missing_model,
@@ -103,11 +92,6 @@ def usual_model(provider: config.Provider) -> str:
     place = provider.region or provider.publisher or ""
     begins = max((begin for begin in row.default_models if place.startswith(begin)), key=len, default=None)
     return row.default_model if begins is None else row.default_models[begins]
-
-
-def timeouts(provider: config.Provider) -> Timeouts:
-    limits = provider.timeouts
-    return Timeouts(connect=limits.connect, first_event=limits.first_event, idle=limits.idle, attempt=limits.attempt)
 
 
 def _settings(provider: config.Provider, server: config.Endpoint | None) -> Mapping[str, Any]:

@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 from msgspec import structs
 
-from llm_gateway import durations, errors
-from llm_gateway.calls.call import Call, Reply
+from llm_gateway import config, durations, errors
+from llm_gateway.calls.call import Attempt, Call, Reply
 from llm_gateway.errors import (
     AttemptTimeout,
     CallerDeadline,
@@ -40,7 +41,6 @@ from llm_gateway.protocols.wire import (
     WireFormat,
     render,
 )
-from llm_gateway.routing.targets import Timeouts
 from llm_gateway.upstream import http
 
 P = ParamSpec("P")
@@ -122,7 +122,7 @@ class HttpCaller:
     control: Client | None = None
     query: str = ""
     credential: Credential
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: config.ProviderTimeouts = field(default_factory=config.ProviderTimeouts)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
     missing_model: str = ""
@@ -131,12 +131,12 @@ class HttpCaller:
     trace: Callable[[], Sequence[tuple[str, str]]] | None = None
     like: str = ""
 
-    async def __call__(self, call: Call) -> Reply:
-        assert call.target is not None  # noqa: S101 - load_balance runs before
-        api = self.choose(call.request, call.target.model)
+    async def __call__(self, attempt: Attempt) -> Reply:
+        call, model = attempt.call, attempt.target.model
+        api = self.choose(call.request, model)
         rendering = Rendering(
             request=call.request,
-            model=call.target.model,
+            model=model,
             stream=call.stream,
             provider=self.provider,
             kind=self.kind,
@@ -148,7 +148,7 @@ class HttpCaller:
         policy = call.request.routing
         if policy.unsupported_fields == gateway_pb2.RoutingPolicy.UNSUPPORTED_FIELDS_REJECT:
             rendering.notes.reject()
-        price = partial(self.price, call.target.model) if self.price is not None else None
+        price = partial(self.price, model) if self.price is not None else None
         origin = f"{self.provider}/{api.name}" if api.name else self.provider
         writer = EventWriter(origin, price, whole=not call.stream)
         writer.wanted = rendering.candidates()
@@ -157,7 +157,7 @@ class HttpCaller:
         limits = _Limits.of(call, self.timeouts)
         try:
             async with asyncio.timeout_at(limits.first()):
-                return await self._open(api, outgoing, writer, call.stream, limits)
+                return await self._open(api, outgoing, writer, attempt, limits)
         except TimeoutError:
             failure = limits.expired()
         except http.TransportError as error:
@@ -166,7 +166,7 @@ class HttpCaller:
             failure = error
         if isinstance(failure, ProviderError):
             failure.usage = failure.usage or writer.usage
-            self._advise(failure, call.target.model)
+            self._advise(failure, model)
         raise failure from None
 
     def _advise(self, error: ProviderError, model: str) -> None:
@@ -175,7 +175,9 @@ class HttpCaller:
         elif isinstance(error, ModelNotFound):
             error.advice = self.missing_model.format(model=model if _MODEL.fullmatch(model) else "NAME")
 
-    async def _open(self, api: Api, outgoing: Outgoing, writer: EventWriter, stream: bool, limits: _Limits) -> Reply:
+    async def _open(
+        self, api: Api, outgoing: Outgoing, writer: EventWriter, attempt: Attempt, limits: _Limits
+    ) -> Reply:
         wire = api.wire
         response = await self.send(outgoing)
         try:
@@ -184,15 +186,15 @@ class HttpCaller:
             kind = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
             if kind == "text/html":
                 raise self._wrong_address(outgoing, response.status, self.client, "a web page")
-            if not stream or (kind == "application/json" and wire.framing == "sse"):
+            if not attempt.call.stream or (kind == "application/json" and wire.framing == "sse"):
                 _parse_whole(wire, await response.read(), writer, api.dialect)
                 await response.aclose()
-                return Reply(writer)
+                return Reply(writer, attempt.target, attempt.endpoint)
             writer.streamed = True
             parser = wire.stream_parser(writer, api.dialect)
             source = _Source(response, writer, parser, wire.framing, self.client.host)
-            held = await source.first_content()
-            return source.reply(held, limits)
+            await source.first_content()
+            return source.reply(attempt, limits)
         except BaseException:
             response.abort()
             raise
@@ -358,7 +360,7 @@ class _Source:
         self._watch: _Watch | None = None
         self._failure: errors.GatewayError | None = None
 
-    async def first_content(self) -> int:
+    async def first_content(self) -> None:
         """Read until the answer commits. Raises ResponseInvalid when too much comes before it."""
         held = 0
         while not self._writer.committed:
@@ -372,11 +374,10 @@ class _Source:
                 raise ResponseInvalid(f"The provider sent {held} bytes without any content.")
         if self._writer.empty:
             raise ResponseInvalid("The provider's answer holds nothing.")
-        return held
 
-    def reply(self, held: int, limits: _Limits) -> Reply:
+    def reply(self, attempt: Attempt, limits: _Limits) -> Reply:
         self._watch = _Watch(self._response, limits)
-        return Reply(self._writer, pull=self.pull, close=self.close)
+        return Reply(self._writer, attempt.target, attempt.endpoint, pull=self.pull, close=self.close)
 
     async def pull(self) -> list[Event]:
         watch = self._watch
@@ -444,8 +445,7 @@ class _Source:
         return size
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Limits:
+class _Limits(msgspec.Struct, frozen=True, kw_only=True):
     """When one provider call, begun at `begun`, must be where, in loop time. idle: seconds."""
 
     begun: float
@@ -455,10 +455,10 @@ class _Limits:
     idle: float | None
 
     @classmethod
-    def of(cls, call: Call, timeouts: Timeouts) -> _Limits:
+    def of(cls, call: Call, timeouts: config.ProviderTimeouts) -> _Limits:
         now = asyncio.get_running_loop().time()
         policy = call.request.routing
-        route = call.route
+        route = call.route.timeouts
         attempt = route.attempt if route.attempt is not None else timeouts.attempt
         if policy.HasField("attempt_timeout"):
             attempt = durations.to_seconds(policy.attempt_timeout)
@@ -470,7 +470,7 @@ class _Limits:
         return cls(
             begun=now,
             first_event=None if first is None else now + first,
-            attempt=None if attempt is None else now + attempt,
+            attempt=now + attempt,
             deadline=call.deadline,
             idle=route.idle if route.idle is not None else timeouts.idle,
         )
@@ -611,9 +611,3 @@ async def _some(response: http.HttpResponse) -> bytes:
         pass
     response.abort() if len(data) >= MAX_ERROR_BODY else await response.aclose()
     return data
-
-
-async def call_endpoint(call: Call) -> Reply:
-    """The end of the chain: whatever the chosen endpoint is called by."""
-    assert call.endpoint is not None  # noqa: S101 - load_balance runs before
-    return await call.endpoint.upstream(call)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
-from llm_gateway.calls.call import Call, Reply
+from llm_gateway.calls.call import Attempt, Reply
 from llm_gateway.errors import CallerDeadline, ModelNotFound, ProviderUnavailable, RateLimited, StreamTruncated
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import Event, EventWriter
@@ -36,16 +36,15 @@ class Echo:
 
     provider: str = "echo"
 
-    async def __call__(self, call: Call) -> Reply:
+    async def __call__(self, attempt: Attempt) -> Reply:
         try:
-            async with asyncio.timeout_at(call.deadline):
-                return await self._reply(call)
+            async with asyncio.timeout_at(attempt.call.deadline):
+                return await self._reply(attempt)
         except TimeoutError:
             raise CallerDeadline() from None
 
-    async def _reply(self, call: Call) -> Reply:
-        assert call.target is not None  # noqa: S101 - load_balance runs before
-        model = call.target.model
+    async def _reply(self, attempt: Attempt) -> Reply:
+        model = attempt.target.model
         if model not in MODELS:
             raise ModelNotFound(f"echo has the models {', '.join(MODELS)}.", status=404)
         if model == "echo-slow":
@@ -57,12 +56,12 @@ class Echo:
         writer = EventWriter(self.provider)
         writer.response_id, writer.response_model = "echo-1", model
         writer.create_time = timestamp_pb2.Timestamp(seconds=0)
-        steps = _answer(call.request, model, writer)
+        steps = _answer(attempt.call.request, model, writer)
         next(steps)
-        if not call.stream:
+        if not attempt.call.stream:
             for _ in steps:
                 pass
-            return Reply(writer)
+            return Reply(writer, attempt.target, attempt.endpoint)
 
         async def pull() -> list[Event]:
             if model == "echo-slow":
@@ -70,7 +69,7 @@ class Echo:
             next(steps, None)
             return writer.drain()
 
-        return Reply(writer, pull=pull)
+        return Reply(writer, attempt.target, attempt.endpoint, pull=pull)
 
     async def list_models(self) -> list[model_pb2.Model]:
         """The models above, with what they can do."""
