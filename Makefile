@@ -109,7 +109,7 @@ faults: $(SETUP) ## Measure what holds when providers, networks and clients fail
 
 .PHONY: security
 security: $(SETUP) ## Attack a gateway of its own and measure what the others notice: build/scorecard.json (ARGS="G10" chooses)
-	$(PYTHON) -m tests.security $(ARGS)
+	GRPC_VERBOSITY=NONE $(PYTHON) -m tests.security $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(SETUP) ## Fuzz all that reads strangers' bytes; a failure becomes a file of tests/fuzz/corpus (SECONDS=600 TARGETS="sse render" chooses)

@@ -18,10 +18,11 @@ from tests.faults.rig import ROWS, Rig
 SCORECARD = Path(__file__).resolve().parents[2] / "build" / "scorecard.json"
 
 
-def measure(wanted: Sequence[str]) -> int:
-    """The declared rows, or those wanted: {"id", "value", "limit", "pass"} each; what went wrong goes to standard error. Returns the exit
-    code. The file is written when all were measured; it keeps the rows that are not declared here."""
-    rows = sorted((row for row in ROWS if not wanted or row.id in wanted), key=lambda row: (row.id == "C9", row.id))
+def measure(wanted: Sequence[str], among: tuple[str, ...] = ("",)) -> int:
+    """The declared rows whose ids begin like one `among`, or those wanted: {"id", "value", "limit", "pass"} each; what went wrong goes to
+    standard error. Returns the exit code. The file is written when all were measured; it keeps the rows that were not."""
+    declared = [row for row in ROWS if (row.id in wanted if wanted else row.id.startswith(among))]
+    rows = sorted(declared, key=lambda row: (row.id == "C9", row.id))
     results: list[dict[str, Any]] = []
     logs.configure_logging("critical")
     with tempfile.TemporaryDirectory() as folder:

@@ -508,6 +508,19 @@ def test_no_secret_is_written(capfdbinary: pytest.CaptureFixture[bytes], fields:
     assert SECRET.encode() not in written
 
 
+@pytest.mark.parametrize("text", ["a\x1b[31mb", "a\nb", "a\r", "a\x9b31mb", "a\u2028b", "a\u202eb", "a\0b"])
+def test_a_terminal_shows_what_would_move_it(capfdbinary: pytest.CaptureFixture[bytes], text: str) -> None:
+    """Control characters in a caller's words are escaped in the text for people: one line, and no escape but ours."""
+    logs.configure_logging("info", human=True)
+    logs.log().info("rpc", cause=text)
+    reset_defaults()
+    assert logs.flush(30)
+    written = capfdbinary.readouterr().err.decode()
+    assert text not in written
+    assert text.encode("unicode_escape").decode() in written
+    assert written.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "text", ["task-1234567890123456", "input_tokens", "basic", "a bearer of news", "gpt-5-risk-assessment-model-v2"]
 )

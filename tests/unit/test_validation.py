@@ -20,6 +20,17 @@ def part(request: Request) -> content_pb2.Part:
     return request.messages[0].parts.add()
 
 
+def tool(request: Request, name: str = "f") -> gateway_pb2.Tool:
+    """A new function."""
+    added = request.tools.add()
+    added.function.name = name
+    return added
+
+
+WIDE = '{"a":[' + ",".join(["{}"] * 150_000) + "]}"
+"""Three fifths of the values that all JSON of a request may have."""
+
+
 WRONG: list[tuple[str, Change, str, str]] = [
     ("no messages", lambda r: r.ClearField("messages"), "messages", "REQUIRED"),
     *(
@@ -277,6 +288,18 @@ def test_a_hundred_levels_are_taken() -> None:
         ("routing.required_specialisations", lambda r: r.routing.required_specialisations.extend(["m"] * 1001)),
         ("routing.excluded_providers", lambda r: r.routing.excluded_providers.extend(["m"] * 1001)),
         ("provider_options_json[\"p\"]", lambda r: r.provider_options_json.update({"p": '{"a":"' + "x" * 2**20 + '"}'})),
+        ("messages[0].provider_options_json", lambda r: r.messages[0].provider_options_json.update({str(n): "{}" for n in range(1001)})),
+        ("messages[0].parts[0].provider_options_json", lambda r: r.messages[0].parts[0].provider_options_json.update({str(n): "{}" for n in range(1001)})),
+        ("tools[0].provider_options_json", lambda r: tool(r).provider_options_json.update({str(n): "{}" for n in range(1001)})),
+        ("messages[0].parts[0].text.citations", lambda r: [r.messages[0].parts[0].text.citations.add() for _ in range(100_001)]),
+        ("labels", lambda r: r.labels.update({"a": "x" * 1025})),
+        ("labels", lambda r: r.labels.update({"x" * 1025: "a"})),
+        ("model", lambda r: setattr(r, "model", "x" * 1025)),
+        ("messages[0].parts[1].provider_options_json[\"p\"]", lambda r: [r.messages[0].parts.add(text=content_pb2.TextPart(text="x"), provider_options_json={"p": WIDE}), r.messages[0].parts[0].provider_options_json.update({"p": WIDE})]),
+        ("tools[1].function.parameters_json_schema", lambda r: [r.tools.add(function=gateway_pb2.FunctionTool(name=name, parameters_json_schema=WIDE)) for name in "fg"]),
+        ("messages[0].parts[1].tool_call.arguments_json", lambda r: r.messages[0].parts.add().tool_call.MergeFrom(content_pb2.ToolCall(name="f", arguments_json=WIDE * 2))),
+        ("messages[0].parts[1].opaque.json", lambda r: r.messages[0].parts.add().opaque.MergeFrom(content_pb2.OpaquePart(provider="p", json=WIDE * 2))),
+        ("messages[0].parts[0].text.citations[0].provider_json", lambda r: r.messages[0].parts[0].text.citations.add(provider_json=WIDE * 2)),
     ],
 )  # fmt: skip
 def test_what_is_beyond_a_limit_is_refused_by_the_limits_name(field: str, fill: Change) -> None:

@@ -42,6 +42,7 @@ from llm_gateway.rpc.chain import RpcChain
 from llm_gateway.rpc.errors import Errors
 from llm_gateway.rpc.health import HealthView, MachineHealth
 from llm_gateway.rpc.service import Service, Snapshot
+from llm_gateway.rpc.sizes import Sizes
 from llm_gateway.rpc.telemetry import Telemetry
 from llm_gateway.telemetry import logs, tracing
 from llm_gateway.upstream.build import address_of, described_models, upstream, usual_model
@@ -84,6 +85,7 @@ class Gateway:
 
     def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
         self.settings = settings
+        self._listen = settings.server.listen
         self._started = monotonic()
         self._states: dict[Hashable, Any] = {}
         self._retiring: dict[asyncio.Task[None], Built] = {}
@@ -101,6 +103,7 @@ class Gateway:
             self._telemetry,
             self._auth,
             self.admission,
+            Sizes(),
             most=settings.server.max_message_bytes,
         )
         self.port = 0
@@ -138,7 +141,13 @@ class Gateway:
 
     async def reload(self, settings: config.Config) -> None:
         """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
-        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was."""
+        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was. Raises ConfigError where everyone could call then."""
+        if not settings.server.api_keys and not config.is_private(self._listen):
+            wrong = f"is gone, and the gateway listens on {self._listen} until it is started again"
+            right = "keep a key, or restart"
+            raise config.ConfigError(
+                [config.ConfigProblem(file="reload", key="server.api_keys", wrong=wrong, right=right)]
+            )
         old, self._built = self._built, self._build(settings)
         self._built.catalogue.inherit(old.catalogue)
         self.settings = settings

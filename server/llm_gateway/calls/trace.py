@@ -15,6 +15,7 @@ from llm_gateway import durations
 from llm_gateway.calls.call import Attempt, Call, Handler, Reply
 from llm_gateway.errors import Code, GatewayError, ProviderError
 from llm_gateway.telemetry import names
+from llm_gateway.telemetry.redaction import without_known
 
 _FINISH = {
     gateway_pb2.FINISH_REASON_STOP: "stop",
@@ -200,9 +201,9 @@ def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
     if call.stream:
         attributes[names.TIME_TO_FIRST_CHUNK] = round(seconds, 6)
     if writer.response_id:
-        attributes[names.RESPONSE_ID] = writer.response_id
+        attributes[names.RESPONSE_ID] = without_known(writer.response_id)
     if writer.response_model:
-        attributes[names.RESPONSE_MODEL] = writer.response_model
+        attributes[names.RESPONSE_MODEL] = without_known(writer.response_model)
     if reply.error is not None:
         attributes[names.FINISH_REASONS] = ("error",)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
-from llm_gateway.config.checks import check
+from llm_gateway.config.checks import check, is_private
 from llm_gateway.config.completing import complete, override
 from llm_gateway.config.discovery import ALIASES, KINDS, STAND_IN, discover, kind_of, local_servers, overlooked
 from llm_gateway.config.models import (
@@ -68,6 +68,7 @@ __all__ = [
     "Telemetry",
     "config_path",
     "fingerprint",
+    "is_private",
     "kind_of",
     "load",
     "local_servers",

@@ -69,6 +69,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def is_private(listen: str) -> bool:
+    """Whether what listens there can be reached from this machine only, so that it needs no key."""
+    return listen.startswith("unix:") or is_loopback(listen.rpartition(":")[0])
+
+
 def _check_pair(path: str, tls: ServerTls | ClientTls, reading: Reading, *, required: bool = False) -> None:
     for given, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         absent = getattr(tls, other) is None and not reading.troubled(f"{path}.{other}")

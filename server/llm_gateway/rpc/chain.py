@@ -81,7 +81,7 @@ Handler = Callable[[Rpc], Awaitable[Any]]
 class Interceptor(Protocol):
     """A link around the handler: does its part and calls `proceed`."""
 
-    async def __call__(self, rpc: Rpc, proceed: Handler, /) -> Any: ...
+    def __call__(self, rpc: Rpc, proceed: Handler, /) -> Awaitable[Any]: ...
 
 
 class Guard(Protocol):

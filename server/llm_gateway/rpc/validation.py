@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from google.protobuf import duration_pb2
@@ -31,8 +31,22 @@ MAX_BIASES = 10_000
 MAX_FALLBACKS = 100
 MAX_JSON = 1 << 20
 """Characters of a JSON text of the caller's: options, schemas. What a provider wrote has no such limit."""
+MAX_JSON_VALUES = 500_000
+"""Of all JSON texts of a request, by their commas and brackets: an empty object takes 3 bytes of text, and 70 when it is read. The prose that
+fits into a request has fewer."""
 MAX_DEPTH = 100
 MAX_SECONDS = 315_576_000_000
+MOST = {
+    "messages": MAX_MESSAGES,
+    "tools": MAX_TOOLS,
+    "allowed_tool_names": MAX_TOOLS,
+    "logit_bias": MAX_BIASES,
+    "fallback_models": MAX_FALLBACKS,
+    **dict.fromkeys(
+        ("labels", "safety_settings", "stop_sequences", "required_specialisations", "excluded_providers"), MAX_VALUES
+    ),
+}
+"""By the names of the fields that stand in one place only. What stands in several (options) may be there MAX_PARTS times in all."""
 MAX_NAME = 1024
 """Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
 
@@ -74,14 +88,78 @@ Found = Iterator[tuple[str, str, str]]
 """(path, what is wrong and what would be right, reason)."""
 
 
+class _Texts:
+    """The JSON texts of a request, with their paths and what they are: they are counted before one is read.
+
+    beyond: what is too many, once that is plain; nothing more is taken then.
+    """
+
+    __slots__ = ("_cited", "_found", "_left", "beyond")
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str, _Kind]] = []
+        self._left = MAX_JSON_VALUES
+        self._cited = 0
+        self.beyond: list[tuple[str, str, str]] = []
+
+    def add(self, path: str, text: str, kind: _Kind) -> None:
+        if not text or self.beyond:
+            pass
+        elif self._too_many(text):
+            told = (
+                f"Send at most {MAX_JSON_VALUES} values in all options, schemas and other JSON texts (max_json_values)."
+            )
+            self.beyond.append((path, told, "OUT_OF_RANGE"))
+            return
+        if kind != "passed":
+            self._found.append((path, text, kind))
+
+    def _too_many(self, text: str) -> bool:
+        """Count the values of one more text, no further than it takes."""
+        for at in range(0, len(text), MAX_JSON):
+            end = at + MAX_JSON
+            self._left -= text.count(",", at, end) + text.count("{", at, end) + text.count("[", at, end)
+            if self._left < 0:
+                return True
+        return False
+
+    def options(self, path: str, options: Mapping[str, str]) -> None:
+        """A map of options, which has a limit too."""
+        self.beyond += _most(path, options, MAX_VALUES)
+        for provider in options if not self.beyond else ():
+            self.add(f'{path}["{provider[:64]}"]', options[provider], "merged")
+            if self.beyond:
+                return
+
+    def cited(self, path: str, citations: Sequence[content_pb2.Citation]) -> None:
+        """The sources of a text, of which all texts together have no more than there may be parts."""
+        self._cited += len(citations)
+        if self._cited > MAX_PARTS:
+            told = f"Send at most {MAX_PARTS} in all messages (max_citations)."
+            self.beyond.append((path, told, "OUT_OF_RANGE"))
+        for index, citation in enumerate(citations if not self.beyond else ()):
+            self.add(f"{path}[{index}].provider_json", citation.provider_json, "passed")
+            if self.beyond:
+                return
+
+    def violations(self) -> Found:
+        for path, text, kind in self._found:
+            yield from _object(path, text, kind)
+
+
+_Kind = Literal["embedded", "merged", "theirs", "passed"]
+"""embedded: goes into bodies as it stands. merged: is merged into bodies, so its numbers must be some that we can hold. theirs: a provider wrote
+it, who may write NaN and the like. passed: a model wrote it, who may write anything."""
+
+
 def _violations(request: gateway_pb2.SendRequest) -> Found:
     for name in ("model", "provider", "conversation_id", "end_user_id"):
         yield from _long(name, getattr(request, name))
-    for path, name in (
-        ("model", request.model),
-        *_numbered("routing.fallback_models", request.routing.fallback_models),
-    ):
-        if _CONTROL.search(name):
+    if request.labels and len(request.labels) <= MAX_VALUES:
+        yield from _long("labels", *request.labels.keys(), *request.labels.values())
+    fallbacks = request.routing.fallback_models
+    for path, name in (("model", request.model), *_numbered("routing.fallback_models", fallbacks[: MAX_FALLBACKS + 1])):
+        if _CONTROL.search(name[:MAX_NAME]):
             yield path, "Must hold no control characters.", "INVALID_VALUE"
     messages = request.messages
     if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
@@ -92,6 +170,7 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
         *_most("labels", request.labels, MAX_VALUES),
         *_most("safety_settings", request.safety_settings, MAX_VALUES),
         *_most("provider_options_json", request.provider_options_json, MAX_VALUES),
+        *_most("routing.fallback_models", fallbacks, MAX_FALLBACKS),
     ]
     if not beyond and _parts_of(messages) > MAX_PARTS:
         beyond = [("messages", f"Send at most {MAX_PARTS} parts in all messages (max_parts).", "OUT_OF_RANGE")]
@@ -99,16 +178,20 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
         yield from beyond
         return
     last = len(messages) - 1
+    texts = _Texts()
     for index, message in enumerate(messages):
-        yield from _message(f"messages[{index}]", message, last=index == last)
+        yield from _message(f"messages[{index}]", message, texts, last=index == last)
+        if texts.beyond:
+            yield from texts.beyond
+            return
     if request.HasField("generation_config"):
         yield from _generation(request.generation_config)
     if request.tools:
-        yield from _tools(request)
+        yield from _tools(request, texts)
     if request.HasField("tool_config"):
         yield from _tool_config(request)
     if request.HasField("output_format"):
-        yield from _output_format(request.output_format)
+        yield from _output_format(request.output_format, texts)
     yield from _known("reasoning.effort", gateway_pb2.ReasoningConfig.Effort, request.reasoning.effort)
     if request.reasoning.HasField("budget_tokens") and request.reasoning.budget_tokens < -1:
         yield "reasoning.budget_tokens", "Must be 0 or more, or -1 for the model to decide.", "OUT_OF_RANGE"
@@ -118,26 +201,30 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
             yield from _duration("cache_config.ttl", request.cache_config.ttl)
     if request.HasField("routing"):
         yield from _routing(request.routing)
-    yield from _options("provider_options_json", request.provider_options_json)
+    texts.options("provider_options_json", request.provider_options_json)
+    yield from texts.beyond or texts.violations()
 
 
-def _message(path: str, message: content_pb2.Message, *, last: bool) -> Found:
+def _message(path: str, message: content_pb2.Message, texts: _Texts, *, last: bool) -> Found:
     if message.role == content_pb2.ROLE_UNSPECIFIED:
         yield f"{path}.role", "Set the role.", "REQUIRED"
     elif message.role not in _ROLES:
         yield f"{path}.role", "This server does not know the role.", "UNKNOWN_VALUE"
     for index, part in enumerate(message.parts):
-        yield from _part(f"{path}.parts[{index}]", part)
+        yield from _part(f"{path}.parts[{index}]", part, texts)
+        if texts.beyond:
+            return
     if message.prefix and not (last and message.role == content_pb2.ROLE_ASSISTANT):
         yield f"{path}.prefix", "Only the last message, by the assistant, can be a prefix.", "INVALID_VALUE"
     if message.provider_options_json:
-        yield from _options(f"{path}.provider_options_json", message.provider_options_json)
+        texts.options(f"{path}.provider_options_json", message.provider_options_json)
 
 
-def _part(path: str, part: content_pb2.Part) -> Found:
+def _part(path: str, part: content_pb2.Part, texts: _Texts) -> Found:
     kind = part.WhichOneof("kind")
     if kind == "text":
-        pass
+        if part.text.citations:
+            texts.cited(f"{path}.text.citations", part.text.citations)
     elif kind is None:
         yield path, "Set one of text, media, tool_call, tool_result, reasoning, refusal, opaque.", "REQUIRED"
     elif kind == "media":
@@ -153,6 +240,7 @@ def _part(path: str, part: content_pb2.Part) -> Found:
     elif kind == "tool_call":
         if not part.tool_call.name:
             yield f"{path}.tool_call.name", "Name the tool.", "REQUIRED"
+        texts.add(f"{path}.tool_call.arguments_json", part.tool_call.arguments_json, "passed")
     elif kind == "tool_result":
         if not part.tool_result.tool_call_id and not part.tool_result.name:
             yield f"{path}.tool_result.tool_call_id", "Say which call this answers.", "REQUIRED"
@@ -161,15 +249,15 @@ def _part(path: str, part: content_pb2.Part) -> Found:
             if inner.WhichOneof("kind") in ("tool_call", "tool_result"):
                 yield where, "A tool result cannot hold tool calls or results.", "INVALID_VALUE"
             else:
-                yield from _part(where, inner)
+                yield from _part(where, inner, texts)
     elif kind == "opaque":
         if not part.opaque.provider:
             yield f"{path}.opaque.provider", "Say which provider the block is for.", "REQUIRED"
-        yield from _object(f"{path}.opaque.json", part.opaque.json, theirs=True)
+        texts.add(f"{path}.opaque.json", part.opaque.json, "theirs")
     if part.HasField("cache_control") and part.cache_control.HasField("ttl"):
         yield from _duration(f"{path}.cache_control.ttl", part.cache_control.ttl)
     if part.provider_options_json:
-        yield from _options(f"{path}.provider_options_json", part.provider_options_json)
+        texts.options(f"{path}.provider_options_json", part.provider_options_json)
 
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -187,8 +275,18 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def _generation(config: gateway_pb2.GenerationConfig) -> Found:
-    for name, most in (("stop_sequences", MAX_VALUES), ("output_modalities", MAX_VALUES), ("logit_bias", MAX_BIASES)):
-        yield from _most(f"generation_config.{name}", getattr(config, name), most)
+    beyond = [
+        found
+        for name, most in (
+            ("stop_sequences", MAX_VALUES),
+            ("output_modalities", MAX_VALUES),
+            ("logit_bias", MAX_BIASES),
+        )
+        for found in _most(f"generation_config.{name}", getattr(config, name), most)
+    ]
+    if beyond:
+        yield from beyond
+        return
     yield from _known("generation_config.service_tier", gateway_pb2.ServiceTier, config.service_tier)
     for index, modality in enumerate(config.output_modalities):
         yield from _known(f"generation_config.output_modalities[{index}]", content_pb2.Modality, modality)
@@ -205,7 +303,7 @@ def _generation(config: gateway_pb2.GenerationConfig) -> Found:
             yield f"generation_config.logit_bias[{token}]", "Must be finite.", "OUT_OF_RANGE"
 
 
-def _tools(request: gateway_pb2.SendRequest) -> Found:
+def _tools(request: gateway_pb2.SendRequest, texts: _Texts) -> Found:
     names: set[str] = set()
     for index, tool in enumerate(request.tools):
         path = f"tools[{index}]"
@@ -221,14 +319,14 @@ def _tools(request: gateway_pb2.SendRequest) -> Found:
             names.add(name)
             schema = tool.function.parameters_json_schema
             if schema:
-                yield from _object(f"{path}.function.parameters_json_schema", schema)
+                texts.add(f"{path}.function.parameters_json_schema", schema, "embedded")
         else:
             if not tool.provider_tool.type:
                 yield f"{path}.provider_tool.type", "Say which tool.", "REQUIRED"
             if tool.provider_tool.options_json:
-                yield from _object(f"{path}.provider_tool.options_json", tool.provider_tool.options_json, read=True)
+                texts.add(f"{path}.provider_tool.options_json", tool.provider_tool.options_json, "merged")
         if tool.provider_options_json:
-            yield from _options(f"{path}.provider_options_json", tool.provider_options_json)
+            texts.options(f"{path}.provider_options_json", tool.provider_options_json)
 
 
 def _tool_config(request: gateway_pb2.SendRequest) -> Found:
@@ -243,14 +341,14 @@ def _tool_config(request: gateway_pb2.SendRequest) -> Found:
             yield f"tool_config.allowed_tool_names[{index}]", "No tool of the request has this name.", "UNKNOWN_VALUE"
 
 
-def _output_format(output: gateway_pb2.OutputFormat) -> Found:
+def _output_format(output: gateway_pb2.OutputFormat, texts: _Texts) -> Found:
     if not output.HasField("json_schema"):
         return
     schema = output.json_schema.schema_json
     if not schema:
         yield "output_format.json_schema.schema_json", "Give the schema.", "REQUIRED"
     else:
-        yield from _object("output_format.json_schema.schema_json", schema)
+        texts.add("output_format.json_schema.schema_json", schema, "embedded")
 
 
 def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
@@ -265,7 +363,6 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
     yield from _long("routing.affinity_key", policy.affinity_key)
-    yield from _most("routing.fallback_models", policy.fallback_models, MAX_FALLBACKS)
     for field in ("required_capabilities", "required_specialisations", "excluded_providers"):
         yield from _most(f"routing.{field}", getattr(policy, field), MAX_VALUES)
     for field in ("required_specialisations", "excluded_providers", "fallback_models"):
@@ -296,7 +393,7 @@ def _parts_of(messages: Sequence[content_pb2.Message]) -> int:
 
 def _long(path: str, *names: str) -> Found:
     if any(len(name) > MAX_NAME for name in names):
-        yield path, f"Must have at most {MAX_NAME} characters.", "TOO_LONG"
+        yield path, f"Must have at most {MAX_NAME} characters (max_name).", "TOO_LONG"
 
 
 def _known(path: str, enum: Any, value: int) -> Found:
@@ -313,15 +410,10 @@ def _duration(path: str, duration: duration_pb2.Duration, *, zero: bool = False)
         yield path, "Must be longer than 0.", "OUT_OF_RANGE"
 
 
-def _options(path: str, options: Mapping[str, str]) -> Found:
-    for provider, text in options.items():
-        yield from _object(f'{path}["{provider[:64]}"]', text, read=True)
-
-
-def _object(path: str, text: str, *, read: bool = False, theirs: bool = False) -> Found:
+def _object(path: str, text: str, kind: _Kind) -> Found:
     """A text is an object by RFC 8259, nested no deeper than MAX_DEPTH. One that goes into bodies as it stands is read only where it is
-    large enough to hold what cannot be read. read: it is merged into bodies, so its numbers must be some that we can hold.
-    theirs: a provider wrote it, who may write NaN and the like."""
+    large enough to hold what cannot be read."""
+    theirs, read = kind == "theirs", kind == "merged"
     if len(text) > MAX_JSON and not theirs:
         yield path, f"Must have at most {MAX_JSON} characters (max_json).", "TOO_LONG"
         return
