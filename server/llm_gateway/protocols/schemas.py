@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from llm_gateway.protocols import json
-from llm_gateway.protocols.wire import Notes
+from llm_gateway.protocols.wire import Notes, json_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,8 +74,9 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def within(schema: str, limits: Limits | None, notes: Notes, at: str) -> json.Raw:
-    """The schema, JSON text of an object, as the provider takes it: as it stands where it may. at: its field."""
-    raw = json.raw_object(schema)
+    """The schema, JSON text of an object, as the provider takes it: as it stands where it may. limits: None where the provider does not
+    hold the model to it. at: its field. Raises InvalidRequest for anything else."""
+    raw = json_object(schema, at)
     moved: dict[str, None] = {}  # and renamed
     if limits is not None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
 from urllib.parse import quote
 
 import msgspec
@@ -50,6 +50,30 @@ OWNED: Mapping[str, str] = {
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.:@+~-]+"
 MODEL_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 """Names that mean the same thing in a path to whatever reads it, however often it decodes: no `..`, no empty step, `?`, `#`, `%`."""
+
+
+def refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
+    """Raise InvalidRequest for one field."""
+    raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+
+
+def json_object(text: str, field: str) -> json.Raw:
+    """JSON text of an object, to be sent as it stands. Raises InvalidRequest for anything else."""
+    try:
+        return json.raw_object(text)
+    except json.MalformedJson:
+        refuse(field, "Must be the text of a JSON object.")
+
+
+def decoded_object(text: str, field: str) -> dict[str, Any]:
+    """The object that a JSON text holds. Raises InvalidRequest for anything else."""
+    try:
+        value = json.decode(text)
+    except json.MalformedJson:
+        value = None
+    if not isinstance(value, dict):
+        refuse(field, "Must be the text of a JSON object.")
+    return value
 
 
 class Headers(Protocol):

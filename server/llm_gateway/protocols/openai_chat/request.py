@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json, schemas
+from llm_gateway.protocols import effort, json, schemas
 from llm_gateway.protocols.callids import CallIds
-from llm_gateway.protocols.openai_chat.dialect import EFFORTS, Dialect, ModelRule
-from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering
+from llm_gateway.protocols.conversation import LOOSE, Conversation, plain
+from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, SETTINGS, VIDEO, Medium
+from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
+from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering, decoded_object, refuse
 
 _NO_RULE = ModelRule(pattern="")
 _Wire = dict[str, Any]
@@ -26,7 +23,7 @@ def render_request(rendering: Rendering) -> Outgoing:
     dialect: Dialect = rendering.dialect
     request = rendering.request
     rule = _rule(dialect, rendering.model)
-    body: _Wire = {"model": rendering.model, "messages": _Conversation(rendering, rule).messages()}
+    body: _Wire = {"model": rendering.model, "messages": _Messages(rendering, rule).rendered()}
     if rendering.stream:
         body["stream"] = True
         if dialect.stream_options:
@@ -67,84 +64,69 @@ def _put(body: _Wire, path: str, value: Any) -> None:
     body[last] = value
 
 
-def _invalid(field: str, description: str) -> InvalidRequest:
-    return InvalidRequest(violations=[Violation(field=field, description=description)])
-
-
-def _decoded(text: str, field: str) -> _Wire:
-    """The object that a field's JSON text holds."""
-    try:
-        value = json.decode(text)
-    except json.MalformedJson:
-        value = None
-    if not isinstance(value, dict):
-        raise _invalid(field, "must be the text of a JSON object")
-    return value
-
-
-def _schema(rendering: Rendering, text: str, field: str, strict: bool) -> json.Raw:
-    """A JSON Schema, to be embedded: key order and the spelling of numbers are kept. strict: the server holds the model to it."""
-    limits = rendering.dialect.schema_limits if strict else None
-    try:
-        return schemas.within(text, limits, rendering.notes, field)
-    except json.MalformedJson:
-        raise _invalid(field, "must be the text of a JSON object") from None
-
-
 # ---------------------------------------------------------------- messages
-class _Conversation:
+_ROLES = {content_pb2.ROLE_USER: "user", content_pb2.ROLE_ASSISTANT: "assistant", content_pb2.ROLE_TOOL: "tool"}
+
+
+class _Messages(Conversation):
     """Renders the messages of one request."""
 
+    in_results = frozenset({"text", "media", "refusal", "opaque"})
+
     def __init__(self, rendering: Rendering, rule: ModelRule) -> None:
-        self.rendering = rendering
+        super().__init__(rendering)
         self.dialect: Dialect = rendering.dialect
-        self.notes = rendering.notes
         self.breakpoints = self.dialect.cache_breakpoint
         if self.breakpoints == "breakpoint" and not rule.cache_options:
             self.breakpoints = ""
+        self.roles = _ROLES | ({content_pb2.ROLE_DEVELOPER: "developer"} if self.dialect.developer_role else {})
         self.call_ids = CallIds(self.dialect.call_id)
         self.out: list[_Wire] = []
+        self.turn: _Wire = {}
+        """The message of the model that its parts go into."""
         self.tool_media: list[_Wire] = []
 
-    def messages(self) -> list[_Wire]:
-        for i, message in enumerate(self.rendering.request.messages):
-            self.message(message, f"messages[{i}]")
+    def rendered(self) -> list[_Wire]:
+        self.walk()
         self.flush_tool_media()
         return self.out
 
-    def message(self, message: content_pb2.Message, path: str) -> None:
-        role = message.role
-        others: list[tuple[str, content_pb2.Part]] = []
-        results = 0
-        for j, part in enumerate(message.parts):
-            if part.WhichOneof("kind") == "tool_result":
-                self.tool_result(part, f"{path}.parts[{j}]", message)
-                results += 1
-            else:
-                others.append((f"{path}.parts[{j}]", part))
-        if results and not others:
-            return
-        if role == content_pb2.ROLE_TOOL:
-            raise _invalid(path, "a message of ROLE_TOOL holds tool results only")
-        self.flush_tool_media()
-        if role == content_pb2.ROLE_ASSISTANT:
-            wire = self.assistant(message, others, path)
-            if wire is None:
-                return
-        elif role == content_pb2.ROLE_USER:
-            wire = {"role": "user", "content": self.content(others, lists=True)}
-        elif role == content_pb2.ROLE_DEVELOPER and self.dialect.developer_role:
-            wire = {"role": "developer", "content": self.content(others, lists=self.dialect.text_lists)}
-        else:
-            wire = {"role": "system", "content": self.content(others, lists=self.dialect.text_lists)}
-        if message.name:
-            if wire["role"] in self.dialect.message_name:
-                wire["name"] = message.name
-            else:
-                self.notes.dropped(f"{path}.name", "Messages of this role have no name here.")
-        self.turn(self.rendering.merged(wire, message.provider_options_json))
+    def names(self, message: content_pb2.Message) -> bool:
+        results = bool(message.parts) and all(part.HasField("tool_result") for part in message.parts)
+        return not results and self.roles.get(message.role, "system") in self.dialect.message_name
 
-    def turn(self, wire: _Wire) -> None:
+    def message(self, message: content_pb2.Message) -> None:
+        role = self.roles.get(message.role, "system")
+        text = None if role == "tool" else plain(message.parts)
+        if text is None:
+            results = 0
+            for part in self.each(message.parts):
+                if part.HasField("tool_result"):
+                    results += 1
+                    self.out.append(self.rendering.merged(self.render(part) or {}, message.provider_options_json))
+            if results and results == len(message.parts):
+                return
+        if role == "tool":
+            refuse(f"messages[{self.index}]", "a message of ROLE_TOOL holds tool results only")
+        self.flush_tool_media()
+        wire: _Wire = {"role": role, "content": text}
+        if role == "assistant":
+            self.turn = wire
+            if text is None and not self.own(message):
+                return
+            if message.prefix:
+                self.mark_prefix(wire)
+        elif text is None:
+            blocks = [block for part in self.each(message.parts) if (block := self.beside_results(part)) is not None]
+            wire["content"] = _collapse(blocks, role == "user" or self.dialect.text_lists, "\n")
+        if message.name and role in self.dialect.message_name:
+            wire["name"] = message.name
+        self.add(self.rendering.merged(wire, message.provider_options_json))
+
+    def beside_results(self, part: content_pb2.Part) -> _Wire | None:
+        return None if part.HasField("tool_result") else self.render(part)
+
+    def add(self, wire: _Wire) -> None:
         """Add a message that is no tool result, as the server wants it to follow the one before."""
         last = self.out[-1] if self.out else {}
         before, role = last.get("role"), wire["role"]
@@ -153,128 +135,115 @@ class _Conversation:
         else:
             self.out.append(wire)
 
-    def assistant(
-        self, message: content_pb2.Message, parts: Iterable[tuple[str, content_pb2.Part]], path: str
-    ) -> _Wire | None:
-        wire: _Wire = {"role": "assistant", "content": None}
-        content: list[_Wire] = []
-        calls: list[_Wire] = []
-        reasoning: list[str] = []
-        details: list[Any] = []
-        for field, part in parts:
-            kind = part.WhichOneof("kind")
-            if kind == "tool_call":
-                self.tool_call(part, field, calls)
-            elif kind == "reasoning":
-                self.reasoning(part, field, reasoning, content)
-            elif kind == "refusal":
-                if self.dialect.refusal_field:
-                    wire["refusal"] = wire.get("refusal", "") + part.refusal.text
-                    self.rendering.unplaced(part, field)
-                    self.cache(part, None, field)
-                    self.unmerged(part, field)
-                else:
-                    self.notes.emulated(f"{field}.refusal", "Sent as text.")
-                    block = self.block(part, field)
-                    if block is not None:
-                        content.append(block)
-            elif kind == "opaque" and part.opaque.type == "reasoning_details":
-                if self.own(part, field):
-                    self.rendering.unplaced(part, field)
-                    self.cache(part, None, field)
-                    self.unmerged(part, field)
-                    details.append(_decoded(part.opaque.json, f"{field}.opaque.json"))
-            elif kind == "media" and self.spoken(part, field, wire, content):
-                pass
-            elif kind == "media" and not self.dialect.tool_media:
-                raise _invalid(f"{field}.media", "the provider takes media in turns of the user only")
-            else:
-                block = self.block(part, field)
-                if block is not None:
-                    content.append(block)
-        if reasoning:
-            wire[self.dialect.reasoning_replay] = "".join(reasoning)
-        if details:
-            wire["reasoning_details"] = details
+    def own(self, message: content_pb2.Message) -> bool:
+        """Fill a message of the model; False where the server takes none that is empty."""
+        wire, content, calls = self.turn, list[_Wire](), list[_Wire]()
+        for part in self.each(message.parts):
+            block = self.beside_results(part)
+            if block is not None and block is not LOOSE:
+                (calls if part.HasField("tool_call") else content).append(block)
         if calls:
             wire["tool_calls"] = calls
         if content:
             wire["content"] = _collapse(content, self.dialect.text_lists, "")
         elif not calls and "refusal" not in wire and "audio" not in wire:
-            if self.dialect.skip_empty and not reasoning:
-                return None
             wire["content"] = ""
-        if message.prefix:
-            self.mark_prefix(wire, path)
-        return wire
+            return not self.dialect.skip_empty or self.dialect.reasoning_replay in wire
+        return True
 
-    def unmerged(self, part: content_pb2.Part, field: str) -> None:
-        """Note options of a part that has no object of its own on the wire."""
-        if self.rendering.options(part.provider_options_json):
-            self.notes.dropped(f"{field}.provider_options_json", "Such a part has no object of its own in the message.")
-
-    def mark_prefix(self, wire: _Wire, path: str) -> None:
+    def mark_prefix(self, wire: _Wire) -> None:
         if self.dialect.prefix == "prefix":
             wire["prefix"] = True
         elif self.dialect.prefix == "":
-            self.notes.dropped(f"{path}.prefix", "The provider answers the last turn; it does not continue it.")
+            told = "The provider answers the last turn; it does not continue it."
+            self.notes.dropped(f"messages[{self.index}].prefix", told)
 
-    def own(self, part: content_pb2.Part, field: str) -> bool:
-        """Whether an opaque block belongs to this provider; notes it when not."""
-        if self.rendering.owns(part.opaque.provider):
+    def flush_tool_media(self) -> None:
+        if self.tool_media:
+            self.add({"role": "user", "content": self.tool_media})
+            self.tool_media = []
+
+    # ------------------------------------------------------------ parts
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: _Wire | None) -> bool:
+        if kind == "tool_result":  # it stands behind the last block
             return True
-        self.notes.dropped(field, "A block of another provider.")
-        return False
+        if not wire or kind == "reasoning" or (kind == "tool_call" and not self.dialect.call_breakpoint):
+            return False
+        return self.mark(part, wire)
 
-    def reasoning(self, part: content_pb2.Part, field: str, texts: list[str], content: list[_Wire]) -> None:
-        origin = part.signature_provider
+    def mark(self, part: content_pb2.Part, wire: _Wire) -> bool:
+        seconds = part.cache_control.ttl.seconds
+        if self.breakpoints == "breakpoint":
+            wire["prompt_cache_breakpoint"] = {"mode": "explicit"} | retention(seconds)
+        elif self.breakpoints:
+            wire["cache_control"] = _ephemeral(seconds)
+        return bool(self.breakpoints)
+
+    def sign(self, part: content_pb2.Part, kind: str, wire: _Wire | None) -> bool:
+        signature = part.signature.decode("utf-8", "replace")
+        if wire and kind == "tool_call" and self.rendering.owns(part.signature_provider):
+            # Gemini's OpenAI surface binds the thought to the call (ai.google.dev, OpenAI compatibility)
+            wire["extra_content"] = {"google": {"thought_signature": signature}}
+        elif wire and kind == "reasoning":
+            wire["signature"] = signature
+        else:
+            return False
+        return True
+
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> _Wire:
+        return {"type": "text", "text": text.text}
+
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> _Wire:
+        if self.assistant and self.inner < 0:
+            if self.dialect.refusal_field:
+                self.turn["refusal"] = self.turn.get("refusal", "") + refusal.text
+                return LOOSE
+            self.notes.emulated(f"{self.at}.refusal", "Sent as text.")
+        return {"type": "text", "text": refusal.text}
+
+    def opaque(self, part: content_pb2.Part, opaque: content_pb2.OpaquePart) -> _Wire:
+        block = decoded_object(opaque.json, f"{self.at}.opaque.json")
+        if not (self.assistant and self.inner < 0 and opaque.type == "reasoning_details"):
+            return block
+        self.turn.setdefault("reasoning_details", []).append(block)
+        return LOOSE
+
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> _Wire | None:
+        self.belongs_to_model("reasoning")
         replay = self.dialect.reasoning_replay
-        if origin and not self.rendering.owns(origin):
-            self.notes.dropped(field, "Reasoning signed by another provider.")
-        elif part.reasoning.encrypted or not replay:
-            self.notes.dropped(field, "Earlier reasoning has no place in this provider's messages.")
-        elif replay == "thinking":
-            block: _Wire = {"type": "thinking", "thinking": [{"type": "text", "text": part.reasoning.text}]}
-            if part.signature:
-                block["signature"] = part.signature.decode("utf-8", "replace")
-            content.append(self.rendering.merged(block, part.provider_options_json))
-            self.cache(part, None, field)
-        elif part.reasoning.text or part.signature:
-            texts.append(part.reasoning.text)
-            self.rendering.unplaced(part, field)
-            self.cache(part, None, field)
-            self.unmerged(part, field)
+        if reasoning.encrypted or not replay:
+            self.dropped("", "Earlier reasoning has no place in this provider's messages.")
+            return None
+        if replay == "thinking":
+            return {"type": "thinking", "thinking": [{"type": "text", "text": reasoning.text}]}
+        if not (reasoning.text or part.signature):
+            return None
+        self.turn[replay] = self.turn.get(replay, "") + reasoning.text
+        return LOOSE
 
-    def tool_call(self, part: content_pb2.Part, field: str, calls: list[_Wire]) -> None:
-        call = part.tool_call
-        if call.provider_executed:
-            self.notes.dropped(field, "A call that another provider ran itself.")
-            return
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> _Wire:
+        self.belongs_to_model("tool_call")
         wire: _Wire = {"id": self.call_ids.call(call.id, call.name)}
         if call.provider_tool_type == CUSTOM and self.dialect.custom_tools:
             wire |= {"type": CUSTOM, CUSTOM: {"name": call.name, "input": call.arguments_json}}
         else:
-            arguments = self.rendering.arguments(call, f"{field}.tool_call")
             wire |= {
                 "type": "function" if call.provider_tool_type == CUSTOM else call.provider_tool_type or "function",
-                "function": {"name": call.name, "arguments": arguments},
+                "function": {"name": call.name, "arguments": self.arguments(call)},
             }
         if not wire["id"]:
             del wire["id"]
-        if part.signature and self.rendering.owns(part.signature_provider):
-            # Gemini's OpenAI surface binds the thought to the call (ai.google.dev, OpenAI compatibility)
-            wire["extra_content"] = {"google": {"thought_signature": part.signature.decode("utf-8", "replace")}}
-        else:
-            self.rendering.unplaced(part, field)
-        self.cache(part, wire if self.dialect.call_breakpoint else None, field)
-        calls.append(self.rendering.merged(wire, part.provider_options_json))
+        return wire
 
-    def tool_result(self, part: content_pb2.Part, field: str, message: content_pb2.Message) -> None:
-        result = part.tool_result
+    def belongs_to_model(self, kind: str) -> None:
+        if not self.assistant:
+            self.refuse("", f"a {kind} does not belong into this message")
+
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> _Wire:
         blocks: list[_Wire] = []
         moved = False
-        for k, inner in enumerate(result.parts):
-            block = self.block(inner, f"{field}.tool_result.parts[{k}]")
+        for inner in self.within(result):
+            block = self.render(inner)
             if block is None:
                 continue
             if block.get("type") != "text" and not self.dialect.tool_media:
@@ -283,187 +252,84 @@ class _Conversation:
             else:
                 blocks.append(block)
         if moved:
-            self.notes.emulated(f"{field}.tool_result.parts", "Media of tool results follow in a user message.")
+            self.notes.emulated(f"{self.at}.tool_result.parts", "Media of tool results follow in a user message.")
             if not blocks:
                 blocks.append({"type": "text", "text": "The result follows in the next user message."})
         if result.is_error:
-            self.notes.dropped(f"{field}.tool_result.is_error", "Tool results have no error mark here.")
-        self.cache(part, blocks[-1] if blocks else None, field)
-        self.rendering.unplaced(part, field)
-        wire: _Wire = {
+            self.dropped(".tool_result.is_error", "Tool results have no error mark here.")
+        if part.HasField("cache_control") and not (blocks and self.mark(part, blocks[-1])):
+            self.dropped(".cache_control", "The provider places its cache breakpoints itself.")
+        return {
             "role": "tool",
             "tool_call_id": self.call_ids.result(result.tool_call_id, result.name),
             "content": _collapse(blocks, self.dialect.text_lists, "\n"),
         }
-        wire = self.rendering.merged(wire, part.provider_options_json)
-        self.out.append(self.rendering.merged(wire, message.provider_options_json))
 
-    def flush_tool_media(self) -> None:
-        if self.tool_media:
-            self.turn({"role": "user", "content": self.tool_media})
-            self.tool_media = []
-
-    # ------------------------------------------------------------ content parts
-    def content(self, parts: list[tuple[str, content_pb2.Part]], *, lists: bool) -> Any:
-        if len(parts) == 1 and not parts[0][1].provider_options_json and not parts[0][1].HasField("cache_control"):
-            only = parts[0][1]
-            if only.WhichOneof("kind") == "text" and not only.signature and not only.text.citations:
-                return only.text.text
-        blocks = [block for field, part in parts if (block := self.block(part, field)) is not None]
-        return _collapse(blocks, lists, "\n")
-
-    def block(self, part: content_pb2.Part, field: str) -> _Wire | None:
-        """A content part; None when it is left out."""
-        kind = part.WhichOneof("kind")
-        if kind == "text":
-            wire: _Wire = {"type": "text", "text": part.text.text}
-        elif kind == "media":
-            wire = self.media(part.media, f"{field}.media")
-        elif kind == "refusal":
-            wire = {"type": "text", "text": part.refusal.text}
-        elif kind == "opaque":
-            if not self.own(part, field):
-                return None
-            wire = _decoded(part.opaque.json, f"{field}.opaque.json")
-        elif kind is None:
-            raise _invalid(field, "a part needs a kind")
-        else:
-            raise _invalid(field, f"a {kind} does not belong into this message")
-        self.cache(part, wire, field)
-        if kind != "text" or part.signature or part.text.citations:
-            self.rendering.unplaced(part, field)
-        return self.rendering.merged(wire, part.provider_options_json)
-
-    def cache(self, part: content_pb2.Part | gateway_pb2.Tool, wire: _Wire | None, field: str) -> None:
-        if not part.HasField("cache_control"):
-            return
-        seconds = part.cache_control.ttl.seconds
-        if wire is None or not self.breakpoints:
-            self.notes.dropped(f"{field}.cache_control", "The provider places its cache breakpoints itself.")
-        elif self.breakpoints == "breakpoint":
-            wire["prompt_cache_breakpoint"] = {"mode": "explicit"} | _retention(seconds)
-        else:
-            wire["cache_control"] = {"type": "ephemeral"} | (
-                {"ttl": "1h" if seconds >= 3600 else "5m"} if seconds else {}
-            )
-
-    def spoken(self, part: content_pb2.Part, field: str, wire: _Wire, content: list[_Wire]) -> bool:
-        """Audio that the assistant said goes back by its id, else as its transcript."""
-        media = part.media
-        if _modality(media) != content_pb2.MODALITY_AUDIO:
-            return False
-        if part.item_id:
-            wire["audio"] = {"id": part.item_id}
-        elif media.transcript:
-            self.notes.emulated(f"{field}.media", "Sent as its transcript.")
-            content.append({"type": "text", "text": media.transcript})
-        else:
-            return False
-        self.rendering.unplaced(part, field)
-        self.cache(part, None, field)
-        self.unmerged(part, field)
-        return True
-
-    def media(self, media: content_pb2.MediaPart, field: str) -> _Wire:
-        modality = _modality(media)
-        seen = modality in (content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_VIDEO)
-        named = not seen and modality != content_pb2.MODALITY_AUDIO and media.WhichOneof("source") != "file_id"
-        self.rendering.unread(media, field, but=(*(("detail",) if seen else ()), *(("filename",) if named else ())))
-        wire = (
-            _mistral_media(media, modality)
-            if self.dialect.media_style == "mistral"
-            else self.openai_media(media, modality, field)
-        )
-        needs = _KIND_OF_MEDIA[modality] if wire is None else wire["type"]
-        if (
-            needs in ("file", "document_url")
-            and media.WhichOneof("source") == "uri"
-            and not media.uri.startswith("data:")
-        ):
-            needs = "file_url"
-        elif needs == "document_url":
-            needs = "file"
+    # ------------------------------------------------------------ media
+    def media(self, part: content_pb2.Part, medium: Medium) -> _Wire:
+        modality, mistral = medium.modality, self.dialect.media_style == "mistral"
+        if self.assistant and self.inner < 0:
+            if modality == AUDIO and part.item_id:  # what the model said goes back by its id
+                medium.take(*SETTINGS)
+                self.turn["audio"] = {"id": part.item_id}
+                return LOOSE
+            if modality == AUDIO and medium.part.transcript:
+                medium.take("transcript")
+                self.notes.emulated(f"{self.at}.media", "Sent as its transcript.")
+                return {"type": "text", "text": medium.part.transcript}
+            if not self.dialect.tool_media:
+                self.refuse(".media", "the provider takes media in turns of the user only")
+        if modality in (IMAGE, VIDEO):
+            medium.take("detail")
+        elif modality != AUDIO and medium.source != "file_id":
+            medium.take("filename")
+        wire = _mistral_media(medium) if mistral else self.openai_media(medium)
+        needs = "" if wire is None else wire["type"]
+        if needs in ("file", "document_url"):
+            needs = "file_url" if medium.source == "uri" else "file"
         if wire is None or needs not in self.dialect.media:
-            raise _invalid(
-                field, f"the provider takes no {content_pb2.Modality.Name(modality)[9:].lower()} in this form"
-            )
+            name = content_pb2.Modality.Name(modality)[9:].lower() if modality else "file"
+            self.refuse(".media", f"the provider takes no {name} in this form")
         return wire
 
-    def openai_media(self, media: content_pb2.MediaPart, modality: int, field: str) -> _Wire | None:
-        source = media.WhichOneof("source")
-        if source == "file_id":
-            return {"type": "file", "file": {"file_id": media.file_id}}
-        url = _url(media)
-        if modality == content_pb2.MODALITY_IMAGE:
-            return _image(url, media)
-        if modality == content_pb2.MODALITY_VIDEO:
-            return {"type": "video_url", "video_url": {"url": url} | ({"detail": media.detail} if media.detail else {})}
-        if modality == content_pb2.MODALITY_AUDIO:
-            if not url.startswith("data:"):
+    def openai_media(self, medium: Medium) -> _Wire:
+        modality = medium.modality
+        if medium.source == "file_id":
+            return {"type": "file", "file": {"file_id": medium.part.file_id}}
+        url = medium.url()
+        if modality == IMAGE:
+            return {"type": "image_url", "image_url": _shown(url, medium)}
+        if modality == VIDEO:
+            return {"type": "video_url", "video_url": _shown(url, medium)}
+        if modality == AUDIO:
+            if medium.source != "data":
                 return {"type": "audio_url", "audio_url": {"url": url}}
-            head, _, data = url.partition(",")
-            kind = _audio_format(media.mime_type or head[5:].split(";")[0])
+            kind = _audio_format(medium.mime)
             if self.dialect.audio_formats and kind not in self.dialect.audio_formats:
-                raise _invalid(
-                    f"{field}.mime_type", f"the provider reads audio as {' or '.join(self.dialect.audio_formats)}"
-                )
-            return {"type": "input_audio", "input_audio": {"data": data, "format": kind}}
-        name = media.filename or self.dialect.default_filename
+                formats = " or ".join(self.dialect.audio_formats)
+                self.refuse(".media.mime_type", f"the provider reads audio as {formats}")
+            return {"type": "input_audio", "input_audio": {"data": url.partition(",")[2], "format": kind}}
+        name = medium.part.filename or self.dialect.default_filename
         return {"type": "file", "file": ({"filename": name} if name else {}) | {"file_data": url}}
 
 
-def _image(url: str, media: content_pb2.MediaPart) -> _Wire:
-    return {"type": "image_url", "image_url": {"url": url} | ({"detail": media.detail} if media.detail else {})}
+def _shown(url: str, medium: Medium) -> _Wire:
+    return {"url": url} | ({"detail": medium.part.detail} if medium.part.detail else {})
 
 
-def _mistral_media(media: content_pb2.MediaPart, modality: int) -> _Wire | None:
+def _mistral_media(medium: Medium) -> _Wire | None:
     """Content parts of Mistral's API reference (Chat): documents by URL, audio as a plain string."""
-    if media.WhichOneof("source") == "file_id":
+    media, url = medium.part, medium.url()
+    if medium.source == "file_id":
         return {"type": "file", "file_id": media.file_id}
-    url = _url(media)
-    if modality == content_pb2.MODALITY_IMAGE:
-        return _image(url, media) if media.detail else {"type": "image_url", "image_url": url}
-    if modality == content_pb2.MODALITY_AUDIO:
-        return {"type": "input_audio", "input_audio": url.partition(",")[2] if url.startswith("data:") else url}
-    if modality == content_pb2.MODALITY_DOCUMENT:
-        return {"type": "document_url", "document_url": url} | (
-            {"document_name": media.filename} if media.filename else {}
-        )
+    if medium.modality == IMAGE:
+        return {"type": "image_url", "image_url": _shown(url, medium) if media.detail else url}
+    if medium.modality == AUDIO:
+        return {"type": "input_audio", "input_audio": url.partition(",")[2] if medium.source == "data" else url}
+    if medium.modality == DOCUMENT:
+        named = {"document_name": media.filename} if media.filename else {}
+        return {"type": "document_url", "document_url": url, **named}
     return None
-
-
-_KIND_OF_MEDIA = {
-    content_pb2.MODALITY_UNSPECIFIED: "image_url",
-    content_pb2.MODALITY_TEXT: "file",
-    content_pb2.MODALITY_IMAGE: "image_url",
-    content_pb2.MODALITY_AUDIO: "input_audio",
-    content_pb2.MODALITY_VIDEO: "video_url",
-    content_pb2.MODALITY_DOCUMENT: "file",
-}
-
-
-def _modality(media: content_pb2.MediaPart) -> content_pb2.Modality.ValueType:
-    if media.modality:
-        return media.modality
-    kind = media.mime_type
-    if not kind and media.uri.startswith("data:"):
-        kind = media.uri[5:].split(";")[0].split(",")[0]
-    if not kind:
-        kind = mimetypes.guess_type(urlsplit(media.uri).path if media.uri else media.filename)[0] or ""
-    for prefix, modality in (
-        ("image/", content_pb2.MODALITY_IMAGE),
-        ("audio/", content_pb2.MODALITY_AUDIO),
-        ("video/", content_pb2.MODALITY_VIDEO),
-    ):
-        if kind.startswith(prefix):
-            return modality
-    return content_pb2.MODALITY_DOCUMENT if kind or media.file_id or media.filename else content_pb2.MODALITY_IMAGE
-
-
-def _url(media: content_pb2.MediaPart) -> str:
-    if media.WhichOneof("source") != "data":
-        return media.uri
-    return f"data:{media.mime_type or 'application/octet-stream'};base64,{base64.b64encode(media.data).decode()}"
 
 
 _AUDIO_FORMATS = {
@@ -473,7 +339,7 @@ _AUDIO_FORMATS = {
 
 
 def _audio_format(mime_type: str) -> str:
-    subtype = mime_type.partition("/")[2].split(";")[0].lower()
+    subtype = mime_type.partition("/")[2]
     return _AUDIO_FORMATS.get(subtype, subtype)
 
 
@@ -501,8 +367,13 @@ def _listed(content: Any) -> list[_Wire]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _retention(seconds: int) -> _Wire:
+def retention(seconds: int) -> _Wire:
+    """The longest retention of OpenAI's that is not longer than asked for, but for the shortest."""
     return {"ttl": "12h" if seconds >= 12 * 3600 else "30m"} if seconds else {}
+
+
+def _ephemeral(seconds: int) -> _Wire:
+    return {"type": "ephemeral"} | ({"ttl": "1h" if seconds >= 3600 else "5m"} if seconds else {})
 
 
 # ---------------------------------------------------------------- tools
@@ -524,12 +395,9 @@ def _tools(rendering: Rendering, body: _Wire) -> None:
             if function.description:
                 inner["description"] = function.description
             if function.parameters_json_schema:
-                inner["parameters"] = _schema(
-                    rendering,
-                    function.parameters_json_schema,
-                    f"{field}.function.parameters_json_schema",
-                    function.strict,
-                )
+                at = f"{field}.function.parameters_json_schema"
+                limits = dialect.schema_limits if function.strict else None
+                inner["parameters"] = schemas.within(function.parameters_json_schema, limits, notes, at)
             elif dialect.parameters_required:
                 inner["parameters"] = {"type": "object", "properties": {}}
             if function.HasField("strict"):
@@ -541,10 +409,7 @@ def _tools(rendering: Rendering, body: _Wire) -> None:
             names.append(function.name)
         if tool.HasField("cache_control"):
             if dialect.cache_breakpoint == "cache_control":
-                seconds = tool.cache_control.ttl.seconds
-                wire["cache_control"] = {"type": "ephemeral"} | (
-                    {"ttl": "1h" if seconds >= 3600 else "5m"} if seconds else {}
-                )
+                wire["cache_control"] = _ephemeral(tool.cache_control.ttl.seconds)
             else:
                 notes.dropped(f"{field}.cache_control", "The provider places its cache breakpoints itself.")
         tools.append(rendering.merged(wire, tool.provider_options_json))
@@ -561,7 +426,7 @@ _PORTABLE_TOOLS = frozenset({"web_search", "code_execution", "file_search", "url
 
 def _provider_tool(rendering: Rendering, tool: gateway_pb2.ProviderTool, field: str, body: _Wire) -> _Wire | None:
     how = rendering.dialect.provider_tools
-    options = _decoded(tool.options_json, f"{field}.provider_tool.options_json") if tool.options_json else {}
+    options = decoded_object(tool.options_json, f"{field}.provider_tool.options_json") if tool.options_json else {}
     if how == "pass" or (tool.type not in _PORTABLE_TOOLS and "type" in options):
         return {"type": tool.type} | options
     if how == "web_search_options" and tool.type == "web_search":
@@ -620,12 +485,16 @@ def _tool_choice(rendering: Rendering, body: _Wire, tools: list[_Wire], names: l
 
 
 # ---------------------------------------------------------------- reasoning, sampling, format
+BUDGETS = {"none": 0, "low": 4095, "medium": 16383, "high": 0}
+"""The most tokens that a word of effort stands for; the last for all above."""
+
+
 def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
     """Sets what the request says of reasoning; returns whether the model may be reasoning."""
     dialect: Dialect = rendering.dialect
     notes = rendering.notes
     config = rendering.request.reasoning
-    word = EFFORTS[config.effort - 1] if config.effort else ""
+    word = effort.word(config)
     field = "reasoning.effort"
     if config.HasField("budget_tokens"):
         budget = config.budget_tokens
@@ -633,7 +502,7 @@ def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
             _put(body, dialect.budget_field, budget)
             word = ""
         elif not word and dialect.effort_field and rule.takes_effort:
-            word = "none" if budget <= 0 else "low" if budget < 4096 else "medium" if budget < 16384 else "high"
+            word = effort.of_budget(budget, BUDGETS)
             field = "reasoning.budget_tokens"
             notes.emulated(field, f"Sent as effort {word}.")
         else:
@@ -666,10 +535,7 @@ def _effort(rendering: Rendering, body: _Wire, word: str, taken: tuple[str, ...]
         if "none" not in taken:
             return word
     elif taken and word not in taken:
-        wanted, asked = EFFORTS.index(word), word
-        # the nearest, the stronger of two; "none" stands in for nothing else
-        choices = [effort for effort in taken if effort != "none"] or list(taken)
-        word = min(choices, key=lambda effort: (abs(EFFORTS.index(effort) - wanted), -EFFORTS.index(effort)))
+        asked, word = word, effort.nearest(word, taken)
         rendering.notes.adjusted(field, f"The model takes {word} in place of {asked}.")
     if dialect.reasoning_on and word != "none":
         body.update(json.merge(body, dict(dialect.reasoning_on)))
@@ -742,7 +608,8 @@ def _output_format(rendering: Rendering, body: _Wire) -> None:
             }
     elif kind == "json_schema":
         wanted = form.json_schema
-        schema = _schema(rendering, wanted.schema_json, "output_format.json_schema.schema_json", wanted.strict)
+        limits = dialect.schema_limits if wanted.strict else None
+        schema = schemas.within(wanted.schema_json, limits, notes, "output_format.json_schema.schema_json")
         if dialect.json_schema == "nested":
             inner: _Wire = {"name": wanted.name or "response", "schema": schema}
             if wanted.HasField("strict"):
@@ -788,7 +655,7 @@ def _attribution(rendering: Rendering, body: _Wire, rule: ModelRule) -> tuple[tu
                 notes.dropped("cache_config.cache_key", "The provider takes no cache key.")
         if cache.HasField("ttl"):
             if rule.cache_options and dialect.cache_breakpoint == "breakpoint":
-                body["prompt_cache_options"] = _retention(cache.ttl.seconds)
+                body["prompt_cache_options"] = retention(cache.ttl.seconds)
             else:
                 notes.dropped("cache_config.ttl", "The provider keeps prompts as long as it likes.")
         if cache.cached_content:

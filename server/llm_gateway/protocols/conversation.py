@@ -1,0 +1,206 @@
+"""The one walk over a conversation: messages, their parts, and the parts of tools' results.
+
+A wire format subclasses `Conversation`. It has a leaf for each kind of part that it carries, a method of that name, and puts what the
+leaves return where its provider wants it: roles, order and merging are the format's. What is the same everywhere is done here: what
+belongs to another provider stays out, media are read once, options are merged last, and what a format does not take is named in a
+warning, be it a kind of part without a leaf, or a field that no leaf and no hook has a place for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, NoReturn
+
+from llmgateway.v1 import content_pb2
+
+from llm_gateway.protocols import json
+from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.wire import CUSTOM, Rendering, refuse
+
+Wire = dict[str, Any]
+Leaf = Callable[[Any, content_pb2.Part, Any], Wire | None]
+
+KINDS = tuple(field.name for field in content_pb2.Part.DESCRIPTOR.oneofs_by_name["kind"].fields)
+LOOSE: Final[Wire] = {}
+"""What a leaf returns that has sent its part in no object of its own, such as a text that joins a string."""
+
+_ASSISTANT = content_pb2.ROLE_ASSISTANT
+
+
+def plain(parts: Sequence[content_pb2.Part]) -> str | None:
+    """The text that is all these parts hold; None where they are another number or anything else."""
+    if len(parts) != 1:
+        return None
+    part = parts[0]
+    if not part.HasField("text") or part.HasField("cache_control") or part.signature or part.provider_options_json:
+        return None
+    text = part.text
+    return None if text.citations else text.text
+
+
+class Conversation:
+    """One walk in progress.
+
+    A leaf is given the part and what its kind holds (`TextPart`, `Medium`, `ToolCall`, ...), and returns the part's object on the
+    wire; LOOSE where it has none; None where nothing is sent, which the leaf has then said itself, unless a text was blank.
+
+    index, role: of the message. place: of the part in it; inner: of the part in a tool's result, -1 outside.
+    in_results: kinds that results of tools may hold. names_kind: kinds that a warning names below the part that was left out.
+    cites: the leaf of texts deals with their sources itself. own_objects: whether options can be merged into what leaves return. lacks: why there is no leaf, by kind of part.
+    """
+
+    leaves: ClassVar[Mapping[str, Leaf]] = {}
+    lacks: ClassVar[Mapping[str, str]] = {}
+    in_results: ClassVar[frozenset[str]] = frozenset(KINDS) - {"tool_call", "tool_result"}
+    names_kind: ClassVar[frozenset[str]] = frozenset({"tool_call"})
+    cites: ClassVar[bool] = False
+    own_objects: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        cls.leaves = {kind: getattr(cls, kind) for kind in KINDS if hasattr(cls, kind)}
+
+    def __init__(self, rendering: Rendering) -> None:
+        self.rendering = rendering
+        self.notes = rendering.notes
+        self.index = self.place = 0
+        self.inner = -1
+        self.role: int = content_pb2.ROLE_UNSPECIFIED
+
+    # ------------------------------------------------------------ what a format has
+    def message(self, message: content_pb2.Message) -> None:
+        """Render one message, by `each` and `render`."""
+        raise NotImplementedError
+
+    def names(self, message: content_pb2.Message) -> bool:
+        """Whether the name of a message has a place."""
+        return False
+
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: Wire | None) -> bool:
+        """Put the cache breakpoint of a part into its object, None where nothing is sent of it; whether there is a place for it."""
+        return False
+
+    def sign(self, part: content_pb2.Part, kind: str, wire: Wire | None) -> bool:
+        """Put the signature of a part into its object; whether there is a place for it."""
+        return False
+
+    def foreign(self, kind: str) -> None:
+        """A part of another provider is left out."""
+
+    # ------------------------------------------------------------ the walk
+    def walk(self) -> None:
+        """Render every message, in order."""
+        for index, message in enumerate(self.rendering.request.messages):
+            self.index = index
+            self.role = message.role
+            if message.name and not self.names(message):
+                self.notes.dropped(f"messages[{self.index}].name", "There are no names of participants here.")
+            self.message(message)
+
+    def each(self, parts: Iterable[content_pb2.Part]) -> Iterator[content_pb2.Part]:
+        """The parts of the message, one after the other at its place."""
+        for place, part in enumerate(parts):
+            self.place = place
+            yield part
+
+    def within(self, result: content_pb2.ToolResult) -> Iterator[content_pb2.Part]:
+        """The same for the parts of a tool's result."""
+        for place, part in enumerate(result.parts):
+            self.inner = place
+            yield part
+        self.inner = -1
+
+    def render(self, part: content_pb2.Part) -> Wire | None:
+        """The object of the part at this place; LOOSE where it has none, None where nothing of it is sent."""
+        kind: str | None = part.WhichOneof("kind")
+        leaf = self.leaves.get(kind)  # type: ignore[arg-type]
+        if kind is None or leaf is None:
+            self._leafless(kind)
+            return None
+        what = getattr(part, kind)
+        if kind == "media":
+            what = Medium(what)
+        if self.inner >= 0 and kind not in self.in_results:
+            self.refuse("", f"A tool's result cannot hold a {kind} here.")
+        wire = None if kind != "text" and self._foreign(part, kind, what) else leaf(self, part, what)
+        if wire is None and kind != "text":
+            if part.HasField("cache_control"):
+                self.breakpoint(part, kind, None)
+            return None
+        if part.HasField("cache_control") and not self.breakpoint(part, kind, wire):
+            self.dropped(".cache_control", "There is no place for a cache breakpoint of the caller's here.")
+        if part.signature and not self.sign(part, kind, wire):
+            self.dropped(".signature", "There is no place for the signature of such a part.")
+        if kind == "text":
+            if not self.cites and what.citations:
+                self.dropped(".text.citations", "There is no place for the sources of a text.")
+        elif kind == "media":
+            for name in what.left():
+                self.dropped(f".media.{name}", "There is no such setting of a medium of this kind.")
+        elif kind == "refusal" and what.category:
+            self.dropped(".refusal.category", "There is no place for the category of a refusal.")
+        if part.provider_options_json:
+            if wire and self.own_objects:
+                return self.rendering.merged(wire, part.provider_options_json)
+            if self.rendering.options(part.provider_options_json):
+                self.dropped(".provider_options_json", "Such a part has no object of its own here.")
+        return wire
+
+    def _leafless(self, kind: str | None) -> None:
+        if kind is None:
+            refuse(self.at, "holds nothing", "REQUIRED")
+        self.dropped("", self.lacks.get(kind) or f"There is no place for a {kind}.")
+
+    def _foreign(self, part: content_pb2.Part, kind: str, what: Any) -> bool:
+        """Whether the part belongs to another provider and is left out."""
+        if kind == "tool_call":
+            if not what.provider_executed:
+                return False
+            why = "The call was run by another provider."
+        elif kind == "opaque" and not self.rendering.owns(what.provider):
+            why = "A block of another provider."
+        elif kind == "reasoning" and part.signature_provider and not self.rendering.owns(part.signature_provider):
+            why = "Reasoning of another provider."
+        else:
+            return False
+        self.foreign(kind)
+        self.left_out(kind, why)
+        return True
+
+    # ------------------------------------------------------------ for the leaves
+    @property
+    def at(self) -> str:
+        """The path of the part at this place."""
+        at = f"messages[{self.index}].parts[{self.place}]"
+        return at if self.inner < 0 else f"{at}.tool_result.parts[{self.inner}]"
+
+    @property
+    def assistant(self) -> bool:
+        """Whether the message is the model's."""
+        return self.role == _ASSISTANT
+
+    def dropped(self, below: str, why: str) -> None:
+        """Note that a field of the part was left out. below: its path there, with its dot; "" for the part."""
+        self.notes.dropped(self.at + below, why)
+
+    def left_out(self, kind: str, why: str) -> None:
+        """Note that the part was left out."""
+        self.dropped(f".{kind}" if kind in self.names_kind else "", why)
+
+    def refuse(self, below: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
+        """Raise InvalidRequest for a field of the part."""
+        refuse(self.at + below, description, reason)
+
+    def object(self, text: str, below: str) -> json.Raw:
+        """JSON text of an object, to be sent as it stands. Raises InvalidRequest for anything else."""
+        try:
+            return json.raw_object(text)
+        except json.MalformedJson:
+            refuse(self.at + below, "Must be the text of a JSON object.")
+
+    def arguments(self, call: content_pb2.ToolCall) -> str:
+        """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""
+        if call.provider_tool_type != CUSTOM:
+            return call.arguments_json or "{}"
+        told = "A call with free text, sent as a function with one argument."
+        self.notes.emulated(f"{self.at}.tool_call.provider_tool_type", told)
+        return json.text({"input": call.arguments_json})
