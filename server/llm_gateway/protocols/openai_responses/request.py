@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import json, schemas
+from llm_gateway.protocols import effort, json, schemas
 from llm_gateway.protocols.callids import CallIds
-from llm_gateway.protocols.openai_chat.dialect import EFFORTS
+from llm_gateway.protocols.conversation import Conversation, plain
+from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
+from llm_gateway.protocols.openai_chat.request import BUDGETS, retention
 from llm_gateway.protocols.openai_responses.dialect import Dialect
-from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering
+from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering, decoded_object, refuse
 
 _Wire = dict[str, Any]
 ENCRYPTED = "reasoning.encrypted_content"
@@ -29,23 +29,230 @@ _ROLES = {
 _SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_logprobs": "top_logprobs"}
 
 
-def _refused(field: str, description: str, reason: str = "INVALID_VALUE") -> InvalidRequest:
-    return InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
-
-
-def _object(text: str, field: str) -> _Wire:
-    try:
-        value = json.decode(text)
-    except json.MalformedJson:
-        value = None
-    if not isinstance(value, dict):
-        raise _refused(field, "must be a JSON object")
-    return value
-
-
 def render_request(rendering: Rendering, /) -> Outgoing:
     """The request to `/responses`."""
     return _Request(rendering).outgoing()
+
+
+class _Items(Conversation):
+    """Renders the messages of one request as items. stored: whether the provider keeps them."""
+
+    in_results = frozenset({"text", "media", "opaque"})
+    cites = True
+
+    def __init__(self, rendering: Rendering, *, stored: bool) -> None:
+        super().__init__(rendering)
+        self.dialect: Dialect = rendering.dialect
+        self.stored = stored
+        self.marks = self.dialect.rule(rendering.model).cache_options
+        self.gaps = False
+        """Whether a reasoning item was left out: items that followed one are refused under their ids without it."""
+        self.call_ids = CallIds(CALL_ID)
+        self.custom: set[str] = set()
+        self.items: list[_Wire] = []
+        self.thoughts: dict[int, str] = {}
+        """Places of reasoning items, with the part that each began with."""
+        self.content: list[_Wire] = []
+        self.belongs = ("", "")
+        """Content of a message that is not written yet, and the item and the phase that it belongs to."""
+
+    def rendered(self) -> list[_Wire]:
+        self.walk()
+        if not self.dialect.plain_reasoning:
+            self.drop_unfollowed()
+        return self.items
+
+    @cached_property
+    def sealed(self) -> set[str]:
+        """Ids of the reasoning items of which some part holds the encrypted form."""
+        messages = self.rendering.request.messages
+        return {part.item_id for message in messages for part in message.parts if part.reasoning.encrypted}
+
+    def drop_unfollowed(self) -> None:
+        """Leave out reasoning that no item of the model follows, such as that of an answer cut while it reasoned: OpenAI refuses it."""
+        dropped: list[int] = []
+        for place in sorted(self.thoughts, reverse=True):
+            follower = self.items[place + 1] if place + 1 < len(self.items) else {"role": "user"}
+            if follower.get("role", "assistant") != "assistant" or str(follower.get("type")).endswith("_output"):
+                del self.items[place]
+                dropped.append(place)
+        for place in reversed(dropped):
+            self.notes.dropped(self.thoughts[place], "Reasoning goes back only with the item that it was for.")
+
+    def foreign(self, kind: str) -> None:
+        self.gaps |= kind == "reasoning"
+
+    def message(self, message: content_pb2.Message) -> None:
+        if message.prefix:
+            told = "The provider answers the last turn; it does not continue it."
+            self.notes.dropped(f"messages[{self.index}].prefix", told)
+        role = _ROLES.get(message.role, "user")
+        if role == "developer" and not self.dialect.developer_role:
+            role = "system"
+        options = self.rendering.options(message.provider_options_json)
+        content: Any = plain(message.parts)
+        if content and self.assistant:
+            part = message.parts[0]
+            identified = part.item_id or part.phase
+            content = None if identified else [{"type": "output_text", "text": content, "annotations": []}]
+        if content:
+            self.items.append(json.merge({"role": role, "content": content}, options))
+            return
+        for part in self.each(message.parts):
+            wire = self.render(part)
+            if wire is None:
+                continue
+            if part.WhichOneof("kind") in (_ITEMS if self.assistant else _CALLED):
+                self.close(role, options)
+                if wire.get("type") == "reasoning":
+                    self.thoughts[len(self.items)] = self.at
+                self.items.append(wire)
+                continue
+            belongs = (part.item_id, part.phase) if self.assistant else ("", "")
+            if self.content and belongs != self.belongs:
+                self.close(role, options)
+            self.belongs = belongs
+            self.content.append(wire)
+        self.close(role, options)
+
+    def close(self, role: str, options: _Wire) -> None:
+        """Write the message that holds the content. The model's own messages go back with id and phase."""
+        content, self.content = self.content, []
+        if not content:
+            return
+        identity, phase = self.belongs
+        item: _Wire = {"role": role}
+        if identity.startswith("msg") and not self.gaps:
+            item = {"type": "message", "id": identity, "role": role, "status": "completed"}
+        if phase:
+            item["phase"] = phase
+        plain = len(content) == 1 and role != "assistant" and content[0].keys() == {"type", "text"}
+        item["content"] = content[0]["text"] if plain else content
+        self.items.append(json.merge(item, options) if options else item)
+
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: _Wire | None) -> bool:
+        if not wire or not self.marks or self.inner >= 0 or kind in (_ITEMS if self.assistant else _CALLED):
+            return False
+        wire["prompt_cache_breakpoint"] = {"mode": "explicit"} | retention(part.cache_control.ttl.seconds)
+        return True
+
+    def sign(self, part: content_pb2.Part, kind: str, wire: _Wire | None) -> bool:
+        return kind == "reasoning"
+
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> _Wire | None:
+        if not self.assistant or self.inner >= 0:
+            if text.citations:
+                self.dropped(".text.citations", "There is no place for the sources of a text.")
+            return {"type": "input_text", "text": text.text}
+        annotations = _annotations(part)
+        if len(annotations) < len(text.citations):
+            self.dropped(".text.citations", "A source that another provider gave cannot be sent back.")
+        if not text.text and not part.item_id:
+            return None
+        return {"type": "output_text", "text": text.text, "annotations": annotations}
+
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> _Wire | None:
+        if self.assistant:
+            return {"type": "refusal", "refusal": refusal.text}
+        self.dropped("", "Only the model refuses.")
+        return None
+
+    def opaque(self, part: content_pb2.Part, opaque: content_pb2.OpaquePart) -> _Wire:
+        return decoded_object(opaque.json, f"{self.at}.opaque.json")
+
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> _Wire | None:
+        """A reasoning item. Its parts share the item's id and come one after another: the later ones join the first."""
+        if reasoning.encrypted and not part.signature_provider:
+            self.dropped("", "Reasoning of another provider.")
+            self.gaps = True
+            return None
+        # Clients that knew no item ids kept the id as the signature.
+        identity = part.item_id or part.signature.decode("utf-8", "ignore")
+        last = self.items[-1] if self.items else {}
+        joins = bool(identity) and last.get("type") == "reasoning" and last.get("id") == identity
+        item: _Wire = last if joins else {"type": "reasoning"}
+        if identity:
+            item["id"] = identity
+        texts = item.setdefault("summary", [])
+        if reasoning.text and not reasoning.is_summary:
+            item.setdefault("content", []).append({"type": "reasoning_text", "text": reasoning.text})
+        elif reasoning.text:
+            texts.append({"type": "summary_text", "text": reasoning.text})
+        if reasoning.encrypted:
+            item["encrypted_content"] = reasoning.encrypted.decode("utf-8", "replace")
+        if joins:
+            if part.provider_options_json:
+                self.items[-1] = self.rendering.merged(last, part.provider_options_json)
+            return None
+        sealed = reasoning.encrypted or (identity and identity in self.sealed)
+        if not (sealed or self.dialect.plain_reasoning or self.stored):
+            self.dropped("", "Reasoning goes back encrypted or stored only.")
+            self.gaps = True
+            return None
+        return item
+
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> _Wire:
+        call_id = self.call_ids.call(call.id, call.name)
+        item: _Wire
+        if call.provider_tool_type == CUSTOM:
+            self.custom.add(call_id)
+            item = {"type": "custom_tool_call", "call_id": call_id, "name": call.name, "input": call.arguments_json}
+        else:
+            arguments = call.arguments_json or "{}"
+            item = {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
+        if part.item_id.startswith(("fc", "ctc")) and not self.gaps:
+            item["id"] = part.item_id
+        return item
+
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> _Wire:
+        output: Any = plain(result.parts)
+        if output is None:
+            content = [wire for inner in self.within(result) if (wire := self.render(inner)) is not None]
+            texts = all(wire.keys() == {"type", "text"} for wire in content)
+            output = "".join(wire["text"] for wire in content) if texts else content
+        if result.is_error:
+            self.dropped(".tool_result.is_error", "The provider has no mark for a failed tool: the text must say so.")
+        call_id = self.call_ids.result(result.tool_call_id, result.name)
+        kind = "custom_tool_call_output" if call_id in self.custom else "function_call_output"
+        return {"type": kind, "call_id": call_id, "output": output}
+
+    def media(self, part: content_pb2.Part, medium: Medium) -> _Wire | None:
+        media = medium.part
+        if self.assistant and self.inner < 0:
+            if part.item_id.startswith("ig") and medium.source == "data":
+                image = medium.base64(f"{self.at}.media")
+                return {"type": "image_generation_call", "id": part.item_id, "status": "completed", "result": image}
+            self.dropped("", "The provider takes media in turns of the user only.")
+            return None
+        if medium.modality in (AUDIO, VIDEO):
+            self.refuse(".media", "the Responses API takes images and documents", "UNSUPPORTED")
+        if not medium.source:
+            self.refuse(".media", "one of data, uri and file_id is required", "REQUIRED")
+        if medium.source == "data" and not medium.type:
+            self.refuse(".media.mime_type", "is required with data", "REQUIRED")
+        medium.take("detail")
+        wire: _Wire
+        if medium.modality == IMAGE:
+            place = {"file_id": media.file_id} if medium.source == "file_id" else {"image_url": medium.url()}
+            wire = {"type": "input_image", **place}
+        else:
+            medium.take("filename")
+            wire = {"type": "input_file"}
+            if medium.source == "file_id":
+                wire["file_id"] = media.file_id
+            elif medium.source == "data":
+                wire["filename"] = media.filename or self.dialect.chat.default_filename or "document"
+                wire["file_data"] = medium.url()
+            else:
+                wire["file_url"] = media.uri
+        if media.detail:
+            wire["detail"] = media.detail
+        return wire
+
+
+_CALLED = frozenset({"reasoning", "tool_call", "tool_result"})
+_ITEMS = _CALLED | {"opaque", "media"}
+"""Kinds that are items of their own, from anybody and from the model; the others are content of messages."""
 
 
 class _Request:
@@ -58,27 +265,11 @@ class _Request:
         self._dialect: Dialect = rendering.dialect
         self._rule = self._dialect.rule(rendering.model)
         options = rendering.options(rendering.request.provider_options_json)
-        self._stored = bool(options.get("store", not self._dialect.stateless))
-        self._sealed = {
-            part.item_id
-            for message in rendering.request.messages
-            for part in message.parts
-            if part.item_id and part.reasoning.encrypted
-        }
-        """Ids of the reasoning items of which some part holds the encrypted form."""
-        self._gaps = False
-        """Whether a reasoning item was left out: items that followed one are refused under their ids without it."""
-        self._call_ids = CallIds(CALL_ID)
-        self._custom: set[str] = set()
-        self._items: list[_Wire] = []
-        self._thoughts: dict[int, str] = {}
-        """Places of reasoning items, with the part that each began with."""
+        stored = bool(options.get("store", not self._dialect.stateless))
+        self._items = _Items(rendering, stored=stored).rendered()
 
     def outgoing(self) -> Outgoing:
-        request, dialect = self._request, self._dialect
-        for index, message in enumerate(request.messages):
-            self._message(message, f"messages[{index}]")
-        self._drop_unfollowed()
+        dialect = self._dialect
         body: _Wire = {"model": self._rendering.model}
         if self._items:  # none with a stored prompt, which options name
             body["input"] = self._items
@@ -108,236 +299,6 @@ class _Request:
             return bool(self._rule.takes_effort)
         return self._request.HasField("reasoning") or any(item.get("type") == "reasoning" for item in self._items)
 
-    # ------------------------------------------------------------ items
-    def _drop_unfollowed(self) -> None:
-        """Leave out reasoning that no item of the model follows, such as that of an answer cut while it reasoned: OpenAI refuses it."""
-        if self._dialect.plain_reasoning:
-            return
-        dropped: list[int] = []
-        for place in sorted(self._thoughts, reverse=True):
-            follower = self._items[place + 1] if place + 1 < len(self._items) else {"role": "user"}
-            if follower.get("role", "assistant") != "assistant" or str(follower.get("type")).endswith("_output"):
-                del self._items[place]
-                dropped.append(place)
-        for place in reversed(dropped):
-            self._notes.dropped(self._thoughts[place], "Reasoning goes back only with the item that it was for.")
-
-    def _message(self, message: content_pb2.Message, at: str) -> None:
-        if message.name:
-            self._notes.dropped(f"{at}.name", "The provider has no names of participants here.")
-        if message.prefix:
-            self._notes.dropped(f"{at}.prefix", "The provider answers the last turn; it does not continue it.")
-        role = _ROLES.get(message.role, "user")
-        if role == "developer" and not self._dialect.developer_role:
-            role = "system"
-        options = self._rendering.options(message.provider_options_json)
-        content: list[_Wire] = []
-        open_item = ("", "")
-        for number, part in enumerate(message.parts):
-            where = f"{at}.parts[{number}]"
-            wire = self._content(part, role, where)
-            if wire is None:
-                item = self._item(part, role, where)
-                if item is not None:
-                    self._close(role, content, open_item, options)
-                    content = []
-                    if item.get("type") == "reasoning":
-                        self._thoughts[len(self._items)] = where
-                    self._items.append(item)
-                continue
-            belongs = (part.item_id, part.phase) if role == "assistant" else ("", "")
-            if content and belongs != open_item:
-                self._close(role, content, open_item, options)
-                content = []
-            open_item = belongs
-            if part.signature or part.text.citations or part.HasField("refusal"):
-                self._rendering.unplaced(part, where, cited=role == "assistant")
-            self._breakpoint(part, wire, where)
-            content.append(self._rendering.merged(wire, part.provider_options_json))
-        self._close(role, content, open_item, options)
-
-    def _close(self, role: str, content: list[_Wire], belongs: tuple[str, str], options: _Wire) -> None:
-        """Write the message that holds this content. The model's own messages go back with id and phase."""
-        if not content:
-            return
-        identity, phase = belongs
-        item: _Wire = {"role": role}
-        if identity.startswith("msg") and not self._gaps:
-            item = {"type": "message", "id": identity, "role": role, "status": "completed"}
-        if phase:
-            item["phase"] = phase
-        plain = len(content) == 1 and role != "assistant" and content[0].keys() == {"type", "text"}
-        item["content"] = content[0]["text"] if plain else content
-        self._items.append(json.merge(item, options) if options else item)
-
-    def _breakpoint(self, part: content_pb2.Part, wire: _Wire, at: str) -> None:
-        if not part.HasField("cache_control"):
-            return
-        if self._rule.cache_options:
-            wire["prompt_cache_breakpoint"] = {"mode": "explicit"} | _retention(part.cache_control.ttl.seconds)
-        else:
-            self._notes.dropped(f"{at}.cache_control", "The provider places its cache breakpoints itself.")
-
-    def _content(self, part: content_pb2.Part, role: str, at: str) -> _Wire | None:
-        """The part as content of a message; None when it is an item of its own, or nothing."""
-        kind = part.WhichOneof("kind")
-        if kind == "text":
-            if role != "assistant":
-                return {"type": "input_text", "text": part.text.text}
-            if not part.text.text and not part.item_id:
-                return None
-            annotations = _annotations(part)
-            if len(annotations) < len(part.text.citations):
-                self._notes.dropped(f"{at}.text.citations", "A source that another provider gave cannot be sent back.")
-            return {"type": "output_text", "text": part.text.text, "annotations": annotations}
-        if kind == "refusal":
-            return {"type": "refusal", "refusal": part.refusal.text} if role == "assistant" else None
-        if kind == "media" and role != "assistant":
-            return self._media(part.media, f"{at}.media")
-        if kind == "opaque" and role != "assistant" and self._rendering.owns(part.opaque.provider):
-            return _object(part.opaque.json, f"{at}.opaque.json")
-        return None
-
-    def _item(self, part: content_pb2.Part, role: str, at: str) -> _Wire | None:
-        kind = part.WhichOneof("kind")
-        item: _Wire | None = None
-        if kind == "reasoning":
-            item = self._thought(part, at)
-        elif kind == "tool_call" and part.tool_call.provider_executed:
-            self._notes.dropped(f"{at}.tool_call", "A call that another provider ran itself.")
-        elif kind == "tool_call":
-            item = self._call(part)
-        elif kind == "tool_result":
-            item = self._result(part.tool_result, f"{at}.tool_result")
-        elif kind == "opaque":
-            if self._rendering.owns(part.opaque.provider):
-                item = _object(part.opaque.json, f"{at}.opaque.json")
-            else:
-                self._notes.dropped(at, "A block of another provider.")
-        elif kind == "media":
-            if part.item_id.startswith("ig") and part.media.WhichOneof("source") == "data":
-                image = base64.b64encode(part.media.data).decode()
-                item = {"type": "image_generation_call", "id": part.item_id, "status": "completed", "result": image}
-            else:
-                self._notes.dropped(at, "The provider takes media in turns of the user only.")
-        elif kind is None:
-            raise _refused(at, "holds nothing", "REQUIRED")
-        elif kind == "refusal":
-            self._notes.dropped(at, "Only the model refuses.")
-        if item is None:
-            return None
-        if kind != "reasoning":
-            self._rendering.unplaced(part, at, cited=True)
-        if part.HasField("cache_control"):
-            self._notes.dropped(f"{at}.cache_control", "The provider has breakpoints behind content of messages only.")
-        return self._rendering.merged(item, part.provider_options_json)
-
-    def _thought(self, part: content_pb2.Part, at: str) -> _Wire | None:
-        """A reasoning item. Its parts share the item's id and come one after another: the later ones join the first."""
-        reasoning = part.reasoning
-        foreign = part.signature_provider and not self._rendering.owns(part.signature_provider)
-        if foreign or (reasoning.encrypted and not part.signature_provider):
-            self._notes.dropped(at, "Reasoning of another provider.")
-            self._gaps = True
-            return None
-        # Clients that knew no item ids kept the id as the signature.
-        identity = part.item_id or part.signature.decode("utf-8", "ignore")
-        last = self._items[-1] if self._items else {}
-        joins = bool(identity) and last.get("type") == "reasoning" and last.get("id") == identity
-        item: _Wire = last if joins else {"type": "reasoning"}
-        if identity:
-            item["id"] = identity
-        texts = item.setdefault("summary", [])
-        if reasoning.text and not reasoning.is_summary:
-            item.setdefault("content", []).append({"type": "reasoning_text", "text": reasoning.text})
-        elif reasoning.text:
-            texts.append({"type": "summary_text", "text": reasoning.text})
-        if reasoning.encrypted:
-            item["encrypted_content"] = reasoning.encrypted.decode("utf-8", "replace")
-        if joins:
-            if part.provider_options_json:
-                self._items[-1] = self._rendering.merged(last, part.provider_options_json)
-            return None
-        sealed = reasoning.encrypted or identity in self._sealed
-        if not (sealed or self._dialect.plain_reasoning or self._stored):
-            self._notes.dropped(at, "Reasoning goes back encrypted or stored only.")
-            self._gaps = True
-            return None
-        return item
-
-    def _call(self, part: content_pb2.Part) -> _Wire:
-        call = part.tool_call
-        call_id = self._call_ids.call(call.id, call.name)
-        if call.provider_tool_type == CUSTOM:
-            self._custom.add(call_id)
-            item: _Wire = {
-                "type": "custom_tool_call",
-                "call_id": call_id,
-                "name": call.name,
-                "input": call.arguments_json,
-            }
-        else:
-            arguments = call.arguments_json or "{}"
-            item = {"type": "function_call", "call_id": call_id, "name": call.name, "arguments": arguments}
-        if part.item_id.startswith(("fc", "ctc")) and not self._gaps:
-            item["id"] = part.item_id
-        return item
-
-    def _result(self, result: content_pb2.ToolResult, at: str) -> _Wire:
-        content: list[_Wire] = []
-        for number, part in enumerate(result.parts):
-            where = f"{at}.parts[{number}]"
-            wire = self._content(part, "tool", where)
-            if wire is None:
-                raise _refused(where, "a result of a tool is text or media")
-            self._rendering.unplaced(part, where)
-            if part.HasField("cache_control"):
-                self._notes.dropped(f"{where}.cache_control", "The provider has no breakpoints in results of tools.")
-            content.append(self._rendering.merged(wire, part.provider_options_json))
-        if result.is_error:
-            self._notes.dropped(f"{at}.is_error", "The provider has no mark for a failed tool: the text must say so.")
-        texts = all(wire.keys() == {"type", "text"} for wire in content)
-        call_id = self._call_ids.result(result.tool_call_id, result.name)
-        kind = "custom_tool_call_output" if call_id in self._custom else "function_call_output"
-        output: Any = "".join(wire["text"] for wire in content) if texts else content
-        return {"type": kind, "call_id": call_id, "output": output}
-
-    def _media(self, media: content_pb2.MediaPart, at: str) -> _Wire:
-        kind = _class_of(media)
-        if kind in (content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_VIDEO):
-            raise _refused(at, "the Responses API takes images and documents", "UNSUPPORTED")
-        for field in ("transcript", "start_offset", "end_offset"):
-            if media.HasField(field) if field != "transcript" else media.transcript:  # type: ignore[arg-type]
-                self._notes.dropped(f"{at}.{field}", "The provider reads images and documents whole.")
-        source = media.WhichOneof("source")
-        if source is None:
-            raise _refused(at, "one of data, uri and file_id is required", "REQUIRED")
-        if source == "data" and not media.mime_type:
-            raise _refused(f"{at}.mime_type", "is required with data", "REQUIRED")
-        url = media.uri
-        if source == "data":
-            url = f"data:{media.mime_type};base64,{base64.b64encode(media.data).decode()}"
-        wire: _Wire
-        if kind == content_pb2.MODALITY_IMAGE:
-            if media.filename:
-                self._notes.dropped(f"{at}.filename", "The provider shows no names of images.")
-            place = {"file_id": media.file_id} if source == "file_id" else {"image_url": url}
-            wire = {"type": "input_image", **place}
-            if media.detail:
-                wire["detail"] = media.detail
-            return wire
-        wire = {"type": "input_file"}
-        if source == "file_id":
-            wire["file_id"] = media.file_id
-        elif url.startswith("data:"):
-            wire["filename"] = media.filename or self._dialect.chat.default_filename or "document"
-            wire["file_data"] = url
-        else:
-            wire["file_url"] = url
-        if media.detail:
-            wire["detail"] = media.detail
-        return wire
-
     # ------------------------------------------------------------ tools
     def _tools(self, body: _Wire) -> None:
         request, notes = self._request, self._notes
@@ -352,7 +313,7 @@ class _Request:
             elif kind == "provider_tool":
                 wire = self._provider_tool(tool.provider_tool, f"{at}.provider_tool")
             else:
-                raise _refused(at, "holds nothing", "REQUIRED")
+                refuse(at, "holds nothing", "REQUIRED")
             tools.append(self._rendering.merged(wire, tool.provider_options_json))
         if tools:
             body["tools"] = tools
@@ -386,16 +347,13 @@ class _Request:
 
     def _schema(self, text: str, at: str, strict: bool) -> json.Raw:
         """A JSON Schema. strict: the server holds the model to it."""
-        try:
-            return schemas.within(text, self._dialect.chat.schema_limits if strict else None, self._notes, at)
-        except json.MalformedJson:
-            raise _refused(at, "must be a JSON object") from None
+        return schemas.within(text, self._dialect.chat.schema_limits if strict else None, self._notes, at)
 
     def _provider_tool(self, tool: gateway_pb2.ProviderTool, at: str) -> _Wire:
         if not tool.type:
-            raise _refused(f"{at}.type", "is required", "REQUIRED")
+            refuse(f"{at}.type", "is required", "REQUIRED")
         base = dict(self._dialect.tools.get(tool.type, {"type": tool.type}))
-        options = _object(tool.options_json, f"{at}.options_json") if tool.options_json else {}
+        options = decoded_object(tool.options_json, f"{at}.options_json") if tool.options_json else {}
         kind = options.get("type", base["type"])
         if kind in (base["type"], tool.type):
             return {**base, **options}
@@ -421,14 +379,14 @@ class _Request:
         """Writes what is asked of reasoning; whether the model may reason."""
         config, notes, rule = self._request.reasoning, self._notes, self._rule
         wire: _Wire = {}
-        word = EFFORTS[config.effort - 1] if config.effort else ""
+        word = effort.word(config)
         at = "reasoning.effort"
         if config.HasField("budget_tokens"):
             if word or not rule.takes_effort:
                 notes.dropped("reasoning.budget_tokens", "The provider takes no budget of reasoning tokens.")
             else:
                 budget, at = config.budget_tokens, "reasoning.budget_tokens"
-                word = "none" if budget <= 0 else "low" if budget < 4096 else "medium" if budget < 16384 else "high"
+                word = effort.of_budget(budget, BUDGETS)
                 notes.emulated(at, f"Sent as effort {word}.")
         if word and not rule.takes_effort:
             if word != "none":
@@ -436,9 +394,7 @@ class _Request:
             word = ""
         taken = self._dialect.efforts(self._rendering.model)
         if word and taken and word not in taken:
-            asked, rank = word, EFFORTS.index(word)
-            choices = [effort for effort in taken if effort != "none"] or list(taken)
-            word = min(choices, key=lambda effort: (abs(EFFORTS.index(effort) - rank), -EFFORTS.index(effort)))
+            asked, word = word, effort.nearest(word, taken)
             notes.adjusted(at, f"The model takes {word} in place of {asked}.")
         if word:
             wire["effort"] = word
@@ -521,7 +477,7 @@ class _Request:
                 notes.dropped("cache_config.cache_key", "The provider takes no cache key.")
         if cache.HasField("ttl"):
             if self._rule.cache_options:
-                body["prompt_cache_options"] = _retention(cache.ttl.seconds)
+                body["prompt_cache_options"] = retention(cache.ttl.seconds)
             else:
                 notes.dropped("cache_config.ttl", "The provider keeps prompts as long as it likes.")
         if cache.cached_content:
@@ -529,10 +485,6 @@ class _Request:
         if request.safety_settings:
             notes.dropped("safety_settings", "The provider takes no safety thresholds.")
         return headers
-
-
-def _retention(seconds: int) -> _Wire:
-    return {"ttl": "12h" if seconds >= 12 * 3600 else "30m"} if seconds else {}
 
 
 def _annotations(part: content_pb2.Part) -> list[_Wire]:
@@ -544,19 +496,3 @@ def _annotations(part: content_pb2.Part) -> list[_Wire]:
         with suppress(json.MalformedJson):
             found.append(json.decode(citation.provider_json or "null"))
     return [annotation for annotation in found if isinstance(annotation, dict) and "type" in annotation]
-
-
-def _class_of(media: content_pb2.MediaPart) -> content_pb2.Modality.ValueType:
-    """What a medium is: as said, by its MIME type, or by the ending of its name; a document when nothing tells."""
-    if media.modality:
-        return media.modality
-    mime_type = media.mime_type
-    if not mime_type and media.uri.startswith("data:"):
-        mime_type = media.uri[5:].partition(",")[0].partition(";")[0]
-    if not mime_type:
-        mime_type = mimetypes.guess_type(media.uri.partition("?")[0] or media.filename)[0] or ""
-    return {
-        "image": content_pb2.MODALITY_IMAGE,
-        "audio": content_pb2.MODALITY_AUDIO,
-        "video": content_pb2.MODALITY_VIDEO,
-    }.get(mime_type.partition("/")[0], content_pb2.MODALITY_DOCUMENT)
