@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-import mimetypes
 import re
-from typing import Any, NoReturn
-from urllib.parse import quote, unquote_to_bytes
+from typing import Any
+from urllib.parse import quote
 
-from google.protobuf import duration_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import callids, json
+from llm_gateway.protocols import callids, effort, json
+from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.gemini.dialect import Dialect, Family, family_of
-from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
+from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, decoded_object, json_object, refuse
 
 UNVALIDATED = "skip_thought_signature_validator"
 """The documented stand-in for the signature of a function call that Gemini did not write."""
@@ -29,16 +28,6 @@ PROVIDER_TOOLS = {
 }
 """The contract's portable types; any other type is the provider's own key."""
 
-_E = gateway_pb2.ReasoningConfig
-EFFORTS: dict[gateway_pb2.ReasoningConfig.Effort.ValueType, str] = {
-    _E.EFFORT_MINIMAL: "minimal",
-    _E.EFFORT_LOW: "low",
-    _E.EFFORT_MEDIUM: "medium",
-    _E.EFFORT_HIGH: "high",
-    _E.EFFORT_XHIGH: "xhigh",
-    _E.EFFORT_MAX: "max",
-}
-_RANKS = ("minimal", "low", "medium", "high", "xhigh", "max")
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 """Effort to thinkingBudget as Google's OpenAI compatibility layer has it; above that, the family's most."""
 
@@ -80,16 +69,213 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     return _Request(rendering).outgoing()
 
 
-def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
-    raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+class _Contents(Conversation):
+    """Renders the messages of one request."""
+
+    in_results = frozenset({"text", "media"})
+
+    def __init__(self, rendering: Rendering, family: Family) -> None:
+        super().__init__(rendering)
+        self.dialect: Dialect = rendering.dialect
+        self.family = family
+        self.calls = callids.Calls()
+        self.system: list[Wire] = []
+        self.contents: list[Wire] = []
+        self.single = False
+        """Whether the message has one part."""
+        self.texts: list[str] = []
+        self.beside: list[Wire] = []
+        self.answered = 0
+        """Of the last result: its texts, the media that this family wants beside it, and the place of its call."""
+        self.places: dict[int, int] = {}
+        """`id` of a functionResponse part to the place of its call."""
+        self.unsorted: dict[int, int] = {}
+        """Place of a turn that has results to where the first message with some begins in it."""
+
+    def rendered(self) -> tuple[list[Wire], list[Wire]]:
+        """(system instruction, contents)."""
+        self.walk()
+        self.sort_results()
+        system, contents = self.system, self.contents
+        if not self.family.system and system:
+            told = "this model has no system instruction: sent with the first turn of the user"
+            self.notes.emulated("messages[0]", told)
+            first = next((c for c in contents if c["role"] == "user"), None)
+            if first is None:
+                contents.insert(0, {"role": "user", "parts": system})
+            else:
+                first["parts"] = system + first["parts"]
+            system = []
+        if not contents:
+            refuse("messages", "Gemini needs a turn of the user or of the model", "REQUIRED")
+        if contents[0]["role"] == "model":
+            contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING}]})
+            self.notes.emulated("messages", "a turn of the user was put first: the model may not begin")
+        if self.family.signatures:
+            for content in contents:
+                first_call = next((p for p in content["parts"] if "functionCall" in p), None)
+                if first_call is not None:
+                    first_call.setdefault("thoughtSignature", UNVALIDATED)
+        return system, contents
+
+    def message(self, message: content_pb2.Message) -> None:
+        at = f"messages[{self.index}]"
+        if message.role in _INSTRUCTIONS:
+            if self.contents:
+                self.notes.adjusted(at, "moved to the system instruction, Gemini's only place for it")
+            for part in self.each(message.parts):
+                if not part.HasField("text"):
+                    self.refuse("", "a system instruction of Gemini is text")
+                self.system.append(self.render(part) or {})
+            return
+        last = self.index == len(self.rendering.request.messages) - 1
+        if message.prefix and not (last and self.family.prefill):
+            refuse(f"{at}.prefix", "this model does not continue a turn that is begun for it", "UNSUPPORTED")
+        text = plain(message.parts)
+        parts, results = ([{"text": text}], False) if text is not None else self.parts(message)
+        if not parts:
+            return
+        content: Wire = {"role": "model" if self.assistant else "user", "parts": parts}
+        content = self.rendering.merged(content, message.provider_options_json)
+        contents, begins = self.contents, 0
+        if contents and contents[-1]["role"] == content.get("role"):
+            begins = len(contents[-1]["parts"])
+            contents[-1]["parts"] += content.pop("parts", [])
+            contents[-1].update(content)
+        else:
+            contents.append(content)
+        if results:
+            self.unsorted.setdefault(len(contents) - 1, begins)
+
+    def parts(self, message: content_pb2.Message) -> tuple[list[Wire], bool]:
+        """The parts of a message, and whether there are results among them."""
+        parts: list[Wire] = []
+        results = False
+        self.single = len(message.parts) == 1
+        for part in self.each(message.parts):
+            wire = self.render(part)
+            if wire is not None:
+                parts.append(wire)
+                if part.HasField("tool_result"):
+                    self.places[id(wire)] = self.answered
+                    results = True
+                    parts += self.beside
+        return parts, results
+
+    def sort_results(self) -> None:
+        """In each turn that has results: those in the order of their calls, before what stands between and behind them."""
+        beyond = len(self.calls.names) + 1
+        for place, begins in self.unsorted.items():
+            parts = self.contents[place]["parts"]
+            parts[begins:] = sorted(parts[begins:], key=lambda wire: self.places.get(id(wire), beyond))
+
+    # ------------------------------------------------------------ parts
+    def sign(self, part: content_pb2.Part, kind: str, wire: Wire | None) -> bool:
+        unsigned = kind in ("opaque", "tool_result") or self.inner >= 0 or self.role in _INSTRUCTIONS
+        if wire and not unsigned and self.rendering.owns(part.signature_provider):
+            wire["thoughtSignature"] = base64.b64encode(part.signature).decode()
+            return True
+        return kind == "reasoning"
+
+    def blank(self, part: content_pb2.Part, text: str) -> bool:
+        return not text and not (part.signature and self.rendering.owns(part.signature_provider))
+
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> Wire | None:
+        if self.inner >= 0:
+            self.texts.append(text.text)
+            return LOOSE
+        if self.blank(part, text.text) and not self.single and self.role not in _INSTRUCTIONS:
+            return None
+        return {"text": text.text}
+
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> Wire:
+        self.notes.emulated(self.at, "Gemini has no refusals: sent as text")
+        return {"text": refusal.text}
+
+    def opaque(self, part: content_pb2.Part, opaque: content_pb2.OpaquePart) -> Wire:
+        return decoded_object(opaque.json, f"{self.at}.opaque.json")
+
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> Wire | None:
+        if reasoning.encrypted:
+            self.dropped("", "reasoning of another provider")
+            return None
+        return None if self.blank(part, reasoning.text) else {"text": reasoning.text, "thought": True}
+
+    def call_id(self, given: str) -> Wire:
+        return {"id": given} if self.family.call_ids and not callids.is_made_up(given) else {}
+
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> Wire:
+        if not call.name:
+            self.refuse(".tool_call.name", "is required", "REQUIRED")
+        self.calls.call(call.id, call.name)
+        arguments = self.object(self.arguments(call), ".tool_call.arguments_json")
+        wire: Wire = {"functionCall": {**self.call_id(call.id), "name": call.name, "args": arguments}}
+        if part.signature and not self.rendering.owns(part.signature_provider):
+            wire["thoughtSignature"] = UNVALIDATED
+        return wire
+
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Wire:
+        place = self.calls.result(result.tool_call_id, result.name)
+        self.answered = len(self.calls.names) if place is None else place
+        name = result.name if place is None else self.calls.names[place]
+        if not name:
+            told = "Gemini matches results by name: name the tool, or keep the call in the conversation"
+            self.refuse(".tool_result.name", told, "REQUIRED")
+        text, media = plain(result.parts), list[Wire]()
+        if text is None:
+            self.texts = []
+            wires = [self.render(inner) for inner in self.within(result)]
+            media = [wire for wire in wires if wire is not None and wire is not LOOSE]
+            text = "".join(self.texts)
+        inner: Wire = {**self.call_id(result.tool_call_id), "name": name, "response": _response(text, result.is_error)}
+        if media and self.family.result_media:
+            inner["parts"], media = media, []
+        elif media:
+            told = "this model takes no media in results: sent beside the result"
+            self.notes.emulated(f"{self.at}.tool_result.parts", told)
+        self.beside = media
+        return {"functionResponse": inner}
+
+    def media(self, part: content_pb2.Part, medium: Medium) -> Wire:
+        media = medium.part
+        inner: Wire = {"mimeType": medium.type} if medium.type else {}
+        if medium.source == "data":
+            if not inner:
+                self.refuse(".media.mime_type", "is required with data", "REQUIRED")
+            inner["data"] = medium.base64(f"{self.at}.media")
+            wire: Wire = {"inlineData": inner}
+        elif medium.source:
+            inner["fileUri"] = medium.uri or self.file(media.file_id)
+            wire = {"fileData": inner}
+        else:
+            self.refuse(".media", "one of data, uri and file_id is required", "REQUIRED")
+        medium.take("start_offset", "end_offset")
+        if media.filename and self.dialect.display_names:
+            medium.take("filename")
+            inner["displayName"] = media.filename
+        clip = {
+            key: getattr(media, field).ToJsonString()
+            for key, field in (("startOffset", "start_offset"), ("endOffset", "end_offset"))
+            if media.HasField(field)  # type: ignore[arg-type]
+        }
+        if clip:
+            wire["videoMetadata"] = clip
+        if media.detail == "auto":
+            medium.take("detail")
+        elif media.detail and self.family.part_resolution:
+            medium.take("detail")
+            wire["mediaResolution"] = {"level": _RESOLUTIONS.get(media.detail.lower(), media.detail)}
+        return wire
+
+    def file(self, file_id: str) -> str:
+        if "://" in file_id:
+            return file_id
+        if not self.dialect.files:
+            self.refuse(".media.file_id", "this service has no uploaded files: use a gs:// URI", "UNSUPPORTED")
+        return self.dialect.files + (file_id if file_id.startswith("files/") else f"files/{file_id}")
 
 
-def json_object(text: str, field: str) -> json.Raw:
-    """JSON text of an object, to be sent as it stands. Raises InvalidRequest for anything else."""
-    try:
-        return json.raw_object(text)
-    except json.MalformedJson:
-        _refuse(field, "must be a JSON object")
+_INSTRUCTIONS = (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER)
 
 
 class _Request:
@@ -101,11 +287,6 @@ class _Request:
         self._notes = rendering.notes
         self._dialect: Dialect = rendering.dialect
         self._family: Family = family_of(rendering.model)
-        self._calls = callids.Calls()
-        self._results: dict[int, int] = {}
-        """`id` of a functionResponse part to the place of its call."""
-        self._unsorted: dict[int, int] = {}
-        """Place of a turn that has results to where the first message with some begins in it."""
 
     def outgoing(self) -> Outgoing:
         body = self._rendering.body(self._body())
@@ -140,7 +321,7 @@ class _Request:
     # ------------------------------------------------------------ body
     def _body(self) -> dict[str, Any]:
         request = self._request
-        system, contents = self._conversation()
+        system, contents = _Contents(self._rendering, self._family).rendered()
         body: dict[str, Any] = {}
         if system:
             body["systemInstruction"] = {"parts": system}
@@ -176,246 +357,6 @@ class _Request:
             body["serviceTier"] = tier
         return body
 
-    # ------------------------------------------------------------ conversation
-    def _conversation(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        system: list[dict[str, Any]] = []
-        contents: list[dict[str, Any]] = []
-        last = len(self._request.messages) - 1
-        for index, message in enumerate(self._request.messages):
-            at = f"messages[{index}]"
-            if message.name:
-                self._notes.dropped(f"{at}.name", "Gemini has no names of participants")
-            if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
-                if contents:
-                    self._notes.adjusted(at, "moved to the system instruction, Gemini's only place for it")
-                system += self._system(message, at)
-                continue
-            if message.prefix and (index != last or not self._family.prefill):
-                _refuse(f"{at}.prefix", "this model does not continue a turn that is begun for it", "UNSUPPORTED")
-            self._add(message, at, contents)
-        self._sort_results(contents)
-        if not self._family.system and system:
-            self._notes.emulated(
-                "messages[0]", "this model has no system instruction: sent with the first turn of the user"
-            )
-            first = next((c for c in contents if c["role"] == "user"), None)
-            if first is None:
-                contents.insert(0, {"role": "user", "parts": system})
-            else:
-                first["parts"] = system + first["parts"]
-            system = []
-        if not contents:
-            _refuse("messages", "Gemini needs a turn of the user or of the model", "REQUIRED")
-        if contents[0]["role"] == "model":
-            contents.insert(0, {"role": "user", "parts": [{"text": BEGINNING}]})
-            self._notes.emulated("messages", "a turn of the user was put first: the model may not begin")
-        if self._family.signatures:
-            for content in contents:
-                first_call = next((p for p in content["parts"] if "functionCall" in p), None)
-                if first_call is not None:
-                    first_call.setdefault("thoughtSignature", UNVALIDATED)
-        return system, contents
-
-    def _system(self, message: content_pb2.Message, at: str) -> list[dict[str, Any]]:
-        parts = []
-        for number, part in enumerate(message.parts):
-            where = f"{at}.parts[{number}]"
-            if part.WhichOneof("kind") != "text":
-                _refuse(where, "a system instruction of Gemini is text")
-            self._cache_control(part, where)
-            self._rendering.unplaced(part, where)
-            parts.append(self._rendering.merged({"text": part.text.text}, part.provider_options_json))
-        return parts
-
-    def _add(self, message: content_pb2.Message, at: str, contents: list[dict[str, Any]]) -> None:
-        """A message as turns; neighbours of one role become one turn, because roles must alternate."""
-        role = "model" if message.role == content_pb2.ROLE_ASSISTANT else "user"
-        parts: list[dict[str, Any]] = []
-        results = False
-        whole = len(message.parts) == 1
-        for number, part in enumerate(message.parts):
-            where = f"{at}.parts[{number}]"
-            self._cache_control(part, where)
-            if part.WhichOneof("kind") == "tool_result":
-                self._rendering.unplaced(part, where)
-                wire, beside, place = self._result(part.tool_result, f"{where}.tool_result")
-                wire = self._rendering.merged(wire, part.provider_options_json)
-                self._results[id(wire)] = place
-                results = True
-                parts += [wire, *beside]
-                continue
-            rendered = self._part(part, where, whole)
-            if rendered is not None:
-                parts.append(self._rendering.merged(rendered, part.provider_options_json))
-        if not parts:
-            return
-        content: dict[str, Any] = {"role": role, "parts": parts}
-        content = self._rendering.merged(content, message.provider_options_json)
-        begins = 0
-        if contents and contents[-1]["role"] == content.get("role"):
-            begins = len(contents[-1]["parts"])
-            contents[-1]["parts"] += content.pop("parts", [])
-            contents[-1].update(content)
-        else:
-            contents.append(content)
-        if results:
-            self._unsorted.setdefault(len(contents) - 1, begins)
-
-    def _sort_results(self, contents: list[dict[str, Any]]) -> None:
-        """In each turn that has results: those in the order of their calls, before what stands between and behind them."""
-        for place, begins in self._unsorted.items():
-            parts = contents[place]["parts"]
-            parts[begins:] = sorted(
-                parts[begins:], key=lambda wire: self._results.get(id(wire), len(self._calls.names) + 1)
-            )
-
-    def _cache_control(self, part: content_pb2.Part, at: str) -> None:
-        if part.HasField("cache_control"):
-            self._notes.dropped(f"{at}.cache_control", "Gemini finds what to cache by itself")
-
-    def _part(self, part: content_pb2.Part, at: str, whole: bool) -> dict[str, Any] | None:
-        kind = part.WhichOneof("kind")
-        ours = bool(part.signature) and self._rendering.owns(part.signature_provider)
-        wire: dict[str, Any]
-        if kind == "text":
-            if not part.text.text and not ours and not whole:
-                return None
-            wire = {"text": part.text.text}
-        elif kind == "reasoning":
-            if (
-                part.signature_provider and not self._rendering.owns(part.signature_provider)
-            ) or part.reasoning.encrypted:
-                self._notes.dropped(at, "reasoning of another provider")
-                return None
-            if not part.reasoning.text and not ours:
-                return None
-            wire = {"text": part.reasoning.text, "thought": True}
-        elif kind == "tool_call" and part.tool_call.provider_executed:
-            self._notes.dropped(f"{at}.tool_call", "the call was run by another provider")
-            return None
-        elif kind == "tool_call":
-            wire = self._call(part, f"{at}.tool_call")
-        elif kind == "media":
-            wire = self._media(part.media, f"{at}.media")
-        elif kind == "refusal":
-            wire = {"text": part.refusal.text}
-            self._notes.emulated(at, "Gemini has no refusals: sent as text")
-        elif kind == "opaque":
-            if not self._rendering.owns(part.opaque.provider):
-                self._notes.dropped(at, "block of another provider")
-                return None
-            self._rendering.unplaced(part, at)
-            return dict(json.decode(bytes(json_object(part.opaque.json, f"{at}.opaque.json"))))
-        else:
-            _refuse(at, "holds nothing", "REQUIRED")
-        if ours:
-            wire["thoughtSignature"] = base64.b64encode(part.signature).decode()
-        if kind != "text" or part.signature or part.text.citations:
-            self._rendering.unplaced(part, at, signed=ours or kind == "reasoning")
-        return wire
-
-    def _call(self, part: content_pb2.Part, at: str) -> dict[str, Any]:
-        call = part.tool_call
-        if not call.name:
-            _refuse(f"{at}.name", "is required", "REQUIRED")
-        self._calls.call(call.id, call.name)
-        inner: dict[str, Any] = {}
-        if self._family.call_ids and not callids.is_made_up(call.id):
-            inner["id"] = call.id
-        inner["name"] = call.name
-        inner["args"] = json_object(self._rendering.arguments(call, at), f"{at}.arguments_json")
-        wire: dict[str, Any] = {"functionCall": inner}
-        if part.signature and not self._rendering.owns(part.signature_provider):
-            wire["thoughtSignature"] = UNVALIDATED
-        return wire
-
-    def _result(self, result: content_pb2.ToolResult, at: str) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-        """The functionResponse, the media parts that this family wants beside it, and the place of the call."""
-        place = self._calls.result(result.tool_call_id, result.name)
-        name = result.name if place is None else self._calls.names[place]
-        if not name:
-            _refuse(
-                f"{at}.name",
-                "Gemini matches results by name: name the tool, or keep the call in the conversation",
-                "REQUIRED",
-            )
-        texts: list[str] = []
-        media: list[dict[str, Any]] = []
-        for number, part in enumerate(result.parts):
-            where = f"{at}.parts[{number}]"
-            kind = part.WhichOneof("kind")
-            self._cache_control(part, where)
-            self._rendering.unplaced(part, where)
-            if kind == "text":
-                texts.append(part.text.text)
-                if self._rendering.options(part.provider_options_json):
-                    self._notes.dropped(f"{where}.provider_options_json", "a text of a result has no object of its own")
-            elif kind == "media":
-                wire = self._media(part.media, f"{where}.media")
-                media.append(self._rendering.merged(wire, part.provider_options_json))
-            else:
-                _refuse(where, "a result of a tool is text or media")
-        inner: dict[str, Any] = {}
-        if self._family.call_ids and not callids.is_made_up(result.tool_call_id):
-            inner["id"] = result.tool_call_id
-        inner["name"] = name
-        inner["response"] = _response("".join(texts), result.is_error)
-        if media and self._family.result_media:
-            inner["parts"] = media
-            media = []
-        elif media:
-            self._notes.emulated(f"{at}.parts", "this model takes no media in results: sent beside the result")
-        return {"functionResponse": inner}, media, len(self._calls.names) if place is None else place
-
-    def _media(self, media: content_pb2.MediaPart, at: str) -> dict[str, Any]:
-        source = media.WhichOneof("source")
-        mime_type, data, uri = media.mime_type, media.data, media.uri
-        if source == "uri" and uri.startswith("data:"):
-            source, (mime_type, data) = "data", _data_uri(uri, mime_type)
-        inner: dict[str, Any]
-        if source == "data":
-            if not mime_type:
-                _refuse(f"{at}.mime_type", "is required with data", "REQUIRED")
-            inner = {"mimeType": mime_type, "data": base64.b64encode(data).decode()}
-            wire = {"inlineData": inner}
-        elif source in ("uri", "file_id"):
-            uri = uri if source == "uri" else self._file(media.file_id, f"{at}.file_id")
-            mime_type = mime_type or mimetypes.guess_type(uri.partition("?")[0])[0] or ""
-            inner = {"mimeType": mime_type, "fileUri": uri} if mime_type else {"fileUri": uri}
-            wire = {"fileData": inner}
-        else:
-            _refuse(at, "one of data, uri and file_id is required", "REQUIRED")
-        if media.filename:
-            if self._dialect.display_names:
-                inner["displayName"] = media.filename
-            else:
-                self._notes.dropped(f"{at}.filename", "this service takes no file names")
-        if media.transcript:
-            self._notes.dropped(f"{at}.transcript", "Gemini takes no transcripts of sound")
-        clip = {
-            key: _seconds(duration)
-            for key, field, duration in (
-                ("startOffset", "start_offset", media.start_offset),
-                ("endOffset", "end_offset", media.end_offset),
-            )
-            if media.HasField(field)  # type: ignore[arg-type]
-        }
-        if clip:
-            wire["videoMetadata"] = clip
-        if media.detail and media.detail != "auto":
-            if self._family.part_resolution:
-                wire["mediaResolution"] = {"level": _RESOLUTIONS.get(media.detail.lower(), media.detail)}
-            else:
-                self._notes.dropped(f"{at}.detail", "this model has one resolution for the whole request")
-        return wire
-
-    def _file(self, file_id: str, at: str) -> str:
-        if "://" in file_id:
-            return file_id
-        if not self._dialect.files:
-            _refuse(at, "this service has no uploaded files: use a gs:// URI", "UNSUPPORTED")
-        return self._dialect.files + (file_id if file_id.startswith("files/") else f"files/{file_id}")
-
     # ------------------------------------------------------------ tools
     def _tools(self) -> list[dict[str, Any]]:
         functions: list[dict[str, Any]] = []
@@ -439,16 +380,16 @@ class _Request:
                 wire = self._provider_tool(tool.provider_tool, f"{at}.provider_tool")
                 others.append(self._rendering.merged(wire, tool.provider_options_json))
             else:
-                _refuse(at, "holds nothing", "REQUIRED")
+                refuse(at, "holds nothing", "REQUIRED")
         return ([{"functionDeclarations": functions}] if functions else []) + others
 
     def _provider_tool(self, tool: gateway_pb2.ProviderTool, at: str) -> dict[str, Any]:
         key = PROVIDER_TOOLS.get(tool.type, tool.type)
         if not key:
-            _refuse(f"{at}.type", "is required", "REQUIRED")
+            refuse(f"{at}.type", "is required", "REQUIRED")
         options: dict[str, Any] = {}
         if tool.options_json:
-            options = json.decode(bytes(json_object(tool.options_json, f"{at}.options_json")))
+            options = decoded_object(tool.options_json, f"{at}.options_json")
         if "type" in options:
             self._notes.dropped(f"{at}.options_json", "options in the shape of another provider")
             options = {}
@@ -512,7 +453,7 @@ class _Request:
         if config.output_modalities:
             unknown = [m for m in config.output_modalities if m not in _OUTPUTS]
             if unknown:
-                _refuse(
+                refuse(
                     "generation_config.output_modalities", "Gemini gives text, images, sound and video", "UNSUPPORTED"
                 )
             wire["responseModalities"] = [_OUTPUTS[m] for m in config.output_modalities]
@@ -538,48 +479,40 @@ class _Request:
 
     def _thinking(self) -> dict[str, Any]:
         reasoning, family = self._request.reasoning, self._family
-        effort = reasoning.effort
-        asked = effort or reasoning.HasField("budget_tokens") or reasoning.HasField("include_reasoning")
+        word = effort.word(reasoning)
+        asked = word or reasoning.HasField("budget_tokens") or reasoning.HasField("include_reasoning")
         if not asked:
             return {}
         wire: dict[str, Any] = {}
         if reasoning.HasField("include_reasoning"):
             wire["includeThoughts"] = reasoning.include_reasoning
         if family.thinking == "none":
-            if (
-                effort not in (_E.EFFORT_UNSPECIFIED, _E.EFFORT_NONE)
-                or reasoning.budget_tokens
-                or reasoning.include_reasoning
-            ):
+            if word not in ("", "none") or reasoning.budget_tokens or reasoning.include_reasoning:
                 self._notes.dropped("reasoning", "this model does not think")
             return {}
         if reasoning.HasField("budget_tokens"):
             wire["thinkingBudget"] = self._budget(reasoning.budget_tokens, "reasoning.budget_tokens")
-        elif effort == _E.EFFORT_NONE:
+        elif word == "none":
             if family.thinking == "level":
                 wire["thinkingLevel"] = family.levels[0]
                 wire.setdefault("includeThoughts", False)
                 self._notes.adjusted("reasoning.effort", "this model cannot stop thinking: the least level")
             else:
                 wire["thinkingBudget"] = self._budget(0, "reasoning.effort")
-        elif effort:
-            name = EFFORTS.get(effort, "high")
+        elif word:
             if family.thinking == "budget":
-                wire["thinkingBudget"] = min(BUDGETS.get(name, family.budget[1]), family.budget[1])
+                wire["thinkingBudget"] = min(BUDGETS.get(word, family.budget[1]), family.budget[1])
                 self._notes.emulated("reasoning.effort", "this model thinks by a budget of tokens")
             else:
-                wire["thinkingLevel"] = self._level(name)
+                wire["thinkingLevel"] = self._level(word)
         return wire
 
-    def _level(self, name: str) -> str:
-        """The level asked for, or the next that the family has: above if there is one, else the highest."""
+    def _level(self, word: str) -> str:
+        """The level asked for, or the nearest that the family has."""
         levels = self._family.levels
-        if name in levels:
-            return name
-        rank = _RANKS.index(name)
-        found = next((level for level in levels if _RANKS.index(level) > rank), levels[-1])
-        self._notes.adjusted("reasoning.effort", f"this model thinks at {', '.join(levels)}")
-        return found
+        if word not in levels:
+            self._notes.adjusted("reasoning.effort", f"this model thinks at {', '.join(levels)}")
+        return effort.nearest(word, levels)
 
     def _budget(self, tokens: int, at: str) -> int:
         """-1 lets the model choose; anything else is held to what the family takes."""
@@ -609,16 +542,3 @@ def _response(text: str, is_error: bool) -> Any:
     except json.MalformedJson:
         return {key: text}
     return value if not is_error or "error" in json.fields(value) else {key: value}
-
-
-def _data_uri(uri: str, mime_type: str) -> tuple[str, bytes]:
-    """(media type, bytes) of a data URI (RFC 2397)."""
-    head, _, body = uri[5:].partition(",")
-    data = unquote_to_bytes(body)
-    if head.endswith(";base64"):
-        data = base64.b64decode(data)
-    return mime_type or head.partition(";")[0] or "text/plain", data
-
-
-def _seconds(duration: duration_pb2.Duration) -> str:
-    return duration.ToJsonString()
