@@ -20,7 +20,7 @@ from llm_gateway import errors
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import failures, json
 from llm_gateway.protocols.anthropic import Dialect
-from llm_gateway.protocols.anthropic.request import conversation
+from llm_gateway.protocols.anthropic.request import Messages
 from llm_gateway.protocols.anthropic.response import CODES, FINISH, STATUS, MessageParser, usage_of
 from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.anthropic.turns import Block, Turn
@@ -88,7 +88,12 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     environment: dict[str, str] = {}
     if rendering.stream:
         arguments.append("--include-partial-messages")
-    system, turns = conversation(rendering, _ONE_TURN, {})
+    told: list[str] = []
+    arguments += _reasoning(rendering)
+    arguments += _output_format(rendering, told)
+    arguments += _options(rendering)
+    _refuse_the_rest(rendering)
+    system, turns = _Messages(rendering, _ONE_TURN, {}).rendered()
     instructions: list[str] = []
     content: list[Block] = []
     for block in system:
@@ -105,10 +110,6 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     config = request.generation_config
     if config.HasField("max_output_tokens"):
         environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(config.max_output_tokens)
-    arguments += _reasoning(rendering)
-    arguments += _output_format(rendering, instructions)
-    arguments += _options(rendering)
-    _refuse_the_rest(rendering)
     for index, argument in enumerate(arguments):
         if "\0" in argument:
             field = "model" if index == len(ARGUMENTS) else "output_format"
@@ -116,10 +117,25 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     body = {
         "arguments": arguments,
         "environment": environment,
-        "system": "\n\n".join(instructions),
+        "system": "\n\n".join(instructions + told),
         "input": {"type": "user", "message": {"role": "user", "content": content}},
     }
     return Outgoing(path="/", body=json.encode(body))
+
+
+class _Messages(Messages):
+    """The messages, whose parts become text: no part has an object that anything could hang on."""
+
+    own_objects = False
+
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:
+        return False
+
+    def message(self, message: content_pb2.Message) -> None:
+        super().message(message)
+        if self.rendering.options(message.provider_options_json):
+            told = "Claude Code is given one message of its own"
+            self.notes.dropped(f"messages[{self.index}].provider_options_json", told)
 
 
 def _content(rendering: Rendering, turns: list[Turn]) -> Iterator[Block]:
@@ -243,22 +259,6 @@ def _refuse_the_rest(rendering: Rendering) -> None:
         value = getattr(request, name)
         if value.ByteSize() if hasattr(value, "ByteSize") else value:
             notes.dropped(name, why)
-    for index, message in enumerate(request.messages):
-        for place, part in enumerate(message.parts):
-            for at, one in _with_inner(part, f"messages[{index}].parts[{place}]"):
-                if one.HasField("cache_control"):
-                    notes.dropped(f"{at}.cache_control", "Claude Code sets the cache breakpoints")
-                if rendering.options(one.provider_options_json):
-                    notes.dropped(f"{at}.provider_options_json", "a part is text in what Claude Code is given")
-        if rendering.options(message.provider_options_json):
-            notes.dropped(f"messages[{index}].provider_options_json", "Claude Code is given one message of its own")
-
-
-def _with_inner(part: content_pb2.Part, at: str) -> Iterator[tuple[str, content_pb2.Part]]:
-    """A part and those of its result, with their paths."""
-    yield at, part
-    for place, inner in enumerate(part.tool_result.parts):
-        yield f"{at}.tool_result.parts[{place}]", inner
 
 
 def _says_nothing(name: str, config: gateway_pb2.GenerationConfig) -> bool:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from typing import Any, NoReturn
+from urllib.parse import quote
 
 import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
-from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather, goes_on_without_thought
-from llm_gateway.protocols.callids import CallIds
-from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
+from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought
+from llm_gateway.protocols.conversation import plain
+from llm_gateway.protocols.media import AUDIO, DOCUMENT, TEXT, VIDEO, Medium
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, json_object, refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +108,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     body: dict[str, Any] = {}
     if not dialect.in_path:
         body["model"] = rendering.model
-    system, turns = conversation(rendering, rules, betas)
+    system, turns = Messages(rendering, rules, betas).rendered()
     begin_with_user(rendering, turns, {"type": "text", "text": BEGINNING})
     config = request.generation_config
     if config.HasField("max_output_tokens"):
@@ -172,7 +170,7 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
         asked = body.pop(name, None) or []
         asked = asked.split(",") if isinstance(asked, str) else asked
         if not isinstance(asked, list) or not all(isinstance(beta, str) and _BETA.fullmatch(beta) for beta in asked):
-            raise _no_beta(rendering, name)
+            _no_beta(rendering, name)
         betas.update(dict.fromkeys(filter(None, map(str.strip, asked))))
     version = rendering.settings.get("api_version") or (dialect.legacy_version if legacy else dialect.version)
     headers: list[tuple[str, str]] = []
@@ -194,13 +192,11 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
 _BETA = re.compile(r"[ \t]*[!-+\--~]*[ \t]*")
 
 
-def _no_beta(rendering: Rendering, key: str) -> InvalidRequest:
+def _no_beta(rendering: Rendering, key: str) -> NoReturn:
     """Betas become a header's value."""
     addressed = rendering.addressed(rendering.request.provider_options_json)
     name = next((name for name, options in reversed([*addressed]) if key in options), rendering.kind)
-    return _refused(
-        f'provider_options_json["{name}"].{key}', "Must be names of visible ASCII, as a list or with commas."
-    )
+    refuse(f'provider_options_json["{name}"].{key}', "Must be names of visible ASCII, as a list or with commas.")
 
 
 def _has_assistant_document(turns: list[Turn]) -> bool:
@@ -210,26 +206,133 @@ def _has_assistant_document(turns: list[Turn]) -> bool:
 
 
 # ---------------------------------------------------------------- the conversation
-def conversation(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[Turn]]:
-    """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
+class Messages(Turns):
+    """Renders the messages of one request. betas: those that it needs are added."""
 
-    call_ids = CallIds(CALL_ID)
-    before: Block | None = None
+    call_id = CALL_ID
 
-    def blocks(message: content_pb2.Message, field: str) -> list[Block]:
-        nonlocal before
-        assistant = message.role == content_pb2.ROLE_ASSISTANT
-        if assistant and not rules.own_images:
-            refuse_own_images(message.parts, field)
-        found = _blocks(rendering, message.parts, field, betas, call_ids, assistant=assistant, before=before)
-        before = found[-1] if found else before
-        return found
+    def __init__(self, rendering: Rendering, rules: Rules, betas: dict[str, None]) -> None:
+        super().__init__(rendering, rules)
+        self.betas = betas
+        self.last: Block | None = None
+        """The block before; a breakpoint behind a part that is left out moves to it, where it says the same."""
 
-    system, turns = gather(rendering, rules, blocks, lambda block: block.get("type") == "tool_use", _is_thought)
-    for turn in turns:
-        if turn.role == "user" and len(turn.content) > 1:
-            turn.content.sort(key=lambda block: block.get("type") != "tool_result")
-    return system, turns
+    def rendered(self) -> tuple[list[Block], list[Turn]]:
+        """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
+        self.gather()
+        for turn in self.turns:
+            if turn.role == "user" and len(turn.content) > 1:
+                turn.content.sort(key=lambda block: block.get("type") != "tool_result")
+        return self.system, self.turns
+
+    def is_call(self, block: Block) -> bool:
+        return block.get("type") == "tool_use"
+
+    def is_thought(self, block: Block) -> bool:
+        return _is_thought(block)
+
+    def blocks(self, message: content_pb2.Message) -> list[Block]:
+        text = plain(message.parts)
+        if text is None:
+            return self.rendered_blocks(self.each(message.parts))
+        block = text_block(text)
+        self.last = block or self.last
+        return [block] if block else []
+
+    def rendered_blocks(self, parts: Iterable[content_pb2.Part]) -> list[Block]:
+        blocks: list[Block] = []
+        for part in parts:
+            block = self.render(part)
+            if block is not None:
+                blocks.append(block)
+                self.last = block
+        return blocks
+
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:
+        marked = self.last if wire is None and kind != "reasoning" else wire
+        if marked is None or _is_thought(marked):
+            return False
+        marked.setdefault("cache_control", cache_control(part.cache_control))
+        return True
+
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> Block | None:
+        block = text_block(text.text)
+        if text.citations:
+            own = block is not None and self.assistant and self.inner < 0
+            found = self.sources(text, lambda wire: own and str(wire.get("type", "")).endswith("_location"))
+            if block is not None and found:
+                block["citations"] = found
+        return block
+
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> Block | None:
+        return text_block(refusal.text)
+
+    def opaque(self, part: content_pb2.Part, opaque: content_pb2.OpaquePart) -> Block:
+        fields: Block = {**fields_of(opaque.json, f"{self.at}.opaque.json")}
+        return {**fields, "type": json.decode(bytes(fields["type"])) if "type" in fields else opaque.type}
+
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> Block | None:
+        if not self.own(part):
+            return None
+        if reasoning.encrypted:
+            return {"type": "redacted_thinking", "data": reasoning.encrypted.decode("utf-8", "replace")}
+        block = {"type": "thinking", "thinking": reasoning.text}
+        if part.signature:
+            block["signature"] = part.signature.decode("utf-8", "replace")
+        elif not self.rendering.dialect.unsigned_thinking:
+            self.left_out("reasoning", "thinking without its signature cannot be sent back")
+            return None
+        return block
+
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> Block:
+        arguments = self.object(self.arguments(call), ".tool_call.arguments_json")
+        return {"type": "tool_use", "id": self.call_ids.call(call.id, call.name), "name": call.name, "input": arguments}
+
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Block:
+        block: Block = {"type": "tool_result", "tool_use_id": self.call_ids.result(result.tool_call_id, result.name)}
+        self.last = block
+        content = self.rendered_blocks(self.within(result))
+        if content:
+            block["content"] = content
+        if result.is_error:
+            block["is_error"] = True
+        return block
+
+    def media(self, part: content_pb2.Part, medium: Medium) -> Block:
+        if medium.modality in (AUDIO, VIDEO):
+            self.refuse(".media.mime_type", "Claude takes no audio and no video.")
+        kind = "document" if medium.modality in (DOCUMENT, TEXT) else "image"
+        if kind == "image" and self.assistant and self.inner < 0 and not self.rules.own_images:
+            self.refuse(".media", "Claude takes images in turns of the user only.")
+        block: Block = {"type": kind, "source": self.source(medium, kind)}
+        if kind == "document":
+            medium.take("filename")
+            if medium.part.filename:
+                block["title"] = medium.part.filename
+        return block
+
+    def source(self, medium: Medium, kind: str) -> Block:
+        if medium.source == "file_id":
+            self.betas[BETAS["file"]] = None
+            return {"type": "file", "file_id": medium.part.file_id}
+        if medium.source == "uri":
+            if not medium.uri.lower().startswith(("https:", "http:")):
+                self.refuse(".media.uri", "Claude takes https URIs, data URIs and file ids.")
+            return {"type": "url", "url": medium.uri}
+        mime, data = medium.mime, medium.data(f"{self.at}.media")
+        if kind == "image":
+            mime = "image/jpeg" if mime == "image/jpg" else mime
+        elif mime.startswith("text/") or mime in _TEXTUAL:
+            try:
+                return {"type": "text", "media_type": "text/plain", "data": data.decode()}
+            except UnicodeDecodeError:
+                self.refuse(".media.data", "A text document must be UTF-8.")
+        elif mime != "application/pdf":
+            self.refuse(".media.mime_type", "Claude reads images, PDF and text.")
+        return {"type": "base64", "media_type": mime, "data": medium.base64(f"{self.at}.media")}
+
+
+_TEXTUAL = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/javascript")
 
 
 def _is_thought(block: Block) -> bool:
@@ -240,141 +343,9 @@ def _is_result(block: Block) -> bool:
     return block.get("type") == "tool_result"
 
 
-def _blocks(
-    rendering: Rendering,
-    parts: Iterable[content_pb2.Part],
-    field: str,
-    betas: dict[str, None],
-    call_ids: CallIds,
-    *,
-    assistant: bool = False,
-    before: Block | None = None,
-) -> list[Block]:
-    """before: the block that comes before them; a breakpoint behind a part that is left out moves to it, where it says the same."""
-    blocks: list[Block] = []
-    for index, part in enumerate(parts):
-        if part.WhichOneof("kind") == "text" and not part.text.citations and not part.signature:
-            block: Block | None = text_block(part.text.text)
-        else:
-            block = _block(rendering, part, f"{field}[{index}]", betas, call_ids, assistant=assistant)
-            if block is not None or part.HasField("text"):
-                rendering.unplaced(part, f"{field}[{index}]", signed=part.HasField("reasoning"), cited=True)
-        marked = blocks[-1] if blocks else before
-        if block is not None:
-            if part.provider_options_json:
-                block = rendering.merged(block, part.provider_options_json)
-            blocks.append(block)
-            marked = block
-        if not part.HasField("cache_control") or (block is None and part.HasField("reasoning")):
-            continue
-        if marked is None or _is_thought(marked):
-            rendering.notes.dropped(
-                f"{field}[{index}].cache_control", "there is no cache breakpoint behind thinking, nor behind nothing"
-            )
-        else:
-            marked.setdefault("cache_control", cache_control(part.cache_control))
-    return blocks
-
-
-def refuse_own_images(parts: Iterable[content_pb2.Part], field: str) -> None:
-    """Raise InvalidRequest for images in a turn of the model: Claude makes none, and takes them in turns of the user only."""
-    for index, part in enumerate(parts):
-        at = f"{field}[{index}].media"
-        if part.WhichOneof("kind") == "media" and modality(part.media, _mime(part.media), at) == "image":
-            raise _refused(at, "Claude takes images in turns of the user only.")
-
-
 def text_block(text: str) -> Block | None:
     """A block of text; None for blank text, which the API refuses."""
     return {"type": "text", "text": text} if text and not text.isspace() else None
-
-
-def _block(
-    rendering: Rendering,
-    part: content_pb2.Part,
-    field: str,
-    betas: dict[str, None],
-    call_ids: CallIds,
-    *,
-    assistant: bool,
-) -> Block | None:
-    kind = part.WhichOneof("kind")
-    if kind == "text":
-        return _cited_text(rendering, part.text, field, assistant)
-    if kind == "media":
-        return _media(rendering, part.media, f"{field}.media", betas)
-    if kind == "tool_call":
-        call = part.tool_call
-        if call.provider_executed:
-            rendering.notes.dropped(f"{field}.tool_call", "the call was run by another provider")
-            return None
-        text = rendering.arguments(call, f"{field}.tool_call")
-        arguments = json_object(text, f"{field}.tool_call.arguments_json")
-        return {"type": "tool_use", "id": call_ids.call(call.id, call.name), "name": call.name, "input": arguments}
-    if kind == "tool_result":
-        result = part.tool_result
-        block: Block = {"type": "tool_result", "tool_use_id": call_ids.result(result.tool_call_id, result.name)}
-        content = _blocks(rendering, result.parts, f"{field}.tool_result.parts", betas, call_ids, before=block)
-        if content:
-            block["content"] = content
-        if result.is_error:
-            block["is_error"] = True
-        return block
-    if kind == "reasoning":
-        return _thinking_block(rendering, part, field)
-    if kind == "refusal":
-        return text_block(part.refusal.text)
-    if kind == "opaque":
-        if not rendering.owns(part.opaque.provider):
-            rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
-            return None
-        fields: Block = {**fields_of(part.opaque.json, f"{field}.opaque.json")}
-        return {**fields, "type": json.decode(bytes(fields["type"])) if "type" in fields else part.opaque.type}
-    return None
-
-
-def _cited_text(rendering: Rendering, text: content_pb2.TextPart, field: str, assistant: bool) -> Block | None:
-    block = text_block(text.text)
-    if block is None:
-        return None
-    if not assistant:
-        rendering.notes.dropped(f"{field}.text.citations", "only text of the model carries citations")
-        return block
-    citations = []
-    for citation in text.citations:
-        try:
-            wire = json.decode(citation.provider_json or "null")
-        except json.MalformedJson:
-            continue
-        if isinstance(wire, dict) and str(wire.get("type", "")).endswith("_location"):
-            citations.append(wire)
-    if citations:
-        block["citations"] = citations
-    if len(citations) < len(text.citations):
-        rendering.notes.dropped(f"{field}.text.citations", "a citation of another provider cannot be sent back")
-    return block
-
-
-def _thinking_block(rendering: Rendering, part: content_pb2.Part, field: str) -> Block | None:
-    if not rendering.owns(part.signature_provider):
-        rendering.notes.dropped(f"{field}.reasoning", "the reasoning belongs to another provider")
-        return None
-    if part.reasoning.encrypted:
-        rendering.unplaced(part, field)
-        return {"type": "redacted_thinking", "data": part.reasoning.encrypted.decode("utf-8", "replace")}
-    block = {"type": "thinking", "thinking": part.reasoning.text}
-    if part.signature:
-        block["signature"] = part.signature.decode("utf-8", "replace")
-    elif not rendering.dialect.unsigned_thinking:
-        rendering.notes.dropped(f"{field}.reasoning", "thinking without its signature cannot be sent back")
-        return None
-    return block
-
-
-def json_object(text: str, field: str) -> msgspec.Raw:
-    """JSON text of an object, to be embedded as it stands. Raises InvalidRequest for anything else."""
-    fields_of(text, field)
-    return json.Raw(text.encode())
 
 
 def fields_of(text: str | bytes, field: str) -> dict[str, msgspec.Raw]:
@@ -382,9 +353,7 @@ def fields_of(text: str | bytes, field: str) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise InvalidRequest(
-            violations=[Violation(field=field, description="Must be the text of a JSON object.")]
-        ) from None
+        refuse(field, "Must be the text of a JSON object.")
 
 
 def cache_control(control: content_pb2.CacheControl | None) -> dict[str, str]:
@@ -392,83 +361,6 @@ def cache_control(control: content_pb2.CacheControl | None) -> dict[str, str]:
     if control is None or not control.HasField("ttl"):
         return {"type": "ephemeral"}
     return {"type": "ephemeral", "ttl": "1h" if control.ttl.seconds >= _HOUR else "5m"}
-
-
-# ---------------------------------------------------------------- media
-_TEXTUAL = ("application/json", "application/xml", "application/yaml", "application/x-yaml", "application/javascript")
-
-
-def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> Block:
-    kind, source = _source(media, field, betas)
-    block: Block = {"type": kind, "source": source}
-    named = kind == "document"
-    if media.filename and named:
-        block["title"] = media.filename
-    rendering.unread(media, field, but=("filename",) if named else ())
-    return block
-
-
-def _mime(media: content_pb2.MediaPart) -> str:
-    """The media type that is said, or that the URI tells; "" for none."""
-    mime, uri = media.mime_type.lower().split(";")[0].strip(), media.uri
-    if uri.startswith("data:"):
-        return uri[5:].partition(",")[0].partition(";")[0].lower() or mime
-    if not mime and uri:
-        mime = mimetypes.guess_type(uri.split("?")[0].split("#")[0].rpartition("/")[2])[0] or ""
-    return mime
-
-
-def _source(media: content_pb2.MediaPart, field: str, betas: dict[str, None]) -> tuple[str, dict[str, Any]]:
-    mime, data, uri = _mime(media), media.data, media.uri
-    if uri.startswith("data:"):
-        mime, data = data_uri(uri, mime, field)
-        uri = ""
-    kind = modality(media, mime, field)
-    if media.WhichOneof("source") == "file_id":
-        betas[BETAS["file"]] = None
-        return kind, {"type": "file", "file_id": media.file_id}
-    if uri:
-        if not uri.lower().startswith(("https:", "http:")):
-            raise _refused(f"{field}.uri", "Claude takes https URIs, data URIs and file ids.")
-        return kind, {"type": "url", "url": uri}
-    if kind == "image":
-        mime = "image/jpeg" if mime == "image/jpg" else mime
-    elif mime.startswith("text/") or mime in _TEXTUAL:
-        try:
-            return kind, {"type": "text", "media_type": "text/plain", "data": data.decode()}
-        except UnicodeDecodeError:
-            raise _refused(f"{field}.data", "A text document must be UTF-8.") from None
-    elif mime != "application/pdf":
-        raise _refused(f"{field}.mime_type", "Claude reads images, PDF and text.")
-    return kind, {"type": "base64", "media_type": mime, "data": base64.b64encode(data).decode()}
-
-
-def modality(media: content_pb2.MediaPart, mime: str, field: str) -> str:
-    """ "image" or "document". Raises InvalidRequest for sound and moving images."""
-    named = media.modality
-    if mime.startswith(("audio/", "video/")) or named in (content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_VIDEO):
-        raise _refused(f"{field}.mime_type", "Claude takes no audio and no video.")
-    if mime:
-        return "image" if mime.startswith("image/") else "document"
-    return "document" if named in (content_pb2.MODALITY_DOCUMENT, content_pb2.MODALITY_TEXT) else "image"
-
-
-def data_uri(uri: str, mime: str, field: str) -> tuple[str, bytes]:
-    """(media type, bytes) of a data URI (RFC 2397). Raises InvalidRequest when it is none."""
-    head, comma, rest = uri[5:].partition(",")
-    try:
-        data = unquote_to_bytes(rest)
-        if head.endswith(";base64"):
-            data = base64.b64decode(data, validate=True)
-    except ValueError:
-        comma = ""
-    if not comma:
-        raise _refused(f"{field}.uri", "Not a valid data URI.")
-    return head.split(";")[0].lower() or mime or "text/plain", data
-
-
-def _refused(field: str, description: str) -> InvalidRequest:
-    return InvalidRequest(violations=[Violation(field=field, description=description)])
 
 
 # ---------------------------------------------------------------- tools

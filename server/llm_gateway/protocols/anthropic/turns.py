@@ -8,9 +8,11 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols import json
 from llm_gateway.protocols.anthropic.rules import Rules
-from llm_gateway.protocols.wire import Rendering
+from llm_gateway.protocols.callids import CallIds
+from llm_gateway.protocols.conversation import Conversation
+from llm_gateway.protocols.wire import Rendering, refuse
 
 Block = dict[str, Any]
 
@@ -31,56 +33,92 @@ class Turn:
         return wire
 
 
-def gather(
-    rendering: Rendering,
-    rules: Rules,
-    blocks: Callable[[content_pb2.Message, str], list[Block]],
-    is_call: Callable[[Block], bool],
-    is_thought: Callable[[Block], bool],
-) -> tuple[list[Block], list[Turn]]:
-    """(system blocks, turns). blocks: renders the parts of a message, given the path of their field. is_call: whether a block waits
-    for a tool result, which nothing may come before. is_thought: whether it holds reasoning.
+class Turns(Conversation):
+    """Gathers the messages of one request. rules: what the model takes. call_id: pattern of ids of calls."""
 
-    Raises InvalidRequest for a conversation without content, and for a prefill that the model does not continue.
-    """
-    system: list[Block] = []
-    turns: list[Turn] = []
-    messages = rendering.request.messages
-    for index, message in enumerate(messages):
-        path = f"messages[{index}]"
-        if message.name:
-            rendering.notes.dropped(f"{path}.name", "there are no participant names")
-        if message.prefix and index == len(messages) - 1 and not rules.prefill:
-            raise InvalidRequest(
-                violations=[Violation(field=f"{path}.prefix", description="The model continues no prefilled answer.")]
-            )
-        content = blocks(message, f"{path}.parts")
+    names_kind = frozenset({"tool_call", "reasoning", "opaque"})
+    cites = True
+    call_id = ""
+
+    def __init__(self, rendering: Rendering, rules: Rules) -> None:
+        super().__init__(rendering)
+        self.rules = rules
+        self.call_ids = CallIds(self.call_id)
+        self.system: list[Block] = []
+        self.turns: list[Turn] = []
+
+    def blocks(self, message: content_pb2.Message) -> list[Block]:
+        """The parts of a message."""
+        raise NotImplementedError
+
+    def is_call(self, block: Block) -> bool:
+        """Whether a block waits for a tool's result, which nothing may come before."""
+        raise NotImplementedError
+
+    def is_thought(self, block: Block) -> bool:
+        """Whether a block holds reasoning."""
+        raise NotImplementedError
+
+    def gather(self) -> None:
+        """Fill `system` and `turns`.
+
+        Raises InvalidRequest for a conversation without content, and for a prefill that the model does not continue.
+        """
+        self.walk()
+        _trim_prefill(self.turns)
+        end_with_more_than_thoughts(self.rendering, self.turns, self.is_thought)
+        if not self.turns:
+            refuse("messages", "At least one message of the user needs content.", "REQUIRED")
+
+    def message(self, message: content_pb2.Message) -> None:
+        turns, path = self.turns, f"messages[{self.index}]"
+        if message.prefix and not self.rules.prefill and self.index == len(self.rendering.request.messages) - 1:
+            refuse(f"{path}.prefix", "The model continues no prefilled answer.")
+        content = self.blocks(message)
         if not content:
-            continue
-        role = "assistant" if message.role == content_pb2.ROLE_ASSISTANT else "user"
+            return
+        role = "assistant" if self.assistant else "user"
         if message.role in (content_pb2.ROLE_SYSTEM, content_pb2.ROLE_DEVELOPER):
             if not turns:
-                system += content
-                continue
-            begun = turns[-1].role == "assistant" and any(map(is_call, turns[-1].content))
-            if rules.system_turns and not begun:
+                self.system += content
+                return
+            begun = turns[-1].role == "assistant" and any(map(self.is_call, turns[-1].content))
+            if self.rules.system_turns and not begun:
                 role = "system"
             else:
-                rendering.notes.emulated(
-                    f"{path}.role", "sent as user text: the model takes system messages only at the start"
-                )
+                told = "sent as user text: the model takes system messages only at the start"
+                self.notes.emulated(f"{path}.role", told)
         if not turns or turns[-1].role != role:
             turns.append(Turn(role=role, content=content))
         else:
             turns[-1].content += content
         if message.provider_options_json:
             turns[-1].options.append(message.provider_options_json)
-    _trim_prefill(turns)
-    end_with_more_than_thoughts(rendering, turns, is_thought)
-    if not turns:
-        missing = "At least one message of the user needs content."
-        raise InvalidRequest(violations=[Violation(field="messages", description=missing, reason="REQUIRED")])
-    return system, turns
+
+    # ------------------------------------------------------------ parts
+    def sign(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:
+        return kind == "reasoning" and not part.reasoning.encrypted
+
+    def own(self, part: content_pb2.Part) -> bool:
+        """Whether reasoning is this provider's; notes it when nobody said whose it is."""
+        if self.rendering.owns(part.signature_provider):
+            return True
+        self.left_out("reasoning", "It does not say which provider signed it.")
+        return False
+
+    def sources(self, text: content_pb2.TextPart, is_own: Callable[[Mapping[str, Any]], bool]) -> list[Block]:
+        """The sources of a text that this provider gave, as it gave them; notes the others."""
+        found = []
+        for citation in text.citations:
+            try:
+                wire = json.decode(citation.provider_json or "null")
+            except json.MalformedJson:
+                continue
+            if isinstance(wire, dict) and is_own(wire):
+                found.append(wire)
+        if len(found) < len(text.citations):
+            self.dropped(".text.citations", "Only sources that this provider gave for a text of its model go back.")
+        return found
 
 
 def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thought: Callable[[Block], bool]) -> None:

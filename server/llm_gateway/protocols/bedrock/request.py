@@ -10,25 +10,22 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json, schemas
 from llm_gateway.protocols.anthropic.reasoning import nearest, reasoning, sampling, wished_effort
 from llm_gateway.protocols.anthropic.request import (
     BETAS,
     chosen_tools,
-    data_uri,
     fields_of,
     input_schema,
-    json_object,
     provider_tool,
-    refuse_own_images,
     refuse_the_rest,
     stop_sequences,
     tool_choice,
 )
-from llm_gateway.protocols.anthropic.turns import Block, Turn, begin_with_user, gather, goes_on_without_thought
+from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought
 from llm_gateway.protocols.bedrock.families import Family, family_of
-from llm_gateway.protocols.callids import CallIds
+from llm_gateway.protocols.conversation import plain
+from llm_gateway.protocols.media import IMAGE, Medium
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
 
@@ -53,14 +50,15 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     """POST to Converse or ConverseStream; see `WireFormat.render_request`."""
     request, family = rendering.request, family_of(rendering.model)
     config = request.generation_config
-    system, turns = _conversation(rendering, family)
+    messages = _Messages(rendering, family)
+    system, turns = messages.rendered()
     inference: dict[str, Any] = {}
     output: dict[str, Any] = {}
     more: dict[str, Any] = {"anthropic_beta": [*(rendering.settings.get("betas") or ())]}
     if config.HasField("max_output_tokens"):
         inference["maxTokens"] = config.max_output_tokens
-    tools = _tools(rendering, family, more)
-    forced = _tool_choice(rendering, family, tools, more)
+    tools = _tools(rendering, family, messages, more)
+    forced = _tool_choice(rendering, family, messages, tools, more)
     room = inference.get("maxTokens", family.rules.max_output)
     mid_turn = goes_on_without_thought(turns, _is_thought, lambda block: "toolResult" in block)
     thinking, effort = _reasoning(rendering, family, room, forced, mid_turn)
@@ -102,38 +100,138 @@ TIERS = {
 
 
 # ---------------------------------------------------------------- the conversation
-def _conversation(rendering: Rendering, family: Family) -> tuple[list[Block], list[Turn]]:
-    """(system blocks, turns), with the tool results of a turn before everything else."""
-    taken = _Taken(call_ids=CallIds(CALL_ID), names={})
+class _Messages(Turns):
+    """Renders the messages of one request."""
 
-    points: list[Block] = []  # behind parts that were left out, and so behind the message before
+    call_id = CALL_ID
 
-    def blocks(message: content_pb2.Message, field: str) -> list[Block]:
-        if family.reasons == "claude" and message.role == content_pb2.ROLE_ASSISTANT:
-            refuse_own_images(message.parts, field)
-        found = _blocks(rendering, family, message.parts, field, taken)
-        if found and not points and "cachePoint" not in found[0]:
+    def __init__(self, rendering: Rendering, family: Family) -> None:
+        super().__init__(rendering, family.rules)
+        self.family = family
+        self.point: Block | None = None
+        """The cache point behind the part before."""
+        self.behind: list[Block] = []
+        """One behind parts that were left out, and so behind the message before."""
+        self.names_of_documents: dict[str, int] = {}
+        """Those taken, each with the number that the last like it has: none may occur twice in a request."""
+        self.called: dict[str, None] = {}
+        """Names of the tools that were called."""
+        self.answered = False
+        """Whether there are results."""
+
+    def rendered(self) -> tuple[list[Block], list[Turn]]:
+        """(system blocks, turns), with the tool results of a turn before everything else."""
+        self.gather()
+        system, turns = self.system, self.turns
+        _behind_something(self.rendering, [system, *(turn.content for turn in turns), self.behind])
+        for turn in turns:
+            if turn.role == "user":
+                turn.content = _results_first(turn.content)
+                _accompany_documents(self.rendering, turn.content)
+        begin_with_user(self.rendering, turns, {"text": BEGINNING})
+        return system, turns
+
+    def is_call(self, block: Block) -> bool:
+        return "toolUse" in block
+
+    def is_thought(self, block: Block) -> bool:
+        return _is_thought(block)
+
+    def blocks(self, message: content_pb2.Message) -> list[Block]:
+        text = plain(message.parts)
+        if text is None:
+            found = self.rendered_blocks(self.each(message.parts))
+        else:
+            found = [{"text": text}] if text.strip() else []
+        if not self.behind and found and "cachePoint" not in found[0]:
             return found
-        found = points + found
-        points[:] = [] if any("cachePoint" not in block for block in found) else found[:1]
-        return [] if points else found
+        found = self.behind + found
+        self.behind = [] if any("cachePoint" not in block for block in found) else found[:1]
+        return [] if self.behind else found
 
-    system, turns = gather(rendering, family.rules, blocks, lambda block: "toolUse" in block, _is_thought)
-    _behind_something(rendering, [system, *(turn.content for turn in turns), points])
-    for turn in turns:
-        if turn.role == "user":
-            turn.content = _results_first(turn.content)
-            _accompany_documents(rendering, turn.content)
-    begin_with_user(rendering, turns, {"text": BEGINNING})
-    return system, turns
+    def rendered_blocks(self, parts: Iterable[content_pb2.Part]) -> list[Block]:
+        blocks: list[Block] = []
+        for part in parts:
+            block = self.render(part)
+            point, self.point = self.point, None
+            if block is not None:
+                blocks.append(block)
+                if part.HasField("tool_result"):  # which holds no cache points
+                    content = block["toolResult"]["content"]
+                    points = [inner for inner in content if "cachePoint" in inner]
+                    content[:] = [inner for inner in content if "cachePoint" not in inner]
+                    blocks += points[-1:]
+            if point is not None and not (blocks and "cachePoint" in blocks[-1]):
+                blocks.append(point)
+        return blocks
 
+    def breakpoint(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:
+        if self.family.caches and (wire is not None or kind != "reasoning"):
+            self.point = cache_point(part.cache_control)
+        return self.family.caches
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """What must not occur twice in a request: ids of calls, and names of documents, each with the number that the last like it has."""
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> Block | None:
+        """Text; with the citations that Converse itself gave, text that cites."""
+        if not text.text.strip():
+            return None
+        citations = self.sources(text, lambda c: "type" not in c and ("location" in c or "sourceContent" in c))
+        if not citations:
+            return {"text": text.text}
+        return {"citationsContent": {"content": [{"text": text.text}], "citations": citations}}
 
-    call_ids: CallIds
-    names: dict[str, int]
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> Block | None:
+        return {"text": refusal.text} if refusal.text.strip() else None
+
+    def opaque(self, part: content_pb2.Part, opaque: content_pb2.OpaquePart) -> Block:
+        return {**fields_of(opaque.json, f"{self.at}.opaque.json")}
+
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> Block | None:
+        if not self.own(part):
+            return None
+        if reasoning.encrypted:
+            return {"reasoningContent": {"redactedContent": base64.b64encode(reasoning.encrypted).decode()}}
+        text: Block = {"text": reasoning.text}
+        if part.signature:
+            text["signature"] = part.signature.decode("utf-8", "replace")
+        return {"reasoningContent": {"reasoningText": text}}
+
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> Block:
+        arguments = self.object(self.arguments(call), ".tool_call.arguments_json")
+        self.called[call.name] = None
+        call_id = self.call_ids.call(call.id, call.name)
+        return {"toolUse": {"toolUseId": call_id, "name": call.name, "input": arguments}}
+
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Block:
+        self.answered = True
+        content = self.rendered_blocks(self.within(result))
+        block: Block = {"toolUseId": self.call_ids.result(result.tool_call_id, result.name), "content": content}
+        if result.is_error and self.family.status:
+            block["status"] = "error"
+        elif result.is_error:
+            self.dropped(".tool_result.is_error", "the model takes no status of a result")
+        return {"toolResult": block}
+
+    def media(self, part: content_pb2.Part, medium: Medium) -> Block:
+        if medium.source == "file_id":
+            self.refuse(".media.file_id", "Bedrock keeps no files; send the bytes or an s3 URI.")
+        if self.assistant and self.inner < 0 and self.family.reasons == "claude" and medium.modality == IMAGE:
+            self.refuse(".media", "Claude takes images in turns of the user only.")
+        if medium.source == "data":
+            source: Block = {"bytes": medium.base64(f"{self.at}.media")}
+        elif medium.uri.startswith("s3://"):
+            source = {"s3Location": {"uri": medium.uri}}
+        else:
+            self.refuse(".media.uri", "Bedrock fetches nothing but s3 URIs; send the bytes.")
+        mime = medium.mime
+        kind, _, form = mime.partition("/")
+        if kind in ("image", "video", "audio") and form:
+            return {kind: {"format": _FORMATS.get(mime, form), "source": source}}
+        medium.take("filename")
+        if mime not in _DOCUMENTS and kind != "text":
+            told = "Converse reads images, video, audio and common documents, by their media type."
+            self.refuse(".media.mime_type", told)
+        name = _document_name(medium.part.filename, self.names_of_documents)
+        return {"document": {"format": _DOCUMENTS.get(mime, "txt"), "name": name, "source": source}}
 
 
 def _is_thought(block: Block) -> bool:
@@ -174,35 +272,6 @@ def _accompany_documents(rendering: Rendering, content: list[Block]) -> None:
         rendering.notes.emulated("messages", "a line of text was added: Converse takes no document without text")
 
 
-def _blocks(
-    rendering: Rendering, family: Family, parts: Iterable[content_pb2.Part], field: str, taken: _Taken
-) -> list[Block]:
-    blocks = []
-    for index, part in enumerate(parts):
-        here = f"{field}[{index}]"
-        block = _block(rendering, family, part, here, taken)
-        kind = part.WhichOneof("kind")
-        if (part.signature or kind == "refusal") and (block is not None or kind == "text"):
-            rendering.unplaced(part, here, signed=kind == "reasoning", cited=True)
-        if block is not None:
-            if part.provider_options_json:
-                block = rendering.merged(block, part.provider_options_json)
-            blocks.append(block)
-            if kind == "tool_result":  # which holds no cache points
-                content = block["toolResult"]["content"]
-                points = [inner for inner in content if "cachePoint" in inner]
-                content[:] = [inner for inner in content if "cachePoint" not in inner]
-                blocks += points[-1:]
-        if part.HasField("cache_control"):
-            if block is None and kind == "reasoning":
-                continue
-            if family.caches and not (blocks and "cachePoint" in blocks[-1]):
-                blocks.append(cache_point(part.cache_control))
-            elif not family.caches:
-                rendering.notes.dropped(f"{here}.cache_control", "the model has no prompt cache")
-    return blocks
-
-
 def cache_point(control: content_pb2.CacheControl) -> Block:
     """A cache point with the longest retention that is not longer than asked for: 5 minutes, or one hour."""
     point = {"type": "default"}
@@ -211,76 +280,6 @@ def cache_point(control: content_pb2.CacheControl) -> Block:
     return {"cachePoint": point}
 
 
-def _block(rendering: Rendering, family: Family, part: content_pb2.Part, field: str, taken: _Taken) -> Block | None:
-    kind = part.WhichOneof("kind")
-    if kind == "text":
-        return _text(rendering, part.text, field) if part.text.text.strip() else None
-    if kind == "media":
-        return _media(rendering, part.media, f"{field}.media", taken.names)
-    if kind == "tool_call":
-        call = part.tool_call
-        if call.provider_executed:
-            rendering.notes.dropped(f"{field}.tool_call", "the call was run by another provider")
-            return None
-        text = rendering.arguments(call, f"{field}.tool_call")
-        arguments = json_object(text, f"{field}.tool_call.arguments_json")
-        call_id = taken.call_ids.call(call.id, call.name)
-        return {"toolUse": {"toolUseId": call_id, "name": call.name, "input": arguments}}
-    if kind == "tool_result":
-        result = part.tool_result
-        content = _blocks(rendering, family, result.parts, f"{field}.tool_result.parts", taken)
-        block: Block = {"toolUseId": taken.call_ids.result(result.tool_call_id, result.name), "content": content}
-        if result.is_error:
-            if family.status:
-                block["status"] = "error"
-            else:
-                rendering.notes.dropped(f"{field}.tool_result.is_error", "the model takes no status of a result")
-        return {"toolResult": block}
-    if kind == "reasoning":
-        return _reasoning_block(rendering, part, field)
-    if kind == "refusal":
-        return {"text": part.refusal.text} if part.refusal.text.strip() else None
-    if kind == "opaque":
-        if not rendering.owns(part.opaque.provider):
-            rendering.notes.dropped(f"{field}.opaque", "the block belongs to another provider")
-            return None
-        return {**fields_of(part.opaque.json, f"{field}.opaque.json")}
-    return None
-
-
-def _text(rendering: Rendering, text: content_pb2.TextPart, field: str) -> Block:
-    """Text; with the citations that Converse itself gave, text that cites."""
-    if not text.citations:
-        return {"text": text.text}
-    citations = []
-    for citation in text.citations:
-        try:
-            wire = json.decode(citation.provider_json or "null")
-        except json.MalformedJson:
-            continue
-        if isinstance(wire, dict) and "type" not in wire and ("location" in wire or "sourceContent" in wire):
-            citations.append(wire)
-    if len(citations) < len(text.citations):
-        rendering.notes.dropped(f"{field}.text.citations", "a citation of another provider cannot be sent back")
-    if not citations:
-        return {"text": text.text}
-    return {"citationsContent": {"content": [{"text": text.text}], "citations": citations}}
-
-
-def _reasoning_block(rendering: Rendering, part: content_pb2.Part, field: str) -> Block | None:
-    if not rendering.owns(part.signature_provider):
-        rendering.notes.dropped(f"{field}.reasoning", "the reasoning belongs to another provider")
-        return None
-    if part.reasoning.encrypted:
-        rendering.unplaced(part, field)
-        return {"reasoningContent": {"redactedContent": base64.b64encode(part.reasoning.encrypted).decode()}}
-    text: Block = {"text": part.reasoning.text}
-    if part.signature:
-        text["signature"] = part.signature.decode("utf-8", "replace")
-    return {"reasoningContent": {"reasoningText": text}}
-
-
-# ---------------------------------------------------------------- media
 _DOCUMENTS = {
     "application/pdf": "pdf",
     "text/csv": "csv",
@@ -310,31 +309,6 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9\s()\[\]_-]+")
 _SPACES = re.compile(r"\s+")
 
 
-def _media(rendering: Rendering, media: content_pb2.MediaPart, field: str, names: dict[str, int]) -> Block:
-    mime, data, uri = media.mime_type.lower().split(";")[0].strip(), media.data, media.uri
-    if media.file_id:
-        raise _refused(f"{field}.file_id", "Bedrock keeps no files; send the bytes or an s3 URI.")
-    if uri.startswith("data:"):
-        mime, data = data_uri(uri, mime, field)
-        uri = ""
-    source: Block = {"bytes": base64.b64encode(data).decode()}
-    if uri:
-        if not uri.startswith("s3://"):
-            raise _refused(f"{field}.uri", "Bedrock fetches nothing but s3 URIs; send the bytes.")
-        source = {"s3Location": {"uri": uri}}
-    kind, _, form = mime.partition("/")
-    medium = kind in ("image", "video", "audio") and bool(form)
-    rendering.unread(media, field, but=() if medium else ("filename",))
-    if medium:
-        return {kind: {"format": _FORMATS.get(mime, form), "source": source}}
-    if mime not in _DOCUMENTS and kind != "text":
-        raise _refused(
-            f"{field}.mime_type", "Converse reads images, video, audio and common documents, by their media type."
-        )
-    name = _document_name(media.filename, names)
-    return {"document": {"format": _DOCUMENTS.get(mime, "txt"), "name": name, "source": source}}
-
-
 def _document_name(filename: str, names: dict[str, int]) -> str:
     """A name in the characters that Converse takes, unlike the others of the request."""
     plain = _SPACES.sub(" ", _NOT_IN_NAMES.sub("-", filename)).strip() or "document"
@@ -346,12 +320,8 @@ def _document_name(filename: str, names: dict[str, int]) -> str:
     return name
 
 
-def _refused(field: str, description: str) -> InvalidRequest:
-    return InvalidRequest(violations=[Violation(field=field, description=description)])
-
-
 # ---------------------------------------------------------------- tools
-def _tools(rendering: Rendering, family: Family, more: dict[str, Any]) -> dict[str, Any]:
+def _tools(rendering: Rendering, family: Family, messages: _Messages, more: dict[str, Any]) -> dict[str, Any]:
     """`toolConfig`. Tools of Anthropic's own go beside it, into `additionalModelRequestFields`."""
     tools: list[Block] = []
     for index, tool in chosen_tools(rendering, family.rules.forced):
@@ -371,30 +341,11 @@ def _tools(rendering: Rendering, family: Family, more: dict[str, Any]) -> dict[s
                 tools.append(cache_point(tool.cache_control))
             else:
                 rendering.notes.dropped(f"{field}.cache_control", "the model has no prompt cache")
-    if not tools:
-        tools = _recalled_tools(rendering)
+    if not tools and (messages.called or messages.answered):
+        rendering.notes.emulated("tools", "declared from the calls in the conversation, since Converse demands it")
+        schema = {"json": {"type": "object", "properties": {}}}
+        tools = [{"toolSpec": {"name": name, "inputSchema": schema}} for name in messages.called or ("tool",)]
     return {"tools": tools} if tools else {}
-
-
-def _recalled_tools(rendering: Rendering) -> list[Block]:
-    """Converse wants a tool configuration as soon as the conversation holds tool blocks."""
-    if not _has_tool_parts(rendering):
-        return []
-    parts = [part for message in rendering.request.messages for part in message.parts]
-    names = dict.fromkeys(
-        part.tool_call.name for part in parts if part.tool_call.name and not part.tool_call.provider_executed
-    )
-    rendering.notes.emulated("tools", "declared from the calls in the conversation, since Converse demands it")
-    schema = {"json": {"type": "object", "properties": {}}}
-    return [{"toolSpec": {"name": name, "inputSchema": schema}} for name in names or ("tool",)]
-
-
-def _has_tool_parts(rendering: Rendering) -> bool:
-    return any(
-        (part.HasField("tool_call") and not part.tool_call.provider_executed) or part.HasField("tool_result")
-        for message in rendering.request.messages
-        for part in message.parts
-    )
 
 
 def _function(rendering: Rendering, family: Family, function: gateway_pb2.FunctionTool, field: str) -> Block:
@@ -434,7 +385,9 @@ def _provider_tool(
     return {"systemTool": {"name": name, **options}}
 
 
-def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], more: dict[str, Any]) -> bool:
+def _tool_choice(
+    rendering: Rendering, family: Family, messages: _Messages, tools: dict[str, Any], more: dict[str, Any]
+) -> bool:
     """Put the choice into `tools`; whether it forces a call."""
     mode = rendering.request.tool_config.mode
     choice = tool_choice(rendering, family.rules, bool(tools))
@@ -442,7 +395,7 @@ def _tool_choice(rendering: Rendering, family: Family, tools: dict[str, Any], mo
         return False
     forces: bool = choice["type"] in ("any", "tool")
     if choice["type"] == "none":
-        if _has_tool_parts(rendering):
+        if messages.called or messages.answered:
             rendering.notes.dropped("tool_config.mode", "Converse cannot forbid tools that the conversation has used")
         else:
             tools.clear()
