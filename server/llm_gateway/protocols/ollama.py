@@ -10,18 +10,18 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
-from urllib.parse import unquote_to_bytes
+from typing import Any, Literal
 
 import msgspec
 from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import callids, failures, json
+from llm_gateway.protocols import callids, effort, failures, json
+from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.events import EventWriter
-from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering
+from llm_gateway.protocols.media import IMAGE, Medium
+from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering, json_object
 
 framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
 
@@ -57,39 +57,21 @@ _OPTIONS = {
 _ROLES = {
     content_pb2.ROLE_SYSTEM: "system",
     content_pb2.ROLE_DEVELOPER: "system",
-    content_pb2.ROLE_USER: "user",
     content_pb2.ROLE_ASSISTANT: "assistant",
-    content_pb2.ROLE_TOOL: "tool",
 }
-_E = gateway_pb2.ReasoningConfig
-_THINK = {
-    _E.EFFORT_MINIMAL: "low",
-    _E.EFFORT_LOW: "low",
-    _E.EFFORT_MEDIUM: "medium",
-    _E.EFFORT_HIGH: "high",
-    _E.EFFORT_XHIGH: "max",
-    _E.EFFORT_MAX: "max",
-}
-_INEXACT = {_E.EFFORT_MINIMAL, _E.EFFORT_XHIGH}
+_LEVELS = ("low", "medium", "high", "max")
 _ALWAYS_THINKS = re.compile(r"(?:.*/)?gpt-oss")
 """Models that ignore think: false and know levels only."""
-
-
-def _refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
-    raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
-
-
-def _object(text: str, field: str) -> json.Raw:
-    try:
-        return json.raw_object(text)
-    except json.MalformedJson:
-        _refuse(field, "must be a JSON object")
 
 
 def render_request(rendering: Rendering, /) -> Outgoing:
     """The request to `/api/chat`."""
     request, notes = rendering.request, rendering.notes
-    body: dict[str, Any] = {"model": rendering.model, "messages": _messages(rendering), "stream": rendering.stream}
+    body: dict[str, Any] = {
+        "model": rendering.model,
+        "messages": _Messages(rendering).rendered(),
+        "stream": rendering.stream,
+    }
     tools = _tools(rendering)
     if tools:
         body["tools"] = tools
@@ -98,7 +80,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         body["format"] = "json"
     elif kind == "json_schema":
         schema = request.output_format.json_schema
-        body["format"] = _object(schema.schema_json, "output_format.json_schema.schema_json")
+        body["format"] = json_object(schema.schema_json, "output_format.json_schema.schema_json")
         if schema.description:
             notes.dropped("output_format.json_schema.description", "Ollama takes the schema alone")
     think = _think(rendering)
@@ -119,134 +101,101 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     return Outgoing(path="/api/chat", body=json.encode(rendering.body(body)))
 
 
-def _messages(rendering: Rendering) -> list[dict[str, Any]]:
-    calls = callids.Calls()
-    out: list[dict[str, Any]] = []
-    for index, message in enumerate(rendering.request.messages):
-        at = f"messages[{index}]"
-        if message.name:
-            rendering.notes.dropped(f"{at}.name", "Ollama has no names of participants")
-        wire: dict[str, Any] = {"role": _ROLES.get(message.role, "user"), "content": ""}
-        content = _Content()
-        for number, part in enumerate(message.parts):
-            where = f"{at}.parts[{number}]"
-            kind = part.WhichOneof("kind")
-            if kind == "tool_result":
-                _hangs(rendering, part, where)
-                out.append(_result(rendering, part, where, calls))
-            elif kind == "tool_call" and part.tool_call.provider_executed:
-                rendering.notes.dropped(f"{where}.tool_call", "the call was run by another provider")
-            elif kind == "tool_call":
-                _hangs(rendering, part, where)
-                calls.call(part.tool_call.id, part.tool_call.name)
-                content.calls.append(
-                    rendering.merged(_call(rendering, part.tool_call, f"{where}.tool_call"), part.provider_options_json)
-                )
-            else:
-                _read(rendering, part, where, content)
-        if not content.empty() or all(p.WhichOneof("kind") != "tool_result" for p in message.parts):
-            content.write(wire, "" if message.role == content_pb2.ROLE_ASSISTANT else "\n")
-            out.append(rendering.merged(wire, message.provider_options_json))
-    return out
+class _Messages(Conversation):
+    """Renders the messages of one request. A message, and a result, has one text, the images, the thinking, and the calls."""
 
+    lacks = {"opaque": "Ollama has no blocks of its own."}  # noqa: RUF012
 
-class _Content:
-    """What a message says, by the places that Ollama has for it."""
-
-    __slots__ = ("calls", "images", "texts", "thinking")
-
-    def __init__(self) -> None:
+    def __init__(self, rendering: Rendering) -> None:
+        super().__init__(rendering)
+        self.calls = callids.Calls()
+        self.out: list[Wire] = []
+        self.wire: Wire = {}
+        """The message or result that is being rendered, and its texts."""
         self.texts: list[str] = []
-        self.thinking: list[str] = []
-        self.images: list[str] = []
-        self.calls: list[dict[str, Any]] = []
 
-    def empty(self) -> bool:
-        return not (self.texts or self.thinking or self.images or self.calls)
+    def rendered(self) -> list[Wire]:
+        self.walk()
+        return self.out
 
-    def write(self, wire: dict[str, Any], between: str) -> None:
-        """between: what joins texts; those of the model are pieces of one answer."""
-        wire["content"] = between.join(self.texts)
-        if self.thinking:
-            wire["thinking"] = "".join(self.thinking)
-        if self.images:
-            wire["images"] = self.images
-        if self.calls:
-            wire["tool_calls"] = self.calls
+    def begin(self, role: str) -> None:
+        self.wire, self.texts = {"role": role, "content": ""}, []
 
-
-def _hangs(rendering: Rendering, part: content_pb2.Part, at: str) -> None:
-    """Note what hangs on a part and has no place."""
-    if part.HasField("cache_control"):
-        rendering.notes.dropped(f"{at}.cache_control", "Ollama finds what to cache by itself")
-    rendering.unplaced(part, at)
-
-
-def _read(rendering: Rendering, part: content_pb2.Part, at: str, content: _Content) -> None:
-    kind, notes = part.WhichOneof("kind"), rendering.notes
-    if kind == "text":
-        content.texts.append(part.text.text)
-    elif kind == "media":
-        content.images.append(_image(rendering, part.media, f"{at}.media"))
-    elif kind == "reasoning":
-        foreign = part.signature_provider and not rendering.owns(part.signature_provider)
-        if foreign or part.reasoning.encrypted:
-            notes.dropped(at, "reasoning of another provider")
+    def message(self, message: content_pb2.Message) -> None:
+        role = _ROLES.get(message.role, "user" if message.role == content_pb2.ROLE_USER else "tool")
+        text = plain(message.parts)
+        if text is not None:
+            self.out.append(self.rendering.merged({"role": role, "content": text}, message.provider_options_json))
             return
-        content.thinking.append(part.reasoning.text)
-    elif kind == "refusal":
-        content.texts.append(part.refusal.text)
-        notes.emulated(at, "Ollama has no refusals: sent as text")
-    elif kind == "opaque":
-        notes.dropped(at, "block of another provider")
-        return
-    else:
-        _refuse(at, "holds nothing", "REQUIRED")
-    _hangs(rendering, part, at)
-    if part.provider_options_json and rendering.options(part.provider_options_json):
-        notes.dropped(f"{at}.provider_options_json", "such a part has no object of its own in Ollama's messages")
+        results = 0
+        self.begin(role)
+        for part in self.each(message.parts):
+            wire = self.render(part)
+            if wire is None or wire is LOOSE:
+                continue
+            if part.HasField("tool_result"):
+                self.out.append(wire)
+                results += 1
+            else:
+                self.wire.setdefault("tool_calls", []).append(wire)
+        wire = self.wire
+        if self.texts or len(wire) > 2 or not results:
+            wire["content"] = ("" if self.assistant else "\n").join(self.texts)
+            self.out.append(self.rendering.merged(wire, message.provider_options_json))
 
+    def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> Wire:
+        self.texts.append(text.text)
+        return LOOSE
 
-def _call(rendering: Rendering, call: content_pb2.ToolCall, at: str) -> dict[str, Any]:
-    if not call.name:
-        _refuse(f"{at}.name", "is required", "REQUIRED")
-    arguments = _object(rendering.arguments(call, at), f"{at}.arguments_json")
-    wire: dict[str, Any] = {"function": {"name": call.name, "arguments": arguments}}
-    return wire if callids.is_made_up(call.id) else {"id": call.id, **wire}
+    def refusal(self, part: content_pb2.Part, refusal: content_pb2.RefusalPart) -> Wire:
+        self.notes.emulated(self.at, "Ollama has no refusals: sent as text")
+        self.texts.append(refusal.text)
+        return LOOSE
 
+    def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> Wire | None:
+        if reasoning.encrypted:
+            self.dropped("", "reasoning of another provider")
+            return None
+        self.wire["thinking"] = self.wire.get("thinking", "") + reasoning.text
+        return LOOSE
 
-def _result(rendering: Rendering, part: content_pb2.Part, at: str, calls: callids.Calls) -> dict[str, Any]:
-    """A message of its own. Servers before tool_call_id match by tool_name: the caller's word, else the name of the call."""
-    result, content = part.tool_result, _Content()
-    for number, inner in enumerate(result.parts):
-        _read(rendering, inner, f"{at}.tool_result.parts[{number}]", content)
-    wire: dict[str, Any] = {"role": "tool", "content": ""}
-    content.write(wire, "\n")
-    place = calls.result(result.tool_call_id, result.name)
-    name = result.name or (calls.names[place] if place is not None else "")
-    if name:
-        wire["tool_name"] = name
-    if not callids.is_made_up(result.tool_call_id):
-        wire["tool_call_id"] = result.tool_call_id
-    if result.is_error:
-        rendering.notes.dropped(
-            f"{at}.tool_result.is_error", "Ollama has no mark for a failed tool: the text must say so"
-        )
-    return rendering.merged(wire, part.provider_options_json)
+    def tool_call(self, part: content_pb2.Part, call: content_pb2.ToolCall) -> Wire:
+        if not call.name:
+            self.refuse(".tool_call.name", "is required", "REQUIRED")
+        self.calls.call(call.id, call.name)
+        arguments = self.object(self.arguments(call), ".tool_call.arguments_json")
+        wire: Wire = {"function": {"name": call.name, "arguments": arguments}}
+        return wire if callids.is_made_up(call.id) else {"id": call.id, **wire}
 
+    def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Wire:
+        """A message of its own. Servers before tool_call_id match by tool_name: the caller's word, else the name of the call."""
+        outer = self.wire, self.texts
+        self.begin("tool")
+        for inner in self.within(result):
+            self.render(inner)
+        wire, texts = self.wire, self.texts
+        self.wire, self.texts = outer
+        wire["content"] = "\n".join(texts)
+        place = self.calls.result(result.tool_call_id, result.name)
+        name = result.name or (self.calls.names[place] if place is not None else "")
+        if name:
+            wire["tool_name"] = name
+        if not callids.is_made_up(result.tool_call_id):
+            wire["tool_call_id"] = result.tool_call_id
+        if result.is_error:
+            told = "Ollama has no mark for a failed tool: the text must say so"
+            self.dropped(".tool_result.is_error", told)
+        return wire
 
-def _image(rendering: Rendering, media: content_pb2.MediaPart, at: str) -> str:
-    source, mime_type, data = media.WhichOneof("source"), media.mime_type, media.data
-    if source == "uri" and media.uri.startswith("data:"):
-        head, _, body = media.uri[5:].partition(",")
-        source, mime_type = "data", mime_type or head.partition(";")[0]
-        data = base64.b64decode(unquote_to_bytes(body)) if head.endswith(";base64") else unquote_to_bytes(body)
-    if source != "data":
-        _refuse(at, "Ollama fetches nothing: send the bytes of the image", "UNSUPPORTED")
-    if not mime_type.startswith("image/") and media.modality != content_pb2.MODALITY_IMAGE:
-        _refuse(f"{at}.mime_type", "Ollama takes images only", "UNSUPPORTED")
-    rendering.unread(media, at, but=("detail",) if media.detail == "auto" else ())
-    return base64.b64encode(data).decode()
+    def media(self, part: content_pb2.Part, medium: Medium) -> Wire:
+        if medium.source != "data":
+            self.refuse(".media", "Ollama fetches nothing: send the bytes of the image", "UNSUPPORTED")
+        if medium.modality != IMAGE:
+            self.refuse(".media.mime_type", "Ollama takes images only", "UNSUPPORTED")
+        if medium.part.detail == "auto":
+            medium.take("detail")
+        self.wire.setdefault("images", []).append(medium.base64(f"{self.at}.media"))
+        return LOOSE
 
 
 def _tools(rendering: Rendering) -> list[dict[str, Any]]:
@@ -278,7 +227,7 @@ def _tools(rendering: Rendering) -> list[dict[str, Any]]:
         if function.description:
             inner["description"] = function.description
         if function.parameters_json_schema:
-            inner["parameters"] = _object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
+            inner["parameters"] = json_object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
         out.append(rendering.merged({"type": "function", "function": inner}, tool.provider_options_json))
     return out
 
@@ -286,21 +235,21 @@ def _tools(rendering: Rendering) -> list[dict[str, Any]]:
 def _think(rendering: Rendering) -> bool | str | None:
     reasoning, notes = rendering.request.reasoning, rendering.notes
     levels_only = _ALWAYS_THINKS.match(rendering.model)
-    effort = reasoning.effort
+    word = effort.word(reasoning)
     if reasoning.HasField("budget_tokens"):
-        if reasoning.budget_tokens == 0 and not effort:
-            effort = _E.EFFORT_NONE
+        if reasoning.budget_tokens == 0 and not word:
+            word = "none"
         else:
             notes.dropped("reasoning.budget_tokens", "Ollama has no budget for thinking")
-    if effort == _E.EFFORT_NONE:
+    if word == "none":
         if levels_only:
             notes.adjusted("reasoning.effort", "this model cannot stop thinking: the least level")
             return "low"
         return False
-    if effort:
-        if effort in _INEXACT:
-            notes.adjusted("reasoning.effort", "Ollama thinks at low, medium, high, max")
-        return _THINK.get(effort, "high")
+    if word:
+        if word not in _LEVELS:
+            notes.adjusted("reasoning.effort", f"Ollama thinks at {', '.join(_LEVELS)}")
+        return effort.nearest(word, _LEVELS)
     if reasoning.include_reasoning:
         return True
     if reasoning.HasField("include_reasoning"):
