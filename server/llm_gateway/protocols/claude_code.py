@@ -18,9 +18,9 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import failures, json
+from llm_gateway.protocols import failures, json, settings
 from llm_gateway.protocols.anthropic import Dialect
-from llm_gateway.protocols.anthropic.request import Messages
+from llm_gateway.protocols.anthropic.request import NEUTRAL, Messages
 from llm_gateway.protocols.anthropic.response import CODES, FINISH, STATUS, MessageParser, usage_of
 from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.anthropic.turns import Block, Turn
@@ -92,7 +92,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     arguments += _reasoning(rendering)
     arguments += _output_format(rendering, told)
     arguments += _options(rendering)
-    _refuse_the_rest(rendering)
+    settings.note(rendering, LACKS, NEUTRAL)
     system, turns = _Messages(rendering, _ONE_TURN, {}).rendered()
     instructions: list[str] = []
     content: list[Block] = []
@@ -243,31 +243,20 @@ def _options(rendering: Rendering) -> Iterator[str]:
         yield f"{flag}={value}"
 
 
-def _refuse_the_rest(rendering: Rendering) -> None:
-    request, notes = rendering.request, rendering.notes
-    for field, _ in request.generation_config.ListFields():
-        if field.name != "max_output_tokens" and not _says_nothing(field.name, request.generation_config):
-            notes.dropped(f"generation_config.{field.name}", "Claude Code has no such setting")
-    for name, why in (
-        ("tools", "the model is given no tools by Claude Code"),
-        ("tool_config", "the model is given no tools by Claude Code"),
-        ("cache_config", "Claude Code caches by its own rules"),
-        ("safety_settings", "the model has no safety thresholds"),
-        ("end_user_id", "Claude Code sends an id of its own"),
-        ("labels", "Claude Code takes no labels"),
-    ):
-        value = getattr(request, name)
-        if value.ByteSize() if hasattr(value, "ByteSize") else value:
-            notes.dropped(name, why)
-
-
-def _says_nothing(name: str, config: gateway_pb2.GenerationConfig) -> bool:
-    """Whether a set field asks for what happens anyway."""
-    if name == "candidate_count":
-        return config.candidate_count <= 1
-    if name == "output_modalities":
-        return all(modality == content_pb2.MODALITY_TEXT for modality in config.output_modalities)
-    return name == "logprobs" and not config.logprobs
+_NO_SETTING = "Claude Code has no such setting"
+LACKS = {
+    **{
+        f"generation_config.{field.name}": _NO_SETTING
+        for field in gateway_pb2.GenerationConfig.DESCRIPTOR.fields
+        if field.name != "max_output_tokens"
+    },
+    "tools": "the model is given no tools by Claude Code",
+    "tool_config": "the model is given no tools by Claude Code",
+    "cache_config": "Claude Code caches by its own rules",
+    "safety_settings": "the model has no safety thresholds",
+    "end_user_id": "Claude Code sends an id of its own",
+    "labels": "Claude Code takes no labels",
+}
 
 
 # ---------------------------------------------------------------- answers

@@ -17,7 +17,7 @@ from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import callids, effort, failures, json
+from llm_gateway.protocols import callids, effort, failures, json, settings
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.media import IMAGE, Medium
@@ -97,7 +97,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     truncate = rendering.settings.get("truncate", rendering.dialect.truncate)
     if truncate is not None:
         body["truncate"] = body["shift"] = bool(truncate)
-    _note_the_rest(rendering)
+    settings.note(rendering, LACKS)
     return Outgoing(path="/api/chat", body=json.encode(rendering.body(body)))
 
 
@@ -269,34 +269,18 @@ def _options(rendering: Rendering) -> dict[str, Any]:
     return options
 
 
-def _note_the_rest(rendering: Rendering) -> None:
-    """Fields that Ollama has no place for."""
-    request, notes = rendering.request, rendering.notes
-    config = request.generation_config
-    if config.candidate_count > 1:
-        notes.dropped("generation_config.candidate_count", "Ollama gives one answer")
-    if config.logit_bias:
-        notes.dropped("generation_config.logit_bias", "Ollama has no logit bias")
-    if any(modality != content_pb2.MODALITY_TEXT for modality in config.output_modalities):
-        notes.dropped("generation_config.output_modalities", "Ollama answers with what the model writes")
-    if config.service_tier not in (
-        gateway_pb2.SERVICE_TIER_UNSPECIFIED,
-        gateway_pb2.SERVICE_TIER_AUTO,
-        gateway_pb2.SERVICE_TIER_STANDARD,
-    ):
-        notes.dropped("generation_config.service_tier", "Ollama has one tier")
-    for field in ("cache_key", "cached_content"):
-        if getattr(request.cache_config, field):
-            notes.dropped(f"cache_config.{field}", "Ollama finds what to cache by itself")
-    if request.cache_config.HasField("ttl"):
-        notes.dropped("cache_config.ttl", "Ollama keeps a cache as long as it keeps the model")
-    if request.safety_settings:
-        notes.dropped("safety_settings", "Ollama has no safety filters")
-    if request.end_user_id:
-        notes.dropped("end_user_id", "Ollama has no place for the end user")
-    if request.labels:
-        notes.dropped("labels", "Ollama has no labels")
-
+LACKS = {
+    "generation_config.candidate_count": "Ollama gives one answer",
+    "generation_config.logit_bias": "Ollama has no logit bias",
+    "generation_config.output_modalities": "Ollama answers with what the model writes",
+    "generation_config.service_tier": "Ollama has one tier",
+    "cache_config.cache_key": "Ollama finds what to cache by itself",
+    "cache_config.cached_content": "Ollama finds what to cache by itself",
+    "cache_config.ttl": "Ollama keeps a cache as long as it keeps the model",
+    "safety_settings": "Ollama has no safety filters",
+    "end_user_id": "Ollama has no place for the end user",
+    "labels": "Ollama has no labels",
+}
 
 # ---------------------------------------------------------------- response
 FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {

@@ -7,13 +7,13 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
 from urllib.parse import quote
 
 import msgspec
-from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
+from llmgateway.v1 import gateway_pb2, model_pb2
 
 from llm_gateway.errors import InvalidRequest, ProviderError, UnsupportedField, Violation
 from llm_gateway.protocols import json
@@ -25,12 +25,6 @@ BEGINNING = "(The conversation begins with a message of yours.)"
 CUSTOM = "custom"
 """ToolCall.provider_tool_type of a call whose arguments are free text."""
 
-
-NEUTRAL: Mapping[str, Any] = {
-    "temperature": 1, "top_p": 1, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1, "candidate_count": 1,
-    "logprobs": False, "top_logprobs": 0,
-}  # fmt: skip
-"""Values of GenerationConfig that ask for what happens anyway, so that nothing is lost with them."""
 
 OWNED: Mapping[str, str] = {
     "background": "The gateway hands on the answer of the call; one that is fetched later would be lost.",
@@ -187,32 +181,6 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         found = [f"routing.fallback_models[{index}]" for index, name in fallbacks if name.endswith(self.model)]
         field = found[0] if found and not self.request.model.endswith(self.model) else "model"
         return InvalidRequest(violations=[Violation(field=field, description=description, reason="INVALID_VALUE")])
-
-    def unplaced(self, part: content_pb2.Part, at: str, *, signed: bool = False, cited: bool = False) -> None:
-        """Note what hangs on a part, is sent with it nowhere, and would be lost without a word. signed, cited: the wire format deals
-        with signatures, or with the sources of texts, itself."""
-        if part.signature and not signed:
-            self.notes.dropped(f"{at}.signature", "There is no place for the signature of such a part.")
-        kind = part.WhichOneof("kind")
-        if kind == "text" and not cited and part.text.citations:
-            self.notes.dropped(f"{at}.text.citations", "There is no place for the sources of a text.")
-        elif kind == "refusal" and part.refusal.category:
-            self.notes.dropped(f"{at}.refusal.category", "There is no place for the category of a refusal.")
-
-    def unread(self, media: content_pb2.MediaPart, at: str, *, but: Collection[str] = ()) -> None:
-        """Note the settings of a media part that have no place; but: those that the wire format deals with itself."""
-        for name in ("filename", "detail", "transcript", "start_offset", "end_offset"):
-            if name not in but and (media.HasField(name) if name.endswith("offset") else getattr(media, name)):  # type: ignore[arg-type]
-                self.notes.dropped(f"{at}.{name}", "There is no such setting of a medium of this kind.")
-
-    def arguments(self, call: content_pb2.ToolCall, field: str) -> str:
-        """JSON text of a call's arguments, for a provider without custom tools: their free text becomes the argument `input`."""
-        if call.provider_tool_type != CUSTOM:
-            return call.arguments_json or "{}"
-        self.notes.emulated(
-            f"{field}.provider_tool_type", "A call with free text, sent as a function with one argument."
-        )
-        return json.text({"input": call.arguments_json})
 
     def options(self, by_provider: Mapping[str, str]) -> dict[str, Any]:
         """The JSON object that a `provider_options_json` map holds for this provider; {} when none. Validation has parsed it before."""

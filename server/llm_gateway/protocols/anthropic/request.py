@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.protocols import json, schemas
+from llm_gateway.protocols import json, schemas, settings
 from llm_gateway.protocols.anthropic.reasoning import reasoning, sampling
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
 from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought
@@ -152,7 +152,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     _service_tier(rendering, body)
     if request.end_user_id:
         body["metadata"] = {"user_id": request.end_user_id}
-    refuse_the_rest(rendering)
+    settings.note(rendering, LACKS, NEUTRAL)
     if rendering.stream and dialect.stream_field:
         body["stream"] = True
     body = rendering.body(body)
@@ -522,9 +522,7 @@ def _service_tier(rendering: Rendering, body: dict[str, Any]) -> None:
 
 def _automatic_cache(rendering: Rendering, body: dict[str, Any], turns: list[Turn]) -> None:
     config = rendering.request.cache_config
-    for name in ("cache_key", "cached_content"):
-        if getattr(config, name):
-            rendering.notes.dropped(f"cache_config.{name}", "Claude caches by content")
+    settings.note(rendering, CACHES)
     if config.HasField("ttl"):
         control = cache_control(content_pb2.CacheControl(ttl=config.ttl))
     elif rendering.settings.get("prompt_caching") and not rendering.request.HasField("cache_config"):
@@ -568,20 +566,21 @@ def _limit_breakpoints(rendering: Rendering, body: dict[str, Any], turns: list[T
         longest &= control.get("ttl") == "1h"
 
 
-def refuse_the_rest(rendering: Rendering) -> None:
-    """Note the fields that neither the Messages API nor Converse has a place for."""
-    request, notes = rendering.request, rendering.notes
-    config = request.generation_config
-    for name in (
-        "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs", "top_logprobs",
-    ):  # fmt: skip
-        if config.HasField(name) and getattr(config, name) is not False:
-            notes.dropped(f"generation_config.{name}", "the model has no such parameter")
-    if config.candidate_count > 1:
-        notes.dropped("generation_config.candidate_count", "the model gives one answer")
-    if config.logit_bias:
-        notes.dropped("generation_config.logit_bias", "the model has no such parameter")
-    if any(modality != content_pb2.MODALITY_TEXT for modality in config.output_modalities):
-        notes.dropped("generation_config.output_modalities", "the model answers in text")
-    if request.safety_settings:
-        notes.dropped("safety_settings", "the model has no safety thresholds")
+CACHES = dict.fromkeys(("cache_config.cache_key", "cache_config.cached_content"), "Claude caches by content")
+_NO_PARAMETER = "the model has no such parameter"
+LACKS = {
+    "generation_config.min_p": _NO_PARAMETER,
+    "generation_config.frequency_penalty": _NO_PARAMETER,
+    "generation_config.presence_penalty": _NO_PARAMETER,
+    "generation_config.repetition_penalty": _NO_PARAMETER,
+    "generation_config.seed": _NO_PARAMETER,
+    "generation_config.logprobs": _NO_PARAMETER,
+    "generation_config.top_logprobs": _NO_PARAMETER,
+    "generation_config.candidate_count": "the model gives one answer",
+    "generation_config.logit_bias": _NO_PARAMETER,
+    "generation_config.output_modalities": "the model answers in text",
+    "safety_settings": "the model has no safety thresholds",
+}
+"""What neither the Messages API nor Converse has a place for."""
+NEUTRAL = {"logprobs": False, "candidate_count": 1}
+"""Values that ask for nothing. Others are told: what the model does without a penalty is not documented."""

@@ -10,15 +10,17 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.protocols import json, schemas
+from llm_gateway.protocols import json, schemas, settings
 from llm_gateway.protocols.anthropic.reasoning import nearest, reasoning, sampling, wished_effort
 from llm_gateway.protocols.anthropic.request import (
     BETAS,
+    CACHES,
+    LACKS,
+    NEUTRAL,
     chosen_tools,
     fields_of,
     input_schema,
     provider_tool,
-    refuse_the_rest,
     stop_sequences,
     tool_choice,
 )
@@ -493,12 +495,7 @@ def _output_format(rendering: Rendering, family: Family, output: dict[str, Any],
 def _refuse(rendering: Rendering, family: Family, turns: list[Turn]) -> None:
     """The rest: what Converse has another form of, or no place for."""
     request, notes = rendering.request, rendering.notes
-    refuse_the_rest(rendering)
-    if request.end_user_id:
-        notes.dropped("end_user_id", "Converse has no end user")
-    for name in ("cache_key", "cached_content"):
-        if getattr(request.cache_config, name):
-            notes.dropped(f"cache_config.{name}", "Converse caches by content")
+    settings.note(rendering, {**LACKS, "end_user_id": "Converse has no end user", **CACHES}, NEUTRAL)
     if request.cache_config.HasField("ttl"):
         if family.caches:
             turns[-1].content.append(cache_point(content_pb2.CacheControl(ttl=request.cache_config.ttl)))

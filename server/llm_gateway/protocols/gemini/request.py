@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.protocols import callids, effort, json
+from llm_gateway.protocols import callids, effort, json, settings
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.gemini.dialect import Dialect, Family, family_of
 from llm_gateway.protocols.media import Medium
@@ -61,6 +61,16 @@ _OTHERS = {
     "frequency_penalty": "frequencyPenalty",
     "logprobs": "responseLogprobs",
     "top_logprobs": "logprobs",
+}
+
+
+LACKS = {
+    "generation_config.min_p": "Gemini has no min_p",
+    "generation_config.repetition_penalty": "Gemini has no repetition_penalty",
+    "generation_config.logit_bias": "Gemini has no logit bias",
+    "cache_config.cache_key": "Gemini takes no cache key",
+    "cache_config.ttl": "Gemini sets the retention where the cached content is made",
+    "end_user_id": "Gemini has no place for the end user",
 }
 
 
@@ -341,17 +351,11 @@ class _Request:
             body["safetySettings"] = [
                 {"category": s.category, "threshold": s.threshold} for s in request.safety_settings
             ]
-        cache = request.cache_config
-        if cache.cached_content:
-            body["cachedContent"] = cache.cached_content
-        if cache.cache_key:
-            self._notes.dropped("cache_config.cache_key", "Gemini takes no cache key")
-        if cache.HasField("ttl"):
-            self._notes.dropped("cache_config.ttl", "Gemini sets the retention where the cached content is made")
+        if request.cache_config.cached_content:
+            body["cachedContent"] = request.cache_config.cached_content
         if request.labels:
             body["labels"] = dict(request.labels)
-        if request.end_user_id:
-            self._notes.dropped("end_user_id", "Gemini has no place for the end user")
+        settings.note(self._rendering, LACKS)
         tier = _TIERS.get(request.generation_config.service_tier)
         if tier and self._dialect.tier == "body":
             body["serviceTier"] = tier
@@ -445,11 +449,6 @@ class _Request:
                 notes.dropped("generation_config.candidate_count", "this model gives one answer")
         if config.stop_sequences:
             wire["stopSequences"] = list(config.stop_sequences)
-        for field in ("min_p", "repetition_penalty"):
-            if config.HasField(field):  # type: ignore[arg-type]
-                notes.dropped(f"generation_config.{field}", f"Gemini has no {field}")
-        if config.logit_bias:
-            notes.dropped("generation_config.logit_bias", "Gemini has no logit bias")
         if config.output_modalities:
             unknown = [m for m in config.output_modalities if m not in _OUTPUTS]
             if unknown:

@@ -8,12 +8,12 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.protocols import effort, json, schemas
+from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import LOOSE, Conversation, plain
 from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, SETTINGS, VIDEO, Medium
 from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
-from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering, decoded_object, refuse
+from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 
 _NO_RULE = ModelRule(pattern="")
 _Wire = dict[str, Any]
@@ -550,7 +550,7 @@ def _sampling(rendering: Rendering, body: _Wire, rule: ModelRule, reasons: bool)
         name = descriptor.name
         field = f"generation_config.{name}"
         if name in rule.refused or (reasons and name in rule.refused_reasoning):
-            if value != NEUTRAL.get(name):
+            if settings.matters(name, value):
                 notes.dropped(field, "The model refuses it.")
             continue
         wire = dialect.sampling.get(name)
@@ -570,7 +570,7 @@ def _sampling(rendering: Rendering, body: _Wire, rule: ModelRule, reasons: bool)
             body["modalities"] = [_MODALITIES.get(modality, "text") for modality in value]
         elif name == "service_tier" and value in dialect.service_tiers:
             body["service_tier"] = dialect.service_tiers[value]
-        elif _matters(name, value):
+        elif settings.matters(name, value):
             notes.dropped(field, "The provider has no such setting.")
 
 
@@ -581,15 +581,6 @@ _MODALITIES = {
     content_pb2.MODALITY_VIDEO: "video",
     content_pb2.MODALITY_DOCUMENT: "file",
 }
-
-
-def _matters(name: str, value: Any) -> bool:
-    """Whether leaving a setting out changes anything."""
-    if name == "output_modalities":
-        return list(value) != [content_pb2.MODALITY_TEXT]
-    if name == "service_tier":
-        return value not in (gateway_pb2.SERVICE_TIER_AUTO, gateway_pb2.SERVICE_TIER_STANDARD)
-    return bool(value != NEUTRAL.get(name))
 
 
 def _output_format(rendering: Rendering, body: _Wire) -> None:
@@ -627,39 +618,45 @@ def _output_format(rendering: Rendering, body: _Wire) -> None:
 
 
 def _attribution(rendering: Rendering, body: _Wire, rule: ModelRule) -> tuple[tuple[str, str], ...]:
-    """End user, labels, cache key and what has no place at all; returns the headers."""
+    """End user, labels, cache and what has no place at all; returns the headers."""
     dialect: Dialect = rendering.dialect
-    request, notes = rendering.request, rendering.notes
-    headers: tuple[tuple[str, str], ...] = ()
+    request = rendering.request
     if dialect.prefix == "continue_final_message" and request.messages and request.messages[-1].prefix:
         body["continue_final_message"] = True
         body["add_generation_prompt"] = False
-    if request.labels:
-        if dialect.metadata_field:
-            _put(body, dialect.metadata_field, dict(sorted(request.labels.items())))
-        else:
-            notes.dropped("labels", "The provider takes no labels.")
-    if request.end_user_id:
-        if dialect.user_field:
-            _put(body, dialect.user_field, request.end_user_id)
-        else:
-            notes.dropped("end_user_id", "The provider takes no id of the end user.")
-    if request.HasField("cache_config"):
-        cache = request.cache_config
-        if cache.cache_key:
-            if dialect.cache_key_field:
-                _put(body, dialect.cache_key_field, cache.cache_key)
-            elif dialect.cache_key_header and cache.cache_key.isascii() and cache.cache_key.isprintable():
-                headers = ((dialect.cache_key_header, cache.cache_key),)
-            else:
-                notes.dropped("cache_config.cache_key", "The provider takes no cache key.")
-        if cache.HasField("ttl"):
-            if rule.cache_options and dialect.cache_breakpoint == "breakpoint":
-                body["prompt_cache_options"] = retention(cache.ttl.seconds)
-            else:
-                notes.dropped("cache_config.ttl", "The provider keeps prompts as long as it likes.")
-        if cache.cached_content:
-            notes.dropped("cache_config.cached_content", "The provider has no cached content of its own.")
-    if request.safety_settings:
-        notes.dropped("safety_settings", "The provider takes no safety thresholds.")
+    return attribute(rendering, dialect, rule.cache_options and dialect.cache_breakpoint == "breakpoint", body)
+
+
+def attribute(rendering: Rendering, dialect: Dialect, keeps: bool, body: _Wire) -> tuple[tuple[str, str], ...]:
+    """Places of end user, labels and cache, which OpenAI's two APIs share; returns the headers. keeps: it takes a retention."""
+    request, cache = rendering.request, rendering.request.cache_config
+    headers: tuple[tuple[str, str], ...] = ()
+    placed = []
+    for path, field, value in (
+        ("labels", dialect.metadata_field, request.labels),
+        ("end_user_id", dialect.user_field, request.end_user_id),
+        ("cache_config.cache_key", dialect.cache_key_field, cache.cache_key),
+    ):
+        if value and field:
+            _put(body, field, value if isinstance(value, str) else dict(sorted(value.items())))
+            placed.append(path)
+    key = cache.cache_key
+    if key and dialect.cache_key_header and key.isascii() and key.isprintable():
+        headers = ((dialect.cache_key_header, key),)
+        placed.append("cache_config.cache_key")
+    if keeps and cache.HasField("ttl"):
+        body["prompt_cache_options"] = retention(cache.ttl.seconds)
+        placed.append("cache_config.ttl")
+    if request.labels or request.end_user_id or request.HasField("cache_config") or request.safety_settings:
+        settings.note(rendering, LACKS, placed=placed)
     return headers
+
+
+LACKS = {
+    "labels": "The provider takes no labels.",
+    "end_user_id": "The provider takes no id of the end user.",
+    "cache_config.cache_key": "The provider takes no cache key.",
+    "cache_config.ttl": "The provider keeps prompts as long as it likes.",
+    "cache_config.cached_content": "The provider has no cached content of its own.",
+    "safety_settings": "The provider takes no safety thresholds.",
+}

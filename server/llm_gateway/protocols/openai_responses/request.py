@@ -8,13 +8,13 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from llm_gateway.protocols import effort, json, schemas
+from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import Conversation, plain
 from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
-from llm_gateway.protocols.openai_chat.request import BUDGETS, retention
+from llm_gateway.protocols.openai_chat.request import BUDGETS, attribute, retention
 from llm_gateway.protocols.openai_responses.dialect import Dialect
-from llm_gateway.protocols.wire import CUSTOM, NEUTRAL, Outgoing, Rendering, decoded_object, refuse
+from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 
 _Wire = dict[str, Any]
 ENCRYPTED = "reasoning.encrypted_content"
@@ -287,7 +287,7 @@ class _Request:
         if include:
             body["include"] = include
         self._output_format(body)
-        headers = self._attribution(body)
+        headers = attribute(self._rendering, dialect.chat, self._rule.cache_options, body)
         body = self._rendering.body(body)
         return Outgoing(path=dialect.path, body=json.encode(body), headers=headers)
 
@@ -415,7 +415,7 @@ class _Request:
             name = descriptor.name
             at = f"generation_config.{name}"
             if reasons and name in self._rule.refused_reasoning:
-                if value != NEUTRAL.get(name):
+                if settings.matters(name, value):
                     self._notes.dropped(at, "The model refuses it while it reasons.")
             elif name == "max_output_tokens":
                 body["max_output_tokens"] = value
@@ -429,10 +429,7 @@ class _Request:
                     body["service_tier"] = chat.service_tiers[value]
                 elif value != gateway_pb2.SERVICE_TIER_AUTO:
                     self._notes.dropped(at, "The provider has no such tier.")
-            elif name == "output_modalities":
-                if any(modality != content_pb2.MODALITY_TEXT for modality in value):
-                    self._notes.dropped(at, "The Responses API writes text; images come from its tool.")
-            elif value != NEUTRAL.get(name):
+            elif settings.matters(name, value):
                 self._notes.dropped(at, "The Responses API has no such setting.")
         return logprobs
 
@@ -452,39 +449,6 @@ class _Request:
             if schema.HasField("strict"):
                 form["strict"] = schema.strict
             body["text"] = {"format": form}
-
-    def _attribution(self, body: _Wire) -> tuple[tuple[str, str], ...]:
-        """Places of end user, labels and cache; returns the headers."""
-        request, notes, chat = self._request, self._notes, self._dialect.chat
-        headers: tuple[tuple[str, str], ...] = ()
-        if request.labels:
-            if chat.metadata_field:
-                body[chat.metadata_field] = dict(sorted(request.labels.items()))
-            else:
-                notes.dropped("labels", "The provider takes no labels.")
-        if request.end_user_id:
-            if chat.user_field:
-                body[chat.user_field] = request.end_user_id
-            else:
-                notes.dropped("end_user_id", "The provider takes no id of the end user.")
-        cache = request.cache_config
-        if cache.cache_key:
-            if chat.cache_key_field:
-                body[chat.cache_key_field] = cache.cache_key
-            elif chat.cache_key_header and cache.cache_key.isascii() and cache.cache_key.isprintable():
-                headers = ((chat.cache_key_header, cache.cache_key),)
-            else:
-                notes.dropped("cache_config.cache_key", "The provider takes no cache key.")
-        if cache.HasField("ttl"):
-            if self._rule.cache_options:
-                body["prompt_cache_options"] = retention(cache.ttl.seconds)
-            else:
-                notes.dropped("cache_config.ttl", "The provider keeps prompts as long as it likes.")
-        if cache.cached_content:
-            notes.dropped("cache_config.cached_content", "The provider has no cached content of its own.")
-        if request.safety_settings:
-            notes.dropped("safety_settings", "The provider takes no safety thresholds.")
-        return headers
 
 
 def _annotations(part: content_pb2.Part) -> list[_Wire]:
