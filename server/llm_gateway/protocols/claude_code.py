@@ -131,12 +131,6 @@ class _Messages(Messages):
     def breakpoint(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:
         return False
 
-    def message(self, message: content_pb2.Message) -> None:
-        super().message(message)
-        if self.rendering.options(message.provider_options_json):
-            told = "Claude Code is given one message of its own"
-            self.notes.dropped(f"messages[{self.index}].provider_options_json", told)
-
 
 def _content(rendering: Rendering, turns: list[Turn]) -> Iterator[Block]:
     """The one message that the process is given: the last turn, behind a transcript of those before it."""

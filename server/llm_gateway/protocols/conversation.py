@@ -65,6 +65,7 @@ class Conversation:
         self.index = self.place = 0
         self.inner = -1
         self.role: int = content_pb2.ROLE_UNSPECIFIED
+        self.placed = False
 
     # ------------------------------------------------------------ what a format has
     def message(self, message: content_pb2.Message) -> None:
@@ -94,7 +95,14 @@ class Conversation:
             self.role = message.role
             if message.name and not self.names(message):
                 self.notes.dropped(f"messages[{self.index}].name", "There are no names of participants here.")
+            if not message.provider_options_json:
+                self.message(message)
+                continue
+            self.placed = False
             self.message(message)
+            if not self.placed and self.rendering.options(message.provider_options_json):
+                told = "Such a message has no object of its own here."
+                self.notes.dropped(f"messages[{index}].provider_options_json", told)
 
     def each(self, parts: Iterable[content_pb2.Part]) -> Iterator[content_pb2.Part]:
         """The parts of the message, one after the other at its place."""
@@ -166,7 +174,12 @@ class Conversation:
         self.left_out(kind, why)
         return True
 
-    # ------------------------------------------------------------ for the leaves
+    # ------------------------------------------------------------ for the format
+    def whole(self, wire: Wire, message: content_pb2.Message) -> Wire:
+        """The object of a message, or one of several, with its options merged last."""
+        self.placed = True
+        return self.rendering.merged(wire, message.provider_options_json)
+
     @property
     def at(self) -> str:
         """The path of the part at this place."""

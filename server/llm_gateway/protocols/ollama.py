@@ -125,7 +125,7 @@ class _Messages(Conversation):
         role = _ROLES.get(message.role, "user" if message.role == content_pb2.ROLE_USER else "tool")
         text = plain(message.parts)
         if text is not None:
-            self.out.append(self.rendering.merged({"role": role, "content": text}, message.provider_options_json))
+            self.out.append(self.whole({"role": role, "content": text}, message))
             return
         results = 0
         self.begin(role)
@@ -141,7 +141,7 @@ class _Messages(Conversation):
         wire = self.wire
         if self.texts or len(wire) > 2 or not results:
             wire["content"] = ("" if self.assistant else "\n").join(self.texts)
-            self.out.append(self.rendering.merged(wire, message.provider_options_json))
+            self.out.append(self.whole(wire, message))
 
     def text(self, part: content_pb2.Part, text: content_pb2.TextPart) -> Wire:
         self.texts.append(text.text)

@@ -92,8 +92,9 @@ class Turns(Conversation):
             turns.append(Turn(role=role, content=content))
         else:
             turns[-1].content += content
-        if message.provider_options_json:
+        if message.provider_options_json and self.own_objects:
             turns[-1].options.append(message.provider_options_json)
+            self.placed = True
 
     # ------------------------------------------------------------ parts
     def sign(self, part: content_pb2.Part, kind: str, wire: Block | None) -> bool:

@@ -146,7 +146,7 @@ class _Contents(Conversation):
         if not parts:
             return
         content: Wire = {"role": "model" if self.assistant else "user", "parts": parts}
-        content = self.rendering.merged(content, message.provider_options_json)
+        content = self.whole(content, message)
         contents, begins = self.contents, 0
         if contents and contents[-1]["role"] == content.get("role"):
             begins = len(contents[-1]["parts"])

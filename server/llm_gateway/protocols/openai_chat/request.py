@@ -103,7 +103,7 @@ class _Messages(Conversation):
             for part in self.each(message.parts):
                 if part.HasField("tool_result"):
                     results += 1
-                    self.out.append(self.rendering.merged(self.render(part) or {}, message.provider_options_json))
+                    self.out.append(self.whole(self.render(part) or {}, message))
             if results and results == len(message.parts):
                 return
         if role == "tool":
@@ -121,7 +121,7 @@ class _Messages(Conversation):
             wire["content"] = _collapse(blocks, role == "user" or self.dialect.text_lists, "\n")
         if message.name and role in self.dialect.message_name:
             wire["name"] = message.name
-        self.add(self.rendering.merged(wire, message.provider_options_json))
+        self.add(self.whole(wire, message))
 
     def beside_results(self, part: content_pb2.Part) -> _Wire | None:
         return None if part.HasField("tool_result") else self.render(part)

@@ -89,33 +89,32 @@ class _Items(Conversation):
         role = _ROLES.get(message.role, "user")
         if role == "developer" and not self.dialect.developer_role:
             role = "system"
-        options = self.rendering.options(message.provider_options_json)
         content: Any = plain(message.parts)
         if content and self.assistant:
             part = message.parts[0]
             identified = part.item_id or part.phase
             content = None if identified else [{"type": "output_text", "text": content, "annotations": []}]
         if content:
-            self.items.append(json.merge({"role": role, "content": content}, options))
+            self.items.append(self.whole({"role": role, "content": content}, message))
             return
         for part in self.each(message.parts):
             wire = self.render(part)
             if wire is None:
                 continue
             if part.WhichOneof("kind") in (_ITEMS if self.assistant else _CALLED):
-                self.close(role, options)
+                self.close(role, message)
                 if wire.get("type") == "reasoning":
                     self.thoughts[len(self.items)] = self.at
                 self.items.append(wire)
                 continue
             belongs = (part.item_id, part.phase) if self.assistant else ("", "")
             if self.content and belongs != self.belongs:
-                self.close(role, options)
+                self.close(role, message)
             self.belongs = belongs
             self.content.append(wire)
-        self.close(role, options)
+        self.close(role, message)
 
-    def close(self, role: str, options: _Wire) -> None:
+    def close(self, role: str, message: content_pb2.Message) -> None:
         """Write the message that holds the content. The model's own messages go back with id and phase."""
         content, self.content = self.content, []
         if not content:
@@ -128,7 +127,7 @@ class _Items(Conversation):
             item["phase"] = phase
         plain = len(content) == 1 and role != "assistant" and content[0].keys() == {"type", "text"}
         item["content"] = content[0]["text"] if plain else content
-        self.items.append(json.merge(item, options) if options else item)
+        self.items.append(self.whole(item, message))
 
     def breakpoint(self, part: content_pb2.Part, kind: str, wire: _Wire | None) -> bool:
         if not wire or not self.marks or self.inner >= 0 or kind in (_ITEMS if self.assistant else _CALLED):

@@ -1,0 +1,237 @@
+"""The walk over a conversation: every format says what it does with every kind of part, and nothing falls out on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from llm_gateway.errors import InvalidRequest
+from llm_gateway.protocols import conversation, effort
+from llm_gateway.protocols.conversation import KINDS, Conversation
+from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.wire import Outgoing, Rendering
+from llmgateway.v1 import content_pb2, gateway_pb2
+
+from tests.unit import test_losses
+from tests.unit.test_losses import FIELDS, MARK, OPTIONS, ROLES, TARGETS, Target
+
+Part = content_pb2.Part
+NAMES = frozenset(
+    {
+        "item_id", "phase", "signature_provider", "media.mime_type", "media.modality", "tool_call.id", "tool_call.provider_tool_type",
+        "tool_result.tool_call_id", "tool_result.name", "reasoning.is_summary", "opaque.provider", "opaque.type",
+    }
+)  # fmt: skip
+"""Fields that say what a part is or belongs to: nothing is lost with them."""
+
+
+def walks(of: type[Conversation] = Conversation) -> Iterator[type[Conversation]]:
+    """The formats' own walks: classes that are given to no other."""
+    for found in of.__subclasses__():
+        yield found
+        yield from walks(found)
+
+
+WALKS = [walk for walk in walks() if hasattr(walk, "rendered")]
+
+
+def render(target: Target, request: gateway_pb2.SendRequest) -> tuple[Outgoing, list[gateway_pb2.Warning]]:
+    rendering = Rendering(
+        request=request,
+        model=target.model,
+        stream=False,
+        provider="p",
+        kind="k",
+        dialect=target.dialect,
+        settings={"project": "p", "location": "l", "region": "r"},
+    )
+    return target.wire.render_request(rendering), rendering.notes.warnings
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "walk", WALKS, ids=lambda walk: walk.__module__.split("protocols.")[1].removesuffix(".request")
+)
+def test_every_format_has_a_leaf_or_a_reason_for_every_kind_of_part(walk: type[Conversation], kind: str) -> None:
+    """A kind that is new in the contract fails here until each format has said what becomes of it."""
+    assert (kind in walk.leaves) != (kind in walk.lacks)
+
+
+def test_every_wire_format_takes_the_walk() -> None:
+    """No format reads parts by a loop of its own."""
+    formats = {target.wire.__name__ for target in TARGETS.values()}  # type: ignore[attr-defined]
+    assert formats == {walk.__module__.removesuffix(".request") for walk in WALKS}
+
+
+def test_the_probes_know_every_kind_and_every_field_of_a_part() -> None:
+    """What is new in the contract fails here until the test of losses asks after it, or it is said to be a name."""
+    kinds = {make().WhichOneof("kind") for make in test_losses.KINDS.values()}
+    assert kinds == set(KINDS)
+
+    def fields(of: Descriptor | None, below: str) -> set[str]:
+        assert of is not None
+        return {below + field.name for field in of.fields if field.name not in KINDS}
+
+    every = fields(Part.DESCRIPTOR, "")
+    marked: set[str] = set()
+    for kind in KINDS:
+        every |= fields(Part.DESCRIPTOR.fields_by_name[kind].message_type, f"{kind}.")
+    for make in test_losses.KINDS.values():
+        part = make()
+        kind = part.WhichOneof("kind") or ""
+        marked |= {f"{kind}.{field.name}" for field, _ in getattr(part, kind).ListFields()}
+    assert every - {path for path, _ in FIELDS.values()} - marked == NAMES - marked
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "text"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chat-generic",
+        "responses-openai",
+        "anthropic-anthropic",
+        "bedrock-claude",
+        "gemini-gemini-gemini-3-pro",
+        "ollama",
+        "claude_code",
+    ],
+)
+def test_a_kind_without_a_leaf_is_named(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A format that has no leaf for a part says so by its path, or refuses it by that, in every role."""
+    for walk in WALKS:
+        monkeypatch.setattr(walk, "leaves", {one: leaf for one, leaf in walk.leaves.items() if one != kind})
+    for role in ROLES:
+        make = next(make for make in test_losses.KINDS.values() if make().WhichOneof("kind") == kind)
+        request, place = test_losses.conversation(role, make())
+        try:
+            _, warnings = render(TARGETS[name], request)
+            told = {warning.field for warning in warnings if warning.reason == "FIELD_DROPPED"}
+        except InvalidRequest as refused:
+            told = {violation.field for violation in refused.violations}
+        assert any(field.startswith(("messages[", "messages")) for field in told)
+        assert any(
+            f"messages[{place}].parts[".startswith(field) or field.startswith(f"messages[{place}]") for field in told
+        )
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", TARGETS)
+def test_name_and_options_of_a_message_are_sent_or_told(name: str, role: str) -> None:
+    """In every role, first and later, with one part and with several."""
+    for first in (True, False):
+        for parts in (1, 2):
+            for field in ("name", "provider_options_json"):
+                request, place = _with_message(role, first=first, parts=parts)
+                message = request.messages[place]
+                if field == "name":
+                    message.name = MARK
+                else:
+                    message.provider_options_json["p"] = OPTIONS
+                try:
+                    outgoing, warnings = render(TARGETS[name], request)
+                except InvalidRequest:
+                    continue
+                told = {warning.field for warning in warnings}
+                assert MARK in outgoing.body.decode() or f"messages[{place}].{field}" in told
+
+
+def _with_message(role: str, *, first: bool, parts: int) -> tuple[gateway_pb2.SendRequest, int]:
+    """A conversation with a message of the role, and the message's place."""
+    text = Part(text=content_pb2.TextPart(text="Hello."))
+    request = gateway_pb2.SendRequest()
+    if not first:
+        request.messages.add(role=content_pb2.ROLE_USER).parts.append(text)
+    if role == "tool":
+        calls = [content_pb2.ToolCall(id=f"c{number}", name="f", arguments_json="{}") for number in range(parts)]
+        request.messages.add(role=content_pb2.ROLE_ASSISTANT).parts.extend(Part(tool_call=call) for call in calls)
+    place = len(request.messages)
+    message = request.messages.add(role=ROLES[role])
+    for number in range(parts):
+        result = content_pb2.ToolResult(tool_call_id=f"c{number}", name="f", parts=[text])
+        message.parts.append(Part(tool_result=result) if role == "tool" else text)
+    request.messages.add(role=content_pb2.ROLE_USER).parts.append(text)
+    return request, place
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_short_way_of_plain_texts_says_what_the_long_way_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is one text, and a result that is one, are rendered as any other is: bodies and warnings are the same."""
+    for text in ("Hello.", "", " \n"):
+        for role in ROLES:
+            request, _ = test_losses.conversation(role, Part(text=content_pb2.TextPart(text=text)))
+            alone = gateway_pb2.SendRequest()
+            for message in request.messages:
+                alone.messages.add(role=message.role).parts.append(message.parts[-1])
+            seen = []
+            for long in (False, True):
+                with monkeypatch.context() as patched:
+                    for walk in WALKS if long else ():
+                        patched.setattr(sys.modules[walk.__module__], "plain", lambda parts: None, raising=False)
+                    try:
+                        outgoing, warnings = render(TARGETS[name], alone)
+                        seen.append((json.loads(outgoing.body), warnings))
+                    except InvalidRequest as refused:
+                        seen.append(([(v.field, v.description) for v in refused.violations], []))
+            assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("media", "kind", "mime"),
+    [
+        ({"mime_type": "Image/PNG; q=1"}, "IMAGE", "image/png"),
+        ({"mime_type": "application/octet-stream", "modality": 4}, "VIDEO", "application/octet-stream"),
+        ({"mime_type": "audio/wav", "modality": 5}, "AUDIO", "audio/wav"),
+        ({"mime_type": "application/pdf"}, "DOCUMENT", "application/pdf"),
+        ({"uri": "https://a.test/b.MP4?x=1.png#c"}, "VIDEO", "video/mp4"),
+        ({"uri": "https://a.test/b"}, "IMAGE", ""),
+        ({"uri": "https://[a.test/b"}, "IMAGE", ""),
+        ({"uri": "data:audio/mpeg;base64,AQI="}, "AUDIO", "audio/mpeg"),
+        ({"uri": "DATA:;base64,AQI="}, "DOCUMENT", "text/plain"),
+        ({"file_id": "f"}, "UNSPECIFIED", ""),
+        ({"file_id": "f", "filename": "a.jpg"}, "IMAGE", "image/jpeg"),
+        ({"file_id": "f", "modality": 2}, "IMAGE", ""),
+    ],
+)
+def test_what_a_medium_is_has_one_answer(media: dict[str, object], kind: str, mime: str) -> None:
+    """By its type, as said, in its data URI or by its name's ending; else by what the caller says; a bare URI is an image."""
+    medium = Medium(content_pb2.MediaPart(**media))  # type: ignore[arg-type]
+    assert (content_pb2.Modality.Name(medium.modality).removeprefix("MODALITY_"), medium.mime) == (kind, mime)
+
+
+@pytest.mark.parametrize(
+    "name", ["anthropic-anthropic", "bedrock-claude", "gemini-gemini-gemini-3-pro", "ollama", "claude_code"]
+)
+@pytest.mark.parametrize("uri", ["data:image/png;base64,%%%", "data:image/png", "data:image/png;base64,AQI"])
+def test_a_broken_data_uri_is_refused_by_its_path(name: str, uri: str) -> None:
+    """Wherever the bytes are needed."""
+    request = gateway_pb2.SendRequest()
+    request.messages.add(role=content_pb2.ROLE_USER).parts.add(media=content_pb2.MediaPart(uri=uri))
+    with pytest.raises(InvalidRequest) as caught:
+        render(TARGETS[name], request)
+    assert [violation.field for violation in caught.value.violations] == ["messages[0].parts[0].media.uri"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken", "ties", "found"),
+    [
+        ("medium", ("low", "high"), 1, "high"),
+        ("medium", ("low", "high"), -1, "low"),
+        ("xhigh", ("low", "medium", "high", "max"), 1, "max"),
+        ("xhigh", ("low", "medium", "high", "max"), -1, "high"),
+        ("minimal", ("none", "low"), 1, "low"),
+        ("max", ("low", "medium"), -1, "medium"),
+        ("none", ("none", "low"), 1, "none"),
+        ("low", ("none",), 1, "none"),
+    ],
+)
+def test_effort_is_rounded_to_the_nearest_word(wanted: str, taken: tuple[str, ...], ties: int, found: str) -> None:
+    """Of two as near the stronger, or the weaker where a format says so; none stands in for nothing but where there is nothing else."""
+    assert effort.nearest(wanted, taken, ties=ties) == found
+
+
+def test_a_walk_has_no_leaf_of_its_own() -> None:
+    """What a format does not say is named by the walk, not guessed."""
+    assert conversation.Conversation.leaves == {}
