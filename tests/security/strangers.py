@@ -1,4 +1,4 @@
-"""Rows G1 and G10: who has no key gets nothing, and takes nothing from those who have one."""
+"""Rows G1, G10 and G10E: who has no key gets nothing, and takes nothing from those who have one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import grpc
+import psutil
 from llm_gateway.config import load
 from llmgateway import AsyncClient, GatewayError, Unauthenticated, make_request
 
 from tests.faults.rig import OPTIONS, Rig, Running, provider, row
-from tests.security.floods import FLOODS
+from tests.security.floods import BEHIND_ENVOY_ONLY, FLOODS
+from tests.support import envoy, http2
 from tests.support import gateway as gateways
-from tests.support import http2
 from tests.support import upstream as scripted
 
 KEY = "correct-horse-battery"
@@ -138,50 +139,70 @@ async def _refused(what: str, call: Awaitable[Any]) -> str:
 
 
 # ---------------------------------------------------------------- G10
+SERVED = {"providers": {"echo": {"default_model": "echo"}}, "server": {"api_keys": [KEY]}}
+
+
 @row("G10", most=0, timed=True)
 async def floods_take_nothing_from_the_others(rig: Rig) -> float:
     """Floods by strangers: those in which others succeed < 99 %, memory grows > 100 MB at any time, or a new call takes > 5 s afterwards."""
+    return await _flooded(rig, [name for name in FLOODS if name not in BEHIND_ENVOY_ONLY])
+
+
+@row("G10E", most=0, timed=True)
+async def floods_end_at_envoy(rig: Rig) -> float:
+    """The same with the Envoy of deploy/envoy in front, and floods that the gateway alone does not withstand; its memory is the gateway's."""
+    return await _flooded(rig, FLOODS, behind=True)
+
+
+async def _flooded(rig: Rig, names: Iterable[str], *, behind: bool = False) -> float:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    config = {"providers": {"echo": {"default_model": "echo"}}, "server": {"api_keys": [KEY]}}
     failed = 0
-    for name in FLOODS:
-        async with rig.process(config) as gateway:
-            shown, passed = await _attacked(gateway, name, 1.0 if rig.quick else 5.0)
+    for name in names:
+        async with rig.process(SERVED) as gateway:
+            with envoy.started(gateway.address, gateway.log.parent) if behind else nullcontext() as front:
+                shown, passed = await _attacked(gateway, name, 1.0 if rig.quick else 4.0, front)
         failed += not passed
         rig.note(f"{'ok  ' if passed else 'FAIL'} {name}: {shown}")
     return float(failed)
 
 
-async def _attacked(gateway: Running, name: str, seconds: float) -> tuple[str, bool]:
-    async with AsyncClient(gateway.address, api_key=KEY, options=OPTIONS) as old:
+async def _attacked(gateway: Running, name: str, seconds: float, front: envoy.Envoy | None = None) -> tuple[str, bool]:
+    address = front.address if front else gateway.address
+    watched = [gateway.process, *([psutil.Process(front.pid)] if front else [])]
+    async with AsyncClient(address, api_key=KEY, options=OPTIONS) as old:
         for _ in range(50):
             await old.chat("hi")
-        before = most = gateway.process.memory_info().rss
-        arguments = (name, gateway.address.rpartition(":")[2], str(seconds))
+        before = most = _resident(watched)
+        arguments = (name, address.rpartition(":")[2], str(seconds))
         attack = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.security.floods", *arguments), stdout=asyncio.subprocess.PIPE
         )
         ended = asyncio.create_task(attack.communicate())
         calls: list[asyncio.Task[bool]] = []
         while not ended.done():
-            call = _anew(gateway.address) if len(calls) % 8 == 0 else _succeeds(lambda: old.chat("hi"))
+            call = _anew(address) if len(calls) % 8 == 0 else _succeeds(lambda: old.chat("hi"))
             calls.append(asyncio.create_task(call))
             await asyncio.sleep(1 / RATE)
-            most = max(most, gateway.process.memory_info().rss)
+            most = [max(pair) for pair in zip(most, _resident(watched), strict=True)]
         begun = time.monotonic()
-        while not await _anew(gateway.address) and time.monotonic() - begun < 4 * RECOVERY:
+        while not await _anew(address) and time.monotonic() - begun < 4 * RECOVERY:
             await asyncio.sleep(0.1)
         recovery = time.monotonic() - begun
         share = sum(await asyncio.gather(*calls)) / len(calls)
-    grown = (most - before) / 1e6
-    left = (gateway.process.memory_info().rss - before) / 1e6
+    grown = [(top - first) / 1e6 for top, first in zip(most, before, strict=True)]
+    left = [(now - first) / 1e6 for now, first in zip(_resident(watched), before, strict=True)]
     sent, times = (await ended)[0].split() or (b"0", b"0")
+    beside = f" (Envoy + {grown[1]:.0f} and + {left[1]:.0f} MB)" if front else ""
     shown = (
-        f"others {share:.1%} of {len(calls)}, + {grown:.0f} MB at most, + {left:.0f} MB afterwards, recovery {recovery:.2f} s;"
+        f"others {share:.1%} of {len(calls)}, + {grown[0]:.0f} MB at most, + {left[0]:.0f} MB afterwards{beside}, recovery {recovery:.2f} s;"
         f" {int(sent) / 1e6:.1f} MB sent over {int(times)} connections"
     )
-    return shown, share >= LEAST and grown <= MOST_MB and recovery <= RECOVERY and int(times) > 0
+    return shown, share >= LEAST and grown[0] <= MOST_MB and recovery <= RECOVERY and int(times) > 0
+
+
+def _resident(processes: Iterable[psutil.Process]) -> list[float]:
+    return [float(process.memory_info().rss) for process in processes]
 
 
 async def _succeeds(call: Callable[[], Awaitable[Any]]) -> bool:

@@ -23,6 +23,9 @@ SILENCE, SILENCE_WITHIN = 0.1, 1.0
 CUT_GRACE = 1.0
 """Seconds in which the status of calls that are cut reaches their callers."""
 
+SETTINGS_WITHIN = 10.0
+"""Seconds in which a peer must acknowledge our SETTINGS: until then its heads are bound by no limit of ours (RFC 9113 section 6.5.3)."""
+
 
 def server_options(settings: config.Server) -> list[tuple[str, int]]:
     """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random.
@@ -32,6 +35,7 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
     options = [
         ("grpc.max_receive_message_length", min(2 * settings.max_message_bytes, (1 << 31) - 1)),
         ("grpc.max_metadata_size", 16 << 10),
+        ("grpc.http2.settings_timeout", int(SETTINGS_WITHIN * 1000)),
         ("grpc.keepalive_time_ms", int(keepalive.time * 1000)),
         ("grpc.keepalive_timeout_ms", int(keepalive.timeout * 1000)),
         ("grpc.http2.ping_timeout_ms", int(keepalive.timeout * 1000)),

@@ -61,7 +61,7 @@ def unicode(text: str) -> str:
     return text
 
 
-_NUMBER = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_NUMBER = r"([0-9]{1,99}(?:\.[0-9]{1,9})?)"
 _DURATION = re.compile(rf"0|(?=.)(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
 
 
@@ -100,15 +100,21 @@ def size(text: str) -> int:
     """Bytes of ``65536``, ``64KiB``, ``32MiB``, ``1GiB``."""
     match = re.fullmatch(r"(\d{1,12}) ?(|KiB|MiB|GiB)", text, re.ASCII)
     if not match or not 0 < (number := int(match[1]) * _UNITS[match[2]]) < 1 << 31:
-        raise Unfit("is not a size", "write bytes, or a number with KiB or MiB, such as 32MiB; at most 2 GiB")
+        raise Unfit("is not a size", "write bytes, or a number with KiB or MiB, such as 32MiB; less than 2 GiB")
     return number
+
+
+MOST: Final = 999_999_999
+"""Of what is counted; gRPC counts some of it in 31 bits."""
 
 
 def count(text: str) -> int:
     """A whole number, zero allowed."""
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+    if not re.fullmatch(r"\d+", text, re.ASCII):
         raise Unfit("is not a whole number", "write digits only")
-    return int(text)
+    if len(digits := text.lstrip("0")) > len(str(MOST)):
+        raise Unfit("is too large", f"write {MOST} at most")
+    return int(digits or "0")
 
 
 def positive(text: str) -> int:
@@ -118,13 +124,15 @@ def positive(text: str) -> int:
     return number
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str, most: int | None = 10**9) -> Decimal:
     try:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("NaN")
-    if not (number.is_finite() and 0 <= number <= 10**9):
+    if not (number.is_finite() and number >= 0):
         raise Unfit("is not a number of 0 or more", "write a number such as 2 or 0.5")
+    if most is not None and number > most:
+        raise Unfit("is too large", f"write {most} at most")
     return number
 
 
@@ -135,7 +143,7 @@ def number(text: str) -> float:
 
 def ratio(text: str) -> float:
     """A number from 0 to 1."""
-    if (share := _decimal(text)) > 1:
+    if (share := _decimal(text, None)) > 1:
         raise Unfit("is not between 0 and 1", "write a share such as 0.1")
     return float(share)
 

@@ -16,6 +16,8 @@ WATCHES = ("/grpc.health.v1.Health/Watch", "/ServerReflectionInfo")
 """Methods that last for as long as the caller likes, and would hold a drain for as long."""
 WATCHES_AT_ONCE, WATCHES_A_CONNECTION = 2000, 100
 """Some 25 kB each, and health needs no key."""
+PROBES_AT_ONCE = 500
+"""Other calls without a key; their messages may never come, which costs some 20 kB each."""
 
 
 class Admission:
@@ -31,6 +33,7 @@ class Admission:
         self.draining = False
         self._calls: dict[asyncio.Task[Any], Rpc] = {}
         self._watches: dict[asyncio.Task[Any], Rpc] = {}
+        self._probes: dict[asyncio.Task[Any], Rpc] = {}
         self._peers: Counter[str] = Counter()
         self._ended: dict[asyncio.Task[Any], GatewayError] = {}
 
@@ -40,18 +43,10 @@ class Admission:
         return len(self._calls)
 
     def admit(self, rpc: Rpc) -> None:
-        """Raises Overload, TooManyWatches."""
+        """Raises Overload."""
         if rpc.method.endswith(COSTLY):
             self.admitted += 1
             self._check()
-        elif rpc.method.endswith(WATCHES):
-            if len(self._watches) >= WATCHES_AT_ONCE:
-                raise TooManyWatches(
-                    f"The gateway serves {WATCHES_AT_ONCE:,} Watches, its limit; Check needs no stream.", retry_after=60
-                )
-            task = _task()
-            self._watches[task] = rpc  # from now on: the request may never come
-            task.add_done_callback(self._over)
 
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         if rpc.method.endswith(COSTLY):
@@ -63,20 +58,44 @@ class Admission:
             finally:
                 del self._calls[task]
         if rpc.method.endswith(WATCHES):
-            peer = rpc.context.peer()
-            if self._peers[peer] >= WATCHES_A_CONNECTION:
-                raise TooManyWatches(
-                    f"The connection has {WATCHES_A_CONNECTION} Watches, its limit; one tells all changes of a service.",
-                    retry_after=60,
-                )
-            self._peers[peer] += 1
-            try:
-                return await self._serve(_task(), rpc, proceed)
-            finally:
-                self._peers[peer] -= 1
-                if not self._peers[peer]:
-                    del self._peers[peer]
+            return await self._watch(rpc, proceed)
+        if rpc.open:
+            return await self._probe(rpc, proceed)
         return await proceed(rpc)
+
+    async def _watch(self, rpc: Rpc, proceed: Handler) -> Any:
+        task, peer = _task(), rpc.context.peer()
+        if len(self._watches) >= WATCHES_AT_ONCE:
+            raise TooManyWatches(
+                f"The gateway serves {WATCHES_AT_ONCE:,} Watches, its limit; Check needs no stream.", retry_after=60
+            )
+        if self._peers[peer] >= WATCHES_A_CONNECTION:
+            raise TooManyWatches(
+                f"The connection has {WATCHES_A_CONNECTION} Watches, its limit; one tells all changes of a service.",
+                retry_after=60,
+            )
+        self._watches[task] = rpc
+        self._peers[peer] += 1
+        try:
+            return await self._serve(task, rpc, proceed)
+        finally:
+            del self._watches[task]
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+    async def _probe(self, rpc: Rpc, proceed: Handler) -> Any:
+        """Of too many the oldest is ended: a probe's message comes with it, and is answered however many others wait for theirs."""
+        task = _task()
+        if len(self._probes) >= PROBES_AT_ONCE:
+            oldest = next(iter(self._probes))
+            del self._probes[oldest]
+            self._end(oldest, Overload(f"{PROBES_AT_ONCE} later calls of health have begun.", retry_after=1))
+        self._probes[task] = rpc
+        try:
+            return await self._serve(task, rpc, proceed)
+        finally:
+            self._probes.pop(task, None)
 
     async def _serve(self, task: asyncio.Task[Any], rpc: Rpc, proceed: Handler) -> Any:
         try:
@@ -89,13 +108,9 @@ class Admission:
         finally:
             self._ended.pop(task, None)
 
-    def _over(self, task: asyncio.Task[Any]) -> None:
-        del self._watches[task]
-        self._ended.pop(task, None)
-
     def end_watches(self) -> None:
         """End what lasts for as long as the caller likes, with GATEWAY_DRAINING."""
-        for task in self._watches:
+        for task in (*self._watches, *self._probes):
             self._end(task, Draining(retry_after=0.1))
 
     def end_calls(self) -> int:

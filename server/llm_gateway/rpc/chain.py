@@ -122,7 +122,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
             return handler
         known = self._hosted.get(id(handler))
         if known is None or known[0] is not handler:
-            known = self._hosted[id(handler)] = (handler, self._host(handler))
+            known = self._hosted[id(handler)] = (handler, self._host(handler, early=rpc.open))
         return known[1]
 
     def _refusal(self, error: Exception, outer: Sequence[Link]) -> Any:
@@ -140,7 +140,8 @@ class RpcChain(grpc.aio.ServerInterceptor):
 
         return grpc.stream_stream_rpc_method_handler(hosted)
 
-    def _host(self, handler: Any) -> Any:
+    def _host(self, handler: Any, *, early: bool) -> Any:
+        """early: the links run before the message is there, so that they can end a call whose message never comes."""
         parse = handler.request_deserializer or bytes
         behavior = handler.unary_stream if handler.response_streaming else handler.unary_unary
 
@@ -157,11 +158,18 @@ class RpcChain(grpc.aio.ServerInterceptor):
                 raise InvalidRequest("The request is not a message of this method.") from None
             return await behavior(request, rpc.context)
 
+        async def serve_early(rpc: Rpc) -> None:
+            rpc.request = await anext(rpc.request, b"")
+            answer = await serve(rpc)
+            if answer is not None:
+                await rpc.context.write(answer)
+
         async def converse(rpc: Rpc) -> None:
             async for response in handler.stream_stream(_parsed(rpc.request, parse), rpc.context):
                 await rpc.context.write(response)
 
-        run = _chain(converse if handler.request_streaming else serve, self._links)
+        streams = handler.request_streaming  # reflection: both sides stream
+        run = _chain(converse if streams else serve_early if early else serve, self._links)
 
         async def hosted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             rpc = current.get()
@@ -171,7 +179,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
-        if handler.request_streaming:  # reflection: both sides stream
+        if streams or early:
             make = grpc.stream_stream_rpc_method_handler
         return make(hosted, response_serializer=handler.response_serializer)
 
