@@ -333,7 +333,8 @@ def of_proto(make: Callable[[], protobuf.Message]) -> Callable[[bytes, Random, S
         top = parsed(data)
         other = parsed(random.choice(pool))
         for _ in range(random.choice((1, 1, 2, 4))):
-            _change(random.choice(_messages(top)), random, _messages(other))
+            inside = _messages(top)
+            _change(random.choice(inside[:2] if random.random() < 0.3 else inside), random, _messages(other))
         return top.SerializeToString()
 
     return mutate
@@ -384,5 +385,8 @@ def _set(one: protobuf.Message, name: Any, random: Random, others: Sequence[prot
             _set(inner, random.choice(inner.DESCRIPTOR.fields), random, others)
     elif name.is_repeated:
         value.append(_scalar(name, random, texts))
+    elif isinstance(value, str) and random.random() < 0.3:
+        at = random.randrange(len(value) + 1)
+        setattr(one, name.name, value[:at] + _scalar(name, random, texts) + value[at + random.randrange(3) :])
     else:
         setattr(one, name.name, _scalar(name, random, texts))

@@ -6,6 +6,7 @@ version. JSON is read as the YAML it is. Messages show what stands in the file, 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -269,7 +270,7 @@ class Reading:
                 return self._unfit(path, unfit)
         if node.id != "mapping":
             return self._not(path, node, "a mapping", "write key: value below it")
-        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         items = self._items(node, path)
         if kind is Provider and any(name == "enabled" and item.value == "false" for name, item in items):
             self._off = path
@@ -347,6 +348,12 @@ class Reading:
             self.problem(path, "is unknown", near or "known here: " + ", ".join(known))
         else:  # a key written where a value belongs: {sk-…}
             self.problem(parent, "has an unknown key", "known here: " + ", ".join(known))
+
+
+@functools.cache
+def _fields(kind: type[Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Reading the annotations of a struct takes as long as reading the values of one."""
+    return {field.name: field for field in msgspec.structs.fields(kind)}
 
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][\dA-Fa-f]{2})\\u([dD][c-fC-F][\dA-Fa-f]{2})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 
 from llm_gateway.errors import GatewayError
@@ -14,6 +15,7 @@ from tests.fuzz.properties import check_same, check_told, cut
 from tests.fuzz.targets.answers import bodies
 from tests.support.aws import event_message
 
+_END = re.compile(rb"\r\n|\r|\n")
 Outcome = tuple[list[framing.Frame], str]
 
 
@@ -36,6 +38,7 @@ def check(kind: str, data: bytes) -> None:
     check_same(outcomes)
     frames, _ = outcomes[0]
     if kind != "eventstream":  # errors of that are made from their headers, as JSON
+        assert kind != "ndjson" or [line for _, line in frames] == [one for one in _END.split(data) if one.strip()]
         assert sum(len(payload) for _, payload in frames) <= len(data)
 
 

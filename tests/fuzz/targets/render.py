@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from urllib.parse import unquote
 
 from google.protobuf import json_format, message
 from hypothesis import strategies as st
@@ -60,9 +61,20 @@ def check(data: bytes) -> None:
             _refused(refused, asked)
         else:
             check_rendered(outgoing, rendering)
+            check_path(outgoing.path)
             assert rendering.candidates() >= 1
             guarded(rendering.notes.reject)
         assert asked.SerializeToString(deterministic=True) == before, name
+
+
+def check_path(path: str) -> None:
+    """It means the same, however often it is decoded, wherever a model's name stands in it."""
+    decoded = path.partition("?")[0]
+    for _ in range(3 if path != "/" else 0):  # what is spoken to in a process of its own has no path
+        assert {"..", ".", ""}.isdisjoint(decoded.split("/")[1:]), path
+        assert "?" not in decoded, path
+        assert "#" not in decoded, path
+        decoded = unquote(decoded)
 
 
 def _refused(error: InvalidRequest, asked: gateway_pb2.SendRequest) -> None:
