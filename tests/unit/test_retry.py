@@ -74,7 +74,7 @@ def test_another_endpoint_is_tried_at_once() -> None:
 
 @pytest.mark.parametrize("error", [CredentialsRejected(status=401), RateLimited(status=429, retry_after=30.0)])
 def test_another_key_is_tried_at_once_and_costs_no_budget(error: ProviderError) -> None:
-    """Twenty times in a row the first key is turned down, and every call is served by the other."""
+    """Twenty times in a row the first key is turned down, and every call is served by the other, without an answer that gives a token back."""
 
     async def main() -> tuple[list[str], int]:
         handler = kit.whole_chain()
@@ -84,7 +84,7 @@ def test_another_key_is_tried_at_once_and_costs_no_budget(error: ProviderError) 
         )
         results = []
         for _ in range(20):
-            results.append(await kit.outcome(handler, kit.call(one)))
+            results.append(await kit.outcome(handler, kit.call(one, backoff=Backoff(ratio=0.0))))
             await asyncio.sleep(100)
         return results, len(kit.upstream(one).begun)
 
@@ -181,6 +181,23 @@ def test_a_total_outage_stops_the_retries() -> None:
         return len(kit.upstream(dead).begun)
 
     assert virtual.run(main()) <= 1010
+
+
+def test_rate_limits_take_no_retry_token() -> None:
+    """Thirty calls are refused and retried without one answer, and the server errors after them find the bucket as full as ever."""
+
+    async def main() -> list[int]:
+        refused = RateLimited(status=429, retry_after=0.01)
+        one = kit.target(kit.endpoint(*[refused] * 60, ProviderUnavailable(status=503), policy=OFF))
+        handler = kit.whole_chain()
+        begun = []
+        for _ in range(2):
+            for _ in range(30):
+                await kit.outcome(handler, kit.call(one, max_attempts=2))
+            begun.append(len(kit.upstream(one).begun))
+        return begun
+
+    assert virtual.run(main()) == [60, 60 + 30 + 10]
 
 
 def test_a_crowd_whose_failures_come_first_is_retried() -> None:
