@@ -32,6 +32,7 @@ from llm_gateway.routing.targets import Endpoint, Target
 from llmgateway.v1 import gateway_pb2
 
 from tests.support import chain as kit
+from tests.support import virtual
 from tests.support.chain import Clock
 
 
@@ -94,18 +95,65 @@ def test_round_robin_takes_turns() -> None:
 
 
 def test_least_loaded_prefers_the_less_loaded_and_the_faster() -> None:
-    """Of 300 picks none goes to the endpoint that is worst of all."""
+    """Of three all picks go to the best one, and of the others to the better one."""
     targets = three()
     for target, seconds, calls in zip(targets, (0.1, 1.0, 0.1), (0, 0, 30), strict=True):
         state = target.provider.endpoints[0].state
         state.of("m").measured(seconds)
         state.in_flight = calls
-    rng = random.Random(2)
-    first = Counter(
-        STRATEGIES["least_loaded"](candidates(targets), Choice(rng, gateway_pb2.SendRequest()))[0][0].provider.id
-        for _ in range(300)
+    choice = Choice(random.Random(2), gateway_pb2.SendRequest())
+    orders = Counter(
+        "".join(c[0].provider.id for c in STRATEGIES["least_loaded"](candidates(targets), choice)) for _ in range(300)
     )
-    assert first["a"] > first["b"] > first["c"] == 0
+    assert orders == {"abc": 300}
+
+
+def shares(
+    strategy: str, *places: tuple[float, float], seed: int = 1, skip: float = 0.0, known: bool = False
+) -> list[float]:
+    """Which part of 100 calls/s over 12 s each place got, from `skip` on: places that take so many seconds and fail so often. known: the last
+    place was measured long ago."""
+
+    async def main() -> list[float]:
+        rng = random.Random(seed)
+        targets = tuple(
+            kit.target(
+                kit.endpoint(
+                    *(ProviderUnavailable(status=503) if rng.random() < failing else seconds for _ in range(1500)),
+                    provider=f"{number}",
+                )
+            )
+            for number, (seconds, failing) in enumerate(places)
+        )
+        if known:
+            targets[-1].provider.endpoints[0].state.of("m").measured(0.02)
+            await asyncio.sleep(300)
+        handler, start = kit.whole_chain(seed), virtual.now()
+        calls = []
+        for number in range(1200):
+            await asyncio.sleep(max(0.0, start + number / 100 - virtual.now()))
+            calls.append(asyncio.ensure_future(kit.outcome(handler, kit.call(targets, strategy=strategy))))
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        counts = [sum(at > start + skip for at in kit.upstream(one).begun) for one in targets]
+        return [count / sum(counts) for count in counts]
+
+    return virtual.run(main())
+
+
+def test_least_loaded_gives_bad_places_little_however_the_dice_fall() -> None:
+    """One of three takes ten times as long, one fails 30 %: neither gets a tenth, in twelve runs."""
+    for seed in range(12):
+        _, slow, failing = shares("least_loaded", (0.02, 0.0), (0.2, 0.0), (0.02, 0.3), seed=seed, skip=5.0)
+        assert max(slow, failing) < 0.1, (seed, slow, failing)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("strategy", ["least_loaded", "lowest_latency"])
+def test_a_place_that_does_not_answer_gets_no_crowd_that_waits(strategy: str, known: bool) -> None:
+    """Never measured, or five minutes ago: a few calls find out, though none of them fails."""
+    assert shares(strategy, (0.02, 0.0), (0.02, 0.0), (1e6, 0.0), known=known)[2] < 0.01
 
 
 def test_lowest_latency_prefers_the_fastest_and_asks_again_what_it_has_not_measured() -> None:

@@ -84,7 +84,7 @@ def test_another_key_is_tried_at_once_and_costs_no_budget(error: ProviderError) 
         )
         results = []
         for _ in range(20):
-            results.append(await kit.outcome(handler, kit.call(one, backoff=Backoff(ratio=0.0))))
+            results.append(await kit.outcome(handler, kit.call(one, retry=config.Retry(budget_ratio=0.0))))
             await asyncio.sleep(100)
         return results, len(kit.upstream(one).begun)
 

@@ -67,9 +67,9 @@ class Deployment:
 
     @property
     def latency(self) -> float:
-        """Smoothed seconds to the first event, 0 when not known; what is old fades."""
-        if not self._latency:
-            return 0.0
+        """Smoothed seconds to the first event, 0 when not known. What is old fades, unless a call waits for its answer: one finds out."""
+        if not self._latency or self.flow.undecided:
+            return self._latency
         return float(self._latency * 0.5 ** ((self._clock() - self._measured) / LATENCY_HALF_LIFE))
 
     def measured(self, seconds: float) -> None:

@@ -48,26 +48,31 @@ def round_robin(candidates: Sequence[Candidate], choice: Choice) -> list[Candida
 
 
 def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
-    """The better of two picked at random, by calls in flight times latency (power of two choices); then the rest."""
-    shuffled = choice.rng.sample(candidates, len(candidates))
-    if len(shuffled) > 1 and _load(shuffled[1]) < _load(shuffled[0]):
-        shuffled[0], shuffled[1] = shuffled[1], shuffled[0]
-    return shuffled
+    """Fewest calls in flight times latency, equal ones at random; what is not measured counts as the mean of the others.
 
+    All are compared, not two picked at random: what is known here is of now, and of three places with two bad ones every third pair has no good one.
+    """
+    known = [latency for target, endpoint in candidates if (latency := endpoint.state.of(target.model).latency)]
+    usual = sum(known) / len(known) if known else 1.0
 
-def _load(candidate: Candidate) -> float:
-    target, endpoint = candidate
-    deployment = endpoint.state.of(target.model)
-    return (
-        (endpoint.state.in_flight + 1)
-        * max(deployment.latency, 1e-4)
-        / max(0.1, 1.0 - deployment.breaker.error_rate()) ** 4
-    )
+    def load(candidate: Candidate) -> float:
+        target, endpoint = candidate
+        deployment = endpoint.state.of(target.model)
+        latency = deployment.latency or usual
+        return (endpoint.state.in_flight + 1) * latency / max(0.1, 1.0 - deployment.breaker.error_rate()) ** 4
+
+    return sorted(choice.rng.sample(candidates, len(candidates)), key=load)
 
 
 def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
-    """Shortest smoothed time to the first event; one not measured, or not for long, goes first."""
-    return sorted(choice.rng.sample(candidates, len(candidates)), key=lambda c: c[1].state.of(c[0].model).latency)
+    """Shortest smoothed time to the first event; one not measured, or not for long, goes first, until a call there waits for its answer."""
+
+    def seconds(candidate: Candidate) -> float:
+        target, endpoint = candidate
+        deployment = endpoint.state.of(target.model)
+        return math.inf if deployment.flow.undecided and not deployment.latency else deployment.latency
+
+    return sorted(choice.rng.sample(candidates, len(candidates)), key=seconds)
 
 
 def lowest_cost(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
@@ -121,7 +126,7 @@ def by_affinity(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
 def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> tuple[list[Candidate], list[Candidate]]:
     """Candidates to choose among, and those that come after them because they are just back and have had their share of calls.
 
-    Before the strategy, not after it: the better of two is no longer that when one of the two is taken away.
+    Before the strategy, not after it, whose best may be one of those.
     """
     ready: list[Candidate] = []
     later: list[Candidate] = []
