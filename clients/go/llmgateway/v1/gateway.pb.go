@@ -372,7 +372,7 @@ const (
 	RoutingPolicy_STRATEGY_WEIGHTED RoutingPolicy_Strategy = 1
 	// In turn.
 	RoutingPolicy_STRATEGY_ROUND_ROBIN RoutingPolicy_Strategy = 2
-	// The less loaded of two picked at random.
+	// The least loaded, by calls in flight times latency.
 	RoutingPolicy_STRATEGY_LEAST_LOADED RoutingPolicy_Strategy = 3
 	// Shortest recent time to the first event.
 	RoutingPolicy_STRATEGY_LOWEST_LATENCY RoutingPolicy_Strategy = 4

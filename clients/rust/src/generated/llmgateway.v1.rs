@@ -1196,7 +1196,7 @@ pub mod routing_policy {
         Weighted = 1,
         /// In turn.
         RoundRobin = 2,
-        /// The less loaded of two picked at random.
+        /// The least loaded, by calls in flight times latency.
         LeastLoaded = 3,
         /// Shortest recent time to the first event.
         LowestLatency = 4,

@@ -784,7 +784,7 @@ class RoutingPolicy(google.protobuf.message.Message):
         STRATEGY_ROUND_ROBIN: RoutingPolicy._Strategy.ValueType  # 2
         """In turn."""
         STRATEGY_LEAST_LOADED: RoutingPolicy._Strategy.ValueType  # 3
-        """The less loaded of two picked at random."""
+        """The least loaded, by calls in flight times latency."""
         STRATEGY_LOWEST_LATENCY: RoutingPolicy._Strategy.ValueType  # 4
         """Shortest recent time to the first event."""
         STRATEGY_LOWEST_COST: RoutingPolicy._Strategy.ValueType  # 5
@@ -802,7 +802,7 @@ class RoutingPolicy(google.protobuf.message.Message):
     STRATEGY_ROUND_ROBIN: RoutingPolicy.Strategy.ValueType  # 2
     """In turn."""
     STRATEGY_LEAST_LOADED: RoutingPolicy.Strategy.ValueType  # 3
-    """The less loaded of two picked at random."""
+    """The least loaded, by calls in flight times latency."""
     STRATEGY_LOWEST_LATENCY: RoutingPolicy.Strategy.ValueType  # 4
     """Shortest recent time to the first event."""
     STRATEGY_LOWEST_COST: RoutingPolicy.Strategy.ValueType  # 5

@@ -901,7 +901,7 @@ export enum RoutingPolicy_Strategy {
   ROUND_ROBIN = 2,
 
   /**
-   * The less loaded of two picked at random.
+   * The least loaded, by calls in flight times latency.
    *
    * @generated from enum value: STRATEGY_LEAST_LOADED = 3;
    */

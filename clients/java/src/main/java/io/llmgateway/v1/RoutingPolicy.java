@@ -233,7 +233,7 @@ private static final long serialVersionUID = 0L;
     STRATEGY_ROUND_ROBIN(2),
     /**
      * <pre>
-     * The less loaded of two picked at random.
+     * The least loaded, by calls in flight times latency.
      * </pre>
      *
      * <code>STRATEGY_LEAST_LOADED = 3;</code>
@@ -292,7 +292,7 @@ private static final long serialVersionUID = 0L;
     public static final int STRATEGY_ROUND_ROBIN_VALUE = 2;
     /**
      * <pre>
-     * The less loaded of two picked at random.
+     * The least loaded, by calls in flight times latency.
      * </pre>
      *
      * <code>STRATEGY_LEAST_LOADED = 3;</code>
