@@ -232,3 +232,15 @@ async def test_a_call_that_no_provider_heard_of_is_pushed_back_by_the_wait(
     assert seen.retry_delay is not None
     pushback = dict(seen.error.__cause__.trailing_metadata() or ())["grpc-retry-pushback-ms"]  # type: ignore[union-attr]
     assert int(pushback) == pytest.approx(seen.retry_delay * 1000, abs=2)
+
+
+async def test_a_call_that_a_rest_holds_back_is_no_attempt(gateway_factory: Factory, upstream: Upstream) -> None:
+    """A used-up quota with its end: the next call is refused without a provider call, none is told of, and none is spent."""
+    used_up = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+    upstream.script(scripted.whole(429, used_up, headers=[("retry-after", "42")]))
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url)}})
+    first = await ask(running.client, "a/m", stream=False)
+    second = await ask(running.client, "a/m", stream=False)
+    assert (first.reason, second.reason) == ("PROVIDER_QUOTA_EXHAUSTED", "PROVIDER_QUOTA_EXHAUSTED")
+    assert (first.calls, second.calls, len(upstream.requests)) == (1, 0, 1)
+    assert second.retry_delay == pytest.approx(42.0, abs=30.0)

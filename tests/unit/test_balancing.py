@@ -290,8 +290,9 @@ def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is
     assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
 
 
-def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call() -> None:
-    """One caller whose requests are wrong must not use up the probes that would find the provider back."""
+@pytest.mark.parametrize("error", [ProviderUnavailable(status=503), ProviderUnreachable()])
+def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call(error: ProviderError) -> None:
+    """One caller whose requests are wrong must not use up the probes that would find the model, or its address, back."""
     clock = Clock()
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     target = kit.target(kit.endpoint(clock=clock))
@@ -302,6 +303,22 @@ def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call() -> None:
         failed(balance, kit.grouped(target), RequestRefused(status=400))
     assert picked(balance, kit.grouped(target)) == "p"
     assert target.provider.endpoints[0].state.unavailable("m") == ""
+
+
+@pytest.mark.parametrize("hint", [0.5, None])
+def test_a_rate_limit_is_neither_success_nor_failure(hint: float | None) -> None:
+    """Fifty of them eject nothing, and four failures, one, four are five failures and more."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    target = kit.target(kit.endpoint(clock=clock))
+    limited = RateLimited(status=429, retry_after=hint)
+    for _ in range(50):
+        failed(balance, kit.grouped(target), limited)
+    breaker = target.provider.endpoints[0].state.of("m").breaker
+    assert (breaker.state, breaker.error_rate()) == ("closed", 0.0)
+    for error in [*[ProviderUnavailable(status=503)] * 4, limited, ProviderUnavailable(status=503)]:
+        failed(balance, kit.grouped(target), error)
+    assert breaker.state == "open"
 
 
 def test_a_candidate_whose_flow_is_full_is_passed_over() -> None:

@@ -323,6 +323,23 @@ def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float
     virtual.run(main())
 
 
+@pytest.mark.parametrize(("hint", "limits"), [(2.0, True), (None, False)])
+def test_a_server_error_with_a_hint_limits_as_a_rate_limit_does(hint: float | None, limits: bool) -> None:
+    """503 with `retry-after` is how some providers say it; without one it says nothing of how many calls they take."""
+
+    async def main() -> None:
+        _, given, handler = limited(Permits(), 100.0, ProviderUnavailable(status=503, retry_after=hint))
+        waiting = asyncio.ensure_future(handler(given))
+        await settle()
+        with pytest.raises(ProviderUnavailable):
+            await handler(given)
+        assert (given.endpoint.state.of("m").flow.limit is not None) is limits
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    virtual.run(main())
+
+
 def test_a_line_has_an_end() -> None:
     """A thousand wait; the next one is refused at once."""
 

@@ -95,6 +95,37 @@ def test_several_probes_must_succeed_in_a_row_when_so_configured() -> None:
     assert breaker.state == "closed"
 
 
+def test_a_probe_that_fails_takes_back_the_turn_that_another_gave() -> None:
+    """Two under way: the first one's success lets a third pass at once, unless the second has failed by then."""
+    clock = Clock()
+    breaker = Breaker(config.Breaker(probes=2), clock)
+    breaker.succeeded()
+    for _ in range(5):
+        breaker.failed()
+    clock.now += 1.0
+    first = breaker.begin()
+    clock.now += 2.0
+    second = breaker.begin()
+    breaker.succeeded(probe=first)
+    assert breaker.allows()
+    breaker.failed(probe=second)
+    assert not breaker.allows()
+
+
+def test_every_outage_needs_its_probes() -> None:
+    """Those that ended the one before do not count."""
+    clock = Clock()
+    breaker = Breaker(config.Breaker(probes=2), clock)
+    for _ in range(2):
+        for _ in range(5):
+            breaker.failed()
+        for expected in ("half_open", "closed"):
+            clock.now += breaker.opens_in()
+            breaker.succeeded(probe=breaker.begin())
+            assert breaker.state == expected
+        clock.now += 20.0
+
+
 def test_the_share_doubles_every_second_after_recovery() -> None:
     """Five seconds of slow start: 1/32 to all of it."""
     clock = Clock()
@@ -173,6 +204,7 @@ class BreakerMachine(RuleBasedStateMachine):
         if before != "closed" and after == "closed":
             assert probe
             assert well
+            assert self.proven + 1 == self.policy.probes
         if before == "closed" and after != "closed":
             assert not well
             self.opened_at, self.last_probe, self.proven = self.clock.now, None, 0
@@ -324,6 +356,30 @@ def test_a_success_between_refusals_confirms_nothing_and_neither_do_few_among_ma
     assert crowd.paused_for() == 0.0
     refuse(crowd, 6)
     assert crowd.paused_for() > 0.0
+
+
+def test_a_confirmed_rest_is_never_shortened() -> None:
+    """Neither by a later word nor by an answer to what was sent before, which widens no limit away."""
+    flow = flow_of(7, Clock())
+    flow.succeeded(0)
+    flow.ended()
+    refuse(flow, 5, rest=30.0)
+    refuse(flow, rest=1.0)
+    assert flow.paused_for() == pytest.approx(30.0)
+    flow.begin()
+    flow.succeeded(0)
+    assert flow.full
+
+
+def test_a_limit_stays_while_calls_wait_for_it() -> None:
+    """Else all of them were sent at once."""
+    flow = flow_of(5, Clock())
+    refuse(flow)
+    flow.line.append(object())
+    for _ in range(10):
+        flow.succeeded(flow.begin())
+        flow.ended()
+    assert flow.limit is not None
 
 
 def test_a_certain_refusal_needs_no_confirmation() -> None:

@@ -121,7 +121,7 @@ class Breaker:
                 self._next_probe = self._clock()
                 return over
             self._next_probe = None
-            self._ejections = self._failures = 0
+            self._ejections = self._failures = self._proven = 0
             self._recent.clear()
             self._recovered_at = self._clock()
         self._remember(False)
@@ -132,8 +132,9 @@ class Breaker:
         self._remember(True)
         self.consecutive += 1
         policy = self._policy
-        if probe:
+        if probe and self._proven:  # the turn that another probe's success gave at once is taken back
             self._proven = 0
+            self._eject()
         if not policy.enabled:
             return
         if not self.outage and self._failures == len(self._recent) >= max(policy.consecutive_failures, undecided):
