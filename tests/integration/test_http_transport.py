@@ -21,6 +21,10 @@ from typing import Any, ParamSpec
 import pytest
 import trustme
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from llm_gateway.upstream.http import (
     ConnectFailed,
     ConnectionBroken,
@@ -1289,6 +1293,34 @@ class Authority:
         return context
 
 
+def common_name_only(folder: Path, name: str) -> tuple[str, str]:
+    """(authority, chain with its key) of a certificate whose subject has this common name, and which has no subjectAltName."""
+    key, now, day = (
+        ec.generate_private_key(ec.SECP256R1()),
+        datetime.datetime.now(datetime.UTC),
+        datetime.timedelta(days=1),
+    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority")])
+    signer = ec.generate_private_key(ec.SECP256R1())
+
+    def built(of: x509.Name, public: ec.EllipticCurvePublicKey, *, ca: bool) -> bytes:
+        builder = x509.CertificateBuilder().subject_name(of).issuer_name(issuer).public_key(public)
+        builder = (
+            builder.serial_number(x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    authority, chain = folder / "authority.pem", folder / "chain.pem"
+    authority.write_bytes(built(issuer, signer.public_key(), ca=True))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    chain.write_bytes(built(subject, key.public_key(), ca=False) + private)
+    return str(authority), str(chain)
+
+
 @on_loop
 async def test_tls_call_is_verified_reused_and_names_its_host(tmp_path: Path) -> None:
     """A trusted certificate, SNI for a name, HTTP/1.1 by ALPN, and kept connections."""
@@ -1310,6 +1342,29 @@ async def test_tls_call_is_verified_reused_and_names_its_host(tmp_path: Path) ->
         assert [await get(client), await get(client), peer.connections] == [b"hello", b"hello", 1]
         assert (named, chosen) == (["localhost"], ["http/1.1"])
         await client.aclose()
+
+
+@LOOPS
+@pytest.mark.parametrize("through_a_proxy", [False, True], ids=["direct", "proxied"])
+def test_certificate_with_a_common_name_only_is_refused(loop: Loop, through_a_proxy: bool, tmp_path: Path) -> None:
+    """RFC 9110, section 4.3.4: names are those of subjectAltName. Where there is none, OpenSSL would take the common name."""
+    ca_file, identity = common_name_only(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity)
+
+    async def test() -> None:
+        proxy, peer = Peer(), Peer()
+        proxy.scripts, peer.scripts = (forwarding(proxy),), (peer.answering(HELLO),)
+        async with running(proxy), running(peer, tls=context):
+            url = peer.url.replace("127.0.0.1", "localhost")
+            client = HttpClient(url, ca_file=ca_file, proxy=proxy.url if through_a_proxy else None)
+            with pytest.raises(TlsFailed, match=r"another host \(by its subjectAltName"):
+                await get(client)
+            await client.aclose()
+        assert peer.requests == []
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(test(), HANG))
 
 
 @pytest.mark.parametrize("fault", ["untrusted", "wrong-host", "expired", "old-tls", "not-tls"])
@@ -1411,6 +1466,52 @@ async def test_configured_proxy_carries_the_call(secure: bool, tmp_path: Path) -
         assert peer.requests[0].endswith(b"\r\n\r\n{}")
         if secure:
             assert b"proxy-authorization" not in peer.requests[0].lower()
+
+
+@on_loop
+async def test_hanging_look_up_of_a_proxy_holds_up_nobody(tmp_path: Path) -> None:
+    """Its name is looked up as providers' are: by as many hanging proxies as one likes, the pool of the loop stays free."""
+    release = threading.Event()
+
+    def look_up(host: str) -> list[tuple[int, str]]:
+        if host.startswith("hanging"):
+            release.wait(HANG)
+        return [(int(socket.AF_INET), "127.0.0.1")]
+
+    resolver = Resolver(look_up)
+    proxy, peer = Peer(), Peer()
+    proxy.scripts, peer.scripts = (forwarding(proxy),), (peer.answering(HELLO),)
+    async with running(proxy), running(peer):
+        port = proxy.url.rpartition(":")[2]
+        hanging = [
+            HttpClient(peer.url, proxy=f"http://hanging{n}.test:{port}", resolver=resolver, connect_timeout=0.5)
+            for n in range(64)
+        ]
+        try:
+            calls = [asyncio.create_task(get(client)) for client in hanging]
+            well = HttpClient(peer.url, proxy=f"http://well.test:{port}", resolver=resolver)
+            assert await get(well) == b"hello"
+            assert await asyncio.to_thread(int) == 0
+            for call in calls:
+                with pytest.raises(ConnectTimeout, match="through the proxy hanging"):
+                    await call
+        finally:
+            release.set()
+        for client in (well, *hanging):
+            await client.aclose()
+
+
+@on_loop
+async def test_every_address_of_a_proxy_is_tried() -> None:
+    """The first refuses."""
+    proxy, peer = Peer(), Peer()
+    proxy.scripts, peer.scripts = (forwarding(proxy),), (peer.answering(HELLO),)
+    addresses = [(int(socket.AF_INET6), "::1"), (int(socket.AF_INET), "127.0.0.1")]
+    async with running(proxy), running(peer):
+        port = proxy.url.rpartition(":")[2]
+        client = HttpClient(peer.url, proxy=f"http://two.test:{port}", resolver=Resolver(lambda _: addresses))
+        assert await get(client) == b"hello"
+        await client.aclose()
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,7 @@ def _number(name: str, text: str) -> int:
 
 def _tls(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file or None)
+    context.hostname_checks_common_name = False
     if cert_file:
         context.load_cert_chain(cert_file, key_file or None)
     return context

@@ -1,7 +1,7 @@
-"""The HTTP seam: how the gateway speaks HTTP to one provider endpoint. The only module that imports httpx.
+"""The HTTP seam: how the gateway speaks HTTP to one provider endpoint.
 
-Direct connections run on `h1`; an endpoint behind a configured proxy runs on httpx's own
-transport, which knows proxies and costs many times the CPU. Both give the same `HttpResponse` and raise the same errors.
+Direct connections run on `h1`; an endpoint behind a configured proxy runs on `proxied`, which costs many times the CPU. Both give the same
+`HttpResponse` and raise the same errors.
 
 Never done: redirects, cookies, proxies or credentials from the environment, unverified TLS, TLS below 1.2.
 Timeouts other than the connect timeout are the caller's: cancelling a call closes its socket at once.
@@ -11,11 +11,11 @@ import asyncio
 import errno
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import httpx
 
@@ -35,6 +35,9 @@ from llm_gateway.upstream.http.h1 import (
 )
 from llm_gateway.upstream.http.resolver import SHARED, Address, Resolver, interleaved
 
+if TYPE_CHECKING:
+    from llm_gateway.upstream.http.proxied import Proxied
+
 __all__ = [
     "ConnectFailed",
     "ConnectTimeout",
@@ -47,6 +50,8 @@ __all__ = [
     "TlsFailed",
     "TransportError",
 ]
+
+T = TypeVar("T")
 
 _STALE_SECONDS: Final = 1.0
 """A kept connection that breaks this soon after a request, without a response byte, was closed by an idle timer."""
@@ -234,7 +239,7 @@ class HttpClient:
         self._where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
         self._prefix = url.raw_path.decode("ascii").rstrip("/")
         self._url = url
-        self._tls = _tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
+        self._tls = tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
         self._socket_path = socket_path
         self._resolver = resolver
         self._connect_timeout = connect_timeout
@@ -248,10 +253,20 @@ class HttpClient:
         self._idle: deque[tuple[float, Connection]] = deque()
         self._expiry_timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._proxy = "" if proxy is None else _host_and_port(proxy)
-        self._proxied = (
-            None if proxy is None else _proxied_transport(proxy, self._tls, max_connections, keepalive_expiry)
-        )
+        self._proxied: Proxied | None = None
+        if proxy is not None:
+            from llm_gateway.upstream.http import proxied
+
+            self._proxied = proxied.Proxied(
+                url,
+                proxy,
+                tls=self._tls,
+                where=self._where,
+                connect_timeout=connect_timeout,
+                max_connections=max_connections,
+                keepalive_expiry=keepalive_expiry,
+                resolver=resolver,
+            )
 
     def __repr__(self) -> str:
         return f"HttpClient({self._url.scheme}://{self.host})"
@@ -268,7 +283,9 @@ class HttpClient:
         if self._closed:
             raise ConnectFailed("client is closed")
         if self._proxied is not None:
-            return await self._send_proxied(self._proxied, method, target, headers, body)
+            given = [("host", self.host), ("accept-encoding", "identity"), *headers]
+            status, fields, received = await self._proxied.send(method, target, given, body)
+            return HttpResponse(status, Headers(fields), received, self._max_response_bytes)
         await self._slots.acquire()
         try:
             connection, response = await self._exchange(head, body, method != "HEAD")
@@ -316,11 +333,11 @@ class HttpClient:
                 waiting_for = "TLS connection to" if self._tls else "connection to"
                 if len(addresses) == 1:
                     return await self._connect_to(addresses[0])
-                return await self._race(interleaved(addresses))
+                return await first(interleaved(addresses), self._connect_to, Connection.abort)
         except TimeoutError:
             raise ConnectTimeout(f"no {waiting_for} {self._where} within {self._connect_timeout:g} s") from None
         except (OSError, UnicodeError) as error:
-            raise _connect_error(error, self._where) from None
+            raise connect_error(error, self._where) from None
 
     async def _connect_to(self, address: Address) -> Connection:
         loop = asyncio.get_running_loop()
@@ -333,33 +350,6 @@ class HttpClient:
             server_hostname=self._host if self._tls else None,
         )
         return connection
-
-    async def _race(self, addresses: Sequence[Address]) -> Connection:
-        """Try the addresses one after the other, the next as soon as one has failed or `_RACE_SECONDS` have passed; the first connection
-        is it (RFC 8305, section 5). Raises the OSError of the last that failed."""
-        loop = asyncio.get_running_loop()
-        waiting = deque(addresses)
-        running: set[asyncio.Task[Connection]] = set()
-        try:
-            while True:
-                if waiting:
-                    running.add(loop.create_task(self._connect_to(waiting.popleft())))
-                done, _ = await asyncio.wait(
-                    running, timeout=_RACE_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
-                )
-                running -= done
-                failed: BaseException | None = None
-                for task in done:
-                    failed = task.exception()
-                    if failed is None:
-                        running |= done - {task}
-                        return task.result()
-                if failed is not None and not (isinstance(failed, OSError) and (running or waiting)):
-                    raise failed
-        finally:
-            for task in running:
-                task.cancel()
-                task.add_done_callback(_discard)
 
     def _take_idle(self) -> Connection | None:
         """The connection that went idle last, if there is a good one; O(1) but for the dead and the talkative ones it discards."""
@@ -394,101 +384,40 @@ class HttpClient:
             self._idle.popleft()
             connection.abort()
 
-    async def _send_proxied(
-        self,
-        transport: httpx.AsyncHTTPTransport,
-        method: str,
-        target: str,
-        headers: Sequence[tuple[str, str]],
-        body: bytes,
-    ) -> HttpResponse:
-        request = httpx.Request(
-            method,
-            self._url.copy_with(raw_path=target.encode("ascii")),
-            headers=[("host", self.host), ("accept-encoding", "identity"), *headers],
-            content=body,
-            extensions={"timeout": {"connect": self._connect_timeout}},
-        )
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(None) as limit:
 
-                async def trace(event: str, info: Mapping[str, Any]) -> None:
-                    """httpx limits each step of a connect, and the proxy's answer to CONNECT not at all."""
-                    if limit.expired():
-                        return
-                    if event == "connection.connect_tcp.started":
-                        limit.reschedule(loop.time() + self._connect_timeout)
-                    elif event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-                        limit.reschedule(None)
+async def first(
+    addresses: Sequence[Address], connect: Callable[[Address], Coroutine[Any, Any, T]], drop: Callable[[T], object]
+) -> T:
+    """Try the addresses one after the other, the next as soon as one has failed or `_RACE_SECONDS` have passed; the first connection
+    is it (RFC 8305, section 5). drop: closes one that is not needed any more. Raises the OSError of the last that failed."""
+    loop = asyncio.get_running_loop()
+    waiting = deque(addresses)
+    running: set[asyncio.Task[T]] = set()
 
-                request.extensions["trace"] = trace
-                response = await transport.handle_async_request(request)
-        except TimeoutError:
-            raise self._from_httpx(httpx.ConnectTimeout("")) from None
-        except httpx.TransportError as error:
-            raise self._from_httpx(error) from None
-        fields = [(name.lower(), value) for name, value in response.headers.raw]
-        return HttpResponse(response.status_code, Headers(fields), _ProxiedBody(response), self._max_response_bytes)
+    def discard(task: asyncio.Task[T]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            drop(task.result())
 
-    def _from_httpx(self, error: httpx.TransportError) -> TransportError:
-        """Where no response came through the proxy."""
-        match error:
-            case httpx.ConnectTimeout() | httpx.PoolTimeout():
-                return ConnectTimeout(
-                    f"no connection to {self._where} through the proxy {self._proxy} within {self._connect_timeout:g} s"
-                )
-            case httpx.ConnectError():
-                cause: BaseException | None = error
-                while cause is not None:
-                    if isinstance(cause, ssl.SSLError):
-                        return _connect_error(cause, self._where)
-                    cause = cause.__cause__ or cause.__context__
-                return ConnectFailed(f"proxy cannot be reached at {self._proxy}")
-            case httpx.ProxyError():
-                return ConnectFailed(f"proxy at {self._proxy} refused the connection to {self._where}")
-            case _:
-                return _broken(error, response_started=False)
-
-
-def _discard(task: asyncio.Task[Connection]) -> None:
-    """Close what came of an attempt that is not needed any more."""
-    if not task.cancelled() and task.exception() is None:
-        task.result().abort()
-
-
-class _ProxiedBody:
-    """A body read through httpx, which closes the socket unless the body was read to its end."""
-
-    __slots__ = ("_closing", "_response", "_stream")
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self._stream = aiter(cast(httpx.AsyncByteStream, response.stream))
-        self._closing: asyncio.Task[None] | None = None
-
-    async def receive(self) -> bytes:
-        try:
-            async for data in self._stream:
-                if data:
-                    return data
-        except httpx.TransportError as error:
-            raise _broken(error, response_started=True) from None
-        return b""
-
-    def arrived(self) -> bytes:
-        return b""  # httpx reads when it is asked to
-
-    def abort(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._aclose())
-
-    async def _aclose(self) -> None:
-        with suppress(httpx.TransportError):
-            await self._response.aclose()
+    try:
+        while True:
+            if waiting:
+                running.add(loop.create_task(connect(waiting.popleft())))
+            done, _ = await asyncio.wait(
+                running, timeout=_RACE_SECONDS if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            running -= done
+            failed: BaseException | None = None
+            for task in done:
+                failed = task.exception()
+                if failed is None:
+                    running |= done - {task}
+                    return task.result()
+            if failed is not None and not (isinstance(failed, OSError) and (running or waiting)):
+                raise failed
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(discard)
 
 
 def _parse_base_url(text: str) -> httpx.URL:
@@ -504,44 +433,20 @@ def _parse_base_url(text: str) -> httpx.URL:
 
 
 @lru_cache(maxsize=64)
-def _tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None) -> ssl.SSLContext:
     """Verifying client context; shared, because loading the system's certificates takes some 20 ms and 1 MB."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = (
+        False  # RFC 9110, section 4.3.4; OpenSSL does where there is no subjectAltName
+    )
     context.set_alpn_protocols(["http/1.1"])
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
     return context
 
 
-def _proxied_transport(
-    proxy: str, tls: ssl.SSLContext | None, max_connections: int, keepalive_expiry: float
-) -> httpx.AsyncHTTPTransport:
-    try:
-        url = httpx.URL(proxy)
-    except httpx.InvalidURL:
-        raise ValueError("proxy is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("proxy must be http://host or https://host, with an optional port and credentials")
-    return httpx.AsyncHTTPTransport(
-        verify=tls or True,
-        trust_env=False,
-        proxy=httpx.Proxy(url),
-        limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=keepalive_expiry),
-    )
-
-
-def _host_and_port(proxy: str) -> str:
-    """Where a proxy is, without the credentials that its URL may hold."""
-    try:
-        url = httpx.URL(proxy)
-    except httpx.InvalidURL:
-        return ""
-    host = f"[{url.host}]" if ":" in url.host else url.host
-    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
-
-
-def _connect_error(error: Exception, where: str) -> TransportError:
+def connect_error(error: Exception, where: str) -> TransportError:
     """Name the failure in fixed words, and the host and port."""
     match error:
         case ssl.SSLCertVerificationError():
@@ -576,8 +481,8 @@ _CERTIFICATE: Final = {
     19: "certificate is signed by a CA that is not trusted",
     20: "certificate is signed by a CA that is not trusted",
     23: "certificate is revoked",
-    62: "certificate is for another host",
-    64: "certificate is for another host",
+    62: "certificate is for another host (by its subjectAltName; a common name does not count)",
+    64: "certificate is for another host (by its subjectAltName; a common name does not count)",
 }
 """By X509_V_ERR_* of OpenSSL, x509_vfy.h."""
 _UNREACHABLE: Final = {
@@ -591,9 +496,3 @@ _UNREACHABLE: Final = {
     errno.EADDRNOTAVAIL: "no local port or address to connect to",
     errno.ENOENT: "no socket of",
 }
-
-
-def _broken(error: httpx.TransportError, *, response_started: bool) -> TransportError:
-    if isinstance(error, httpx.ProtocolError):
-        return ProtocolViolation("malformed response")
-    return ConnectionBroken("connection was reset", response_started=response_started)
