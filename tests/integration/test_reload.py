@@ -11,6 +11,7 @@ import pytest
 from llm_gateway import config
 from llm_gateway.app.lifecycle import Lifecycle
 from llm_gateway.config import load
+from llm_gateway.telemetry import redaction
 from llmgateway import AsyncClient, GatewayError, Unauthenticated
 
 from tests.integration.test_plugin import package, row
@@ -55,6 +56,33 @@ async def test_callers_keys_and_the_limit_of_calls_follow_a_reload(
         with pytest.raises(Unauthenticated):
             await client.chat("hi", model="echo/echo")
     assert running.gateway.admission.limit == 7
+
+
+async def test_a_rotated_key_is_redacted_until_the_last_call_by_it_is_over_and_forgotten_then(
+    gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
+) -> None:
+    """A provider that echoes it late is still not heard; a hundred rotations leave one key to look for."""
+
+    def rotated(number: int) -> dict[str, Any]:
+        return {"providers": {"edge": gateways.provider(upstream.url, api_key=f"rotated-key-{number}")}}
+
+    before = len(redaction._held)
+    gate = asyncio.Event()
+    refusal = {"error": {"message": "of rotated-key-0", "type": "invalid_request_error"}}
+    upstream.script((scripted.Until(gate), *scripted.whole(400, refusal)))
+    running = await gateway_factory(rotated(0))
+    call = asyncio.create_task(running.client.chat("hi", model="edge/m"))
+    await upstream.seen(requests=1)
+    for number in range(1, 101):
+        await running.gateway.reload(read(tmp_path, rotated(number)))
+    gate.set()
+    with pytest.raises(GatewayError) as caught:
+        await call
+    assert caught.value.provider_failure is not None
+    assert caught.value.provider_failure.provider_message == "of [redacted]"
+    while len(redaction._held) > before + 1:
+        await asyncio.sleep(0.01)
+    assert redaction.without_known("rotated-key-0 rotated-key-100") == "rotated-key-0 [redacted]"
 
 
 def states(gateway: Any) -> list[Any]:

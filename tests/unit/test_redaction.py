@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from urllib.parse import quote
 
 import pytest
@@ -17,6 +18,7 @@ SECRET = "correct horse/battery+staple \u00fc"
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test makes known ends with it."""
+    monkeypatch.setattr(redaction, "_held", Counter())
     monkeypatch.setattr(redaction, "_known", ())
     monkeypatch.setattr(redaction, "_beginnings", ())
     redaction.know(SECRET, "Token plainwords", "http://user:proxyword@proxy.test:3128/", "short")
@@ -74,3 +76,34 @@ def test_secret_that_holds_another_is_taken_out_whole() -> None:
     redaction.know("abcdefgh")
     redaction.know("abcdefgh-and-more")
     assert redaction.redact("x abcdefgh-and-more y") == "x [redacted] y"
+
+
+def test_secret_is_looked_for_until_nobody_holds_it() -> None:
+    """Two configurations with one key: it is forgotten with the second, and the keys of others stay."""
+    for _ in range(2):
+        redaction.know("rotated-key", "rotated-key")
+    redaction.forget("rotated-key", "rotated-key")
+    assert redaction.redact("x rotated-key y") == "x [redacted] y"
+    redaction.forget("rotated-key", "rotated-key")
+    assert redaction.redact("x rotated-key plainwords y") == "x rotated-key [redacted] y"
+    redaction.forget("never known")
+    assert "rotated-key" not in redaction._held
+
+
+@pytest.mark.parametrize("name", ["asia-northeast1-aiplatform.googleapis.com", "Asia-Southeast1-and-more-of-it"])
+def test_names_of_places_are_no_keys(name: str) -> None:
+    """AWS writes its key ids in capitals, Google its places not."""
+    assert errors.redact(f"at {name}") == redaction.redact(f"at {name}") == f"at {name}"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "AIzaSyA" + "x1" * 16, "ya29.a0AfH6SMBx-1_x", "gsk_" + "a1" * 10],
+)
+def test_keys_of_vendors_are_known_by_their_looks(key: str) -> None:
+    """In our words and in those of a provider, unconfigured."""
+    assert (
+        errors.redact(f"the key {key} is bad")
+        == redaction.redact(f"the key {key} is bad")
+        == "the key [redacted] is bad"
+    )

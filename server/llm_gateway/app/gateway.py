@@ -44,8 +44,8 @@ from llm_gateway.rpc.health import HealthView, MachineHealth
 from llm_gateway.rpc.service import Service, Snapshot
 from llm_gateway.rpc.sizes import Sizes
 from llm_gateway.rpc.telemetry import Telemetry
-from llm_gateway.telemetry import logs, tracing
-from llm_gateway.upstream.build import address_of, described_models, upstream, usual_model
+from llm_gateway.telemetry import logs, redaction, tracing
+from llm_gateway.upstream.build import address_of, described_models, secrets, upstream, usual_model
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 
 T = TypeVar("T")
@@ -69,8 +69,9 @@ def provider_chain(tracer: trace.Tracer | None = None) -> Handler[Call]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A configuration, built: what serves it, and what must be closed when it is replaced."""
+    """A configuration, built: what serves it, and what must be closed, and its secrets forgotten, when it is replaced."""
 
+    secrets: tuple[str, ...]
     snapshot: Snapshot
     upstreams: tuple[Upstream, ...]
     prices: Prices
@@ -160,11 +161,21 @@ class Gateway:
         task.add_done_callback(self._retiring.pop)
 
     async def _retire(self, old: Built) -> None:
-        """Close what a configuration called by, once its last call is over."""
+        """Close what a configuration called by, once its last call is over; until then its secrets may come back in what providers say."""
         await old.snapshot.calls.over()
         await asyncio.gather(*(one.aclose() for one in old.upstreams))
+        redaction.forget(*old.secrets)
 
     def _build(self, settings: config.Config) -> Built:
+        known = tuple(secret for provider in settings.providers.values() for secret in secrets(provider))
+        redaction.know(*known)
+        try:
+            return self._built_of(settings, known)
+        except BaseException:
+            redaction.forget(*known)
+            raise
+
+    def _built_of(self, settings: config.Config, known: tuple[str, ...]) -> Built:
         upstreams: list[Upstream] = []
         providers: dict[str, Provider] = {}
         states: dict[Hashable, Any] = {}
@@ -213,7 +224,7 @@ class Gateway:
             max_output_tokens=settings.defaults.max_output_tokens,
         )
         self._states = states
-        return Built(snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
+        return Built(secrets=known, snapshot=snapshot, upstreams=tuple(upstreams), prices=prices, catalogue=catalogue)
 
     def _route_anew(self) -> None:
         """New calls are routed by what is known of the models now."""

@@ -16,8 +16,8 @@ from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import one_line, print_table
 from llm_gateway.errors import GatewayError
 from llm_gateway.providers.plugins import row as row_of
-from llm_gateway.telemetry import logs
-from llm_gateway.upstream.build import upstream
+from llm_gateway.telemetry import logs, redaction
+from llm_gateway.upstream.build import secrets, upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def check(providers: dict[str, config.Provider]) -> list[Result]:
     """One result for each address and key, in the order of the configuration; all are asked at once."""
+    redaction.know(*(secret for provider in providers.values() for secret in secrets(provider)))
     asked = [
         _check(name, provider, server, key)
         for name, provider in providers.items()

@@ -5,22 +5,39 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 REDACTED = "[redacted]"
 LEAST = 8
 """Characters of a secret that is looked for; a shorter one is found in innocent words."""
 
+_held: Counter[str] = Counter()
+"""Secrets that are known, by how many hold them: configurations, say, of which the old one is in use until its last call ends."""
 _known: tuple[str, ...] = ()
 _beginnings: tuple[str, ...] = ()
 """Of what is known, without repeats: keys of one vendor begin alike, and looking for their beginning first spares looking for each."""
 
 
 def know(*secrets: str) -> None:
-    """From now on these are taken out of every text, for good: calls under an old configuration may still be told them. With each go the forms
+    """From now on these are taken out of every text, until each that made one known has had it forgotten. With each go the forms
     in which it is sent and echoed: behind its scheme ("Bearer …"), percent-encoded, inside JSON; of a URL user and password, as base64 too."""
+    _held.update(secrets)
+    _look_for(_held)
+
+
+def forget(*secrets: str) -> None:
+    """What `know` was told is in use no more."""
+    _held.subtract(secrets)
+    for secret in {secret for secret in secrets if _held[secret] <= 0}:
+        del _held[secret]
+    _look_for(_held)
+
+
+def _look_for(secrets: Iterable[str]) -> None:
     global _known, _beginnings  # noqa: PLW0603 - one list for the process, as there is one log
-    forms = set(_known)
+    forms: set[str] = set()
     for secret in secrets:
         texts = {secret, secret.rpartition(" ")[2]}
         if "://" in secret:
@@ -53,13 +70,17 @@ def without_known(text: str) -> str:
     return text
 
 
+_KEYS = ("sk-", "xai-", "gsk_", "ya29.")
+"""How the keys of vendors begin: OpenAI, Anthropic and many others, xAI, Groq, Google's access tokens."""
+_EXACT = r"(?-i:AIza[\w*-]{12,}|A[KS]IA[A-Z0-9*]{12,})"
+"""Keys of Google and AWS, whose beginnings are others' in another case: asia-northeast1 is a place."""
 _LOOKS = re.compile(
     r"(?i)\b(?:bearer|basic) +[\w.+/=~:-]{6,}"
-    r"|\b(?:sk-|xai-|gsk_|ya29\.|AIza|AKIA|ASIA)[\w-]{12,}"
+    rf"|\b(?:{'|'.join(map(re.escape, _KEYS))})[\w-]{{12,}}|\b{_EXACT}"
     r"|(?<=[?&]key=)[^&\s\"]+"
 )
-"""Credentials by their looks: HTTP authorization, keys of OpenAI, Anthropic, xAI, Groq, Google and AWS, a key in a query."""
-_SIGNS = ("bearer ", "basic ", "sk-", "xai-", "gsk_", "ya29.", "aiza", "akia", "asia", "key=")
+"""Credentials by their looks: HTTP authorization, keys of vendors, a key in a query."""
+_SIGNS = ("bearer ", "basic ", *_KEYS, "aiza", "akia", "asia", "key=")
 """One of these is in every text that the pattern matches; looking for them first costs a tenth of the pattern."""
 
 
@@ -73,10 +94,11 @@ def redact(text: str) -> str:
     return text
 
 
+_WORDS = "|".join((*(key[:-1] for key in _KEYS), "pk", "rk", "key", "ghp", "hf"))
 _SECRET = re.compile(
     r"(?i)\b(?:bearer|basic)\s+[\w.+/=~-]{8,}"
-    r"|\b(?:sk|pk|rk|gsk|xai|key|ghp|hf)[-_.][A-Za-z0-9_*.-]{12,}"
-    r"|\b(?:sk|pk|rk|gsk|xai|key|AIza|ya29|AKIA|ASIA|ghp|hf)(?=[A-Za-z_*.-]*[\d*])[A-Za-z0-9_*.-]{12,}"
+    rf"|\b(?:{_WORDS})[-_.][A-Za-z0-9_*.-]{{12,}}"
+    rf"|\b(?:{_WORDS})(?=[A-Za-z_*.-]*[\d*])[A-Za-z0-9_*.-]{{12,}}|\b{_EXACT}"
     r"|(?<=key=)[^&\s\"']+|(?<=token=)[^&\s\"']+|(?<=://)[^/@\s]++(?=@)"
     r"|(?<![A-Za-z0-9_+/-])(?<!sha256:)(?<!sha512:)(?=[A-Za-z_+/-]*+\d)(?=[0-9_+/-]*+[A-Za-z])"
     r"(?P<long>[A-Za-z0-9_+/-]{40,}|[A-Za-z0-9]{32,}(?![A-Za-z0-9_+/-]))={0,2}"

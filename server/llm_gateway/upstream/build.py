@@ -16,7 +16,6 @@ from llm_gateway.protocols.wire import MODEL_NAME, Api
 from llm_gateway.providers import choice, plugins
 from llm_gateway.providers.rows import DATED, Row, Spoken
 from llm_gateway.routing.targets import Upstream
-from llm_gateway.telemetry import redaction
 from llm_gateway.upstream import credentials
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
@@ -42,7 +41,6 @@ def upstream(
     named: models that the configuration names, which need not be what a caller may name."""
     if provider.kind == "echo":
         return Echo(provider=name)
-    redaction.know(*_secrets(provider, key))
     settings = {**_settings(provider, server), "named": named}
     row = _row(provider.kind, settings)
     apis = {label: _api(spoken, label if len(row.apis) > 1 else "") for label, spoken in row.apis.items()}
@@ -68,6 +66,18 @@ def upstream(
         trace=trace,
         like=row.like or row.base_url.format_map(settings),
     )
+
+
+def secrets(provider: config.Provider) -> Iterator[str]:
+    """What is nobody's business, for `redaction.know`. Not ids among the credentials, and of the headers only those that say so: texts
+    need the others."""
+    named = (secret for name, secret in provider.credentials.items() if not name.endswith("_id"))
+    for secret in (*(key.key for key in provider.keys), provider.proxy, *named):
+        if secret is not None:
+            yield secret.reveal()
+    for name, value in provider.headers.items():
+        if _SECRET_HEADER.search(name):
+            yield value.reveal()
 
 
 def address_of(one: Upstream) -> tuple[str, int] | None:
@@ -211,17 +221,6 @@ def _client(provider: config.Provider, url: str) -> HttpClient:
         connect_timeout=provider.timeouts.connect,
         max_connections=provider.limits.concurrency + 8,
     )
-
-
-def _secrets(provider: config.Provider, key: config.ApiKey | None) -> Iterator[str]:
-    """What is nobody's business. Not ids among the credentials, and of the headers only those that say so: texts need the others."""
-    named = (secret for name, secret in provider.credentials.items() if not name.endswith("_id"))
-    for secret in (key.key if key is not None else None, provider.proxy, *named):
-        if secret is not None:
-            yield secret.reveal()
-    for name, value in provider.headers.items():
-        if _SECRET_HEADER.search(name):
-            yield value.reveal()
 
 
 _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
