@@ -203,6 +203,28 @@ async def test_workers_share_a_port_and_a_dead_one_is_replaced(
     assert await asyncio.to_thread(running.process.wait, 60) == 0
 
 
+async def test_workers_do_not_outlive_a_supervisor_that_was_killed(
+    gateway_process: Callable[..., gateways.Process], upstream: Upstream
+) -> None:
+    """After kill -9 each drains and ends: the call under way is answered, the port is free."""
+    gate = asyncio.Event()
+    upstream.script((scripted.Until(gate), *scripted.chat("late")))
+    running = gateway_process({"server": {"workers": 2}, "providers": {"edge": gateways.provider(upstream.url)}})
+    assert await until(lambda: running.log.read_text().count('"event":"serving"') == 2, 120)
+    workers = psutil.Process(running.process.pid).children()
+    assert len(workers) == 2
+    async with AsyncClient(running.address) as client:
+        call = asyncio.create_task(client.chat("hi", model="edge/m"))
+        await upstream.seen(requests=1)
+        running.process.kill()
+        assert await until(lambda: running.log.read_text().count('"event":"draining"') == 2, 120)
+        gate.set()
+        assert (await call).text == "late"
+    await asyncio.to_thread(psutil.wait_procs, workers, 120)
+    assert not any(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in workers)
+    assert running.log.read_text().count('"event":"supervisor ended"') == 2
+
+
 def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path: Path) -> None:
     """The worker that would have taken its place is not started, or is told as well."""
     died = tmp_path / "died"

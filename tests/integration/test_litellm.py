@@ -1,11 +1,12 @@
 """LiteLLM as a provider: the real one in its child process against a scripted upstream."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from llm_gateway.errors import EndpointWrong
 from llm_gateway.upstream import http
 from llm_gateway.upstream.processes import litellm as child_of
 from llmgateway import AsyncClient, GatewayError, InvalidArgument, StreamInterrupted, Unavailable
@@ -33,6 +35,11 @@ KEY = "sk-" + "k" * 24
 MODEL = "ll/openai/gpt-4o"
 PROGRAM = "litellm_child.py"
 HI = content_pb2.Part(text=content_pb2.TextPart(text="hi"))
+HOSTS = (
+    "api.openai.com", "api.anthropic.com", "api.cohere.com", "api.groq.com", "api.mistral.ai", "generativelanguage.googleapis.com",
+    "bedrock-runtime.eu-west-1.amazonaws.com", "us-central1-aiplatform.googleapis.com", "oauth2.googleapis.com", "api.deepseek.com",
+    "api.replicate.com",
+)  # fmt: skip
 PATIENT = 300  # seconds that a call may take which waits for LiteLLM to start, on a busy machine
 
 
@@ -220,6 +227,97 @@ async def test_a_crash_is_retried_by_the_gateway(rig: Rig) -> None:
     await rig.upstream.seen(requests=1)
     child().send_signal(signal.SIGKILL)
     assert (await waiting).candidates[0].message.parts[0].text.text == "again"
+
+
+@pytest.mark.parametrize("allowed", [False, True], ids=["kept in", "let out"])
+@pytest.mark.parametrize("way", ["an address in the model's name", "a redirect of the provider", "a local port"])
+async def test_the_child_connects_to_listed_hosts_only(rig: Rig, way: str, allowed: bool) -> None:
+    """Whatever asks it to, behind every other guard; the other host never sees a connection. Where all hosts are listed it does, so that this
+    test would see one."""
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 500 Seen\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1" if way == "a local port" else "127.0.0.2", 0) as server:
+        place = "{}:{}".format(*server.sockets[0].getsockname()[:2])
+        model = "openai/gpt-4o" if "redirect" in way else f"oobabooga/http://{place}"
+        rig.upstream.script(whole(307, {}, [("location", f"http://{place}/v1/chat/completions")]))
+        upstream = child_of.LiteLlm(
+            python=str(litellm()),
+            arguments={"api_base": f"{rig.upstream.url}/v1"} if "redirect" in way else {},
+            hosts=["*"] if allowed else [rig.upstream.url],
+            environment={},
+            max_connections=1,
+        )
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]}).encode()
+        try:
+            headers = (("authorization", "Bearer k"),)
+            if allowed:
+                async with await upstream.send("POST", "/chat/completions", headers, body):
+                    pass
+            else:
+                with pytest.raises(EndpointWrong) as caught:
+                    await upstream.send("POST", "/chat/completions", headers, body)
+                assert f"kept from a call: {place} is none of" in caught.value.message
+        finally:
+            await upstream.aclose()
+    assert bool(connections) == allowed
+
+
+async def test_the_hosts_of_providers_are_known(rig: Rig) -> None:
+    """LiteLLM tells them; what it does not tell stands in a table. Ports are theirs too."""
+    program = f"""
+import importlib.util, litellm
+spec = importlib.util.spec_from_file_location("child", {str(child_of.PROGRAM)!r})
+child = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(child)
+egress = child.Egress()
+server = child.Server(litellm, {{"aws_region_name": "eu-west-1"}}, egress)
+for maker in ("openai", "anthropic", "cohere", "groq", "mistral", "gemini", "bedrock", "vertex_ai", "ollama", "deepseek", "replicate"):
+    server._allow(maker + "/m")
+def allowed(host, port=443):
+    try:
+        egress.check(host, port)
+    except child.NotAllowed:
+        return False
+    return True
+hosts = {HOSTS!r}
+print([host for host in hosts if not allowed(host)])
+print([host for host in hosts if allowed(host, 22) or allowed("x." + host) or allowed(host + ".x")])
+print(allowed("localhost", 11434), allowed("localhost", 6379), allowed("169.254.169.254", 80))
+"""
+    ran = await asyncio.create_subprocess_exec(
+        str(litellm()), "-c", program, stdout=asyncio.subprocess.PIPE, env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    )
+    said, _ = await ran.communicate()
+    assert said.decode().splitlines()[-3:] == ["[]", "[]", "True False False"]
+
+
+async def test_what_a_killed_gateway_leaves_of_it_is_ended_and_cleared(
+    gateway_process: Callable[..., gateways.Process], rig: Rig, tmp_path: Path
+) -> None:
+    """After kill -9, with a call under way that never ends: the child and its folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        rig.upstream.script((HANG,))
+        process = gateway_process(config(litellm(), rig.upstream), {"TMPDIR": folder})
+        async with AsyncClient(process.address) as client:
+            call = asyncio.ensure_future(client.chat("hi", model=MODEL, timeout=PATIENT))
+            await rig.upstream.seen(requests=1)
+            (running,) = [
+                one
+                for one in psutil.Process(process.process.pid).children()
+                if any(PROGRAM in word for word in one.cmdline())
+            ]
+            process.process.kill()
+            with pytest.raises(GatewayError):
+                await call
+        while (running.is_running() and running.status() != psutil.STATUS_ZOMBIE) or os.listdir(folder):
+            await asyncio.sleep(0.01)
 
 
 async def test_the_probe_costs_nothing(rig: Rig) -> None:

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from llm_gateway import config
-from llm_gateway.app.workers import is_worker
+from llm_gateway.app.workers import is_worker, when_orphaned
 from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.health import SERVICE, MachineHealth
 from llm_gateway.telemetry import logs
@@ -91,7 +91,7 @@ class Lifecycle:
         return port
 
     async def until_signal(self) -> None:
-        """Wait for SIGTERM or SIGINT; a second one cuts the drain short."""
+        """Wait for SIGTERM, SIGINT or the supervisor's end; a second one cuts the drain short."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
@@ -106,6 +106,7 @@ class Lifecycle:
                 self._reload_due = False
                 await reload()
 
+        when_orphaned(loop, self._on_orphaned)
         def hangup() -> None:
             self._reload_due = True
             if self._reloading is None or self._reloading.done():
@@ -124,6 +125,11 @@ class Lifecycle:
         and reflection would hold it, so they are ended.
         """
         settings, admission = self._settings, self._admission
+    def _on_orphaned(self) -> None:
+        if not self._signalled.is_set():
+            logs.log().warning("supervisor ended")
+            self._signalled.set()
+
         log = logs.log()
         admission.draining = True
         self._health.ready(False)

@@ -1,17 +1,20 @@
 """Several worker processes on one port (SO_REUSEPORT), each with an event loop of its own; the kernel spreads the connections.
 
 Limits, budgets and breakers hold for each worker. Workers are started as new processes before anything of gRPC is: it does not survive a fork.
+A worker's standard input is a pipe from its supervisor, which ends when that does: a worker does not outlive it, however it ends.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 WORKER = "LLM_GATEWAY_WORKER"
 """Environment variable that tells a worker from the supervisor; its value is the worker's number."""
@@ -42,7 +45,9 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
 
     def start(number: int) -> subprocess.Popen[bytes]:
         own = {**env, WORKER: str(number), "LLM_GATEWAY_LISTEN": address}
-        return subprocess.Popen([sys.executable, *command], env=own, start_new_session=True)  # noqa: S603 - our own program
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, *command], env=own, stdin=subprocess.PIPE, start_new_session=True
+        )
 
     def pass_on(number: int, _: object) -> None:
         nonlocal stopping
@@ -82,3 +87,14 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
 def is_worker(env: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is one of several workers."""
     return WORKER in env
+
+
+def when_orphaned(loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
+    """In a worker, have `tell` called when its supervisor has ended; elsewhere nothing."""
+
+    def ended() -> None:
+        loop.remove_reader(0)
+        tell()
+
+    if is_worker() and stat.S_ISFIFO(os.fstat(0).st_mode):  # nothing is ever written to it
+        loop.add_reader(0, ended)

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +20,8 @@ from llm_gateway import config
 from llm_gateway.protocols import json
 from llm_gateway.protocols.claude_code import is_last
 from llm_gateway.upstream import http
+from llm_gateway.upstream.processes.watcher import CLOSED, Watcher
 
-WATCHER = Path(__file__).with_name("claude_code_watcher.py")
 PROCESSES = 8
 """Processes at once, unless `options.processes` says otherwise; each takes some 250 MB."""
 EXIT_SECONDS = 5.0
@@ -34,8 +31,6 @@ VERSION_SECONDS = 60.0
 HIGH_WATER = 256 << 10
 """Bytes that wait to be read before the process is held up."""
 MAX_STDERR = 8 << 10
-_CLOSED = (OSError, RuntimeError)
-"""What a pipe raises that the process has closed, RuntimeError with uvloop. What the process says, or that it ended, is the answer then."""
 MAX_RESPONSE = 64 << 20
 
 # What the CLI does beside answering: updates, telemetry, its own retries, which are ours to make.
@@ -94,7 +89,7 @@ class ClaudeCode:
         self._slots = asyncio.Semaphore(processes)
         self._version: tuple[float, bytes] = (0.0, b"")
         self._ending: dict[asyncio.Task[None], _Process] = {}
-        self._watcher = _Watcher()
+        self._watcher = Watcher()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -139,14 +134,16 @@ class ClaudeCode:
     ) -> http.HttpResponse:
         await self._slots.acquire()
         try:
-            process = _Process(tempfile.mkdtemp(prefix="llm-gateway-"), self._end)
+            process = _Process(await self._watcher.folder(), self._end)
         except OSError:
             self._slots.release()
             raise http.ConnectFailed("there is no place for the files of the command") from None
+        except BaseException:
+            self._slots.release()
+            raise
         try:
-            await self._watcher.start()
             await process.start(self._command, arguments, {**self._environment, **(environment or {})}, system)
-            self._watcher.tell(f"+ {process.pid} {process.folder}")
+            self._watcher.runs(process.pid, process.folder)
             if await process.exchange(line):
                 return _response(200, process)
             error = await process.failure()
@@ -158,62 +155,24 @@ class ClaudeCode:
 
     def _end(self, process: _Process, grace: float) -> None:
         """Reap a process off its call, and let the next one in."""
-        task = asyncio.get_running_loop().create_task(process.end(grace))
+        task = asyncio.get_running_loop().create_task(self._reap(process, grace))
         self._ending[task] = process
         task.add_done_callback(self._ended)
 
+    async def _reap(self, process: _Process, grace: float) -> None:
+        await process.end(grace)
+        await self._watcher.remove(process.folder)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
-        process = self._ending.pop(task)
-        if process.pid:
-            self._watcher.tell(f"- {process.pid}")
+        del self._ending[task]
         self._slots.release()
-
-
-class _Watcher:
-    """The program that ends what is left of a gateway that was killed: it hears of each process, and of our end by its standard input."""
-
-    def __init__(self) -> None:
-        self._process: asyncio.Task[asyncio.subprocess.Process] | None = None
-
-    async def start(self) -> None:
-        """Start it, once. Where it cannot be started, calls go on without."""
-        if self._process is None:
-            self._process = asyncio.get_running_loop().create_task(
-                asyncio.create_subprocess_exec(
-                    *(sys.executable, "-I", str(WATCHER)),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    cwd="/",
-                    env={},
-                    start_new_session=True,
-                )
-            )
-        with suppress(*_CLOSED):
-            await asyncio.shield(self._process)
-
-    def tell(self, line: str) -> None:
-        if self._process is not None and self._process.done() and self._process.exception() is None:
-            pipe = self._process.result().stdin
-            with suppress(*_CLOSED):
-                if pipe is not None:
-                    pipe.write(f"{line}\n".encode())
-
-    async def aclose(self) -> None:
-        """Let it end: of what ended with its call nothing is left."""
-        if self._process is not None:
-            with suppress(*_CLOSED):
-                watcher = await self._process
-                if watcher.stdin is not None:
-                    watcher.stdin.close()
-                await watcher.wait()
 
 
 class _Process(asyncio.SubprocessProtocol):
     """One run of the command; a `http.Body` of its standard output, which ends with its last line."""
 
     def __init__(self, folder: str, on_end: Callable[[_Process, float], None]) -> None:
-        """folder: its own, removed at the end. on_end: called once, with the seconds that the process may live on."""
+        """folder: its own. on_end: called once, with the seconds that the process may live on."""
         self.folder = folder
         self.pid = 0
         self._on_end: Callable[[_Process, float], None] | None = on_end
@@ -266,7 +225,7 @@ class _Process(asyncio.SubprocessProtocol):
         """Write standard input and close it. Whether anything is written before the process ends."""
         assert self._transport is not None  # noqa: S101 - started before
         standard_input = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
-        with suppress(*_CLOSED):
+        with suppress(*CLOSED):
             if line:
                 standard_input.write(line)
             standard_input.close()
@@ -286,7 +245,7 @@ class _Process(asyncio.SubprocessProtocol):
         data = self.arrived()
         if self._paused:
             self._paused = False
-            with suppress(*_CLOSED):
+            with suppress(*CLOSED):
                 self._output().resume_reading()
         return data
 
@@ -312,7 +271,7 @@ class _Process(asyncio.SubprocessProtocol):
                 os.killpg(self._transport.get_pid(), signal.SIGKILL)
 
     async def end(self, grace: float) -> None:
-        """Wait for the end, of which the process may put off `grace` seconds, and clear up."""
+        """Wait for the end, of which the process may put off `grace` seconds."""
         if self._transport is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):
@@ -320,7 +279,6 @@ class _Process(asyncio.SubprocessProtocol):
             self.kill()
             await self._exited.wait()
             self._transport.close()
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
 
     def _finish(self, grace: float) -> None:
         on_end, self._on_end = self._on_end, None
@@ -340,7 +298,7 @@ class _Process(asyncio.SubprocessProtocol):
             self._eof = self._is_last(data)
             if not self._paused and sum(map(len, self._chunks)) > HIGH_WATER:
                 self._paused = True
-                with suppress(*_CLOSED):
+                with suppress(*CLOSED):
                     self._output().pause_reading()
             self._wake()
 

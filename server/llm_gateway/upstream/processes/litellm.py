@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import re
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from llm_gateway import config
+from llm_gateway.errors import EndpointWrong
 from llm_gateway.protocols import json
 from llm_gateway.telemetry import logs
 from llm_gateway.upstream import http
+from llm_gateway.upstream.processes.watcher import Watcher
 
 PROGRAM = Path(__file__).with_name("litellm_child.py")
 BACKOFF = 0.5
@@ -31,12 +32,16 @@ HEALTHY_SECONDS = 60.0
 """A child that has run for so long is none that crashes at once."""
 EXIT_SECONDS = 5.0
 
+_HOST = re.compile(r"[A-Za-z0-9*.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+_URL = re.compile(r"https?://[^/?#\s]+")
+
 
 def client(provider: config.Provider, server: config.Endpoint | None, key: config.ApiKey | None) -> LiteLlm:
     """What a provider of kind `litellm` is called through.
 
     options: `python`, an interpreter that can import LiteLLM (ours, by default); `parameters`, arguments of `litellm.completion` for every
-    call, `api_version` say; `providers`, those that callers' models may begin with. credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
+    call, `api_version` say; `providers`, those that callers' models may begin with; `hosts`, those that it may call beside the providers'.
+    credentials: arguments that are secret, `aws_secret_access_key` say. endpoint: `api_base`.
     Raises ConfigError.
     """
     parameters = provider.options.get("parameters") or {}
@@ -47,18 +52,27 @@ def client(provider: config.Provider, server: config.Endpoint | None, key: confi
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         problem = "must be a list of the providers that callers may name, as in [openai, cohere]"
         raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.providers", wrong=problem)])
+    hosts = provider.options.get("hosts") or []
+    if not isinstance(hosts, list) or not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts):
+        problem = "must be a list of hosts, as in [api.example.com, '*.example.com', 127.0.0.1:8000]; '*' alone is all"
+        raise config.ConfigError([config.ConfigProblem(file="litellm", key="options.hosts", wrong=problem)])
     arguments = dict(parameters)
     arguments |= {name: value.reveal() for name, value in provider.credentials.items()}
     if server is not None:
         arguments["api_base"] = server.url
+    # What the configuration says itself: addresses among the arguments and in the names of models.
+    hosts = [*hosts, *(value for value in arguments.values() if isinstance(value, str) and _URL.match(value))]
+    hosts += [found[0] for model in provider.models or () for found in _URL.finditer(model)]
     environment = {}
     if provider.proxy is not None:
         environment["HTTPS_PROXY"] = provider.proxy.reveal()
+        hosts.append(provider.proxy.reveal())
     if provider.tls.ca_file is not None:
         environment["SSL_CERT_FILE"] = provider.tls.ca_file
     return LiteLlm(
         python=str(provider.options.get("python") or sys.executable),
         arguments=arguments,
+        hosts=hosts,
         environment=environment,
         max_connections=provider.limits.concurrency + 8,
     )
@@ -70,14 +84,21 @@ class LiteLlm:
     host = "litellm"
 
     def __init__(
-        self, *, python: str, arguments: Mapping[str, Any], environment: Mapping[str, str], max_connections: int
+        self,
+        *,
+        python: str,
+        arguments: Mapping[str, Any],
+        hosts: Sequence[str] = (),
+        environment: Mapping[str, str],
+        max_connections: int,
     ) -> None:
         self._python = python
-        self._arguments = arguments
+        self._told = {"arguments": arguments, "hosts": hosts}
         self._environment = environment
         self._max_connections = max_connections
         self._child: asyncio.Task[_Child] | None = None
         self._watches: set[asyncio.Task[None]] = set()
+        self._watcher = Watcher()
         self._crashes = 0
         self._rests_until = 0.0
         self._closed = False
@@ -89,7 +110,7 @@ class LiteLlm:
         self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b""
     ) -> http.HttpResponse:
         """Send a request to the child, which is started if there is none. Raises TransportError; ConnectFailed where LiteLLM is not
-        installed, and while the child rests after a crash."""
+        installed, and while the child rests after a crash. EndpointWrong for a host that the child may not call."""
         if self._closed:
             raise http.ConnectFailed("client is closed")
         loop = asyncio.get_running_loop()
@@ -98,7 +119,13 @@ class LiteLlm:
                 raise http.ConnectFailed("LiteLLM's process has ended and will be started again soon")
             self._child = loop.create_task(self._start())
         child = await asyncio.shield(self._child)
-        return await child.connections.send(method, path, headers, body)
+        response = await child.connections.send(method, path, headers, body)
+        refused = response.headers.get("x-not-allowed")
+        if refused:
+            await response.aclose()
+            cause = f"{refused} is none of its providers' hosts, and not in options.hosts"
+            raise EndpointWrong("LiteLLM was kept from a call.", cause=cause)
+        return response
 
     async def aclose(self) -> None:
         """Send no more requests. The child finishes the calls under way and ends; it is waited for no longer than EXIT_SECONDS."""
@@ -108,11 +135,12 @@ class LiteLlm:
                 (await asyncio.shield(self._child)).finish()
         if self._watches:
             await asyncio.wait(self._watches, timeout=EXIT_SECONDS)
+        await self._watcher.aclose()
 
     async def _start(self) -> _Child:
         try:
-            child = _Child(tempfile.mkdtemp(prefix="llm-gateway-"), self._max_connections)
-            await child.start(self._python, self._environment, self._arguments)
+            child = _Child(self._watcher, await self._watcher.folder(), self._max_connections)
+            await child.start(self._python, self._environment, self._told)
         except (http.ConnectFailed, OSError) as failed:
             problem = str(failed) if isinstance(failed, http.ConnectFailed) else "there is no place for LiteLLM's files"
             self._rest(problem)
@@ -143,14 +171,15 @@ class LiteLlm:
 class _Child:
     """One child process and the connections to it."""
 
-    def __init__(self, folder: str, max_connections: int) -> None:
-        """folder: its own, removed at the end."""
+    def __init__(self, watcher: Watcher, folder: str, max_connections: int) -> None:
+        """folder: its own, removed at the end, by the watcher if we are killed."""
+        self._watcher = watcher
         self._folder = folder
         self._socket = os.path.join(folder, "socket")
         self._process: asyncio.subprocess.Process | None = None
         self.connections = http.HttpClient("http://litellm", socket_path=self._socket, max_connections=max_connections)
 
-    async def start(self, python: str, environment: Mapping[str, str], arguments: Mapping[str, Any]) -> None:
+    async def start(self, python: str, environment: Mapping[str, str], told: Mapping[str, Any]) -> None:
         """Returns when it listens. Raises ConnectFailed, and leaves nothing behind then."""
         said = b"missing"
         try:
@@ -172,8 +201,9 @@ class _Child:
                 },
                 start_new_session=True,
             )
+            self._watcher.runs(process.pid, self._folder)
             assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
-            process.stdin.write(json.encode(arguments) + b"\n")
+            process.stdin.write(json.encode(told) + b"\n")
             said = await process.stdout.readline()
         except (OSError, RuntimeError, ValueError):  # uvloop: RuntimeError for a pipe that the child has closed
             pass
@@ -200,7 +230,7 @@ class _Child:
         if self._process is not None:
             await self._process.wait()
         await self.connections.aclose()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await self._watcher.remove(self._folder)
 
 
 _PROBLEMS = {
