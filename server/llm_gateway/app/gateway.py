@@ -109,12 +109,12 @@ class Gateway:
         )
         self.port = 0
 
-    async def start(self) -> int:
-        """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
+    async def start(self, *, after: asyncio.Task[None] | None = None) -> int:
+        """Bind and serve. Returns the port. after: what SERVING waits for. Raises OSError when the address cannot be bound."""
         server = grpc.aio.server(interceptors=(self._rpc_chain,), options=server_options(self.settings.server))
         gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)
         self.lifecycle = Lifecycle(server, self.health, self.admission, self.settings.server)
-        self.port = await self.lifecycle.start()
+        self.port = await self.lifecycle.start(after=after)
         self._telemetry.serves_at(self.settings.server.listen, self.port)
         return self.port
 
@@ -304,14 +304,18 @@ async def run(
     """
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
-    port = await gateway.start()
+    prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
+    try:
+        port = await gateway.start(after=prices)
+    except OSError:
+        prices.cancel()
+        raise
     if reload is not None:
         gateway.lifecycle.on_hangup(lambda: _reload(gateway, reload))
     _settle_memory()
     logs.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
     if ready is not None:
         ready(port)
-    prices = asyncio.create_task(gateway.load_prices())
     await gateway.lifecycle.until_signal()
     prices.cancel()
     await asyncio.gather(gateway.stop(), prices, return_exceptions=True)

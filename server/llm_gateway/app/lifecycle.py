@@ -20,6 +20,8 @@ from llm_gateway.telemetry import logs
 
 SILENCE, SILENCE_WITHIN = 0.1, 1.0
 """Seconds without a new call before gRPC is stopped, at first, and seconds until none is waited for any more."""
+READY_WITHIN = 3.0
+"""Seconds within which health says SERVING, whatever it waits for; calls are served before."""
 CUT_GRACE = 1.0
 """Seconds in which the status of calls that are cut reaches their callers."""
 
@@ -65,12 +67,13 @@ class Lifecycle:
         self._settings = settings
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._readying: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._reload_due = False
 
-    async def start(self) -> int:
-        """Bind, serve, say SERVING. Returns the port, which means nothing for a Unix socket. Raises OSError when the address cannot be bound, and
-        for certificates that cannot be read."""
+    async def start(self, *, after: asyncio.Task[None] | None = None) -> int:
+        """Bind, serve, say SERVING, once `after` is done or has taken READY_WITHIN. Returns the port, which means nothing for a Unix socket.
+        Raises OSError when the address cannot be bound, and for certificates that cannot be read."""
         settings = self._settings
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -87,14 +90,23 @@ class Lifecycle:
             raise OSError(f"cannot listen on {settings.listen}; {why}") from None
         self._health.ready(False)
         await self._server.start()
-        self._health.ready(True)
+        if after is None or after.done():
+            self._health.ready(True)
+        else:
+            self._readying = asyncio.create_task(self._ready_after(after))
         return port
+
+    async def _ready_after(self, one: asyncio.Task[None]) -> None:
+        await asyncio.wait((one,), timeout=READY_WITHIN)
+        if not self._admission.draining:
+            self._health.ready(True)
 
     async def until_signal(self) -> None:
         """Wait for SIGTERM, SIGINT or the supervisor's end; a second one cuts the drain short."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        when_orphaned(loop, self._on_orphaned)
         await self._signalled.wait()
 
     def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -106,13 +118,17 @@ class Lifecycle:
                 self._reload_due = False
                 await reload()
 
-        when_orphaned(loop, self._on_orphaned)
         def hangup() -> None:
             self._reload_due = True
             if self._reloading is None or self._reloading.done():
                 self._reloading = loop.create_task(reload_all())
 
         loop.add_signal_handler(signal.SIGHUP, hangup)
+
+    def _on_orphaned(self) -> None:
+        if not self._signalled.is_set():
+            logs.log().warning("supervisor ended")
+            self._signalled.set()
 
     def _on_signal(self) -> None:
         (self._hurry if self._signalled.is_set() else self._signalled).set()
@@ -125,11 +141,6 @@ class Lifecycle:
         and reflection would hold it, so they are ended.
         """
         settings, admission = self._settings, self._admission
-    def _on_orphaned(self) -> None:
-        if not self._signalled.is_set():
-            logs.log().warning("supervisor ended")
-            self._signalled.set()
-
         log = logs.log()
         admission.draining = True
         self._health.ready(False)
