@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ async def test_a_connection_has_so_many_watches_and_the_next_is_told(gateway_fac
         watches.pop().cancel()
         while isinstance(await first(stub.Watch(ask())), grpc.aio.AioRpcError):
             await asyncio.sleep(0.01)
+
+
+async def test_clients_of_a_unix_socket_do_not_share_the_places_of_one_connection(
+    gateway_factory: Factory,
+) -> None:
+    """gRPC calls all of them `unix:`; who has a hundred Watches leaves the others theirs."""
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+        listen = f"unix:{folder}/socket"
+        await gateway_factory({**ECHO, "server": {"listen": listen}})
+        up = machine_pb2.HealthCheckResponse.SERVING
+        async with grpc.aio.insecure_channel(listen, options=POOL) as channel:
+            stub = machine_grpc.HealthStub(channel)
+            watches = [stub.Watch(ask()) for _ in range(admission.WATCHES_A_CONNECTION)]
+            assert [await first(watch) for watch in watches] == [up] * len(watches)
+            assert await serving(listen) == up
 
 
 async def test_all_watches_together_are_bounded_also_those_that_ask_for_nothing(

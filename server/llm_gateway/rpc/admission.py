@@ -69,7 +69,8 @@ class Admission:
             raise TooManyWatches(
                 f"The gateway serves {WATCHES_AT_ONCE:,} Watches, its limit; Check needs no stream.", retry_after=60
             )
-        if self._peers[peer] >= WATCHES_A_CONNECTION:
+        shared = peer.startswith("unix:")  # one name for all clients of the socket: the first would starve the others
+        if self._peers[peer] >= WATCHES_A_CONNECTION and not shared:
             raise TooManyWatches(
                 f"The connection has {WATCHES_A_CONNECTION} Watches, its limit; one tells all changes of a service.",
                 retry_after=60,
