@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llm_gateway.errors import GatewayError, ProviderError, ProviderOverloaded, RateLimited
+from llm_gateway.errors import GatewayError, ProviderError, ProviderOverloaded
 from llm_gateway.protocols import anthropic
 from llm_gateway.protocols.anthropic.rules import BY_MODEL, UNKNOWN, rules_of
 from llm_gateway.protocols.events import EventWriter
@@ -173,21 +172,6 @@ def test_usage_of_a_cut_stream_is_known() -> None:
     parser.feed("message_start", event(type="message_start", message={"id": "m", "usage": usage}))
     assert writer.usage is not None
     assert (writer.usage.input_tokens, writer.usage.output_tokens) == (7, 1)
-
-
-def test_events_that_bedrock_wraps_are_unwrapped() -> None:
-    """`chunk` events hold an event each, the last one with metrics; exceptions are errors."""
-    writer = EventWriter(PROVIDER)
-    parser = anthropic.stream_parser(writer, anthropic.BEDROCK)
-    metrics = {"inputTokenCount": 3}
-    for inner in (text_delta("a"), event(type="message_stop", **{"amazon-bedrock-invocationMetrics": metrics})):
-        parser.feed("chunk", event(bytes=base64.b64encode(inner).decode(), p="abc"))
-    assert writer.done
-    assert writer.metadata == {"invocation_metrics": metrics}
-    with pytest.raises(RateLimited):
-        anthropic.stream_parser(EventWriter(PROVIDER), anthropic.BEDROCK).feed(
-            "throttlingException", event(message="Too many requests")
-        )
 
 
 def test_error_event_carries_the_request_id_and_the_words() -> None:

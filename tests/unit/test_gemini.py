@@ -308,50 +308,6 @@ def test_no_bytes_break_the_readers(body: bytes) -> None:
         gemini.stream_parser(EventWriter(PROVIDER), gemini.GEMINI).feed("", b"\x00" + body)
 
 
-@settings(max_examples=200)
-@given(
-    st.lists(_JSON.filter(lambda value: isinstance(value, (dict, list))), max_size=5),
-    st.integers(1, 7),
-    st.sampled_from([None, 1]),
-)
-def test_json_array_framing_gives_back_the_elements(values: list[Any], size: int, indent: int | None) -> None:
-    """However the array is spaced and cut."""
-    data = json.dumps(values, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    frames = framing.JsonArray()
-    found = [frame for at in range(0, len(data), size) for frame in frames.feed(data[at : at + size])] + frames.close()
-    assert json.dumps([json.loads(payload) for _, payload in found]) == json.dumps(values)
-
-
-def test_json_array_framing_hands_on_an_element_as_soon_as_it_is_whole() -> None:
-    """The stream is read as it comes, not at its end."""
-    frames = framing.JsonArray()
-    assert frames.feed(b'[{"a": "}') == []
-    assert frames.feed(b'\\"]"}') == [("", b'{"a": "}\\"]"}')]
-    assert frames.feed(b'\n,\r\n{"b":1}]') == [("", b'{"b":1}')]
-    assert frames.close() == []
-
-
-def test_one_object_is_one_frame() -> None:
-    """An error in place of the array."""
-    frames = framing.JsonArray()
-    assert frames.feed(b'{\n "error": {"code": 400}\n}\n') == [("", b'{\n "error": {"code": 400}\n}')]
-    assert frames.close() == []
-
-
-def test_stream_that_is_an_array_is_read_element_by_element() -> None:
-    """Without alt=sse the body is one JSON array; the elements give the answer that the events would have given."""
-    writer = EventWriter(PROVIDER)
-    parser, frames = gemini.stream_parser(writer, gemini.GEMINI), framing.of("json_array")
-    one = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
-    two = {"candidates": [{"content": {"parts": [{"text": "]}"}]}, "finishReason": "STOP"}]}
-    data = json.dumps([one, two], indent=1).encode()
-    for event, payload in [frame for byte in data for frame in frames.feed(bytes([byte]))] + frames.close():
-        parser.feed(event, payload)
-    parser.close()
-    assert writer.done
-    assert parts_of(writer)[0].text.text == "a]}"
-
-
 def test_an_unknown_model_is_taken_at_the_caller_s_word() -> None:
     """A tuned model's family cannot be seen from its id: nothing is dropped or clamped."""
     case = {

@@ -2,7 +2,7 @@
 
     wire.py        the seam: what every wire format module offers (`WireFormat`)
     events.py      EventWriter, through which all parsers write the contract's stream events
-    framing.py     bytes to frames: SSE, NDJSON, JSON arrays, AWS event streams
+    framing.py     bytes to frames: SSE, NDJSON, AWS event streams
     failures.py    HTTP status, error codes and retry hints to the error tree
     json.py        JSON in and out
     callids.py     ids of tool calls that a provider does not give, or does not take

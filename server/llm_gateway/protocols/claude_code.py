@@ -18,7 +18,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
 from llm_gateway.errors import InvalidRequest, Violation
-from llm_gateway.protocols import failures, json, settings
+from llm_gateway.protocols import effort, failures, json, settings
 from llm_gateway.protocols.anthropic import Dialect
 from llm_gateway.protocols.anthropic.request import NEUTRAL, Messages
 from llm_gateway.protocols.anthropic.response import CODES, FINISH, STATUS, MessageParser, usage_of
@@ -50,14 +50,7 @@ ARGUMENTS = (
 OPTIONS: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
     "max_budget_usd": ("--max-budget-usd", (int, float)),
 }
-EFFORTS = {
-    gateway_pb2.ReasoningConfig.EFFORT_MINIMAL: "low",
-    gateway_pb2.ReasoningConfig.EFFORT_LOW: "low",
-    gateway_pb2.ReasoningConfig.EFFORT_MEDIUM: "medium",
-    gateway_pb2.ReasoningConfig.EFFORT_HIGH: "high",
-    gateway_pb2.ReasoningConfig.EFFORT_XHIGH: "xhigh",
-    gateway_pb2.ReasoningConfig.EFFORT_MAX: "max",
-}
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
 LONGEST_ARGUMENT = 128 << 10
 """Bytes of one argument on Linux (MAX_ARG_STRLEN, execve(2)), its flag included."""
 
@@ -190,11 +183,12 @@ def _merged(pieces: Iterator[Block | str]) -> Iterator[Block]:
 
 def _reasoning(rendering: Rendering) -> Iterator[str]:
     asked = rendering.request.reasoning
-    if asked.effort == gateway_pb2.ReasoningConfig.EFFORT_NONE:
+    word = effort.word(asked)
+    if word == "none":
         yield "--thinking=disabled"
-    elif asked.effort in EFFORTS:
-        yield f"--effort={EFFORTS[asked.effort]}"
-        if asked.effort == gateway_pb2.ReasoningConfig.EFFORT_MINIMAL:
+    elif word:
+        yield f"--effort={effort.nearest(word, EFFORTS)}"
+        if word not in EFFORTS:
             rendering.notes.adjusted("reasoning.effort", "sent as low, the least there is")
     if asked.HasField("budget_tokens"):
         yield f"--max-thinking-tokens={asked.budget_tokens}"

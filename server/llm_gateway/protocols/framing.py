@@ -5,7 +5,6 @@ SSE and NDJSON cut at CR, LF and CRLF only, as their specifications say: U+2028,
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -133,75 +132,6 @@ class Ndjson:
         return [("", rest)] if rest.strip() else []
 
 
-class JsonArray:
-    """The elements of one JSON array as they become whole: what `streamGenerateContent` sends without `alt=sse`. A body that is no
-    array is one frame, or several if several values follow one another."""
-
-    __slots__ = ("_array", "_depth", "_escaped", "_kept", "_quoted", "_size")
-
-    def __init__(self) -> None:
-        self._kept: list[bytes] = []
-        """The beginning of an element, as it came: joined once, so that tiny reads of a large element stay linear."""
-        self._size = 0
-        self._depth = 0
-        self._quoted = self._escaped = False
-        self._array: bool | None = None
-
-    def feed(self, chunk: bytes) -> list[Frame]:
-        frames: list[Frame] = []
-        start, at = 0, 0
-        base = 1 if self._array else 0
-        if self._escaped and chunk:
-            self._escaped, at = False, 1
-        while True:
-            found = (_IN_STRING if self._quoted else _STRUCTURE).search(chunk, at)
-            if found is None:
-                break
-            mark, at = found[0], found.end()
-            if self._quoted:
-                if mark == b"\\":
-                    self._escaped = at == len(chunk)
-                    at += 1
-                else:
-                    self._quoted = False
-            elif mark == b'"':
-                self._quoted = True
-            elif mark in b"[{":
-                if self._array is None:
-                    self._array = mark == b"["
-                    base = 1 if self._array else 0
-                    if self._array:
-                        self._drop()
-                        start = at
-                self._depth += 1
-            else:
-                self._depth -= 1
-                if self._depth == base:
-                    self._kept.append(chunk[start:at])
-                    frames.append(("", b"".join(self._kept).strip(_BETWEEN)))
-                elif self._depth > 0:
-                    continue
-                else:
-                    self._depth, self._array, base = 0, None, 0
-                self._drop()
-                start = at
-        if start < len(chunk):
-            self._kept.append(chunk[start:])
-            self._size += len(chunk) - start
-        if self._size > MAX_FRAME and not frames:
-            raise ResponseInvalid(f"An event of the stream is larger than {MAX_FRAME} bytes.")
-        return frames
-
-    def close(self) -> list[Frame]:
-        rest = b"".join(self._kept).strip(_BETWEEN)
-        self._drop()
-        return [("", rest)] if rest else []
-
-    def _drop(self) -> None:
-        self._kept.clear()
-        self._size = 0
-
-
 class EventStream:
     """application/vnd.amazon.eventstream (https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html; Smithy's
     Amazon Event Stream specification). A frame's name is its `:event-type`, or its `:exception-type`, or "error" for an error without
@@ -299,18 +229,14 @@ def _event_headers(data: bytes) -> dict[str, str]:
 
 _PRELUDE = struct.Struct(">III")
 _HEADER_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-_STRUCTURE = re.compile(rb'["\[\]{}]')
-_IN_STRING = re.compile(rb'["\\]')
-_BETWEEN = b" \t\r\n,"
 
 _BY_NAME: Mapping[str, Callable[[], Framing]] = {
     "sse": Sse,
     "ndjson": Ndjson,
-    "json_array": JsonArray,
     "eventstream": EventStream,
 }
 
 
 def of(kind: str) -> Framing:
-    """The framing that a wire format names: sse, ndjson, json_array or eventstream."""
+    """The framing that a wire format names: sse, ndjson or eventstream."""
     return _BY_NAME[kind]()

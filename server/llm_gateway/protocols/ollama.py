@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import callids, effort, failures, json, settings
+from llm_gateway.protocols import callids, effort, failures, json, reading, settings
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.media import IMAGE, Medium
@@ -28,19 +27,16 @@ framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What differs between Ollama servers.
-
-    local: whether models run on the operator's own machines, unless the server says that it passes one on.
-    truncate: what the server is told about a conversation longer than the context window: False makes it refuse instead of silently
-    leaving out the oldest messages, None leaves it its default. The setting `truncate` of a provider wins.
-    """
+    """What differs between Ollama servers."""
 
     local: bool = True
+    """Whether models run on the operator's own machines, unless the server says that it passes one on."""
     truncate: bool | None = None
+    """What the server is told about a conversation longer than the context window: False makes it refuse instead of silently leaving
+    out the oldest messages, None leaves it its default. The setting `truncate` of a provider wins."""
 
 
 OLLAMA = Dialect()
-CLOUD = Dialect(local=False)
 
 # ---------------------------------------------------------------- request
 _OPTIONS = {
@@ -367,7 +363,7 @@ class Reader:
             raise error
         if message is not None:
             logprobs = line.get("logprobs")
-            scores = [_logprob(score) for score in logprobs] if logprobs else ()
+            scores = reading.logprobs(logprobs) if logprobs else ()
             text, thinking = message.get("content"), message.get("thinking")
             if thinking:
                 writer.flow("reasoning", thinking, logprobs=() if text else scores)
@@ -379,7 +375,7 @@ class Reader:
                 self._scores.extend(scores)
         if writer.create_time is None:
             writer.response_model = json.name(line.get("model"))
-            writer.create_time = _time(line.get("created_at") or "")
+            writer.create_time = reading.moment(line.get("created_at"))
         if line.get("done"):
             self._done(line)
 
@@ -416,24 +412,6 @@ class Reader:
         completed = writer.finish(reason, said, metadata=json.text(self._metadata) if self._metadata else "")
         completed.logprobs.extend(self._scores)
         writer.end()
-
-
-def _logprob(wire: dict[str, Any]) -> gateway_pb2.TokenLogprob:
-    return gateway_pb2.TokenLogprob(
-        token=wire.get("token") or "",
-        raw_bytes=json.octets(wire.get("bytes")),
-        logprob=wire.get("logprob") or 0.0,
-        top=[_logprob(other) for other in wire.get("top_logprobs") or ()],
-    )
-
-
-def _time(text: str) -> timestamp_pb2.Timestamp | None:
-    moment = timestamp_pb2.Timestamp()
-    try:
-        moment.FromJsonString(text)
-    except ValueError:
-        return None
-    return moment
 
 
 def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
@@ -511,9 +489,7 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
             model = model_pb2.Model(model_id=model_id, display_name=wire.get("name") or model_id, local=dialect.local)
             if wire.get("remote_host") or wire.get("remote_model"):
                 model.local = False
-            appeared = _time(wire.get("modified_at") or "")
-            if appeared is not None:
-                model.create_time.CopyFrom(appeared)
+            reading.set_moment(model.create_time, wire.get("modified_at"))
             models.append(model)
         return ModelPage(models=models)
     except json.WRONG_SHAPE:

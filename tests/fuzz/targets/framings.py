@@ -63,7 +63,6 @@ OTHER_HEADERS = mutations.message(
     + bytes(16),
     b"{}",
 )
-WORDS_JSON = (b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b'"a":1', b"\n", b" ", b'\\"', b"\\\\", b"null")
 
 TARGETS = (
     _target(
@@ -97,13 +96,6 @@ TARGETS = (
         [b'{"a": 1}\r\n\r\n  \n{"b": 2}\r{"c": 3}'],
         (b"{}", b"\n", b"\r", b"\r\n", b" ", b'{"a":1}\n'),
         mutations.of_frames(mutations.split_lines, mutations.of_frame),
-    ),
-    _target(
-        "json-array",
-        "json_array",
-        [b'[{"a": "]}\\""}\n,\r\n{"b": [1, {"c": "\\\\"}]}]', b'{"a": {}} {"b": 1}', b"[1, 2]"],
-        WORDS_JSON,
-        mutations.of_json,
     ),
     _target(
         "event-stream",

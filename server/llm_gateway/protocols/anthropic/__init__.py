@@ -1,4 +1,4 @@
-"""The Anthropic Messages API, as Anthropic, Vertex AI, Bedrock and compatible hosts serve it.
+"""The Anthropic Messages API, as Anthropic, Vertex AI and compatible hosts serve it.
 
 rules.py       what each Claude model takes
 reasoning.py   thinking, effort and sampling by those rules
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from llm_gateway.protocols.anthropic.request import ANTHROPIC, BEDROCK, COMPATIBLE, VERTEX, Dialect, render_request
+from llm_gateway.protocols.anthropic.request import ANTHROPIC, COMPATIBLE, VERTEX, Dialect, render_request
 from llm_gateway.protocols.anthropic.response import (
     parse_error,
     parse_models,
@@ -22,7 +22,6 @@ from llm_gateway.protocols.anthropic.response import (
 
 __all__ = [
     "ANTHROPIC",
-    "BEDROCK",
     "COMPATIBLE",
     "VERTEX",
     "Dialect",

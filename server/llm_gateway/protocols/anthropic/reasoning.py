@@ -6,17 +6,11 @@ from typing import Any
 
 from llmgateway.v1 import gateway_pb2
 
+from llm_gateway.protocols import effort
 from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules
 from llm_gateway.protocols.wire import Rendering
 
 MIN_BUDGET = 1_024
-_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
-_LEVELS = {
-    number: name.removeprefix("EFFORT_").lower()
-    for name, number in gateway_pb2.ReasoningConfig.Effort.items()
-    if number
-}
-_BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
 
 
 def reasoning(
@@ -31,11 +25,11 @@ def reasoning(
     if not rendering.request.HasField("reasoning"):
         return None, ""
     config, notes = rendering.request.reasoning, rendering.notes
-    level = _level(config)
+    level = effort.word(config)
     budget = config.budget_tokens if config.HasField("budget_tokens") else None
     if budget == 0 or (level == "none" and budget is None):
         return _no_thinking(rendering, rules)
-    asked = level in _EFFORTS
+    asked = level not in ("", "none")
     if not asked and budget is None:
         if rules.thinks and config.HasField("include_reasoning"):
             return {"type": "adaptive", "display": _display(config)}, ""
@@ -43,40 +37,40 @@ def reasoning(
     if not rules.thinking:
         notes.dropped("reasoning", "the model does not think")
         return None, ""
-    effort = ""
+    reached = ""
     if asked and rules.effort:
-        effort = nearest(level, rules.effort)
-        if effort != level:
-            notes.adjusted("reasoning.effort", f"the nearest of the model's levels, {effort}")
+        reached = nearest(level, rules.effort)
+        if reached != level:
+            notes.adjusted("reasoning.effort", f"the nearest of the model's levels, {reached}")
     if forced and not rules.thinks:
         notes.dropped("reasoning", "the model does not think when it must call a tool")
-        return None, effort
+        return None, reached
     thinking: dict[str, Any]
     if budget is not None and budget > 0 and "enabled" in rules.thinking:
         thinking = _manual(rendering, budget, max_tokens, "reasoning.budget_tokens")
     elif "adaptive" in rules.thinking:
         thinking = {"type": "adaptive"}
         if budget is not None and budget > 0 and not asked and rules.effort:
-            effort = nearest(_by_budget(budget), rules.effort)
-            notes.adjusted("reasoning.budget_tokens", f"the model takes no budget: effort {effort}")
+            reached = nearest(effort.of_budget(budget, effort.BUDGETS), rules.effort)
+            notes.adjusted("reasoning.budget_tokens", f"the model takes no budget: effort {reached}")
         if rules.thinks:
             thinking = {}
     else:
-        wished = min(_BUDGETS[level if asked else "medium"], max(MIN_BUDGET, max_tokens * 3 // 4))
+        wished = min(effort.BUDGETS[level if asked else "medium"], max(MIN_BUDGET, max_tokens * 3 // 4))
         thinking = _manual(rendering, wished, max_tokens, "reasoning.effort")
-        if thinking and not effort:
+        if thinking and not reached:
             notes.emulated("reasoning.effort", f"a thinking budget of {thinking['budget_tokens']} tokens")
     if mid_turn and thinking.get("type") == "enabled" and rules is not UNKNOWN:
         if "adaptive" not in rules.thinking:
             notes.dropped(
                 "reasoning", "the model does not begin to think within a turn that was begun without thinking"
             )
-            return None, effort
+            return None, reached
         thinking = {"type": "adaptive"}
         notes.adjusted("reasoning.budget_tokens", "adaptive thinking: the turn was begun without thinking")
     if config.HasField("include_reasoning") and (thinking or rules.thinks):
         thinking = {**(thinking or {"type": "adaptive"}), "display": _display(config)}
-    return thinking or None, effort
+    return thinking or None, reached
 
 
 def _no_thinking(rendering: Rendering, rules: Rules) -> tuple[dict[str, Any] | None, str]:
@@ -107,22 +101,13 @@ def _display(config: gateway_pb2.ReasoningConfig) -> str:
 def wished_effort(config: gateway_pb2.ReasoningConfig) -> str:
     """The level asked for, by name or by a budget, for models that take levels only: "none" to "max", "" when nothing was said."""
     if config.HasField("budget_tokens") and config.budget_tokens >= 0:
-        return _by_budget(config.budget_tokens) if config.budget_tokens else "none"
-    return _level(config)
+        return effort.of_budget(config.budget_tokens, effort.BUDGETS) if config.budget_tokens else "none"
+    return effort.word(config)
 
 
-def _level(config: gateway_pb2.ReasoningConfig) -> str:
-    return _LEVELS.get(config.effort, "")
-
-
-def _by_budget(tokens: int) -> str:
-    return next((name for name in _EFFORTS if tokens <= _BUDGETS[name]), "max")
-
-
-def nearest(level: str, allowed: tuple[str, ...]) -> str:
-    """The strongest allowed level that is not above `level`, or the weakest there is."""
-    below = [name for name in allowed if _EFFORTS.index(name) <= _EFFORTS.index(level)]
-    return below[-1] if below else allowed[0]
+def nearest(level: str, taken: tuple[str, ...]) -> str:
+    """The nearest level that is taken; of two as near the weaker."""
+    return effort.nearest(level, taken, ties=-1)
 
 
 def sampling(rendering: Rendering, rules: Rules, thinking: dict[str, Any] | None) -> dict[str, Any]:

@@ -22,29 +22,25 @@ from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, json_obje
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a host serves the Messages API.
-
-    path, stream_path: templates of the path, filled with `model` and the provider's settings; an empty stream_path is `path`.
-    models_path: path of the model list. version: API version to ask for. legacy_version: the one that still takes sampling
-    parameters and documents in assistant turns (the API refuses them from 2026-10-21 on). legacy_first: ask for the legacy version
-    for models that take sampling parameters at all, since the host has no newer one for them (Bedrock).
-    in_path: the model stands in the path and the version in the body (Vertex AI, Bedrock). stream_field: the body says `stream`.
-    betas_field: betas go into the body as `anthropic_beta` instead of a header. automatic_cache: takes one `cache_control` for the
-    whole request. unsigned_thinking: takes thinking without a signature back. unknown: rules of models that are no Claude.
-    """
+    """How a host serves the Messages API."""
 
     path: str = "/v1/messages"
+    """Template of the path, filled with `model` and the provider's settings."""
     stream_path: str = ""
+    """That of streams; "" for the same."""
     models_path: str = "/v1/models"
     version: str = "2026-10-21"
+    """API version to ask for."""
     legacy_version: str = "2023-06-01"
-    legacy_first: bool = False
+    """The one that still takes sampling parameters and documents in assistant turns (the API refuses them from 2026-10-21 on)."""
     in_path: bool = False
-    stream_field: bool = True
-    betas_field: bool = False
+    """The model stands in the path and the version in the body (Vertex AI)."""
     automatic_cache: bool = True
+    """Takes one `cache_control` for the whole request."""
     unsigned_thinking: bool = False
+    """Takes thinking without a signature back."""
     unknown: Rules = UNKNOWN
+    """Rules of models that are no Claude."""
 
 
 ANTHROPIC = Dialect()
@@ -54,16 +50,6 @@ VERTEX = Dialect(
     models_path="/v1beta1/publishers/anthropic/models",
     legacy_version="vertex-2023-10-16",
     in_path=True,
-)
-BEDROCK = Dialect(
-    path="/model/{model}/invoke",
-    stream_path="/model/{model}/invoke-with-response-stream",
-    legacy_version="bedrock-2023-05-31",
-    legacy_first=True,
-    in_path=True,
-    stream_field=False,
-    betas_field=True,
-    automatic_cache=False,
 )
 COMPATIBLE = Dialect(version="2023-06-01", automatic_cache=False, unsigned_thinking=True)
 
@@ -153,14 +139,10 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     if request.end_user_id:
         body["metadata"] = {"user_id": request.end_user_id}
     settings.note(rendering, LACKS, NEUTRAL)
-    if rendering.stream and dialect.stream_field:
+    if rendering.stream:
         body["stream"] = True
     body = rendering.body(body)
-    legacy = (
-        any(name in body for name in ("temperature", "top_p", "top_k"))
-        or (dialect.legacy_first and rules.sampling)
-        or _has_assistant_document(turns)
-    )
+    legacy = any(name in body for name in ("temperature", "top_p", "top_k")) or _has_assistant_document(turns)
     return _outgoing(rendering, body, betas, legacy)
 
 
@@ -178,9 +160,7 @@ def _outgoing(rendering: Rendering, body: dict[str, Any], betas: dict[str, None]
         body.setdefault("anthropic_version", version)
     else:
         headers.append(("anthropic-version", version))
-    if betas and dialect.betas_field:
-        body["anthropic_beta"] = [*betas]
-    elif betas:
+    if betas:
         headers.append(("anthropic-beta", ",".join(betas)))
     path = (rendering.stream and dialect.stream_path) or dialect.path
     if dialect.in_path:

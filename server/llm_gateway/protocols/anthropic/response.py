@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import aws, failures, google, json
+from llm_gateway.protocols import failures, google, json, reading
 from llm_gateway.protocols.anthropic.request import Dialect
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -143,12 +141,9 @@ class MessageParser:
         self._held: dict[int, tuple[dict[str, Any], bytes, list[str]]] = {}
 
     def feed(self, event: str, data: bytes) -> None:
-        """One event. The API sends `type` in the data as well; hosts that wrap events send them as `chunk` (Amazon Bedrock)."""
+        """One event. The API sends `type` in the data as well."""
         value = json.decode(data)
         try:
-            if event == "chunk":
-                data = base64.b64decode(value["bytes"])
-                value = json.decode(data)
             kind = value.get("type") or event
             if kind == "content_block_delta":
                 self._delta(value["index"], value["delta"])
@@ -161,16 +156,11 @@ class MessageParser:
             elif kind == "message_delta":
                 self._message_delta(value)
             elif kind == "message_stop":
-                metrics = value.get("amazon-bedrock-invocationMetrics")
-                if metrics:
-                    self._writer.metadata["invocation_metrics"] = metrics
                 self._writer.end()
             elif kind == "error" or event == "error" or not json.is_blank(value.get("error")):
                 if isinstance(value.get("usage"), dict):  # the API sends none; servers that are compatible with it may
                     self._count(value["usage"])
                 raise _stream_error(value)
-            elif aws.is_exception(event):
-                raise aws.in_stream(event, failures.word(value.get("message")))
         except json.MalformedJson:  # is a ValueError
             raise
         except json.WRONG_SHAPE as broken:
@@ -437,10 +427,8 @@ def _error_code(error: dict[str, Any]) -> str:
 
 
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
-    """The error of an answer that is not 2xx: the API's own shape, or that of Google or AWS in front of it."""
+    """The error of an answer that is not 2xx: the API's own shape, or that of Google in front of it."""
     error, message = failures.body_words(body)
-    if named := error.get("__type") or headers.get("x-amzn-errortype"):
-        return aws.from_http(status, headers, name=failures.word(named), message=message)
     if google.is_status(error):
         return google.from_http(status, headers, error, message, codes=CODES)
     kind = error.get("type")
@@ -494,8 +482,8 @@ def _model(entry: dict[str, Any]) -> model_pb2.Model:
         model.input_token_limit = entry["max_input_tokens"]
     if entry.get("max_tokens"):
         model.output_token_limit = entry["max_tokens"]
-    set_time(model.create_time, entry.get("created_at"))
-    set_time(model.retire_time, entry.get("retires_at"))
+    reading.set_moment(model.create_time, entry.get("created_at"))
+    reading.set_moment(model.retire_time, entry.get("retires_at"))
     model.deprecated = entry.get("lifecycle") in ("deprecated", "retired")
     model.capabilities.extend(
         (
@@ -521,13 +509,3 @@ def _model(entry: dict[str, Any]) -> model_pb2.Model:
 
 def _supported(value: Any) -> bool:
     return value.get("supported") is True if isinstance(value, dict) else value is True
-
-
-def set_time(into: timestamp_pb2.Timestamp, text: Any) -> None:
-    """Set a time from RFC 3339 text; leave it unset for anything else."""
-    moment = timestamp_pb2.Timestamp()
-    try:
-        moment.FromJsonString(text)
-    except (AttributeError, TypeError, ValueError):
-        return
-    into.CopyFrom(moment)

@@ -11,8 +11,7 @@ import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import aws, failures, json
-from llm_gateway.protocols.anthropic.response import set_time
+from llm_gateway.protocols import aws, failures, json, reading
 from llm_gateway.protocols.bedrock.request import Dialect
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -403,8 +402,8 @@ def _model(entry: dict[str, Any]) -> model_pb2.Model:
     )
     if entry.get("responseStreamingSupported"):
         model.capabilities.append(model_pb2.MODEL_CAPABILITY_STREAMING)
-    set_time(model.create_time, lifecycle.get("startOfLifeTime"))
-    set_time(model.retire_time, lifecycle.get("endOfLifeTime"))
+    reading.set_moment(model.create_time, lifecycle.get("startOfLifeTime"))
+    reading.set_moment(model.retire_time, lifecycle.get("endOfLifeTime"))
     return model
 
 
@@ -414,5 +413,5 @@ def _modalities(names: Any) -> list[content_pb2.Modality.ValueType]:
 
 def _profile(entry: dict[str, Any]) -> model_pb2.Model:
     model = model_pb2.Model(model_id=entry["inferenceProfileId"], display_name=entry.get("inferenceProfileName") or "")
-    set_time(model.create_time, entry.get("createdAt"))
+    reading.set_moment(model.create_time, entry.get("createdAt"))
     return model

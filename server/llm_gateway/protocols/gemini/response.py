@@ -13,11 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import callids, json
+from llm_gateway.protocols import callids, json, reading
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.gemini.dialect import Dialect
 from llm_gateway.protocols.gemini.errors import in_stream_error
@@ -279,7 +278,7 @@ class Reader:
         if not writer.response_model:
             writer.response_model = json.name(chunk.get("modelVersion"))
         if writer.create_time is None and chunk.get("createTime"):
-            writer.create_time = _time(chunk["createTime"])
+            writer.create_time = reading.moment(chunk["createTime"])
         counts = chunk.get("usageMetadata")
         if counts:
             self._counts = counts
@@ -501,12 +500,10 @@ class Reader:
         )
         completed.safety_ratings.extend(map(_rating, candidate.ratings))
         for place, chosen in enumerate(candidate.chosen):
-            scored = completed.logprobs.add(
-                token=chosen.get("token") or "", logprob=chosen.get("logProbability") or 0.0
-            )
+            scored = reading.logprob(chosen, key="logProbability")
             if place < len(candidate.top):
-                for other in candidate.top[place].get("candidates") or ():
-                    scored.top.add(token=other.get("token") or "", logprob=other.get("logProbability") or 0.0)
+                scored.top.extend(reading.logprobs(candidate.top[place].get("candidates"), key="logProbability"))
+            completed.logprobs.append(scored)
 
     def _cite(self, candidate: _Candidate) -> bool:
         """Write the sources to the text parts they speak of; False when there is no text."""
@@ -652,15 +649,6 @@ def _bytes(text: str) -> bytes:
 
 
 _URL_SAFE = str.maketrans("-_", "+/")
-
-
-def _time(text: str) -> timestamp_pb2.Timestamp | None:
-    moment = timestamp_pb2.Timestamp()
-    try:
-        moment.FromJsonString(text)
-    except ValueError:
-        return None
-    return moment
 
 
 # ---------------------------------------------------------------- the seam

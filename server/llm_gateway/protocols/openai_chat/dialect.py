@@ -27,9 +27,6 @@ SERVICE_TIERS: Mapping[int, str] = {
     gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
 }
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""Words of reasoning effort, by the number of ReasoningConfig.Effort less one."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelRule:

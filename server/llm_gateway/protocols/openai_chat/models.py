@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import json
+from llm_gateway.protocols import json, reading
 from llm_gateway.protocols.openai_chat.dialect import Dialect
 from llm_gateway.protocols.wire import ModelPage, Outgoing
 
@@ -169,30 +167,13 @@ def _pricing(model: model_pb2.Model, entry: _Wire) -> None:
 
 
 def _life(model: model_pb2.Model, entry: _Wire) -> None:
-    created = _moment(entry.get("created")) or _moment(entry.get("created_at"))
-    if created is not None:
-        model.create_time.CopyFrom(created)
+    if not reading.set_moment(model.create_time, entry.get("created")):
+        reading.set_moment(model.create_time, entry.get("created_at"))
     for name in ("shutdown_date", "deprecation", "expiration_date", "deprecation_date"):
-        retired = _moment(entry.get(name))
-        if retired is not None:
-            model.retire_time.CopyFrom(retired)
+        if reading.set_moment(model.retire_time, entry.get(name)):
             model.deprecated = True
     if entry.get("deprecated") is True or entry.get("active") is False:
         model.deprecated = True
-
-
-def _moment(value: Any) -> timestamp_pb2.Timestamp | None:
-    if isinstance(value, str):
-        try:
-            moment = datetime.datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=datetime.UTC)
-        value = moment.timestamp()
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11:
-        return timestamp_pb2.Timestamp(seconds=int(value))
-    return None
 
 
 def _amount(value: Any) -> float | None:

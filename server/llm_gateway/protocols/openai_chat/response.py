@@ -9,11 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import callids, json
+from llm_gateway.protocols import callids, json, reading
 from llm_gateway.protocols.events import EventWriter, FinishReason
 from llm_gateway.protocols.framing import Sse
 from llm_gateway.protocols.openai_chat import values
@@ -312,9 +311,7 @@ class _Answer:
         if not writer.response_model and value.get("model"):
             writer.response_model = json.name(value["model"])
         if writer.create_time is None and value.get("created"):
-            created = value["created"]
-            if isinstance(created, (int, float)) and 0 < created < 1e11:
-                writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
+            writer.create_time = reading.moment(value["created"])
         fingerprint = value.get("system_fingerprint")
         if fingerprint:
             writer.system_fingerprint = json.name(fingerprint)
@@ -568,7 +565,7 @@ class _Answer:
 
     def logprobs(self, candidate: _Candidate, logprobs: _Wire) -> None:
         for name in ("content", "refusal"):
-            candidate.logprobs.extend(values.logprob(token) for token in logprobs.get(name) or ())
+            candidate.logprobs.extend(reading.logprobs(logprobs.get(name)))
         tokens = logprobs.get("tokens")  # the shape of the old Completions API, as Together sends it
         if isinstance(tokens, list) and not candidate.logprobs:
             likelihoods = logprobs.get("token_logprobs") or []

@@ -1,4 +1,4 @@
-"""Usage, citations, log probabilities and media in the servers' spellings."""
+"""Usage, citations and media in the servers' spellings."""
 
 from __future__ import annotations
 
@@ -103,15 +103,6 @@ def reported_cost(raw: _Wire) -> int | None:
 
 def _usd(value: Any) -> float | None:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e6 else None
-
-
-def logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
-    found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""))
-    if isinstance(raw.get("logprob"), (int, float)):
-        found.logprob = raw["logprob"]
-    found.raw_bytes = json.octets(raw.get("bytes"))
-    found.top.extend(logprob(top) for top in raw.get("top_logprobs") or ())
-    return found
 
 
 def citation_of(annotation: Any) -> content_pb2.Citation | None:

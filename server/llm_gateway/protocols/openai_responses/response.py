@@ -7,11 +7,10 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from google.protobuf import timestamp_pb2
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.protocols import failures, json
+from llm_gateway.protocols import failures, json, reading
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.openai_chat.failure import ERROR_CODES as CHAT_CODES
 from llm_gateway.protocols.openai_chat.values import reported_cost
@@ -120,7 +119,7 @@ class Reader:
                 if key not in self._items.get(key[1], ()):
                     self._open(key)
                 logprobs = frame.get("logprobs")
-                self._writer.text(key, frame["delta"], logprobs=[_logprob(raw) for raw in logprobs] if logprobs else ())
+                self._writer.text(key, frame["delta"], logprobs=reading.logprobs(logprobs) if logprobs else ())
                 return
             handle = _EVENTS.get(kind)
             if handle is not None:
@@ -190,9 +189,8 @@ class Reader:
         writer = self._writer
         writer.response_id = json.name(response.get("id")) or writer.response_id
         writer.response_model = json.name(response.get("model")) or writer.response_model
-        created = response.get("created_at")
-        if created and writer.create_time is None:
-            writer.create_time = timestamp_pb2.Timestamp(seconds=int(created))
+        if writer.create_time is None:
+            writer.create_time = reading.moment(response.get("created_at"))
         tier = response.get("service_tier")
         if tier:
             writer.service_tier = TIERS.get(tier, _F.SERVICE_TIER_UNSPECIFIED)
@@ -341,7 +339,7 @@ class Reader:
                 if not content.get(kind) and not content.get("annotations"):
                     continue  # nothing was said
                 self._open(key)
-                logprobs = [_logprob(raw) for raw in content.get("logprobs") or ()]
+                logprobs = reading.logprobs(content.get("logprobs"))
                 self._writer.text(key, content.get(kind) or "", logprobs=logprobs)
             if self._writer.is_open(key) and kind == "text":
                 for place, annotation in enumerate(content.get("annotations") or ()):
@@ -571,15 +569,6 @@ def _citation(annotation: _Wire) -> content_pb2.Citation:
         title=annotation.get("title") or annotation.get("filename") or "",
         source_id=annotation.get("file_id") or "",
         provider_json=json.text(annotation),
-    )
-
-
-def _logprob(raw: _Wire) -> gateway_pb2.TokenLogprob:
-    return gateway_pb2.TokenLogprob(
-        token=raw.get("token") or "",
-        raw_bytes=json.octets(raw.get("bytes")),
-        logprob=raw.get("logprob") or 0.0,
-        top=[_logprob(other) for other in raw.get("top_logprobs") or ()],
     )
 
 
