@@ -12,6 +12,7 @@ from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols import conversation, effort
 from llm_gateway.protocols.conversation import KINDS, Conversation
 from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.summary import summary_of
 from llm_gateway.protocols.wire import Outgoing, Rendering
 from llmgateway.v1 import content_pb2, gateway_pb2
 
@@ -235,3 +236,36 @@ def test_effort_is_rounded_to_the_nearest_word(wanted: str, taken: tuple[str, ..
 def test_a_walk_has_no_leaf_of_its_own() -> None:
     """What a format does not say is named by the walk, not guessed."""
     assert conversation.Conversation.leaves == {}
+
+
+def test_a_summary_knows_what_a_conversation_holds() -> None:
+    """Parts, also those of results, characters, media with what they are, and the places of all that is more than a text."""
+    request = gateway_pb2.SendRequest()
+    text = Part(text=content_pb2.TextPart(text="four"))
+    kept = Part(text=content_pb2.TextPart(text="six666"), cache_control=content_pb2.CacheControl())
+    request.messages.add(role=content_pb2.ROLE_USER).parts.extend([text, kept])
+    said = request.messages.add(role=content_pb2.ROLE_ASSISTANT, prefix=True)
+    said.parts.add(reasoning=content_pb2.ReasoningPart(text="ab"))
+    said.parts.add(tool_call=content_pb2.ToolCall(name="f", arguments_json="{}"))
+    request.messages.add(role=content_pb2.ROLE_TOOL).parts.add(
+        tool_result=content_pb2.ToolResult(
+            parts=[
+                text,
+                Part(media=content_pb2.MediaPart(uri="https://a.test/b.mp3")),
+                Part(media=content_pb2.MediaPart()),
+            ]
+        )
+    )
+    found = summary_of(request)
+    assert (found.parts, found.characters, found.media) == (8, 4 + 6 + 2 + 2 + 4, 2)
+    assert found.modalities == {content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_DOCUMENT}
+    assert found.odd == [(0, 1), (1, -1), (1, 0), (1, 1), (2, 0)]
+
+
+def test_a_summary_stops_where_there_are_too_many_parts() -> None:
+    """What is refused anyway is not read to its end."""
+    request = gateway_pb2.SendRequest()
+    for _ in range(5):
+        request.messages.add(role=content_pb2.ROLE_USER).parts.add(text=content_pb2.TextPart(text="x"))
+    assert summary_of(request, most_parts=3).parts == 4
+    assert summary_of(request).parts == 5

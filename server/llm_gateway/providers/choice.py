@@ -12,6 +12,8 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2
 
+from llm_gateway.protocols.media import Medium
+
 Chooser = Callable[[gateway_pb2.SendRequest, str, Mapping[str, Any]], str]
 NO_MODEL = r"(?!)"
 
@@ -103,7 +105,7 @@ def _wants_chat(request: gateway_pb2.SendRequest) -> bool:
         or config.candidate_count > 1
         or content_pb2.MODALITY_AUDIO in config.output_modalities
         or any(
-            part.media.modality == content_pb2.MODALITY_AUDIO or part.media.mime_type.startswith("audio/")
+            part.HasField("media") and Medium(part.media).modality == content_pb2.MODALITY_AUDIO
             for message in request.messages
             for part in message.parts
         )

@@ -10,6 +10,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
 from llm_gateway.catalogue.facts import ModelFacts
 from llm_gateway.catalogue.pricing.rates import tier
+from llm_gateway.protocols.summary import Summary, summary_of
 
 CHARACTERS_PER_TOKEN = 4
 """Rule of thumb for English text with the tokenizers in use; estimates are only compared, never billed."""
@@ -22,13 +23,6 @@ _MODALITY_NEED = {
     content_pb2.MODALITY_AUDIO: "audio",
     content_pb2.MODALITY_VIDEO: "video",
     content_pb2.MODALITY_DOCUMENT: "documents",
-}
-_MIME_MODALITY = {
-    "image": content_pb2.MODALITY_IMAGE,
-    "audio": content_pb2.MODALITY_AUDIO,
-    "video": content_pb2.MODALITY_VIDEO,
-    "application": content_pb2.MODALITY_DOCUMENT,
-    "text": content_pb2.MODALITY_DOCUMENT,
 }
 
 
@@ -102,42 +96,24 @@ class Lacks(msgspec.Struct, frozen=True, kw_only=True):
             input_limit=min((each.input_limit for each in facts if each.input_limit is not None), default=None),
         )
 
-    def spare(self, request: gateway_pb2.SendRequest, *, stream: bool) -> bool:
-        """Whether the request certainly needs none of it; found without measuring its texts, which is most of what `needs_of` costs."""
+    def spare(self, request: gateway_pb2.SendRequest, summary: Summary | None = None, *, stream: bool) -> bool:
+        """Whether the request certainly needs none of it. summary: of its conversation, where there is one."""
         if self.capabilities and self.capabilities & _asked_for(request, stream):
             return False
         if self.input_limit is None and self.capabilities.isdisjoint(_MODALITY_NEED.values()):
             return True
-        for message in request.messages:
-            for part in message.parts:
-                kind = part.WhichOneof("kind")
-                if kind == "media" or (
-                    kind == "tool_result" and any(p.HasField("media") for p in part.tool_result.parts)
-                ):
-                    return False
-        return self.input_limit is None or request.ByteSize() // CHARACTERS_PER_TOKEN <= self.input_limit
+        held = summary_of(request) if summary is None else summary
+        return not held.media and (
+            self.input_limit is None or request.ByteSize() // CHARACTERS_PER_TOKEN <= self.input_limit
+        )
 
 
-def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs:
-    """What this request needs. Streaming is needed only where a model is known to lack it."""
+def needs_of(request: gateway_pb2.SendRequest, summary: Summary | None = None, *, stream: bool = False) -> Needs:
+    """What this request needs. summary: of its conversation, where there is one. Streaming is needed only where a model is known to lack it."""
+    held = summary_of(request) if summary is None else summary
     implied = _asked_for(request, stream)
-    characters = media = 0
-    for message in request.messages:
-        for part in message.parts:
-            inner = part.tool_result.parts if part.HasField("tool_result") else (part,)
-            for piece in inner:
-                kind = piece.WhichOneof("kind")
-                if kind == "text":
-                    characters += len(piece.text.text)
-                elif kind == "media":
-                    media += 1
-                    need = _MODALITY_NEED.get(_modality(piece.media))
-                    if need is not None:
-                        implied.add(need)
-                elif kind == "reasoning":
-                    characters += len(piece.reasoning.text)
-                elif kind == "tool_call":
-                    characters += len(piece.tool_call.arguments_json)
+    implied |= {need for modality, need in _MODALITY_NEED.items() if modality in held.modalities}
+    characters = held.characters
     for tool in request.tools:
         characters += len(tool.function.description) + len(tool.function.parameters_json_schema)
     policy = request.routing
@@ -148,7 +124,7 @@ def needs_of(request: gateway_pb2.SendRequest, *, stream: bool = False) -> Needs
         excluded_providers=frozenset(policy.excluded_providers),
         local_only=policy.local_only,
         max_cost=policy.max_cost_nano_usd if policy.HasField("max_cost_nano_usd") else None,
-        input_tokens=characters // CHARACTERS_PER_TOKEN + media * TOKENS_PER_MEDIA,
+        input_tokens=characters // CHARACTERS_PER_TOKEN + held.media * TOKENS_PER_MEDIA,
         output_tokens=request.generation_config.max_output_tokens or OUTPUT_GUESS,
     )
 
@@ -176,12 +152,6 @@ def _asked_for(request: gateway_pb2.SendRequest, stream: bool) -> set[str]:
 def _word(name: str) -> str:
     """A name of the caller's as a reason may hold it."""
     return re.sub(r"[^A-Z0-9]+", "_", name.upper())[:64]
-
-
-def _modality(media: content_pb2.MediaPart) -> content_pb2.Modality.ValueType:
-    if media.modality:
-        return media.modality
-    return _MIME_MODALITY.get(media.mime_type.partition("/")[0], content_pb2.MODALITY_UNSPECIFIED)
 
 
 def _name(capability: model_pb2.ModelCapability.ValueType) -> str:

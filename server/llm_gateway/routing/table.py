@@ -21,6 +21,7 @@ from llm_gateway.errors import (
     UnknownModel,
     Violation,
 )
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.needs import Lacks, Needs, needs_of
 from llm_gateway.routing.targets import Exclusion, Group, Provider, Route, Target
 
@@ -87,13 +88,14 @@ class RoutingTable:
         stream: bool = False,
         asked: bool = False,
         split: bool = True,
+        summary: Summary | None = None,
     ) -> Route:
         """The route of a request, without the targets that cannot serve it.
 
         `model`, `provider`, `affinity` and no `fallback`, from call metadata, win over the request's own. What the request merely implies excludes a
         target only where there is a choice; a model that was named is asked, and answers for itself. What the caller requires excludes
         always. asked: the model lists were asked for, and one that is not there will not come. split: draw the arm of an experiment;
-        without it all its arms are the choice. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget, and ListsNeeded.
+        without it all its arms are the choice. summary: of the conversation, where there is one. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget, and ListsNeeded.
         """
         route = self._named(model or request.model, provider or request.provider, asked)
         plain = fallback and not affinity and not request.HasField("routing")
@@ -101,14 +103,14 @@ class RoutingTable:
             route = self._by_policy(route, request.routing, affinity, fallback=fallback, asked=asked)
         elif not route.name:
             return route
-        spare = plain and self._lacks(route).spare(request, stream=stream)
+        spare = plain and self._lacks(route).spare(request, summary, stream=stream)
         if route.sticky and not route.affinity:
             route = replace(route, affinity=request.cache_config.cache_key or request.conversation_id)
         if route.experiment is not None and split:
             arm = route.experiment.arm(request, self.rng)
             others = tuple(a.target for a in route.experiment.arms if a is not arm)
             route = replace(route, groups=((arm.target,), *route.groups[1:]) if others else route.groups, arm=arm.name)
-        return route if spare else _capable(route, needs_of(request, stream=stream))
+        return route if spare else _capable(route, needs_of(request, summary, stream=stream))
 
     def _lacks(self, route: Route) -> Lacks:
         """What is lacked by any target of a route that has a name."""

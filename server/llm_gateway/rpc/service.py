@@ -29,6 +29,7 @@ from llm_gateway.errors import (
     Violation,
 )
 from llm_gateway.protocols.events import Event, EventWriter
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.needs import CHARACTERS_PER_TOKEN, needs_of
 from llm_gateway.routing.table import ListsNeeded, RoutingTable
 from llm_gateway.routing.targets import Route, Target
@@ -96,9 +97,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         self, request: gateway_pb2.SendRequest, context: Context[Any, Any]
     ) -> gateway_pb2.SendResponse:
         with self.snapshot.calls:
-            validate(request)
+            summary = validate(request)
             rpc = current.get()
-            call = await self.learned(lambda asked: self._call(request, rpc, context, stream=False, asked=asked))
+            call = await self.learned(
+                lambda asked: self._call(request, rpc, context, summary=summary, stream=False, asked=asked)
+            )
             accumulator = Accumulator()
             reply = await self._reply(call, rpc)
             async with reply:
@@ -117,9 +120,11 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
         self, request: gateway_pb2.StreamSendRequest, context: Context[Any, Any]
     ) -> None:
         with self.snapshot.calls:
-            validate_stream(request)
+            summary = validate_stream(request)
             rpc = current.get()
-            call = await self.learned(lambda asked: self._call(request.request, rpc, context, stream=True, asked=asked))
+            call = await self.learned(
+                lambda asked: self._call(request.request, rpc, context, summary=summary, stream=True, asked=asked)
+            )
             whole = Accumulator() if request.options.include_final_response else None
             events = self._events(call, rpc)
             if request.options.HasField("heartbeat_interval") or request.options.HasField("coalesce_interval"):
@@ -171,7 +176,14 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             return resolve(True)
 
     def _call(
-        self, request: gateway_pb2.SendRequest, rpc: Rpc, context: Context[Any, Any], *, stream: bool, asked: bool
+        self,
+        request: gateway_pb2.SendRequest,
+        rpc: Rpc,
+        context: Context[Any, Any],
+        *,
+        summary: Summary,
+        stream: bool,
+        asked: bool,
     ) -> Call:
         policy = request.routing
         strict = policy.unsupported_fields == policy.UNSUPPORTED_FIELDS_REJECT
@@ -191,12 +203,14 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             request=request,
             stream=stream,
             request_id=rpc.request_id,
-            route=self._route(request, rpc, stream=stream, asked=asked),
+            route=self._route(request, rpc, summary=summary, stream=stream, asked=asked),
             deadline=deadline,
             principal=rpc.principal,
         )
 
-    def _route(self, request: gateway_pb2.SendRequest, rpc: Rpc, *, stream: bool, asked: bool) -> Route:
+    def _route(
+        self, request: gateway_pb2.SendRequest, rpc: Rpc, *, stream: bool, asked: bool, summary: Summary | None = None
+    ) -> Route:
         metadata = rpc.metadata
         provider, model = metadata.get("x-llm-provider", ""), metadata.get("x-llm-model", "")
         if provider or model:
@@ -214,6 +228,7 @@ class Service(gateway_pb2_grpc.LLMGatewayServicer):
             fallback=metadata.get("x-llm-fallback", "").lower() != "off",
             stream=stream,
             asked=asked,
+            summary=summary,
         )
         if provider or model:
             self.snapshot.check_override(provider, model, route)

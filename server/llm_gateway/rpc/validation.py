@@ -17,6 +17,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import json
+from llm_gateway.protocols.summary import Summary, summary_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ROLES = frozenset(content_pb2.Role.values())
@@ -51,10 +52,12 @@ MAX_NAME = 1024
 """Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
 
 
-def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> None:
-    """Raise InvalidRequest with every violation, up to MAX_REPORTED; `prefix` goes before their paths."""
+def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> Summary:
+    """What the conversation holds. Raises InvalidRequest with every violation, up to MAX_REPORTED; `prefix` goes before their paths."""
     violations: list[Violation] = []
-    for field, description, reason in _violations(request):
+    few = len(request.messages) <= MAX_MESSAGES
+    summary = summary_of(request, most_parts=MAX_PARTS) if few else Summary()
+    for field, description, reason in _violations(request, summary):
         violations.append(Violation(field=prefix + field, description=description, reason=reason))
         if len(violations) == MAX_REPORTED:
             break
@@ -62,6 +65,7 @@ def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> None:
         listed = "; ".join(f"{v.field}: {v.description}" for v in violations[:3])
         more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
         raise InvalidRequest(f"The request is not valid. {listed}{more}", violations=violations)
+    return summary
 
 
 def validate_names(metadata: Mapping[str, str]) -> None:
@@ -71,7 +75,7 @@ def validate_names(metadata: Mapping[str, str]) -> None:
             raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
 
 
-def validate_stream(request: gateway_pb2.StreamSendRequest) -> None:
+def validate_stream(request: gateway_pb2.StreamSendRequest) -> Summary:
     """The same for a stream, whose options count too."""
     violations: list[tuple[str, str, str]] = []
     for name in ("heartbeat_interval", "coalesce_interval"):
@@ -81,7 +85,7 @@ def validate_stream(request: gateway_pb2.StreamSendRequest) -> None:
         raise InvalidRequest(
             violations=[Violation(field=at, description=wrong, reason=reason) for at, wrong, reason in violations]
         )
-    validate(request.request, prefix="request.")
+    return validate(request.request, prefix="request.")
 
 
 Found = Iterator[tuple[str, str, str]]
@@ -152,7 +156,7 @@ _Kind = Literal["embedded", "merged", "theirs", "passed"]
 it, who may write NaN and the like. passed: a model wrote it, who may write anything."""
 
 
-def _violations(request: gateway_pb2.SendRequest) -> Found:
+def _violations(request: gateway_pb2.SendRequest, summary: Summary) -> Found:
     for name in ("model", "provider", "conversation_id", "end_user_id"):
         yield from _long(name, getattr(request, name))
     if request.labels and len(request.labels) <= MAX_VALUES:
@@ -172,15 +176,19 @@ def _violations(request: gateway_pb2.SendRequest) -> Found:
         *_most("provider_options_json", request.provider_options_json, MAX_VALUES),
         *_most("routing.fallback_models", fallbacks, MAX_FALLBACKS),
     ]
-    if not beyond and _parts_of(messages) > MAX_PARTS:
+    if not beyond and summary.parts > MAX_PARTS:
         beyond = [("messages", f"Send at most {MAX_PARTS} parts in all messages (max_parts).", "OUT_OF_RANGE")]
     if beyond:  # looking at the rest would take as long as it is large
         yield from beyond
         return
     last = len(messages) - 1
     texts = _Texts()
-    for index, message in enumerate(messages):
-        yield from _message(f"messages[{index}]", message, texts, last=index == last)
+    for index, place in summary.odd:
+        message = messages[index]
+        if place < 0:
+            yield from _message(f"messages[{index}]", message, texts, last=index == last)
+        else:
+            yield from _part(f"messages[{index}].parts[{place}]", message.parts[place], texts)
         if texts.beyond:
             yield from texts.beyond
             return
@@ -210,10 +218,6 @@ def _message(path: str, message: content_pb2.Message, texts: _Texts, *, last: bo
         yield f"{path}.role", "Set the role.", "REQUIRED"
     elif message.role not in _ROLES:
         yield f"{path}.role", "This server does not know the role.", "UNKNOWN_VALUE"
-    for index, part in enumerate(message.parts):
-        yield from _part(f"{path}.parts[{index}]", part, texts)
-        if texts.beyond:
-            return
     if message.prefix and not (last and message.role == content_pb2.ROLE_ASSISTANT):
         yield f"{path}.prefix", "Only the last message, by the assistant, can be a prefix.", "INVALID_VALUE"
     if message.provider_options_json:
@@ -379,16 +383,6 @@ def _numbered(path: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _most(path: str, values: Sized, most: int) -> Found:
     if len(values) > most:
         yield path, f"Send at most {most} (max_{path.rpartition('.')[2]}).", "OUT_OF_RANGE"
-
-
-def _parts_of(messages: Sequence[content_pb2.Message]) -> int:
-    """How many parts there are, or more than MAX_PARTS where that is plain."""
-    parts = sum([len(message.parts) for message in messages])
-    if parts > MAX_PARTS:
-        return parts
-    return parts + sum(
-        [len(part.tool_result.parts) for message in messages for part in message.parts if part.HasField("tool_result")]
-    )
 
 
 def _long(path: str, *names: str) -> Found:
