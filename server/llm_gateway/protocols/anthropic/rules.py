@@ -16,26 +16,30 @@ _TO_MAX = ("low", "medium", "high", "xhigh", "max")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Limits of one model. The defaults are those of a model that nothing is known of: everything goes through.
-
-    thinking: `thinking.type` values that are accepted. thinks: whether it thinks when `thinking` is left out.
-    effort: accepted `output_config.effort` values, weakest first. sampling: takes temperature, top_p, top_k.
-    one_of_two: takes temperature or top_p but not both. forced: takes tool_choice any and tool. prefill: continues a last assistant
-    turn. structured: answers by a JSON schema. system_turns: takes system messages in mid-conversation.
-    own_images: takes images in turns of the model. max_output: most output tokens.
-    """
+    """Limits of one model. The defaults are those of a model that nothing is known of: everything goes through."""
 
     thinking: frozenset[str] = frozenset({"adaptive", "enabled", "disabled"})
+    """`thinking.type` values that are accepted."""
     thinks: bool = False
+    """It thinks when `thinking` is left out."""
     effort: tuple[str, ...] = _TO_MAX
+    """Accepted `output_config.effort` values, weakest first."""
     sampling: bool = True
+    """It takes temperature, top_p, top_k."""
     one_of_two: bool = False
+    """It takes temperature or top_p but not both."""
     forced: bool = True
+    """It takes tool_choice any and tool."""
     prefill: bool = True
+    """It continues a last assistant turn."""
     structured: bool = True
+    """It answers by a JSON schema."""
     system_turns: bool = False
+    """It takes system messages in mid-conversation."""
     own_images: bool = False
+    """It takes images in turns of the model."""
     max_output: int = 32_000
+    """Most output tokens."""
 
 
 UNKNOWN = Rules()

@@ -17,20 +17,22 @@ from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """Models that take the same fields. The defaults are those of a family that nothing is known of, such as that behind the ARN of an
-    application's own inference profile: it is sent what the caller asks for.
-
-    caches: takes cache points. structured: answers by a JSON schema. status: takes the status of a tool result. top_k: path of that
-    parameter in `additionalModelRequestFields`, () for none. reasons: how it is told to reason. system_tools: portable tool types to
-    names of system tools. rules: the limits of a Claude.
-    """
+    application's own inference profile: it is sent what the caller asks for."""
 
     caches: bool = True
+    """It takes cache points."""
     structured: bool = True
+    """It answers by a JSON schema."""
     status: bool = True
+    """It takes the status of a tool result."""
     top_k: tuple[str, ...] = ("top_k",)
+    """Path of that parameter in `additionalModelRequestFields`; () for none."""
     reasons: Literal["claude", "nova", "openai", "effort", "never"] = "effort"
+    """How it is told to reason."""
     system_tools: tuple[tuple[str, str], ...] = ()
+    """Portable tool types to names of system tools."""
     rules: Rules = UNKNOWN
+    """The limits of a Claude."""
 
 
 _CLAUDE = Family(reasons="claude")

@@ -9,34 +9,36 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Models that behave alike.
-
-    pattern: regular expression that the bare model id begins with.
-    thinking: how thinking is set: by thinkingLevel, by thinkingBudget, not at all ("none"), or "any" where the model is not known.
-    levels: thinkingLevel values from the least to the most. budget: least and most tokens of thinkingBudget.
-    can_stop_thinking: whether budget 0 is allowed.
-    sampling: whether temperature, topP and topK have an effect. candidates: whether candidateCount may exceed 1.
-    signatures: what happens to the first function call of a turn that has no thought signature: sent as it is (False), or with the
-    documented stand-in, because the model refuses it otherwise (True).
-    call_ids: whether function calls carry ids. result_media: whether a functionResponse holds media parts.
-    part_resolution: whether a media part takes mediaResolution. system: whether there is a systemInstruction.
-    prefill: whether a request may end with a turn of the model. validated: whether the function calling mode VALIDATED is known.
-    """
+    """Models that behave alike."""
 
     pattern: str
+    """Regular expression that the bare model id begins with."""
     thinking: Literal["level", "budget", "none", "any"]
+    """How thinking is set: by thinkingLevel, by thinkingBudget, not at all ("none"), or "any" where the model is not known."""
     levels: tuple[str, ...] = ()
+    """thinkingLevel values, weakest first."""
     budget: tuple[int, int] = (0, 24576)
+    """Least and most tokens of thinkingBudget."""
     can_stop_thinking: bool = True
+    """Budget 0 is allowed."""
     sampling: bool = True
+    """temperature, topP and topK have an effect."""
     candidates: bool = True
+    """candidateCount may exceed 1."""
     signatures: bool = False
+    """The first function call of a turn needs a thought signature, for which the documented stand-in is sent."""
     call_ids: bool = True
+    """Function calls carry ids."""
     result_media: bool = True
+    """A functionResponse holds media parts."""
     part_resolution: bool = True
+    """A media part takes mediaResolution."""
     system: bool = True
+    """There is a systemInstruction."""
     prefill: bool = True
+    """A request may end with a turn of the model."""
     validated: bool = True
+    """The function calling mode VALIDATED is known."""
 
 
 _ALL_LEVELS = ("minimal", "low", "medium", "high")
@@ -140,23 +142,21 @@ def family_of(model: str) -> Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """What differs between the services.
-
-    version: API version, where the settings name none (`api_version`).
-    parent: path before `models/{model}`; `{project}` and `{location}` come from the settings. Without a project the part from
-    `projects/` to `publishers/` is left out (Vertex express mode).
-    models: path of the model list below the version.
-    files: URI prefix of an uploaded file's name; "" where there is no Files API.
-    tier: where the service tier goes, into the body or into a header.
-    display_names: whether media parts take a display name.
-    """
+    """What differs between the services."""
 
     version: str = "v1beta"
+    """API version, where the settings name none (`api_version`)."""
     parent: str = ""
+    """Path before `models/{model}`; `{project}` and `{location}` come from the settings. Without a project the part from `projects/` to
+    `publishers/` is left out (Vertex express mode)."""
     models: str = "models"
+    """Path of the model list below the version."""
     files: str = "https://generativelanguage.googleapis.com/v1beta/"
+    """URI prefix of an uploaded file's name; "" where there is no Files API."""
     tier: Literal["body", "header"] = "body"
+    """Where the service tier goes."""
     display_names: bool = False
+    """Media parts take a display name."""
 
 
 GEMINI = Dialect()

@@ -30,24 +30,24 @@ SERVICE_TIERS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelRule:
-    """What a family of models refuses although its server takes it.
-
-    pattern: regular expression, matched at the start of the model's id.
-    refused: GenerationConfig fields that the model refuses; refused_reasoning: those it refuses while it reasons.
-    efforts: words of effort it takes, weakest first; () is what the dialect says. default_effort: what unset stands for.
-    tools_end_reasoning: function tools are refused here while it reasons.
-    takes_effort: False for models that refuse any word of effort.
-    cache_options: the model takes explicit cache breakpoints and a retention.
-    """
+    """What a family of models refuses although its server takes it."""
 
     pattern: str
+    """Regular expression, matched at the start of the model's id."""
     refused: frozenset[str] = frozenset()
+    """GenerationConfig fields that the model refuses."""
     refused_reasoning: frozenset[str] = frozenset()
+    """Those that it refuses while it reasons."""
     efforts: tuple[str, ...] = ()
+    """Words of effort that it takes, weakest first; () is what the dialect says."""
     default_effort: str = ""
+    """What unset stands for."""
     tools_end_reasoning: bool = False
+    """Function tools are refused here while it reasons."""
     takes_effort: bool = True
+    """False for models that refuse any word of effort."""
     cache_options: bool = False
+    """The model takes explicit cache breakpoints and a retention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,97 +56,107 @@ class Dialect:
     carries, in the spelling understood most widely.
 
     A field that names a wire field is "" where the server has none; `a.b` is field b of object a.
-
-    chat_path, models_path: below the endpoint's base URL; `{model}` in chat_path is the model's id, percent-encoded.
-
-    output_limit, sampling, service_tiers: names and words on the wire. max_stop: most stop sequences, 0 for any number.
-    stream_options: sent with a streamed request.
-
-    developer_role, refusal_field: whether messages have these. message_name: roles whose messages may have a name.
-    text_lists: whether several texts may stay apart outside user messages. tool_media: whether tool results and turns of the model
-    may hold media.
-    prefix: how a prefill is marked; "plain" needs no mark.
-    skip_empty: leave out assistant messages without content. alternates: turns of one role must not follow each other. call_id: pattern of valid tool-call ids, others are replaced.
-    custom_tools: whether there are calls with free text in place of arguments.
-    media: content part types that the server reads. audio_formats: () for any. media_style: shape of documents and audio.
-    default_filename: stands in where the server insists on a file name.
-
-    cache_breakpoint: "cache_control" (Anthropic's words, as OpenRouter and LiteLLM pass them on) or "breakpoint" (OpenAI).
-    call_breakpoint: whether tool calls have one too.
-    reasoning_replay: field of assistant messages that holds earlier reasoning, or "thinking" for content parts (Mistral).
-
-    strict, parallel_tool_calls, parameters_required, tool_choice, named_tool_choice, allowed_tools: whether tools have these.
-    explicit_auto: say "auto" although it is the default. required_word: the tool choice that demands a call. provider_tools: what happens to the provider's own tools.
-    json_object, json_schema: response formats; json_schema is where the schema stands. schema_limits: what is refused in strict schemas.
-
-    effort_field, efforts (words taken, () is all), budget_field, include_field, exclude_field: of reasoning.
-    reasoning_off, reasoning_on: objects merged into the body when effort is none, or anything else.
-    reasoning_demanded: models that reason unasked, where every turn of a model that reasons must hold reasoning, if an empty one; "" for
-    servers that demand none.
-
-    user_field, metadata_field, cache_key_field, cache_key_header: places of end_user_id, labels and cache_key.
-    metadata_needs_store: labels are refused unless the caller's options store the answer.
-    rules: the first that matches the model applies. think_tags: an answer may begin with <think>. error_codes: codes, types and
-    statuses that mean something else here than in `failures`.
     """
 
     chat_path: str = "/chat/completions"
+    """Below the endpoint's base URL; `{model}` is the model's id, percent-encoded."""
     models_path: str = "/models"
 
     output_limit: str = "max_tokens"
+    """Wire field of max_output_tokens."""
     sampling: Mapping[str, str] = field(default_factory=lambda: SAMPLING)
+    """GenerationConfig fields to wire fields."""
     service_tiers: Mapping[int, str] = field(default_factory=lambda: SERVICE_TIERS)
+    """Tiers to the server's words."""
     max_stop: int = 0
+    """Most stop sequences; 0 for any number."""
     logit_bias: bool = True
     modalities: bool = True
     stream_options: Mapping[str, Any] = field(default_factory=lambda: {"include_usage": True})
+    """Sent with a streamed request."""
 
     developer_role: bool = False
+    """Messages may have this role."""
     message_name: tuple[str, ...] = ("system", "developer", "user", "assistant")
+    """Roles whose messages may have a name."""
     refusal_field: bool = False
+    """Messages of the model have a field for its refusal."""
     text_lists: bool = True
+    """Several texts may stay apart outside messages of the user."""
     tool_media: bool = True
+    """Tool results and turns of the model may hold media."""
     prefix: Literal["", "plain", "prefix", "continue_final_message"] = "plain"
+    """How a prefill is marked; "plain" needs no mark."""
     skip_empty: bool = False
+    """Leave out messages of the model without content."""
     alternates: bool = False
+    """Turns of one role must not follow each other."""
     call_id: str = ""
+    """Pattern of valid tool-call ids; others are replaced."""
     custom_tools: bool = False
+    """There are calls with free text in place of arguments."""
     media: frozenset[str] = frozenset({"image_url", "input_audio", "audio_url", "file", "file_url", "video_url"})
+    """Types of content parts that the server reads."""
     audio_formats: tuple[str, ...] = ()
+    """Those that it reads; () for any."""
     media_style: Literal["openai", "mistral"] = "openai"
+    """Shape of documents and audio."""
     default_filename: str = ""
+    """Stands in where the server insists on the name of a file."""
     cache_breakpoint: Literal["", "cache_control", "breakpoint"] = "cache_control"
+    """"cache_control" (Anthropic's words, as OpenRouter and LiteLLM pass them on) or "breakpoint" (OpenAI)."""
     call_breakpoint: bool = False
+    """Tool calls have one too."""
     reasoning_replay: Literal["", "reasoning_content", "reasoning", "thinking"] = "reasoning_content"
+    """Field of messages that holds earlier reasoning, or "thinking" for content parts (Mistral)."""
 
     strict: bool = True
+    """Functions have it."""
     parameters_required: bool = False
+    """Functions must say them."""
     tool_choice: bool = True
     required_word: str = "required"
+    """The tool choice that demands a call."""
     named_tool_choice: bool = True
+    """It can name a tool."""
     allowed_tools: bool = False
+    """It can name several."""
     explicit_auto: bool = False
+    """Say "auto" although it is the default."""
     parallel_tool_calls: bool = True
     provider_tools: Literal["", "pass", "web_search_options", "plugins"] = "pass"
+    """What happens to the provider's own tools."""
     schema_limits: Limits | None = None
+    """What is refused in strict schemas."""
     json_object: bool = True
+    """The response format of that name is known."""
     json_schema: Literal["", "nested", "flat"] = "nested"
+    """Where the schema stands."""
 
     effort_field: str = "reasoning_effort"
     efforts: tuple[str, ...] = ()
+    """Words of effort that are taken, weakest first; () is all."""
     budget_field: str = "reasoning.max_tokens"
     include_field: str = ""
     exclude_field: str = "reasoning.exclude"
     reasoning_off: Mapping[str, Any] = field(default_factory=dict)
+    """Object merged into the body when effort is none."""
     reasoning_on: Mapping[str, Any] = field(default_factory=dict)
+    """Object merged into the body when effort is anything else."""
     reasoning_demanded: str = ""
+    """Models that reason unasked, where every turn of a model that reasons must hold reasoning, if an empty one; "" for servers that demand none."""
 
     user_field: str = "user"
     metadata_field: str = "metadata"
+    """Place of labels."""
     metadata_needs_store: bool = False
+    """Labels are refused unless the caller's options store the answer."""
     cache_key_field: str = "prompt_cache_key"
     cache_key_header: str = ""
 
     rules: tuple[ModelRule, ...] = ()
+    """The first that matches the model applies."""
     think_tags: bool = True
+    """An answer may begin with <think>."""
     error_codes: Mapping[str, type[ProviderError]] = field(default_factory=dict)
+    """Codes, types and statuses that mean something else here than in `failures`."""

@@ -15,29 +15,26 @@ _NO_RULE = ModelRule(pattern="")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dialect:
-    """One server's reading of the Responses API.
-
-    chat: what the server's two APIs share: service tiers, places of user, labels and cache key, rules per model, error codes, the
-    list of models.
-    path: below the endpoint's base URL.
-    stateless: ask that nothing is stored, and for encrypted reasoning, without which reasoning cannot be sent back.
-    plain_reasoning: whether reasoning that is not encrypted may be sent back.
-    hides_obfuscation: whether padding of streams can be switched off.
-    developer_role: whether the role developer is known.
-    strict: whether functions take `strict`, which must be said because it is true by default.
-    max_effort: pattern of models that take the effort max here although not in Chat Completions.
-    tools: the contract's portable tool types to the server's, with what it requires beside them.
-    """
+    """One server's reading of the Responses API."""
 
     chat: openai_chat.Dialect
+    """What the server's two APIs share: service tiers, places of user, labels and cache key, rules per model, error codes, the list of models."""
     path: str = "/responses"
+    """Below the endpoint's base URL."""
     stateless: bool = True
+    """Ask that nothing is stored, and for encrypted reasoning, without which reasoning cannot be sent back."""
     plain_reasoning: bool = False
+    """Reasoning that is not encrypted may be sent back."""
     hides_obfuscation: bool = False
+    """Padding of streams can be switched off."""
     developer_role: bool = True
+    """The role is known."""
     strict: bool = True
+    """Functions take it; it must be said because it is true by default."""
     max_effort: str = ""
+    """Pattern of models that take the effort max here although not in Chat Completions."""
     tools: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: TOOLS)
+    """The contract's portable tool types to the server's, with what it requires beside them."""
 
     def rule(self, model: str) -> ModelRule:
         """What the model takes."""
