@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
 from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols import conversation, effort
@@ -105,8 +106,8 @@ def test_a_kind_without_a_leaf_is_named(name: str, kind: str, monkeypatch: pytes
     for walk in WALKS:
         monkeypatch.setattr(walk, "leaves", {one: leaf for one, leaf in walk.leaves.items() if one != kind})
     for role in ROLES:
-        make = next(make for make in test_losses.KINDS.values() if make().WhichOneof("kind") == kind)
-        request, place = test_losses.conversation(role, make())
+        part = Part(**{kind: {"provider": "p", "json": "{}"} if kind == "opaque" else {}})  # type: ignore[arg-type]
+        request, place = test_losses.conversation(role, part)
         try:
             _, warnings = render(TARGETS[name], request)
             told = {warning.field for warning in warnings if warning.reason == "FIELD_DROPPED"}
@@ -269,3 +270,57 @@ def test_a_summary_stops_where_there_are_too_many_parts() -> None:
         request.messages.add(role=content_pb2.ROLE_USER).parts.add(text=content_pb2.TextPart(text="x"))
     assert summary_of(request, most_parts=3).parts == 4
     assert summary_of(request).parts == 5
+
+
+SETTINGS: dict[str, object] = {
+    "end_user_id": "u1",
+    "labels": {"a": "b"},
+    "safety_settings": [{"category": "c", "threshold": "t"}],
+    **{f"cache_config.{name}": value for name, value in {"cache_key": "k", "cached_content": "c", "ttl": "600s"}.items()},
+    **{
+        f"generation_config.{name}": value
+        for name, value in {
+            "max_output_tokens": 77, "temperature": 0.5, "top_p": 0.5, "top_k": 3, "min_p": 0.1, "frequency_penalty": 0.1,
+            "presence_penalty": 0.1, "repetition_penalty": 1.1, "seed": 5, "candidate_count": 2, "stop_sequences": ["s"], "logprobs": True,
+            "top_logprobs": 2, "logit_bias": {"1": 0.5}, "output_modalities": ["MODALITY_IMAGE"], "service_tier": "SERVICE_TIER_FLEX",
+        }.items()
+    },
+    "reasoning.effort": "EFFORT_HIGH",
+    "reasoning.budget_tokens": 2000,
+    "output_format.json_object": {},
+    "output_format.json_schema": {"schema_json": "{}", "name": "n"},
+    "tools": [{"function": {"name": "f"}}],
+}  # fmt: skip
+
+
+def test_the_settings_are_all_there_are() -> None:
+    """What is new in the contract fails here until the test below asks after it."""
+    groups = {"generation_config", "cache_config", "reasoning"}
+    known = {path for path in SETTINGS if path.partition(".")[0] in groups}
+    of = gateway_pb2.SendRequest.DESCRIPTOR.fields_by_name
+    every = {
+        f"{group}.{field.name}" for group in groups for field in (of[group].message_type or Part.DESCRIPTOR).fields
+    }
+    assert every - known == {
+        "reasoning.include_reasoning"
+    }  # asks for what most do anyway, so that leaving it out loses nothing
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_setting_is_sent_or_told(name: str) -> None:
+    """A setting changes what goes out, or a warning or violation names it."""
+    lost = []
+    for path, value in SETTINGS.items():
+        bare, asked = gateway_pb2.SendRequest(), gateway_pb2.SendRequest()
+        bare.messages.add(role=content_pb2.ROLE_USER).parts.add(text=content_pb2.TextPart(text="Hello."))
+        group, _, inner = path.partition(".")
+        json_format.ParseDict({group: {inner: value} if inner else value}, asked)
+        asked.MergeFrom(bare)
+        try:
+            outgoing, warnings = render(TARGETS[name], asked)
+        except InvalidRequest:
+            continue
+        told = any(path == warning.field or path.startswith(f"{warning.field}.") for warning in warnings)
+        if outgoing == render(TARGETS[name], bare)[0] and not told:
+            lost.append(path)
+    assert lost == []

@@ -156,7 +156,7 @@ class Conversation:
     def _leafless(self, kind: str | None) -> None:
         if kind is None:
             refuse(self.at, "holds nothing", "REQUIRED")
-        self.dropped("", self.lacks.get(kind) or f"There is no place for a {kind}.")
+        self.dropped("", self.lacks.get(kind) or f"The provider has no such kind of part ({kind}).")
 
     def _foreign(self, part: content_pb2.Part, kind: str, what: Any) -> bool:
         """Whether the part belongs to another provider and is left out."""

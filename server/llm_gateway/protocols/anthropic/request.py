@@ -138,7 +138,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     _service_tier(rendering, body)
     if request.end_user_id:
         body["metadata"] = {"user_id": request.end_user_id}
-    settings.note(rendering, LACKS, NEUTRAL)
+    settings.note(rendering, {**LACKS, "labels": "the Messages API takes no labels"}, NEUTRAL)
     if rendering.stream:
         body["stream"] = True
     body = rendering.body(body)
