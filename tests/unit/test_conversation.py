@@ -324,3 +324,45 @@ def test_a_setting_is_sent_or_told(name: str) -> None:
         if outgoing == render(TARGETS[name], bare)[0] and not told:
             lost.append(path)
     assert lost == []
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_hangs_on_a_tool_is_sent_or_told(name: str) -> None:
+    """Breakpoint, options, and that arguments are held to their schema; of functions and of the provider's own tools."""
+    lost = []
+    for kind in ("function", "provider_tool"):
+        for field in ("cache_control", "provider_options_json", "strict"):
+            request = gateway_pb2.SendRequest()
+            request.messages.add(role=content_pb2.ROLE_USER).parts.add(text=content_pb2.TextPart(text="Hello."))
+            tool = request.tools.add()
+            if kind == "function":
+                tool.function.name = "f"
+            else:
+                tool.provider_tool.type = "web_search"
+            if field == "cache_control":
+                tool.cache_control.SetInParent()
+            elif field == "provider_options_json":
+                tool.provider_options_json["p"] = OPTIONS
+            else:
+                tool.function.strict = True
+            try:
+                outgoing, warnings = render(TARGETS[name], request)
+            except InvalidRequest:
+                continue
+            body = outgoing.body.decode()
+            sent = any(mark in body for mark in (MARK, "cache_control", "cachePoint", '"strict":true', "VALIDATED"))
+            if not sent and not any(warning.field.startswith("tools") for warning in warnings):
+                lost.append(f"{kind}.{field}")
+    assert lost == []
+
+
+def test_a_tool_that_holds_nothing_is_refused() -> None:
+    """By every format that takes tools: it is no function without a name."""
+    request = gateway_pb2.SendRequest()
+    request.messages.add(role=content_pb2.ROLE_USER).parts.add(text=content_pb2.TextPart(text="Hello."))
+    request.tools.add()
+    for name in TARGETS:
+        if name != "claude_code":
+            with pytest.raises(InvalidRequest) as caught:
+                render(TARGETS[name], request)
+            assert [violation.field for violation in caught.value.violations] == ["tools[0]"]

@@ -20,6 +20,7 @@ from llm_gateway.protocols import callids, effort, failures, json, reading, sett
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.media import IMAGE, Medium
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering, json_object
 
 framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
@@ -68,9 +69,9 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         "messages": _Messages(rendering).rendered(),
         "stream": rendering.stream,
     }
-    tools = _tools(rendering)
-    if tools:
-        body["tools"] = tools
+    declared = _tools(rendering)
+    if declared:
+        body["tools"] = declared
     kind = request.output_format.WhichOneof("format")
     if kind == "json_object":
         body["format"] = "json"
@@ -206,26 +207,18 @@ def _tools(rendering: Rendering) -> list[dict[str, Any]]:
     allowed = set(config.allowed_tool_names)
     if allowed:
         notes.emulated("tool_config.allowed_tool_names", "the other tools are not sent")
-    out = []
-    for index, tool in enumerate(rendering.request.tools):
-        at = f"tools[{index}]"
-        if tool.WhichOneof("kind") != "function":
-            notes.dropped(at, "Ollama runs no tools of its own")
-            continue
-        function = tool.function
-        if allowed and function.name not in allowed:
-            continue
-        if tool.HasField("cache_control"):
-            notes.dropped(f"{at}.cache_control", "Ollama finds what to cache by itself")
-        if function.strict:
-            notes.dropped(f"{at}.function.strict", "Ollama does not hold arguments to their schema")
-        inner: dict[str, Any] = {"name": function.name}
-        if function.description:
-            inner["description"] = function.description
-        if function.parameters_json_schema:
-            inner["parameters"] = json_object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
-        out.append(rendering.merged({"type": "function", "function": inner}, tool.provider_options_json))
-    return out
+    chosen = [
+        (index, tool)
+        for index, tool in enumerate(rendering.request.tools)
+        if not (allowed and tool.HasField("function") and tool.function.name not in allowed)
+    ]
+    return [wire for _, wire in tools(rendering, _function, strict=False, chosen=chosen)]
+
+
+def _function(inner: Wire, function: gateway_pb2.FunctionTool, at: str) -> Wire:
+    if function.parameters_json_schema:
+        inner["parameters"] = json_object(function.parameters_json_schema, f"{at}.parameters_json_schema")
+    return {"type": "function", "function": inner}
 
 
 def _think(rendering: Rendering) -> bool | str | None:

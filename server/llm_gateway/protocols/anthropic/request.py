@@ -17,6 +17,7 @@ from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
 from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought
 from llm_gateway.protocols.conversation import plain
 from llm_gateway.protocols.media import AUDIO, DOCUMENT, TEXT, VIDEO, Medium
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, json_object, refuse
 
 
@@ -103,8 +104,8 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         max_tokens = rules.max_output if rendering.stream else min(rules.max_output, MAX_UNSTREAMED)
     body["max_tokens"] = max_tokens
 
-    tools, servers = _tools(rendering, rules, betas)
-    choice = tool_choice(rendering, rules, bool(tools))
+    declared, servers = _tools(rendering, rules, betas)
+    choice = tool_choice(rendering, rules, bool(declared))
     thinking, effort = reasoning(
         rendering,
         rules,
@@ -120,8 +121,8 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         body["system"] = system
     _automatic_cache(rendering, body, turns)
     body["messages"] = [turn.wire(rendering) for turn in turns]
-    if tools:
-        body["tools"] = tools
+    if declared:
+        body["tools"] = declared
     _limit_breakpoints(rendering, body, turns)
     if servers:
         body["mcp_servers"] = servers
@@ -138,7 +139,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     _service_tier(rendering, body)
     if request.end_user_id:
         body["metadata"] = {"user_id": request.end_user_id}
-    settings.note(rendering, {**LACKS, "labels": "the Messages API takes no labels"}, NEUTRAL)
+    settings.note(rendering, _LACKS, NEUTRAL)
     if rendering.stream:
         body["stream"] = True
     body = rendering.body(body)
@@ -346,24 +347,25 @@ def cache_control(control: content_pb2.CacheControl | None) -> dict[str, str]:
 # ---------------------------------------------------------------- tools
 def _tools(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[list[Block], list[dict[str, Any]]]:
     """(tools, MCP servers)"""
-    tools: list[Block] = []
     servers: list[dict[str, Any]] = []
-    for index, tool in chosen_tools(rendering, rules.forced):
-        field = f"tools[{index}]"
-        if tool.WhichOneof("kind") == "function":
-            wire = _function(rendering, tool.function, f"{field}.function", rules.structured)
-            if tool.function.strict and not rules.structured:
-                rendering.notes.dropped(f"{field}.function.strict", "the model enforces no schema")
-                del wire["strict"]
-        else:
-            made = _provider_tool(rendering, tool.provider_tool, f"{field}.provider_tool", servers, betas)
-            if made is None:
-                continue
-            wire = made
-        if tool.HasField("cache_control"):
-            wire["cache_control"] = cache_control(tool.cache_control)
-        tools.append(rendering.merged(wire, tool.provider_options_json))
-    return tools, servers
+    if not rendering.request.tools:
+        return [], servers
+
+    def function(wire: Block, tool: gateway_pb2.FunctionTool, at: str) -> Block:
+        strict = tool.strict and rules.structured
+        schema = input_schema(rendering, tool.parameters_json_schema, f"{at}.parameters_json_schema", strict)
+        return {**wire, "input_schema": schema}
+
+    def provider_tool(tool: gateway_pb2.ProviderTool, at: str) -> Block | None:
+        return _provider_tool(rendering, tool, at, servers, betas)
+
+    def mark(wire: Block, control: content_pb2.CacheControl) -> bool:
+        wire["cache_control"] = cache_control(control)
+        return True
+
+    chosen = chosen_tools(rendering, rules.forced)
+    found = tools(rendering, function, provider_tool, strict=rules.structured, mark=mark, chosen=chosen)
+    return [wire for _, wire in found], servers
 
 
 def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_pb2.Tool]]:
@@ -378,18 +380,6 @@ def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_
         return every
     rendering.notes.emulated("tool_config.allowed_tool_names", "the other functions were left out")
     return [(i, tool) for i, tool in every if tool.WhichOneof("kind") != "function" or tool.function.name in allowed]
-
-
-def _function(rendering: Rendering, function: gateway_pb2.FunctionTool, field: str, structured: bool) -> Block:
-    wire: Block = {"name": function.name}
-    if function.description:
-        wire["description"] = function.description
-    wire["input_schema"] = input_schema(
-        rendering, function.parameters_json_schema, f"{field}.parameters_json_schema", function.strict and structured
-    )
-    if function.HasField("strict"):
-        wire["strict"] = function.strict
-    return wire
 
 
 def input_schema(rendering: Rendering, text: str, field: str, strict: bool) -> Any:
@@ -433,11 +423,11 @@ def provider_tool(kind: str, options: dict[str, msgspec.Raw]) -> Block:
     return {"name": TOOL_NAMES.get(stem, stem), **options, "type": str(named)}
 
 
-def tool_choice(rendering: Rendering, rules: Rules, tools: bool) -> dict[str, Any] | None:
+def tool_choice(rendering: Rendering, rules: Rules, declared: bool) -> dict[str, Any] | None:
     """`tool_choice`, None for the default. Without tools there is nothing to choose: the API refuses it."""
     config = rendering.request.tool_config
     serial = config.HasField("parallel_tool_calls") and not config.parallel_tool_calls
-    if not tools:
+    if not declared:
         if config.mode == _REQUIRED:
             rendering.notes.dropped("tool_config.mode", "there is no tool to choose")
         return None
@@ -562,5 +552,6 @@ LACKS = {
     "safety_settings": "the model has no safety thresholds",
 }
 """What neither the Messages API nor Converse has a place for."""
+_LACKS = {**LACKS, "labels": "the Messages API takes no labels"}
 NEUTRAL = {"logprobs": False, "candidate_count": 1}
 """Values that ask for nothing. Others are told: what the model does without a penalty is not documented."""

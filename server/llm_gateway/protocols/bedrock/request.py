@@ -28,6 +28,7 @@ from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with
 from llm_gateway.protocols.bedrock.families import Family, family_of
 from llm_gateway.protocols.conversation import plain
 from llm_gateway.protocols.media import IMAGE, Medium
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
 
 
@@ -59,8 +60,8 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     more: dict[str, Any] = {"anthropic_beta": [*(rendering.settings.get("betas") or ())]}
     if config.HasField("max_output_tokens"):
         inference["maxTokens"] = config.max_output_tokens
-    tools = _tools(rendering, family, messages, more)
-    forced = _tool_choice(rendering, family, messages, tools, more)
+    declared = _tools(rendering, family, messages, more)
+    forced = _tool_choice(rendering, family, messages, declared, more)
     room = inference.get("maxTokens", family.rules.max_output)
     mid_turn = goes_on_without_thought(turns, _is_thought, lambda block: "toolResult" in block)
     thinking, effort = _reasoning(rendering, family, room, forced, mid_turn)
@@ -77,7 +78,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         "messages": [turn.wire(rendering) for turn in turns],
         "system": system,
         "inferenceConfig": inference,
-        "toolConfig": tools,
+        "toolConfig": declared,
         "outputConfig": output,
         "additionalModelRequestFields": {name: value for name, value in more.items() if value != []},
     }
@@ -325,43 +326,27 @@ def _document_name(filename: str, names: dict[str, int]) -> str:
 # ---------------------------------------------------------------- tools
 def _tools(rendering: Rendering, family: Family, messages: _Messages, more: dict[str, Any]) -> dict[str, Any]:
     """`toolConfig`. Tools of Anthropic's own go beside it, into `additionalModelRequestFields`."""
-    tools: list[Block] = []
-    for index, tool in chosen_tools(rendering, family.rules.forced):
-        field = f"tools[{index}]"
-        if tool.WhichOneof("kind") == "function":
-            wire = _function(rendering, family, tool.function, f"{field}.function")
-        else:
-            made = _provider_tool(rendering, family, tool.provider_tool, f"{field}.provider_tool", more)
-            if made is None:
-                if tool.HasField("cache_control"):
-                    rendering.notes.dropped(f"{field}.cache_control", "Converse has no cache point behind such a tool")
-                continue
-            wire = made
-        tools.append(rendering.merged(wire, tool.provider_options_json))
-        if tool.HasField("cache_control"):
-            if family.caches:
-                tools.append(cache_point(tool.cache_control))
-            else:
-                rendering.notes.dropped(f"{field}.cache_control", "the model has no prompt cache")
-    if not tools and (messages.called or messages.answered):
+
+    def function(wire: Block, tool: gateway_pb2.FunctionTool, at: str) -> Block:
+        schema, strict = tool.parameters_json_schema, tool.strict and family.structured
+        shape = input_schema(rendering, schema, f"{at}.parameters_json_schema", strict)
+        return {"toolSpec": {**wire, "inputSchema": {"json": shape}}}
+
+    def provider_tool(tool: gateway_pb2.ProviderTool, at: str) -> Block | None:
+        return _provider_tool(rendering, family, tool, at, more)
+
+    declared: list[Block] = []
+    chosen = chosen_tools(rendering, family.rules.forced)
+    marked = (lambda wire, control: True) if family.caches else None
+    for tool, wire in tools(rendering, function, provider_tool, strict=family.structured, mark=marked, chosen=chosen):
+        declared.append(wire)
+        if family.caches and tool.HasField("cache_control"):
+            declared.append(cache_point(tool.cache_control))
+    if not declared and (messages.called or messages.answered):
         rendering.notes.emulated("tools", "declared from the calls in the conversation, since Converse demands it")
         schema = {"json": {"type": "object", "properties": {}}}
-        tools = [{"toolSpec": {"name": name, "inputSchema": schema}} for name in messages.called or ("tool",)]
-    return {"tools": tools} if tools else {}
-
-
-def _function(rendering: Rendering, family: Family, function: gateway_pb2.FunctionTool, field: str) -> Block:
-    wire: Block = {"name": function.name}
-    if function.description:
-        wire["description"] = function.description
-    schema, strict = function.parameters_json_schema, function.strict and family.structured
-    wire["inputSchema"] = {"json": input_schema(rendering, schema, f"{field}.parameters_json_schema", strict)}
-    if function.HasField("strict"):
-        if function.strict and not family.structured:
-            rendering.notes.dropped(f"{field}.strict", "the model enforces no schema")
-        else:
-            wire["strict"] = function.strict
-    return {"toolSpec": wire}
+        declared = [{"toolSpec": {"name": name, "inputSchema": schema}} for name in messages.called or ("tool",)]
+    return {"tools": declared} if declared else {}
 
 
 def _provider_tool(
@@ -388,11 +373,11 @@ def _provider_tool(
 
 
 def _tool_choice(
-    rendering: Rendering, family: Family, messages: _Messages, tools: dict[str, Any], more: dict[str, Any]
+    rendering: Rendering, family: Family, messages: _Messages, declared: dict[str, Any], more: dict[str, Any]
 ) -> bool:
-    """Put the choice into `tools`; whether it forces a call."""
+    """Put the choice into `declared`; whether it forces a call."""
     mode = rendering.request.tool_config.mode
-    choice = tool_choice(rendering, family.rules, bool(tools))
+    choice = tool_choice(rendering, family.rules, bool(declared))
     if choice is None:
         return False
     forces: bool = choice["type"] in ("any", "tool")
@@ -400,7 +385,7 @@ def _tool_choice(
         if messages.called or messages.answered:
             rendering.notes.dropped("tool_config.mode", "Converse cannot forbid tools that the conversation has used")
         else:
-            tools.clear()
+            declared.clear()
             rendering.notes.emulated("tool_config.mode", "the tools were left out")
         return False
     if "disable_parallel_tool_use" in choice:
@@ -410,7 +395,7 @@ def _tool_choice(
         rendering.notes.dropped("tool_config.parallel_tool_calls", "the model has no such setting")
         if mode not in (gateway_pb2.ToolConfig.MODE_REQUIRED, gateway_pb2.ToolConfig.MODE_AUTO):
             return False
-    tools["toolChoice"] = {choice["type"]: {"name": choice["name"]} if choice["type"] == "tool" else {}}
+    declared["toolChoice"] = {choice["type"]: {"name": choice["name"]} if choice["type"] == "tool" else {}}
     return forces
 
 

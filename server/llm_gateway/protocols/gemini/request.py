@@ -13,6 +13,7 @@ from llm_gateway.protocols import callids, effort, json, settings
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
 from llm_gateway.protocols.gemini.dialect import Dialect, Family, family_of
 from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, decoded_object, json_object, refuse
 
 UNVALIDATED = "skip_thought_signature_validator"
@@ -336,10 +337,10 @@ class _Request:
         if system:
             body["systemInstruction"] = {"parts": system}
         body["contents"] = contents
-        tools = self._tools()
-        if tools:
-            body["tools"] = tools
-            choice = self._tool_choice(tools)
+        declared = self._tools()
+        if declared:
+            body["tools"] = declared
+            choice = self._tool_choice(declared)
             if choice:
                 body["toolConfig"] = {"functionCallingConfig": choice}
         elif request.tool_config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED:
@@ -365,27 +366,16 @@ class _Request:
     def _tools(self) -> list[dict[str, Any]]:
         functions: list[dict[str, Any]] = []
         others: list[dict[str, Any]] = []
-        for index, tool in enumerate(self._request.tools):
-            at = f"tools[{index}]"
-            if tool.HasField("cache_control"):
-                self._notes.dropped(f"{at}.cache_control", "Gemini finds what to cache by itself")
-            if tool.WhichOneof("kind") == "function":
-                function = tool.function
-                wire: dict[str, Any] = {"name": function.name}
-                if function.description:
-                    wire["description"] = function.description
-                if function.parameters_json_schema:
-                    schema = json_object(function.parameters_json_schema, f"{at}.function.parameters_json_schema")
-                    wire["parameters" if _is_openapi(function.parameters_json_schema) else "parametersJsonSchema"] = (
-                        schema
-                    )
-                functions.append(self._rendering.merged(wire, tool.provider_options_json))
-            elif tool.WhichOneof("kind") == "provider_tool":
-                wire = self._provider_tool(tool.provider_tool, f"{at}.provider_tool")
-                others.append(self._rendering.merged(wire, tool.provider_options_json))
-            else:
-                refuse(at, "holds nothing", "REQUIRED")
+        for tool, wire in tools(self._rendering, self._function, self._provider_tool):
+            (functions if tool.HasField("function") else others).append(wire)
         return ([{"functionDeclarations": functions}] if functions else []) + others
+
+    def _function(self, wire: Wire, function: gateway_pb2.FunctionTool, at: str) -> Wire:
+        schema = function.parameters_json_schema
+        if schema:
+            key = "parameters" if _is_openapi(schema) else "parametersJsonSchema"
+            wire[key] = json_object(schema, f"{at}.parameters_json_schema")
+        return wire
 
     def _provider_tool(self, tool: gateway_pb2.ProviderTool, at: str) -> dict[str, Any]:
         key = PROVIDER_TOOLS.get(tool.type, tool.type)
@@ -400,11 +390,11 @@ class _Request:
         snake = "".join("_" + c.lower() if c.isupper() else c for c in key)
         return options if key in options or snake in options else {key: options}
 
-    def _tool_choice(self, tools: list[dict[str, Any]]) -> dict[str, Any]:
+    def _tool_choice(self, declared: list[dict[str, Any]]) -> dict[str, Any]:
         config = self._request.tool_config
         if config.HasField("parallel_tool_calls") and not config.parallel_tool_calls:
             self._notes.dropped("tool_config.parallel_tool_calls", "Gemini may always call several tools in one turn")
-        if "functionDeclarations" not in tools[0]:
+        if "functionDeclarations" not in declared[0]:
             if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED:
                 self._notes.dropped("tool_config.mode", "Gemini does not force tools of its own")
             return {}

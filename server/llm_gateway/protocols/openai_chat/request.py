@@ -13,6 +13,7 @@ from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import LOOSE, Conversation, plain
 from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, SETTINGS, VIDEO, Medium
 from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 
 _NO_RULE = ModelRule(pattern="")
@@ -379,46 +380,35 @@ def _ephemeral(seconds: int) -> _Wire:
 # ---------------------------------------------------------------- tools
 def _tools(rendering: Rendering, body: _Wire) -> None:
     dialect: Dialect = rendering.dialect
-    request, notes = rendering.request, rendering.notes
-    tools: list[_Wire] = []
-    names: list[str] = []
-    for i, tool in enumerate(request.tools):
-        field = f"tools[{i}]"
-        if tool.WhichOneof("kind") == "provider_tool":
-            wire = _provider_tool(rendering, tool.provider_tool, field, body)
-            if wire is None:
-                continue
-            names.append("")
-        else:
-            function = tool.function
-            inner: _Wire = {"name": function.name}
-            if function.description:
-                inner["description"] = function.description
-            if function.parameters_json_schema:
-                at = f"{field}.function.parameters_json_schema"
-                limits = dialect.schema_limits if function.strict else None
-                inner["parameters"] = schemas.within(function.parameters_json_schema, limits, notes, at)
-            elif dialect.parameters_required:
-                inner["parameters"] = {"type": "object", "properties": {}}
-            if function.HasField("strict"):
-                if dialect.strict:
-                    inner["strict"] = function.strict
-                elif function.strict:
-                    notes.dropped(f"{field}.function.strict", "The provider has no strict tools.")
-            wire = {"type": "function", "function": inner}
-            names.append(function.name)
-        if tool.HasField("cache_control"):
-            if dialect.cache_breakpoint == "cache_control":
-                wire["cache_control"] = _ephemeral(tool.cache_control.ttl.seconds)
-            else:
-                notes.dropped(f"{field}.cache_control", "The provider places its cache breakpoints itself.")
-        tools.append(rendering.merged(wire, tool.provider_options_json))
-    if request.HasField("tool_config"):
-        tools = _tool_choice(rendering, body, tools, names)
-    elif tools and dialect.explicit_auto:
+    if not rendering.request.tools and not rendering.request.HasField("tool_config"):
+        return
+
+    def function(inner: _Wire, tool: gateway_pb2.FunctionTool, at: str) -> _Wire:
+        if tool.parameters_json_schema:
+            limits = dialect.schema_limits if tool.strict else None
+            field = f"{at}.parameters_json_schema"
+            inner["parameters"] = schemas.within(tool.parameters_json_schema, limits, rendering.notes, field)
+        elif dialect.parameters_required:
+            inner["parameters"] = {"type": "object", "properties": {}}
+        return {"type": "function", "function": inner}
+
+    def provider_tool(tool: gateway_pb2.ProviderTool, at: str) -> _Wire | None:
+        return _provider_tool(rendering, tool, at, body)
+
+    def mark(wire: _Wire, control: content_pb2.CacheControl) -> bool:
+        if dialect.cache_breakpoint != "cache_control":
+            return False
+        wire["cache_control"] = _ephemeral(control.ttl.seconds)
+        return True
+
+    found = [*tools(rendering, function, provider_tool, strict=dialect.strict, mark=mark)]
+    wires = [wire for _, wire in found]
+    if rendering.request.HasField("tool_config"):
+        wires = _tool_choice(rendering, body, wires, [tool.function.name for tool, _ in found])
+    elif wires and dialect.explicit_auto:
         body["tool_choice"] = "auto"
-    if tools:
-        body["tools"] = tools
+    if wires:
+        body["tools"] = wires
 
 
 _PORTABLE_TOOLS = frozenset({"web_search", "code_execution", "file_search", "url_context", "computer_use", "mcp"})
@@ -426,7 +416,7 @@ _PORTABLE_TOOLS = frozenset({"web_search", "code_execution", "file_search", "url
 
 def _provider_tool(rendering: Rendering, tool: gateway_pb2.ProviderTool, field: str, body: _Wire) -> _Wire | None:
     how = rendering.dialect.provider_tools
-    options = decoded_object(tool.options_json, f"{field}.provider_tool.options_json") if tool.options_json else {}
+    options = decoded_object(tool.options_json, f"{field}.options_json") if tool.options_json else {}
     if how == "pass" or (tool.type not in _PORTABLE_TOOLS and "type" in options):
         return {"type": tool.type} | options
     if how == "web_search_options" and tool.type == "web_search":
@@ -434,7 +424,7 @@ def _provider_tool(rendering: Rendering, tool: gateway_pb2.ProviderTool, field: 
     elif how == "plugins" and tool.type == "web_search":
         body["plugins"] = [{"id": "web"} | options]
     else:
-        rendering.notes.dropped(f"{field}.provider_tool", "The provider has no tools of its own here.")
+        rendering.notes.dropped(field, "The provider has no tools of its own here.")
     return None
 
 

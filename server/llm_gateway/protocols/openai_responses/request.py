@@ -14,6 +14,7 @@ from llm_gateway.protocols.conversation import Conversation, plain
 from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
 from llm_gateway.protocols.openai_chat.request import BUDGETS, attribute, retention
 from llm_gateway.protocols.openai_responses.dialect import Dialect
+from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 
 _Wire = dict[str, Any]
@@ -300,37 +301,21 @@ class _Request:
 
     # ------------------------------------------------------------ tools
     def _tools(self, body: _Wire) -> None:
-        request, notes = self._request, self._notes
-        tools = []
-        for index, tool in enumerate(request.tools):
-            at = f"tools[{index}]"
-            if tool.HasField("cache_control"):
-                notes.dropped(f"{at}.cache_control", "The provider places its cache breakpoints itself.")
-            kind = tool.WhichOneof("kind")
-            if kind == "function":
-                wire = self._function(tool.function, f"{at}.function")
-            elif kind == "provider_tool":
-                wire = self._provider_tool(tool.provider_tool, f"{at}.provider_tool")
-            else:
-                refuse(at, "holds nothing", "REQUIRED")
-            tools.append(self._rendering.merged(wire, tool.provider_options_json))
-        if tools:
-            body["tools"] = tools
-        config = request.tool_config
-        if not tools:
+        wires = [wire for _, wire in tools(self._rendering, self._function, self._provider_tool)]
+        config = self._request.tool_config
+        if not wires:
             if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED:
-                notes.dropped("tool_config.mode", "There are no tools to call.")
+                self._notes.dropped("tool_config.mode", "There are no tools to call.")
             return
+        body["tools"] = wires
         if config.HasField("parallel_tool_calls"):
             body["parallel_tool_calls"] = config.parallel_tool_calls
         choice = self._choice(config)
         if choice:
             body["tool_choice"] = choice
 
-    def _function(self, function: gateway_pb2.FunctionTool, at: str) -> _Wire:
-        wire: _Wire = {"type": "function", "name": function.name}
-        if function.description:
-            wire["description"] = function.description
+    def _function(self, wire: _Wire, function: gateway_pb2.FunctionTool, at: str) -> _Wire:
+        wire["type"] = "function"
         schema = function.parameters_json_schema
         strict = self._dialect.strict and function.strict
         wire["parameters"] = (
