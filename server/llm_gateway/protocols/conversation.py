@@ -43,18 +43,20 @@ class Conversation:
 
     A leaf is given the part and what its kind holds (`TextPart`, `Medium`, `ToolCall`, ...), and returns the part's object on the
     wire; LOOSE where it has none; None where nothing is sent, which the leaf has then said itself, unless a text was blank.
-
-    index, role: of the message. place: of the part in it; inner: of the part in a tool's result, -1 outside.
-    in_results: kinds that results of tools may hold. names_kind: kinds that a warning names below the part that was left out.
-    cites: the leaf of texts deals with their sources itself. own_objects: whether options can be merged into what leaves return. lacks: why there is no leaf, by kind of part.
     """
 
     leaves: ClassVar[Mapping[str, Leaf]] = {}
+    """By kind of part: the methods of these names."""
     lacks: ClassVar[Mapping[str, str]] = {}
+    """Why there is no leaf, by kind of part."""
     in_results: ClassVar[frozenset[str]] = frozenset(KINDS) - {"tool_call", "tool_result"}
+    """Kinds that results of tools may hold."""
     names_kind: ClassVar[frozenset[str]] = frozenset({"tool_call"})
+    """Kinds that a warning names below the part that was left out."""
     cites: ClassVar[bool] = False
+    """The leaf of texts deals with their sources itself."""
     own_objects: ClassVar[bool] = True
+    """Options can be merged into what leaves return."""
 
     def __init_subclass__(cls) -> None:
         cls.leaves = {kind: getattr(cls, kind) for kind in KINDS if hasattr(cls, kind)}
@@ -62,10 +64,16 @@ class Conversation:
     def __init__(self, rendering: Rendering) -> None:
         self.rendering = rendering
         self.notes = rendering.notes
-        self.index = self.place = 0
-        self.inner = -1
+        self.index = 0
+        """Of the message."""
         self.role: int = content_pb2.ROLE_UNSPECIFIED
+        """Its role."""
+        self.place = 0
+        """Of the part in it."""
+        self.inner = -1
+        """Of the part in a tool's result; -1 outside."""
         self.placed = False
+        """Whether the options of the message were merged into something."""
 
     # ------------------------------------------------------------ what a format has
     def message(self, message: content_pb2.Message) -> None:

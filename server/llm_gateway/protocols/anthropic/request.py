@@ -214,8 +214,9 @@ class Messages(Turns):
 
     def blocks(self, message: content_pb2.Message) -> list[Block]:
         text = plain(message.parts)
-        if text is None:
-            return self.rendered_blocks(self.each(message.parts))
+        return self.rendered_blocks(self.each(message.parts)) if text is None else self.text_blocks(text)
+
+    def text_blocks(self, text: str) -> list[Block]:
         block = text_block(text)
         self.last = block or self.last
         return [block] if block else []
@@ -272,7 +273,8 @@ class Messages(Turns):
     def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Block:
         block: Block = {"type": "tool_result", "tool_use_id": self.call_ids.result(result.tool_call_id, result.name)}
         self.last = block
-        content = self.rendered_blocks(self.within(result))
+        text = plain(result.parts)
+        content = self.rendered_blocks(self.within(result)) if text is None else self.text_blocks(text)
         if content:
             block["content"] = content
         if result.is_error:

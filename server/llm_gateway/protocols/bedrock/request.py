@@ -142,10 +142,7 @@ class _Messages(Turns):
 
     def blocks(self, message: content_pb2.Message) -> list[Block]:
         text = plain(message.parts)
-        if text is None:
-            found = self.rendered_blocks(self.each(message.parts))
-        else:
-            found = [{"text": text}] if text.strip() else []
+        found = self.rendered_blocks(self.each(message.parts)) if text is None else _text_blocks(text)
         if not self.behind and found and "cachePoint" not in found[0]:
             return found
         found = self.behind + found
@@ -206,7 +203,8 @@ class _Messages(Turns):
 
     def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> Block:
         self.answered = True
-        content = self.rendered_blocks(self.within(result))
+        text = plain(result.parts)
+        content = self.rendered_blocks(self.within(result)) if text is None else _text_blocks(text)
         block: Block = {"toolUseId": self.call_ids.result(result.tool_call_id, result.name), "content": content}
         if result.is_error and self.family.status:
             block["status"] = "error"
@@ -235,6 +233,10 @@ class _Messages(Turns):
             self.refuse(".media.mime_type", told)
         name = _document_name(medium.part.filename, self.names_of_documents)
         return {"document": {"format": _DOCUMENTS.get(mime, "txt"), "name": name, "source": source}}
+
+
+def _text_blocks(text: str) -> list[Block]:
+    return [{"text": text}] if text.strip() else []
 
 
 def _is_thought(block: Block) -> bool:

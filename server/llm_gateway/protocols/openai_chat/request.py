@@ -241,9 +241,9 @@ class _Messages(Conversation):
             self.refuse("", f"a {kind} does not belong into this message")
 
     def tool_result(self, part: content_pb2.Part, result: content_pb2.ToolResult) -> _Wire:
-        blocks: list[_Wire] = []
-        moved = False
-        for inner in self.within(result):
+        text, moved = plain(result.parts), False
+        blocks: list[_Wire] = [] if text is None else [{"type": "text", "text": text}]
+        for inner in self.within(result) if text is None else ():
             block = self.render(inner)
             if block is None:
                 continue
@@ -484,23 +484,16 @@ def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
     dialect: Dialect = rendering.dialect
     notes = rendering.notes
     config = rendering.request.reasoning
-    word = effort.word(config)
-    field = "reasoning.effort"
-    if config.HasField("budget_tokens"):
-        budget = config.budget_tokens
-        if dialect.budget_field and rule.takes_effort:
-            _put(body, dialect.budget_field, budget)
-            word = ""
-        elif not word and dialect.effort_field and rule.takes_effort:
-            word = effort.of_budget(budget, BUDGETS)
-            field = "reasoning.budget_tokens"
-            notes.emulated(field, f"Sent as effort {word}.")
-        else:
-            notes.dropped("reasoning.budget_tokens", "The provider takes no budget of reasoning tokens.")
+    takes_effort = bool(dialect.effort_field and rule.takes_effort)
+    if config.HasField("budget_tokens") and dialect.budget_field and rule.takes_effort:
+        _put(body, dialect.budget_field, config.budget_tokens)
+        word, field = "", "reasoning.effort"
+    else:
+        word, field = wished(rendering, takes_effort)
     if not word and rule.tools_end_reasoning and "tools" in body and rule.default_effort != "none":
         word = "none"
         notes.adjusted("reasoning.effort", "The model takes tools here only when it does not reason.")
-    if word and not (dialect.effort_field and rule.takes_effort):
+    if word and not takes_effort:
         if word != "none":
             notes.dropped(field, "The model takes no effort of reasoning.")
         word = ""
@@ -516,6 +509,19 @@ def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
         elif not dialect.reasoning_replay:
             notes.dropped("reasoning.include_reasoning", "The provider does not show its reasoning here.")
     return (word or rule.default_effort) != "none"
+
+
+def wished(rendering: Rendering, takes_effort: bool) -> tuple[str, str]:
+    """(word of effort asked for, the field that asks); a budget is told as a word where nothing else is said."""
+    config, notes = rendering.request.reasoning, rendering.notes
+    word, at = effort.word(config), "reasoning.effort"
+    if config.HasField("budget_tokens"):
+        if word or not takes_effort:
+            notes.dropped("reasoning.budget_tokens", "The provider takes no budget of reasoning tokens.")
+        else:
+            word, at = effort.of_budget(config.budget_tokens, BUDGETS), "reasoning.budget_tokens"
+            notes.emulated(at, f"Sent as effort {word}.")
+    return word, at
 
 
 def _effort(rendering: Rendering, body: _Wire, word: str, taken: tuple[str, ...], field: str) -> str:

@@ -12,7 +12,7 @@ from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import Conversation, plain
 from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
-from llm_gateway.protocols.openai_chat.request import BUDGETS, attribute, retention
+from llm_gateway.protocols.openai_chat.request import attribute, retention, wished
 from llm_gateway.protocols.openai_responses.dialect import Dialect
 from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
@@ -363,15 +363,7 @@ class _Request:
         """Writes what is asked of reasoning; whether the model may reason."""
         config, notes, rule = self._request.reasoning, self._notes, self._rule
         wire: _Wire = {}
-        word = effort.word(config)
-        at = "reasoning.effort"
-        if config.HasField("budget_tokens"):
-            if word or not rule.takes_effort:
-                notes.dropped("reasoning.budget_tokens", "The provider takes no budget of reasoning tokens.")
-            else:
-                budget, at = config.budget_tokens, "reasoning.budget_tokens"
-                word = effort.of_budget(budget, BUDGETS)
-                notes.emulated(at, f"Sent as effort {word}.")
+        word, at = wished(self._rendering, rule.takes_effort)
         if word and not rule.takes_effort:
             if word != "none":
                 notes.dropped(at, "The model takes no effort of reasoning.")
