@@ -6,7 +6,7 @@ A conversation is one file of `conversations/`:
     mode        "send" or "stream"
     request     SendRequest as proto JSON; its model or provider names one of `providers`
     options     StreamOptions as proto JSON, perhaps
-    client      settings, all optional: api_key, deadline_ms, cancel_after, metadata, trace (see README.md)
+    client      settings, all optional: api_key, deadline_ms, cancel_after, idle_ms, metadata, trace (see README.md)
     providers   provider id to {the provider's configuration, "answers": [answer, ...]}; an answer for each request, the last one stays
     newer       in place of providers: what a gateway newer than the clients says, see newer.py
 
@@ -95,6 +95,7 @@ class Conversation:
                     "api_key": client.get("api_key", API_KEY),
                     "deadline_ms": client.get("deadline_ms", 0),
                     "cancel_after": client.get("cancel_after", 0),
+                    "idle_ms": client.get("idle_ms", 0),
                     "metadata": client.get("metadata", {}),
                     "trace": client.get("trace", {}),
                 }

@@ -86,14 +86,14 @@ class Runner:
     process: asyncio.subprocess.Process
     errors: asyncio.Task[bytes]
 
-    async def play(self, line: bytes) -> dict[str, Any]:
-        """One conversation. Raises Failed when the runner ends, answers no JSON, or says nothing for a minute."""
+    async def play(self, line: bytes, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+        """One conversation. Raises Failed when the runner ends, answers no JSON, or says nothing for so long."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
             self.process.stdin.write(line)
             await self.process.stdin.drain()
-            answer = await asyncio.wait_for(self.process.stdout.readline(), ANSWER_SECONDS)
+            answer = await asyncio.wait_for(self.process.stdout.readline(), seconds)
             result = json.loads(answer)
         except (TimeoutError, ConnectionError, ValueError) as error:
             raise Failed(await self._end(f"no answer ({type(error).__name__})")) from error

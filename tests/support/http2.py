@@ -46,6 +46,17 @@ def literal(name: bytes, value: bytes) -> bytes:
     return b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
+async def frames(reader: asyncio.StreamReader) -> AsyncIterator[Frame]:
+    """The frames of a connection, until it is closed."""
+    try:
+        while True:
+            head = await reader.readexactly(9)
+            length = int.from_bytes(head[:3], "big")
+            yield Frame(head[3], head[4], int.from_bytes(head[5:], "big"), await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return
+
+
 class Peer:
     """One connection. It answers SETTINGS, and PINGs unless it is frozen."""
 
@@ -72,18 +83,12 @@ class Peer:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """What the server sends, until it closes the connection."""
-        try:
-            while True:
-                head = await self._reader.readexactly(9)
-                length = int.from_bytes(head[:3], "big")
-                frame = Frame(head[3], head[4], int.from_bytes(head[5:], "big"), await self._reader.readexactly(length))
-                if frame.kind == SETTINGS and not frame.flags & ACK:
-                    self.send(SETTINGS, flags=ACK)
-                if frame.kind == PING and not frame.flags & ACK and not self._frozen:
-                    self.send(PING, frame.payload, flags=ACK)
-                yield frame
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return
+        async for frame in frames(self._reader):
+            if frame.kind == SETTINGS and not frame.flags & ACK:
+                self.send(SETTINGS, flags=ACK)
+            if frame.kind == PING and not frame.flags & ACK and not self._frozen:
+                self.send(PING, frame.payload, flags=ACK)
+            yield frame
 
 
 @asynccontextmanager

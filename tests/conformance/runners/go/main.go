@@ -30,6 +30,7 @@ type conversation struct {
 	APIKey      string            `json:"api_key"`
 	DeadlineMS  int               `json:"deadline_ms"`
 	CancelAfter int               `json:"cancel_after"`
+	IdleMS      int               `json:"idle_ms"`
 	Metadata    map[string]string `json:"metadata"`
 	Trace       map[string]string `json:"trace"`
 }
@@ -106,6 +107,11 @@ func play(given conversation) *result {
 }
 
 func send(ctx context.Context, cancel func(), client *llmgateway.Client, given conversation, request *v1.SendRequest, played *result) {
+	if given.IdleMS > 0 {
+		_, err := client.Send(ctx, request)
+		must(err)
+		time.Sleep(time.Duration(given.IdleMS) * time.Millisecond)
+	}
 	if given.CancelAfter > 0 {
 		time.AfterFunc(time.Duration(given.CancelAfter)*time.Millisecond, func() {
 			played.CancelledAt = now()

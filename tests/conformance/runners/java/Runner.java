@@ -38,6 +38,7 @@ public class Runner {
     String api_key;
     long deadline_ms;
     int cancel_after;
+    long idle_ms;
     Map<String, String> metadata;
     Map<String, String> trace;
   }
@@ -106,7 +107,12 @@ public class Runner {
     return Base64.getEncoder().encodeToString(message.toByteArray());
   }
 
-  static void send(LlmGatewayClient client, Given given, SendRequest request, Result result) {
+  static void send(LlmGatewayClient client, Given given, SendRequest request, Result result)
+      throws InterruptedException {
+    if (given.idle_ms > 0) {
+      client.send(request);
+      Thread.sleep(given.idle_ms);
+    }
     Timer timer = new Timer(true);
     if (given.cancel_after > 0) {
       Thread calling = Thread.currentThread();
@@ -154,7 +160,7 @@ public class Runner {
     }
   }
 
-  static Result play(Given given) throws IOException {
+  static Result play(Given given) throws IOException, InterruptedException {
     Result result = new Result();
     result.id = given.id;
     LlmGatewayClient.Builder builder = LlmGatewayClient.builder(given.address).apiKey(given.api_key);
@@ -180,7 +186,7 @@ public class Runner {
     return result;
   }
 
-  public static void main(String[] args) throws IOException {
+  public static void main(String[] args) throws IOException, InterruptedException {
     Gson gson = new GsonBuilder().serializeNulls().create();
     BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);

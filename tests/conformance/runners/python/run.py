@@ -54,6 +54,10 @@ def failures(result: Json) -> Iterator[None]:
 
 
 def send(client: Client, given: Json, request: gateway_pb2.SendRequest, result: Json) -> None:
+    if given["idle_ms"]:
+        client.send(request)
+        time.sleep(given["idle_ms"] / 1000)
+
     def cancel() -> None:
         result["cancelled_at"] = time.time()
         client.close()  # what a program of threads can do: the sync call itself has no handle

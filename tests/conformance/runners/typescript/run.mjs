@@ -1,5 +1,6 @@
 // The runner of the TypeScript client; README.md of the suite has the protocol.
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { Client, GatewayError, Reply, StreamTruncated } from "../../../../clients/typescript/dist/index.js";
 import {
@@ -44,6 +45,10 @@ function answer(result, reply) {
 }
 
 async function send(client, given, options, result) {
+  if (given.idle_ms) {
+    await client.send(decoded(SendRequestSchema, given.request), options);
+    await sleep(given.idle_ms);
+  }
   const controller = new AbortController();
   if (given.cancel_after) {
     setTimeout(() => {

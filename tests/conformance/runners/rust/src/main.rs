@@ -11,7 +11,7 @@ use llmgateway::v1::{SendRequest, SendResponse, StreamOptions, StreamSendRequest
 use llmgateway::{Client, Error, Reply};
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 #[derive(Deserialize)]
 struct Given {
@@ -23,6 +23,7 @@ struct Given {
     api_key: String,
     deadline_ms: u64,
     cancel_after: u64,
+    idle_ms: u64,
     metadata: HashMap<String, String>,
     trace: HashMap<String, String>,
 }
@@ -199,6 +200,10 @@ async fn play(given: Given) -> Result<Outcome, Box<dyn StdError>> {
     }
     let mut outcome = Outcome { id: given.id.clone(), ..Outcome::default() };
     let request: SendRequest = decoded(&given.request)?;
+    if given.idle_ms > 0 {
+        client.send(request.clone()).await?;
+        sleep(Duration::from_millis(given.idle_ms)).await;
+    }
     if given.mode == "send" {
         send(&client, &given, request, &mut outcome).await;
     } else {
