@@ -55,6 +55,13 @@ class Blame(enum.Enum):
     SERVER = "server"
 
 
+def install_extra(name: str, *, image: bool = True) -> str:
+    """An extra that is missing, and how to get it, for an error's sentence. It names no package index: none has a package of ours, and what one
+    has under our distribution's name is not ours. image: whether the container image can have it."""
+    text = f"the extra {name}: pip install ./clients/python '.[{name}]' in a working copy"
+    return f"{text}, or EXTRAS={name} where the image is built" if image else text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """One thing wrong with a request.

@@ -128,7 +128,10 @@ async def test_failures_are_told_apart(source: Source, error: Exception, seen: t
     with pytest.raises(seen) as caught:
         await source.renewed().get()
     if isinstance(error, ImportError):
-        assert str(caught.value) == "Without a key, install the extra: llm-gateway[vertex]."
+        assert str(caught.value) == (
+            "Without a key it needs the extra vertex: pip install ./clients/python '.[vertex]' in a working copy, "
+            "or EXTRAS=vertex where the image is built."
+        )
     source.error = None
     assert await source.renewed().get() == 1
 

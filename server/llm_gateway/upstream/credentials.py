@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any, Generic, TypeVar
 
-from llm_gateway.errors import CredentialsRejected, GatewayError, ProviderUnavailable
+from llm_gateway.errors import CredentialsRejected, GatewayError, ProviderUnavailable, install_extra
 from llm_gateway.protocols import json
 from llm_gateway.protocols.wire import Outgoing
 from llm_gateway.telemetry import logs
@@ -90,7 +90,7 @@ class Renewed(Generic[T]):
         except GatewayError:
             raise
         except ImportError:
-            raise CredentialsRejected(f"Without a key, install the extra: llm-gateway[{self._extra}].") from None
+            raise CredentialsRejected(f"Without a key it needs {install_extra(self._extra)}.") from None
         except Exception as error:  # the libraries' errors have no common base; their texts may hold secrets
             raise CredentialsRejected(f"No credentials are to be had: {type(error).__name__}.") from None
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Collection
 
 from llm_gateway.catalogue.pricing.pricelist import PriceList
+from llm_gateway.errors import install_extra
 
 LONGEST = 60.0
 """Seconds that the export may take on a busy machine."""
@@ -46,9 +47,7 @@ async def load(lists: Collection[str]) -> PriceList:
         process.kill()  # does nothing to a process that has ended
         await reading
     if process.returncode == 3:
-        raise PriceListUnavailable(
-            "It needs the extra llm-gateway[prices]: pip install ./clients/python '.[prices]' in a working copy."
-        )
+        raise PriceListUnavailable(f"It needs {install_extra('prices')}.")
     try:
         if process.returncode:
             raise ValueError

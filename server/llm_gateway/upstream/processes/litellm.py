@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_gateway import config
-from llm_gateway.errors import EndpointWrong
+from llm_gateway.errors import EndpointWrong, install_extra
 from llm_gateway.protocols import json
 from llm_gateway.telemetry import logs
 from llm_gateway.upstream import http
@@ -235,5 +235,5 @@ class _Child:
 
 _PROBLEMS = {
     b"missing": "the interpreter for LiteLLM cannot be started",
-    b"absent\n": "the interpreter for LiteLLM cannot import it; install the extra litellm, or set options.python",
+    b"absent\n": f"the interpreter for LiteLLM cannot import it; set options.python, or install {install_extra('litellm', image=False)}",
 }
