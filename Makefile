@@ -21,6 +21,8 @@ CASES ?= ../shared/cases
 IMAGE ?= llm-gateway
 SECONDS ?= 10
 TARGETS ?=
+BASE ?= python:3.13-slim
+EXTRAS ?=
 ARGS ?=
 
 .PHONY: help
@@ -77,17 +79,18 @@ format: $(SETUP) ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 .PHONY: lint
-lint: $(SETUP) $(CODEGEN)/.setup build/litellm/.setup ## Style, types, import layers, locks, the contract and its compatibility
+lint: $(SETUP) $(CODEGEN)/.setup build/litellm/.setup build/supply/.setup ## Style, types, import layers, locks, secrets, the contract and its compatibility
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports
 	$(PYTHON) -m tests.support.locks
+	$(PYTHON) -m tests.support.secrets
 	$(BIN)/buf lint protos
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 
 .PHONY: test
-test: $(SETUP) build/claude-code/.setup build/litellm/.setup ## Run all tests on all cores (at most 4) and print the coverage of server/ and clients/python
+test: $(SETUP) build/claude-code/.setup build/litellm/.setup build/supply/.setup ## Run all tests on all cores (at most 4) and print the coverage of server/ and clients/python
 	@rm -rf build/coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
@@ -131,13 +134,21 @@ corpus: $(SETUP) $(CODEGEN)/.setup ## Replay recorded provider traffic, when the
 cases: $(SETUP) ## Replay small inputs that once failed, when there are any at CASES; part of make test (ARGS="3 17" chooses)
 	@CASES=$(CASES) $(PYTHON) -m tests.cases $(ARGS)
 
+.PHONY: sbom
+sbom: $(SETUP) build/supply/.setup ## Write what an image holds: build/sbom.json, CycloneDX (EXTRAS="vertex prices" for one with these)
+	$(PYTHON) -m tests.support.sbom $(EXTRAS)
+
+.PHONY: audit
+audit: $(SETUP) build/supply/.setup ## Ask for advisories about every lock and client; exits with an error also when nobody could be asked (ARGS="npm go.mod" chooses)
+	$(PYTHON) -m tests.support.audit $(ARGS)
+
 .PHONY: docs
 docs: $(SETUP) ## Write docs/providers.md anew from the code
 	$(PYTHON) -m tests.support.provider_table > docs/providers.md
 
 .PHONY: docker
-docker: ## Build the container image (IMAGE=llm-gateway)
-	docker build -t $(IMAGE) .
+docker: ## Build the container image (IMAGE=llm-gateway, BASE=python:3.13-slim@sha256:..., EXTRAS="vertex prices")
+	docker build -t $(IMAGE) --build-arg BASE="$(BASE)" --build-arg EXTRAS="$(EXTRAS)" .
 
 # What tests run beside the gateway, each in an environment of its own: LiteLLM, and the command of Claude Code, whose Python is not run.
 build/%/.setup: requirements-%.lock
@@ -149,19 +160,26 @@ build/%/.setup: requirements-%.lock
 # `uv` resolves for all platforms and Python versions at once; it is used for nothing else.
 LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-package llmgateway-client --custom-compile-command "make lock" $(ARGS)
-# What runs in the gateway's own process; LiteLLM does not.
-EXTRAS = $(addprefix --extra ,azure bedrock prices vertex)
+# What runs in the gateway's own process; LiteLLM does not. The locks of all of it agree: they are cut out of one, whose versions are those of
+# requirements-dev.lock until an upgrade is asked for.
+RUNTIME = azure bedrock prices vertex
+TOGETHER = build/lock/runtime.lock
 
 .PHONY: lock
 lock: ## Pin the dependencies again with their hashes (ARGS=--upgrade takes newer releases)
 	@.ci/venv build/lock
 	build/lock/bin/python $(PIP) install --quiet --no-deps uv==0.13.8
-	$(LOCK) pyproject.toml $(EXTRAS) -o requirements.lock
-	$(LOCK) pyproject.toml $(EXTRAS) --group dev -c requirements.lock -o requirements-dev.lock
+	@cp requirements-dev.lock $(TOGETHER)
+	$(LOCK) pyproject.toml $(RUNTIME:%=--extra %) -o $(TOGETHER)
+	$(LOCK) pyproject.toml -c $(TOGETHER) -o requirements.lock
+	@for extra in $(RUNTIME); do \
+	  (set -x; $(LOCK) pyproject.toml --extra $$extra -c $(TOGETHER) -o requirements-$$extra.lock); done
+	$(LOCK) pyproject.toml $(RUNTIME:%=--extra %) --group dev -c $(TOGETHER) -o requirements-dev.lock
 	$(LOCK) --group pyproject.toml:build -c requirements-dev.lock -o requirements-build.lock
 	$(LOCK) --group pyproject.toml:codegen -o requirements-codegen.lock
 	$(LOCK) --group pyproject.toml:litellm -o requirements-litellm.lock
 	$(LOCK) --group pyproject.toml:litellm-proxy -o requirements-litellm-proxy.lock
+	$(LOCK) --group pyproject.toml:supply -o requirements-supply.lock
 	$(LOCK) --group pyproject.toml:claude-code --no-deps -o requirements-claude-code.lock
 	@! grep -n '://' requirements*.lock
 

@@ -45,14 +45,16 @@ class Lock:
     extras: Sequence[str] | None = None  # None: without the project's own dependencies
 
 
-RUNTIME = ("azure", "bedrock", "prices", "vertex")
+RUNTIME = ("azure", "bedrock", "prices", "vertex")  # what runs in the gateway's own process, and what an image may have
 LOCKS = (
-    Lock("requirements.lock", ".venv", extras=RUNTIME),
+    Lock("requirements.lock", ".venv", extras=()),
+    *(Lock(f"requirements-{extra}.lock", ".venv", extras=(extra,)) for extra in RUNTIME),
     Lock("requirements-dev.lock", ".venv", groups=("dev",), extras=RUNTIME),
     Lock("requirements-build.lock", ".venv", groups=("build",)),
     Lock("requirements-codegen.lock", "build/codegen", groups=("codegen",)),
     Lock("requirements-litellm.lock", "build/litellm", groups=("litellm",)),
     Lock("requirements-litellm-proxy.lock", "build/litellm-proxy", groups=("litellm-proxy",)),
+    Lock("requirements-supply.lock", "build/supply", groups=("supply",)),
 )
 BARE = ("requirements-claude-code.lock",)  # a wheel for the program in it; none of its Python is run
 
@@ -70,10 +72,15 @@ class Pin:
         return self.marker is None or self.marker.evaluate({**environment, "extra": ""})
 
 
+def entries(text: str) -> list[str]:
+    """The text of a lock file by its pins, each with its hashes and without comments."""
+    return re.split(r"\n(?=[A-Za-z0-9])", re.sub(r"(?m)^\s*#.*\n?", "", text).strip())
+
+
 def pins(text: str) -> list[Pin]:
-    """The entries of a lock file. Raises ValueError for one that is no `name==version`."""
+    """The pins of a lock file. Raises ValueError for one that is no `name==version`."""
     found = []
-    for entry in re.split(r"\n(?=[A-Za-z0-9])", re.sub(r"(?m)^\s*#.*\n?", "", text).strip()):
+    for entry in entries(text):
         requirement = Requirement(entry.split("\\\n")[0].split("--hash")[0])
         (exact,) = requirement.specifier
         if exact.operator != "==" or "*" in exact.version:
@@ -218,6 +225,39 @@ def install_problems(file: str, text: str) -> list[str]:
     return found
 
 
+NAMES = ("llm-gateway", "llmgateway-client", "llmgateway", "@llmgateway/client")
+"""Of our distributions. Nothing of ours is in a registry, so that an install by one of these names would fetch somebody else's program."""
+BY_NAME = re.compile(r"(?i)\b(?:pipx?|uv|npm|pnpm|yarn|cargo|go)\b.* (?:install|add|i|get) (.*)")
+
+
+def name_problems(file: str, text: str) -> list[str]:
+    """The commands in a file that would install by name what only a working copy has."""
+    found = [
+        f"{file}:{number}: an install of {word} by name, which no registry has from us: {command}"
+        for number, command in commands(text)
+        if (install := BY_NAME.search(command))
+        for word in install[1].split()
+        if re.split(r"(?<=.)[@=<>~!]", word)[0] in NAMES or word.startswith("github.com/llmgateway/")
+    ]
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"""\s*llmgateway\s*=\s*(?:["']|\{\s*version)""", line):  # of Cargo.toml
+            found.append(f"{file}:{number}: a dependency on llmgateway by name, which no registry has from us")
+    return found
+
+
+# ---------------------------------------------------------------- what is watched
+WATCHED = 15
+"""Packages that the gateway itself may name; each is one whose releases and advisories somebody has to follow."""
+
+
+def watched(root: Path) -> tuple[list[str], list[str]]:
+    """What an image without extras holds of others: the packages that pyproject.toml names, and what these bring with them."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    direct = {canonicalize_name(Requirement(one).name) for one in project} - {CLIENT}
+    locked = {pin.name for pin in pins((root / "requirements.lock").read_text())}
+    return sorted(direct & locked), sorted(locked - direct)
+
+
 def main() -> int:
     """Print what is wrong; the exit status."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -226,12 +266,17 @@ def main() -> int:
         path = ROOT / file
         if file.startswith("tests/unit/") or path.suffix == ".lock" or not path.is_file():
             continue
-        found.problems += install_problems(file, path.read_bytes().decode(errors="replace"))
+        text = path.read_bytes().decode(errors="replace")
+        found.problems += install_problems(file, text) + name_problems(file, text)
+    direct, brought = watched(ROOT)
+    if len(direct) > WATCHED:
+        found.problems.append(f"pyproject.toml: {len(direct)} dependencies are more than the {WATCHED} that we watch")
     print(*found.problems, sep="\n", end="\n" if found.problems else "")
     if not found.problems:
         places = f"Python {PYTHONS[0]} to {PYTHONS[-1]} on {len(PLATFORMS)} platforms"
         beyond = ", ".join([*found.absent, *sorted(found.unread)])
         print(f"Locks are complete for {places}, by what is installed here (not {beyond}).")
+        print(f"An image without extras holds {len(direct)} packages that we name and {len(brought)} that these bring.")
     return bool(found.problems)
 
 

@@ -1,9 +1,12 @@
 """The check of the lock files finds what would be resolved on the day of an install."""
 
+import json
+import tomllib
+
 import pytest
 
 from tests.support import locks
-from tests.support.locks import completeness, environments, install_problems, pins
+from tests.support.locks import completeness, environments, install_problems, name_problems, pins
 
 LINUX, *_, WINDOWS = environments()
 TEXT = """\
@@ -84,7 +87,7 @@ def test_a_release_whose_metadata_is_not_here_is_named() -> None:
         ("Dockerfile", "RUN a \\\n && pip install -r requirements.lock --no-deps\n", ["--require-hashes"]),
         ("Dockerfile", "RUN pip wheel --no-build-isolation .\n", ["--no-deps"]),
         ("docs/x.md", "`pip install -r requirements.lock`, or\n", ["--require-hashes", "--no-deps"]),
-        ("docs/x.md", "`pip install 'llm-gateway[prices]'` takes the newest\n", []),
+        ("docs/x.md", "`pip install 'other[prices]'` takes the newest\n", []),
         ("tests/x.py", '    run([python, "-m", "pip", "install", "-r", "requirements.lock"])\n', ["--require-hashes", "--no-deps"]),
     ],
 )  # fmt: skip
@@ -93,6 +96,66 @@ def test_an_install_that_resolves_is_found(file: str, text: str, missing: list[s
     found = install_problems(file, text)
     assert [problem.split(" without ")[1].split(":")[0] for problem in found] == missing
     assert all(problem.startswith(f"{file}:1: ") or problem.startswith(f"{file}:2: ") for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Get it: `pip install 'llm-gateway[prices]'`", 1),
+        ("uv add llmgateway-client==0.1", 1),
+        ("npm install @llmgateway/client", 1),
+        ("npm i @llmgateway/client@latest", 1),
+        ("cargo add llmgateway", 1),
+        ('llmgateway = "0.1"', 1),
+        ('llmgateway = { version = "0.1" }', 1),
+        ("go get github.com/llmgateway/llmgateway/clients/go@latest", 1),
+        ("pip install ./clients/python '.[prices]'", 0),
+        ("npm install PATH/llmgateway-client-0.1.0.tgz", 0),
+        ('import { Client } from "@llmgateway/client";', 0),
+        ('llmgateway = { path = "PATH/clients/rust" }', 0),
+    ],
+)
+def test_an_install_by_a_name_of_ours_is_found(text: str, found: int) -> None:
+    """In every language: no registry has a package of ours, and what one has under that name is somebody else's."""
+    assert len(name_problems("README.md", f"\n{text}\n")) == found
+
+
+def test_the_names_of_our_distributions_are_all_known_to_the_check() -> None:
+    """Those that the manifests say."""
+    manifests = [
+        tomllib.loads((locks.ROOT / file).read_text()) for file in ("pyproject.toml", "clients/python/pyproject.toml")
+    ]
+    names = [one["project"]["name"] for one in manifests]
+    names.append(tomllib.loads((locks.ROOT / "clients/rust/Cargo.toml").read_text())["package"]["name"])
+    names.append(json.loads((locks.ROOT / "clients/typescript/package.json").read_text())["name"])
+    assert sorted(names) == sorted(locks.NAMES)
+
+
+def test_an_image_without_extras_holds_few_packages() -> None:
+    """At most 15 whose releases we follow, by the lock; the packages that they bring are counted too, so that one more is somebody's decision."""
+    direct, brought = locks.watched(locks.ROOT)
+    print(f"{len(direct)} named: {', '.join(direct)}\n{len(brought)} brought: {', '.join(brought)}")
+    assert len(direct) == 12 <= locks.WATCHED
+    assert len(brought) <= 8
+
+
+def test_an_image_can_have_each_extra_that_runs_in_the_gateway() -> None:
+    """There is a lock for it, the build sees that, and it pins what the image without extras has, in the same versions."""
+    seen = (locks.ROOT / ".dockerignore").read_text().splitlines()
+    base = {(pin.name, pin.version) for pin in pins((locks.ROOT / "requirements.lock").read_text())}
+    for extra in locks.RUNTIME:
+        assert f"!requirements-{extra}.lock" in seen
+        own = {(pin.name, pin.version) for pin in pins((locks.ROOT / f"requirements-{extra}.lock").read_text())}
+        assert base < own
+
+
+def test_the_image_is_built_on_what_the_caller_names() -> None:
+    """Both stages start from BASE, so that a digest holds for all of the image; nothing else is fetched by a tag."""
+    lines = (locks.ROOT / "Dockerfile").read_text().splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith("FROM")] == [["FROM", "$BASE"]] * 2
+    assert not [line for line in lines if "syntax=" in line]
+    assert "ARG BASE=python:3.13-slim" in lines
+    assert 'ARG EXTRAS=""' in lines
 
 
 def test_the_locks_of_this_repository_have_their_hashes() -> None:
