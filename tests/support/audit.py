@@ -212,13 +212,13 @@ def verdict(answers: Sequence[Answer]) -> tuple[int, str]:
     known = {line for answer in answers for line in answer.known}
     unasked = [answer.subject for answer in answers if answer.problem]
     asked = len(answers) - len(unasked)
-    not_all = f" Could not ask about {len(unasked)} of {len(answers)}: {', '.join(unasked)}." if unasked else ""
+    gap = f"COULD NOT ASK about {len(unasked)} of {len(answers)}: {', '.join(unasked)}."
     if not answers:
         return 2, "COULD NOT ASK: nothing here has such a name."
     if known:
-        return 1, f"FOUND {len(known)} advisories.{not_all}"
+        return 1, f"FOUND {len(known)} advisories. {gap if unasked else ''}".rstrip()
     if unasked:
-        return 2, f"COULD NOT ASK.{not_all} No advisory is known about the other {asked}."
+        return 2, f"{gap} No advisory is known about the other {asked}." if asked else gap
     return 0, f"Nothing found: no advisory is known about what the {asked} pin."
 
 
