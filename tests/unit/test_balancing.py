@@ -290,6 +290,18 @@ def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is
     assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
 
 
+def test_after_an_outage_of_the_address_another_model_comes_back_step_by_step_too() -> None:
+    """The crowd was kept away from all that is there."""
+    clock = Clock()
+    balance = LoadBalance(rng=random.Random(1), clock=clock)
+    endpoint = kit.endpoint(clock=clock)
+    for _ in range(5):
+        failed(balance, kit.grouped(kit.target(endpoint)), ProviderUnreachable())
+    clock.now += 1.0
+    picked(balance, kit.grouped(kit.target(endpoint, model="other")))
+    assert endpoint.state.of("other").flow.limit == FIRST_PLACES
+
+
 @pytest.mark.parametrize("error", [ProviderUnavailable(status=503), ProviderUnreachable()])
 def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call(error: ProviderError) -> None:
     """One caller whose requests are wrong must not use up the probes that would find the model, or its address, back."""
@@ -297,7 +309,7 @@ def test_a_probe_that_tells_nothing_leaves_its_turn_to_the_next_call(error: Prov
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     target = kit.target(kit.endpoint(clock=clock))
     for _ in range(5):
-        failed(balance, kit.grouped(target), ProviderUnavailable(status=503))
+        failed(balance, kit.grouped(target), error)
     clock.now += 1.0
     for _ in range(10):
         failed(balance, kit.grouped(target), RequestRefused(status=400))

@@ -371,6 +371,15 @@ def test_a_confirmed_rest_is_never_shortened() -> None:
     assert flow.full
 
 
+def test_a_newcomer_waits_behind_those_who_wait() -> None:
+    """Also in the moment in which there is a place that nobody has been given yet."""
+    flow = flow_of(5, Clock())
+    refuse(flow, 3)
+    flow.line.append(object())
+    assert flow.has_place()
+    assert flow.full
+
+
 def test_a_limit_stays_while_calls_wait_for_it() -> None:
     """Else all of them were sent at once."""
     flow = flow_of(5, Clock())
