@@ -30,6 +30,8 @@ Node: TypeAlias = Any
 MAX_FILE_BYTES = 1 << 20
 _MAX_NODES = 100_000  # aliases make a small file large
 _MAX_DEPTH = 32
+_MOST_OPEN = 500
+_BRACKETS = re.compile(r"[\[\]{}]")
 _CAPABILITIES = typing.get_args(Capability)
 _LAST_STEP = re.compile(r'(?:^|\.)(?:"[^"]*"|[\w-]+)$|\[\d+\]$')
 
@@ -129,6 +131,9 @@ class Reading:
         if text.lstrip().startswith("{"):
             text = _yaml_of_json(text)
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        if _is_deep(text):
+            self.problem("", "is nested too deeply")
+            return None
         try:
             if "!" in text:  # a node of compose() does not tell an explicit tag from the one that YAML infers
                 for event in yaml.parse(text, Loader=loader):
@@ -367,6 +372,12 @@ def _yaml_of_json(text: str) -> str:
         return f"{pair[1]}\\U{ord(character):08x}"
 
     return _SURROGATES.sub(one_escape, re.sub(r"^\t+", lambda tabs: " " * len(tabs[0]), text, flags=re.MULTILINE))
+
+
+def _is_deep(text: str) -> bool:
+    """Whether more brackets stand open somewhere than can be read; YAML's parser looks at all of them again for every token."""
+    steps = (1 if bracket in "[{" else -1 for bracket in _BRACKETS.findall(text))
+    return any(depth > _MOST_OPEN for depth in itertools.accumulate(steps))
 
 
 def _place(mark: Any) -> tuple[int, int]:

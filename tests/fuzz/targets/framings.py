@@ -46,7 +46,7 @@ def _target(
     name: str, kind: str, seeds: Sequence[bytes], tokens: tuple[bytes, ...], mutate: Mutate | None = None
 ) -> Target:
     def made() -> list[bytes]:
-        return [*seeds, *bodies(kind)[:40]]
+        return [*seeds, *bodies(kind)[:12]]
 
     return Target(name=name, check=functools.partial(check, kind), make_seeds=made, mutate=mutate, tokens=tokens)
 
