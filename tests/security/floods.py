@@ -132,6 +132,7 @@ class Flood:
     make: Callable[[], Iterator[bytes]]
     connections: int = 2
     acks: bool = True
+    seconds: float = 4.0
 
 
 FLOODS = {
@@ -140,7 +141,7 @@ FLOODS = {
     "PING": Flood(make=pings),
     "SETTINGS": Flood(make=settings),
     "CONTINUATION": Flood(make=continuation),
-    "WINDOW_UPDATE": Flood(make=window_updates),
+    "WINDOW_UPDATE": Flood(make=window_updates, seconds=10.0),  # heaps are torn bit by bit
     "empty DATA": Flood(make=empty_data),
     "1-byte windows": Flood(make=one_byte_windows),
     "calls without a message": Flood(make=half_open, connections=5),

@@ -161,7 +161,7 @@ async def _flooded(rig: Rig, names: Iterable[str], *, behind: bool = False) -> f
     for name in names:
         async with rig.process(SERVED) as gateway:
             with envoy.started(gateway.address, gateway.log.parent) if behind else nullcontext() as front:
-                shown, passed = await _attacked(gateway, name, 1.0 if rig.quick else 4.0, front)
+                shown, passed = await _attacked(gateway, name, 1.0 if rig.quick else FLOODS[name].seconds, front)
         failed += not passed
         rig.note(f"{'ok  ' if passed else 'FAIL'} {name}: {shown}")
     return float(failed)

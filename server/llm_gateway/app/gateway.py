@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from llmgateway.v1 import gateway_pb2_grpc
 from opentelemetry import trace
 
 from llm_gateway import config
+from llm_gateway.app import memory
 from llm_gateway.app.lifecycle import Lifecycle, server_options
 from llm_gateway.calls.blocked import Blocked
 from llm_gateway.calls.call import Call, Handler, call_endpoint
@@ -312,22 +312,17 @@ async def run(
         raise
     if reload is not None:
         gateway.lifecycle.on_hangup(lambda: _reload(gateway, reload))
-    _settle_memory()
+    memory.settle()
     logs.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
     if ready is not None:
         ready(port)
+    beside = [prices, asyncio.create_task(memory.give_back())]
     await gateway.lifecycle.until_signal()
-    prices.cancel()
-    await asyncio.gather(gateway.stop(), prices, return_exceptions=True)
+    for task in beside:
+        task.cancel()
+    await asyncio.gather(gateway.stop(), *beside, return_exceptions=True)
     if spans is not None:
         spans.shutdown()
-
-
-def _settle_memory() -> None:
-    """Keep the collector away from what lives as long as the process, and let it run less often: answers hold no reference cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
