@@ -273,12 +273,16 @@ def test_a_confirmed_rest_is_waited_for_in_order_and_then_one_goes_at_a_time() -
     virtual.run(main())
 
 
-@pytest.mark.parametrize(("rest", "deadline"), [(11.0, None), (5.0, 4.0)])
-def test_who_has_no_time_for_a_confirmed_rest_is_refused_at_once(rest: float, deadline: float | None) -> None:
-    """Longer than hints are waited for, or than the deadline leaves; the caller is told when, and no provider was called."""
+@pytest.mark.parametrize(("rest", "deadline", "usual"), [(11.0, None, 0.0), (5.0, 4.0, 0.0), (3.0, 4.0, 2.0)])
+def test_who_has_no_time_for_a_confirmed_rest_is_refused_at_once(
+    rest: float, deadline: float | None, usual: float
+) -> None:
+    """Longer than hints are waited for, or than the deadline leaves, or leaves for an answer that takes as long as usual; the caller is
+    told when, and no provider was called."""
 
     async def main() -> None:
         upstream, one, handler, _ = await paused(seconds=rest)
+        one.provider.endpoints[0].state.of("m").measured(usual)
         start = virtual.now()
         with pytest.raises(RateLimited) as caught:
             await handler(kit.attempt(one, deadline=deadline))
@@ -305,6 +309,60 @@ def test_whose_time_ends_goes_all_the_same() -> None:
         slow.cancel()
         await asyncio.gather(slow, return_exceptions=True)
         assert (flow.in_flight, flow.undecided, len(flow.line)) == (0, 0, 0)
+
+    virtual.run(main())
+
+
+def test_who_leaves_as_a_place_in_the_line_comes_free_passes_it_on() -> None:
+    """At once, not when time makes another place."""
+
+    async def main() -> None:
+        _, given, handler = limited(Permits())
+        flow = given.endpoint.state.of("m").flow
+        first = await handler(given)
+        flow.refused(1.0)
+        gone, following = (asyncio.ensure_future(handler(given)) for _ in range(2))
+        await settle()
+        start = virtual.now()
+        await first.aclose()
+        gone.cancel()
+        await following
+        assert virtual.now() == start
+
+    virtual.run(main())
+
+
+def test_ends_failures_and_answers_that_make_a_place_call_the_next_at_once() -> None:
+    """Not when time makes another place: a call is closed; one ends without an answer; of five under way, with four places, two are answered."""
+
+    async def main() -> None:
+        _, given, handler = limited(Permits(), None, None, 9.0, None, 0.2, 0.3, 9.0, 9.0, 9.0, None)
+        flow = given.endpoint.state.of("m").flow
+        first = await handler(given)
+        flow.refused(1.0)
+        following = asyncio.ensure_future(handler(given))
+        await settle()
+        start = virtual.now()
+        await first.aclose()
+        await (await following).aclose()
+        assert virtual.now() == start
+        flow.limit = None
+        endless = asyncio.ensure_future(handler(given))
+        await settle()
+        flow.refused(1.0)
+        following = asyncio.ensure_future(handler(given))
+        await settle()
+        endless.cancel()
+        await (await following).aclose()
+        assert virtual.now() == start
+        flow.limit = None
+        others = [asyncio.ensure_future(handler(given)) for _ in range(5)]
+        await settle()
+        flow.refused(1.0)
+        start = virtual.now()
+        await handler(given)
+        assert virtual.now() == pytest.approx(start + 0.3)
+        await asyncio.gather(*others)
 
     virtual.run(main())
 
