@@ -2,10 +2,11 @@
 
 It is made from the locks that an image with these extras is installed from, by cyclonedx-bom (https://cyclonedx-bom-tool.readthedocs.io/), and
 is then held against them: each pin is there with its version, its package URL and all of its hashes. A pin for another platform or
-Python is there too, for the lock is for all of them.
+Python is there too, for the lock is for all of them. It is a list: who needs whom is in the comments of the locks.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def main(extras: Sequence[str], path: Path = SBOM) -> int:
             path,
         ],
         cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "ignore::UserWarning"},  # that it is no graph
         input="\n".join(entries.values()),
         text=True,
         check=True,
