@@ -112,7 +112,7 @@ async def test_a_name_that_does_not_resolve_is_named(gateway_factory: Factory) -
     ("names", "options", "trusted", "said"),
     [
         (("127.0.0.1",), {"not_after": datetime.datetime(2020, 1, 2, tzinfo=datetime.UTC)}, True, "has expired"),
-        (("elsewhere.example",), {}, True, "is for another host"),
+        (("elsewhere.example",), {}, True, "is for another host (by its subjectAltName; a common name does not count)"),
         (("127.0.0.1",), {}, False, "is signed by a CA that is not trusted"),
     ],
 )

@@ -1358,9 +1358,11 @@ def test_certificate_with_a_common_name_only_is_refused(loop: Loop, through_a_pr
         async with running(proxy), running(peer, tls=context):
             url = peer.url.replace("127.0.0.1", "localhost")
             client = HttpClient(url, ca_file=ca_file, proxy=proxy.url if through_a_proxy else None)
-            with pytest.raises(TlsFailed, match=r"another host \(by its subjectAltName"):
-                await get(client)
-            await client.aclose()
+            try:
+                with pytest.raises(TlsFailed, match=r"another host \(by its subjectAltName"):
+                    await get(client)
+            finally:
+                await client.aclose()
         assert peer.requests == []
 
     with asyncio.Runner(loop_factory=loop) as runner:

@@ -6,14 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 import pytest_asyncio
+from grpc_health.v1 import health_pb2 as machine_pb2
+from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llm_gateway.app import gateway as app
+from llm_gateway.app import lifecycle
 from llm_gateway.catalogue.pricing.source import PriceListUnavailable
 from llm_gateway.cli import main
+from llm_gateway.config import load
+from llm_gateway.rpc.health import SERVICE
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
 from structlog.testing import capture_logs
 
@@ -94,6 +100,38 @@ async def test_a_served_call_has_its_cost_in_the_answer_and_in_the_spans(
     assert f'"llmgateway.cost.nano_usd": {COST}' in log
     assert f'"llmgateway.provider_cost.nano_usd": {round(COST * 1.5)}' in log
     assert log.count("cost differs from the provider's") == 1
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "not read in time"])
+async def test_health_says_serving_once_the_list_is_read(
+    read: bool, stub_of: "Callable[[str], Stub]", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for it has costs from the first call on; who does not is served; a list that takes too long is not waited for."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(json.dumps(gateways.configured({"providers": {"echo": {"default_model": "echo"}}})))
+    gateway = app.Gateway(load(str(path), {}))
+    loading = asyncio.Event()
+
+    async def load_prices() -> None:
+        await loading.wait()
+
+    if not read:
+        monkeypatch.setattr(lifecycle, "READY_WITHIN", 0.01)
+    task = asyncio.create_task(load_prices())
+    address = f"127.0.0.1:{await gateway.start(after=task)}"
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            watch = machine_grpc.HealthStub(channel).Watch(machine_pb2.HealthCheckRequest(service=SERVICE))
+            if read:
+                assert (await watch.read()).status == machine_pb2.HealthCheckResponse.NOT_SERVING
+                assert (await stub_of(address).Send(ask("echo"))).candidates
+                loading.set()
+            while (await watch.read()).status != machine_pb2.HealthCheckResponse.SERVING:
+                pass
+            watch.cancel()
+    finally:
+        loading.set()
+        await gateway.stop()
 
 
 async def test_a_stream_has_its_cost_in_usage_and_completed_events(
@@ -241,7 +279,8 @@ def test_the_gateway_s_own_process_never_imports_what_the_list_needs() -> None:
     """Neither genai-prices nor pydantic is there after the list was loaded."""
     program = """
 import asyncio, sys
-from llm_gateway import app, config
+from llm_gateway import config
+from llm_gateway.app import gateway as app
 async def main():
     gateway = app.Gateway(config.Config(providers={"openai": config.Provider(kind="openai")}))
     await gateway.load_prices()

@@ -3,9 +3,11 @@
 import asyncio
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -24,14 +26,18 @@ def test_a_process_that_nobody_told_of_is_found_by_its_folder(tmp_path: Path) ->
     """The gateway was killed between starting it and saying so; what it started goes too, and so does a folder that is written to till then."""
     folder = tmp_path / "llm-gateway-one"
     (folder / "work").mkdir(parents=True)
-    script = "trap '' TERM HUP; (while :; do echo > $RANDOM; sleep 0.01; done) & while :; do sleep 1; done"
+    script = "trap '' TERM HUP; (while :; do mkdir -p x/y; rmdir x/y; sleep 0.01; done) & while :; do sleep 1; done"
     with subprocess.Popen(["/bin/sh", "-c", script], cwd=folder / "work", start_new_session=True) as process:
-        watcher = watching(tmp_path)
-        assert watcher.stdin is not None
-        watcher.stdin.write(f"+ 0 {folder}\n".encode())
-        watcher.stdin.close()
-        assert watcher.wait(120) == 0
-        assert process.wait(120) == -9
+        try:
+            watcher = watching(tmp_path)
+            assert watcher.stdin is not None
+            watcher.stdin.write(f"+ 0 {folder}\n".encode())
+            watcher.stdin.close()
+            assert watcher.wait(120) == 0
+            assert process.wait(120) == -signal.SIGKILL
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     assert not folder.exists()
 
 

@@ -437,9 +437,8 @@ def tls_context(ca_file: str | None, cert_file: str | None, key_file: str | None
     """Verifying client context; shared, because loading the system's certificates takes some 20 ms and 1 MB."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = (
-        False  # RFC 9110, section 4.3.4; OpenSSL does where there is no subjectAltName
-    )
+    # RFC 9110, section 4.3.4: where there is no subjectAltName, OpenSSL would take it.
+    context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     if cert_file is not None:
         context.load_cert_chain(cert_file, key_file)
