@@ -38,7 +38,7 @@ HI = content_pb2.Part(text=content_pb2.TextPart(text="hi"))
 HOSTS = (
     "api.openai.com", "api.anthropic.com", "api.cohere.com", "api.groq.com", "api.mistral.ai", "generativelanguage.googleapis.com",
     "bedrock-runtime.eu-west-1.amazonaws.com", "us-central1-aiplatform.googleapis.com", "oauth2.googleapis.com", "api.deepseek.com",
-    "api.replicate.com",
+    "api.replicate.com", "api.cohere.ai",
 )  # fmt: skip
 PATIENT = 300  # seconds that a call may take which waits for LiteLLM to start, on a busy machine
 
@@ -289,13 +289,13 @@ def allowed(host, port=443):
 hosts = {HOSTS!r}
 print([host for host in hosts if not allowed(host)])
 print([host for host in hosts if allowed(host, 22) or allowed("x." + host) or allowed(host + ".x")])
-print(allowed("localhost", 11434), allowed("localhost", 6379), allowed("169.254.169.254", 80))
+print(allowed("localhost", 11434), allowed("localhost", 6379), allowed("169.254.169.254", 80), allowed("openrouter.ai"))
 """
     ran = await asyncio.create_subprocess_exec(
         str(litellm()), "-c", program, stdout=asyncio.subprocess.PIPE, env={"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     )
     said, _ = await ran.communicate()
-    assert said.decode().splitlines()[-3:] == ["[]", "[]", "True False False"]
+    assert said.decode().splitlines()[-3:] == ["[]", "[]", "True False False False"]
 
 
 async def test_what_a_killed_gateway_leaves_of_it_is_ended_and_cleared(

@@ -34,18 +34,36 @@ KEYS_OF_CALLS = frozenset(
 """What a request may say. Other arguments of LiteLLM's choose addresses, keys and callbacks, which are the operator's to choose."""
 
 
+_GOOGLE_CLOUD = (
+    "aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
+    "oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com",
+)  # fmt: skip
+_STS = ("sts.amazonaws.com", "sts.*.amazonaws.com")
 HOSTS = {
-    "bedrock": ("bedrock-runtime.*.amazonaws.com", "sts.amazonaws.com", "sts.*.amazonaws.com"),
+    "amazon_nova": ("api.nova.amazon.com",),
+    "anthropic": ("api.anthropic.com",),
+    "anthropic_text": ("api.anthropic.com",),
     "azure": ("login.microsoftonline.com",),
     "azure_ai": ("login.microsoftonline.com",),
+    "bedrock": ("bedrock-runtime.*.amazonaws.com", *_STS),
+    "chatgpt": ("auth.openai.com", "chatgpt.com"),
+    "cloudflare": ("api.cloudflare.com",),
+    "cohere": ("api.cohere.com", "api.cohere.ai"),
+    "cohere_chat": ("api.cohere.com", "api.cohere.ai"),
+    "compactifai": ("api.compactif.ai",),
     "gemini": ("generativelanguage.googleapis.com",),
+    "github_copilot": ("github.com", "api.github.com", "*.githubcopilot.com"),
     "huggingface": ("router.huggingface.co", "huggingface.co"),
-    "vertex_ai": (
-        "aiplatform.googleapis.com", "*-aiplatform.googleapis.com", "aiplatform.*.rep.googleapis.com",
-        "oauth2.googleapis.com", "sts.googleapis.com", "iamcredentials.googleapis.com",
-    ),
+    "maritalk": ("chat.maritaca.ai",),
+    "nlp_cloud": ("api.nlpcloud.io",),
+    "openrouter": ("openrouter.ai",),
+    "predibase": ("serving.app.predibase.com",),
+    "sagemaker": ("runtime.sagemaker.*.amazonaws.com", *_STS),
+    "text-completion-openai": ("api.openai.com",),
+    "vertex_ai": _GOOGLE_CLOUD,
+    "vertex_ai_beta": _GOOGLE_CLOUD,
     "watsonx": ("iam.cloud.ibm.com", "*.ml.cloud.ibm.com"),
-}  # fmt: skip
+}
 """Hosts of providers that LiteLLM does not tell when it is asked, as those of credentials; `*` stands for one label or a part of one."""
 
 
@@ -183,14 +201,19 @@ class Server:
 
     def _places(self, maker: str) -> Iterator[str]:
         yield from HOSTS.get(maker, ())
-        litellm, given = self._litellm, dict(self._arguments)
+        if maker in ("chatgpt", "github_copilot"):
+            return  # LiteLLM would log in to tell
+        litellm, given, base = self._litellm, dict(self._arguments), None
         with suppress(Exception):
-            yield litellm.get_llm_provider(model=f"{maker}/model", api_key="none")[3] or ""
+            base = litellm.get_llm_provider(model=f"{maker}/model", api_key="none")[3]
+            yield base or ""
         with suppress(Exception):
             manager, provider = litellm.utils.ProviderConfigManager, litellm.LlmProviders(maker)
-            yield manager.get_provider_chat_config(model="model", provider=provider).get_complete_url(
-                api_base=None, api_key="none", model="model", optional_params=given, litellm_params=given, stream=False
+            url = manager.get_provider_chat_config(model="model", provider=provider).get_complete_url(
+                api_base=base, api_key="none", model="model", optional_params=given, litellm_params=given, stream=False
             )
+            if maker == "openai" or "//api.openai.com" not in url:  # what it says for who does not say
+                yield url
 
     async def _answer(self, writer: asyncio.StreamWriter, body: dict[str, Any], headers: dict[str, str]) -> None:
         foreign = sorted(body.keys() - KEYS_OF_CALLS)
