@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_gateway import cli, config
-from llm_gateway.app import gateway as app
+from llm_gateway.app import main as app
 
 PERIOD = 0.005
 KEPT = 200_000

@@ -1,1 +1,3 @@
-"""The gateway put together: `gateway` is the composition root, `lifecycle` binds, drains and stops, `workers` are several processes on one port."""
+"""The gateway put together: `chains` lists the links, `build` makes what serves a configuration, `gateway` starts, stops and reloads, `lifecycle` binds and
+drains, `main` is a process of one, `workers` are several on one port.
+"""

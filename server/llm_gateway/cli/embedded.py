@@ -15,7 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import config
-from llm_gateway.app import gateway as app
+from llm_gateway.app.gateway import Gateway
 from llm_gateway.cli import UsageError, env_file
 from llm_gateway.cli.config_check import load
 from llm_gateway.telemetry import logs
@@ -41,7 +41,7 @@ def gateway(path: str | None) -> Iterator[tuple[str, str]]:
 
     async def serve() -> None:
         try:
-            running = app.Gateway(replace(settings, server=server))
+            running = Gateway(replace(settings, server=server))
             listening.set_result(await running.start())
         except Exception as error:
             listening.set_exception(error)

@@ -11,7 +11,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from llm_gateway import config
-from llm_gateway.app import gateway as app
+from llm_gateway.app.gateway import Gateway
 from llm_gateway.catalogue.pricing.prices import LISTS
 from llm_gateway.catalogue.pricing.rates import tier
 from llm_gateway.cli import OK, UsageError
@@ -55,7 +55,7 @@ def _with_named(settings: config.Config, model: str) -> config.Config:
 
 
 async def _estimates(settings: config.Config, args: argparse.Namespace) -> list[dict[str, object]]:
-    gateway = app.Gateway(settings)
+    gateway = Gateway(settings)
     await gateway.load_prices()
     request = gateway_pb2.SendRequest(model=args.model)
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = args.message or ""

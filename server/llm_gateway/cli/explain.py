@@ -10,7 +10,7 @@ import os
 from msgspec import json, to_builtins
 
 from llm_gateway import config
-from llm_gateway.app import gateway as app
+from llm_gateway.app.gateway import Gateway
 from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _explain(settings: config.Config, args: argparse.Namespace) -> Explanation:
-    gateway = app.Gateway(settings)
+    gateway = Gateway(settings)
     await gateway.load_prices()
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     try:

@@ -12,8 +12,7 @@ import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import config
-from llm_gateway.app import gateway as app
-from llm_gateway.app import workers
+from llm_gateway.app import main, workers
 from llm_gateway.cli import FAILED, OK, env_file
 from llm_gateway.cli.config_check import load, read
 from llm_gateway.telemetry import logs, tracing
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         logs.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(app.run(settings, reload=lambda: _read_again(args)))
+            runner.run(main.run(settings, reload=lambda: _read_again(args)))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
