@@ -15,8 +15,8 @@ from llm_gateway.calls.retry import Retry
 from llm_gateway.calls.trace import Trace, TraceAttempt
 from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.auth import Auth
-from llm_gateway.rpc.chain import RpcChain
 from llm_gateway.rpc.errors import Errors
+from llm_gateway.rpc.server import RpcChain
 from llm_gateway.rpc.sizes import Sizes
 from llm_gateway.rpc.telemetry import Telemetry
 

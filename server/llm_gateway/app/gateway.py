@@ -51,7 +51,7 @@ class Gateway:
         settings = self.settings.server
         chain = rpc_chain(self._telemetry, self._auth, self.admission, most=settings.max_message_bytes)
         server = grpc.aio.server(interceptors=(chain,), options=server_options(settings))
-        gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)
+        gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)  # type: ignore[arg-type]  # takes Rpcs
         self.lifecycle = Lifecycle(server, self.health, self.admission, settings)
         self.port = await self.lifecycle.start(after=after)
         self._telemetry.serves_at(settings.listen, self.port)

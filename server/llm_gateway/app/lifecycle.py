@@ -15,7 +15,8 @@ from grpc_health.v1 import health_pb2_grpc
 from llm_gateway import config
 from llm_gateway.app.workers import is_worker, when_orphaned
 from llm_gateway.rpc.admission import Admission
-from llm_gateway.rpc.health import SERVICE, MachineHealth
+from llm_gateway.rpc.health import MachineHealth
+from llm_gateway.rpc.methods import GATEWAY, HEALTH
 from llm_gateway.telemetry import logs
 
 SILENCE, SILENCE_WITHIN = 0.1, 1.0
@@ -79,7 +80,7 @@ class Lifecycle:
         if settings.reflection:
             from llm_gateway.rpc import reflection
 
-            reflection.add_to(self._server, (SERVICE, "grpc.health.v1.Health"))
+            reflection.add_to(self._server, (GATEWAY.full_name, HEALTH.full_name))
         try:
             if settings.tls is not None and settings.tls.cert_file is not None:
                 port = self._server.add_secure_port(settings.listen, _credentials(settings.tls))

@@ -1,5 +1,8 @@
 """The RPC chain, outermost first: errors → telemetry → auth → admission → sizes → servicer.
 
-`chain.py` has its vocabulary and hosts it in gRPC. What the links know of a call travels in an `Rpc`, which the servicer finds in
-`chain.current`.
+methods     what each method is to the links: costly, open, lasting
+chain       the vocabulary: Rpc, Handler, links; errors, telemetry, auth and admission are the links
+server      the seam to gRPC's Python server
+service     the servicer; validation, pacing and answer are its parts
+health      grpc.health.v1 and the contract's Health; reflection serves descriptors
 """

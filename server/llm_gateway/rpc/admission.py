@@ -11,9 +11,6 @@ from typing import Any
 from llm_gateway.errors import Draining, GatewayError, Overload, TooManyWatches
 from llm_gateway.rpc.chain import Handler, Rpc
 
-COSTLY = ("/Send", "/StreamSend")
-WATCHES = ("/grpc.health.v1.Health/Watch", "/ServerReflectionInfo")
-"""Methods that last for as long as the caller likes, and would hold a drain for as long."""
 WATCHES_AT_ONCE, WATCHES_A_CONNECTION = 2000, 100
 """Some 25 kB each, and health needs no key."""
 PROBES_AT_ONCE = 500
@@ -44,12 +41,12 @@ class Admission:
 
     def admit(self, rpc: Rpc) -> None:
         """Raises Overload."""
-        if rpc.method.endswith(COSTLY):
+        if rpc.method.costly:
             self.admitted += 1
             self._check()
 
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
-        if rpc.method.endswith(COSTLY):
+        if rpc.method.costly:
             self._check()
             task = _task()
             self._calls[task] = rpc
@@ -57,14 +54,14 @@ class Admission:
                 return await self._serve(task, rpc, proceed)
             finally:
                 del self._calls[task]
-        if rpc.method.endswith(WATCHES):
+        if rpc.method.lasting:
             return await self._watch(rpc, proceed)
-        if rpc.open:
+        if rpc.method.open:
             return await self._probe(rpc, proceed)
         return await proceed(rpc)
 
     async def _watch(self, rpc: Rpc, proceed: Handler) -> Any:
-        task, peer = _task(), rpc.context.peer()
+        task, peer = _task(), rpc.peer()
         if len(self._watches) >= WATCHES_AT_ONCE:
             raise TooManyWatches(
                 f"The gateway serves {WATCHES_AT_ONCE:,} Watches, its limit; Check needs no stream.", retry_after=60

@@ -32,7 +32,7 @@ class Auth:
     def admit(self, rpc: Rpc) -> None:
         """Sets `rpc.principal`. Raises CallerUnauthenticated."""
         rpc.keys = self._known
-        if self._known and not rpc.open:
+        if self._known and not rpc.method.open:
             rpc.principal = self._principal(rpc.metadata.get("authorization", ""), rpc.repeated)
 
     def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import grpc
 from google.protobuf import any_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 from llmgateway.v1 import error_pb2
@@ -38,8 +37,6 @@ MAX_DETAIL = 2600
 ROOM_BESIDE = 300
 """Bytes of them for what comes behind the violations: the request's id, and the names of the details' types."""
 
-STATUS = {code.value[0]: code for code in grpc.StatusCode}
-
 
 class Errors:
     """Turns exceptions of the inner links and of the servicer into statuses."""
@@ -47,11 +44,13 @@ class Errors:
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         try:
             return await proceed(rpc)
-        except (asyncio.CancelledError, grpc.aio.AbortError):
+        except asyncio.CancelledError:
             raise
         except GatewayError as error:
             await _abort(rpc, error)
         except Exception as error:  # anything foreign is a bug; the log has it, the caller a reference to it
+            if rpc.ended:
+                raise
             logs.log().error("internal error", error=type(error).__name__, request_id=rpc.request_id, exc_info=True)
             await _abort(rpc, InternalError("The gateway failed; the request id is in its log."))
 
@@ -65,12 +64,7 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
     pushback = _pushback(error)
     if pushback is not None:
         trailers.append(("grpc-retry-pushback-ms", str(pushback)))
-    try:
-        await rpc.context.abort(STATUS[error.code], _told(error), tuple(trailers))
-    except (
-        grpc.aio.InternalError
-    ):  # the first message waits for a client that reads nothing, and no status overtakes it
-        raise asyncio.CancelledError from None
+    await rpc.end(error.code, _told(error), trailers)
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:

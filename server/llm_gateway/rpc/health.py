@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic, time
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import grpc
 from google.protobuf import timestamp_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llmgateway.v1 import health_pb2
 
 from llm_gateway import __version__, durations
-from llm_gateway.errors import ProviderError, ProviderNotConfigured
+from llm_gateway.errors import Code, ProviderError, ProviderNotConfigured
 from llm_gateway.routing.state import EndpointState, Failure
 from llm_gateway.routing.targets import Endpoint, Provider
+from llm_gateway.rpc.chain import Rpc
+from llm_gateway.rpc.methods import GATEWAY
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Status: TypeAlias = "machine_pb2.HealthCheckResponse.ServingStatus.ValueType"
 
-SERVICE = "llmgateway.v1.LLMGateway"
+SERVICE: str = GATEWAY.full_name
 PROBE_EVERY = 5.0
 """Seconds before a provider is probed again; a probe asked for sooner gets the last result."""
 FORGOTTEN = 60.0
@@ -48,15 +48,15 @@ class MachineHealth(machine_grpc.HealthServicer):
         self._changed = asyncio.Event()
 
     async def Check(  # noqa: N802 - the protocol's name
-        self, request: machine_pb2.HealthCheckRequest, context: Context
+        self, request: machine_pb2.HealthCheckRequest, rpc: Rpc
     ) -> machine_pb2.HealthCheckResponse:
         status = self._statuses.get(request.service)
         if status is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND)
+            await rpc.end(Code.NOT_FOUND)
         return machine_pb2.HealthCheckResponse(status=status)
 
     async def Watch(  # noqa: N802 - the protocol's name
-        self, request: machine_pb2.HealthCheckRequest, context: Context
+        self, request: machine_pb2.HealthCheckRequest, rpc: Rpc
     ) -> None:
         unknown = machine_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         told: Status | None = None
@@ -64,12 +64,12 @@ class MachineHealth(machine_grpc.HealthServicer):
             changed = self._changed
             status = self._statuses.get(request.service, unknown)
             if status != told:
-                await context.write(machine_pb2.HealthCheckResponse(status=status))
+                await rpc.write(machine_pb2.HealthCheckResponse(status=status))
                 told = status
             await changed.wait()
 
     async def List(  # noqa: N802 - the protocol's name
-        self, request: machine_pb2.HealthListRequest, context: Context
+        self, request: machine_pb2.HealthListRequest, rpc: Rpc
     ) -> machine_pb2.HealthListResponse:
         statuses = {name: machine_pb2.HealthCheckResponse(status=status) for name, status in self._statuses.items()}
         return machine_pb2.HealthListResponse(statuses=statuses)

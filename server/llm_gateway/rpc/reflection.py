@@ -12,7 +12,9 @@ import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
-OLD, NEW = "grpc.reflection.v1alpha", "grpc.reflection.v1"
+from llm_gateway.rpc.methods import REFLECTION
+
+NEW, OLD = (service.removesuffix(".ServerReflection") for service in REFLECTION)
 
 
 class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # grpcio-reflection has no types
@@ -30,15 +32,16 @@ class _Servicer(reflection.aio.ReflectionServicer):  # type: ignore[misc]  # grp
 def add_to(server: grpc.aio.Server, services: Sequence[str]) -> None:
     """Serve the descriptors of these services, and of reflection itself."""
     _know_v1()
-    names = [f"{package}.ServerReflection" for package in (NEW, OLD)]
-    servicer = _Servicer((*services, *names))
+    servicer = _Servicer((*services, *REFLECTION))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     info = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(names[0], {"ServerReflectionInfo": info}),))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(REFLECTION[0], {"ServerReflectionInfo": info}),)
+    )
 
 
 def _know_v1() -> None:

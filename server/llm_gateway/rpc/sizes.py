@@ -35,7 +35,7 @@ class Sizes:
 
     def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:
         request = rpc.request
-        if type(request) is bytes and len(request) > SMALL and (table := self._tables.get(rpc.method)) is not None:
+        if type(request) is bytes and len(request) > SMALL and (table := self._tables.get(rpc.path)) is not None:
             check(request, table)
         return proceed(rpc)
 

@@ -51,7 +51,7 @@ class Telemetry:
         self._server |= {names.SERVER_ADDRESS: name, names.SERVER_PORT: port}
 
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
-        if rpc.open:
+        if rpc.method.open:
             return await proceed(rpc)
         started = monotonic()
         error: BaseException | None = None
@@ -78,7 +78,7 @@ class Telemetry:
         """The SERVER span, in the caller's trace. What is known only later, and all that costs, is set when it ends: most samplers
         have decided by then that there is none."""
         assert self._tracer is not None  # noqa: S101 - asked before
-        method = rpc.method.lstrip("/")
+        method = rpc.path.lstrip("/")
         parent = _NO_CONTEXT
         if "traceparent" in rpc.metadata and "traceparent" not in rpc.repeated:
             parent = tracing.W3C.extract(rpc.metadata, _NO_CONTEXT)
@@ -96,7 +96,7 @@ class Telemetry:
                 span.set_status(_ERROR)
             span.end()
         fields: dict[str, Any] = {
-            "method": rpc.method.rpartition("/")[2],
+            "method": rpc.path.rpartition("/")[2],
             "code": code.name,
             "duration_ms": round((monotonic() - started) * 1000, 3),
             "request_id": rpc.request_id,
@@ -120,7 +120,7 @@ def _attributes(rpc: Rpc, code: Code, reason: str) -> dict[str, str | int]:
         attributes[names.ERROR_TYPE] = reason
     if previous := rpc.previous_attempts:
         attributes[names.PREVIOUS_ATTEMPTS] = previous
-    kind, _, address = rpc.context.peer().partition(":")
+    kind, _, address = rpc.peer().partition(":")
     host, _, port = address.rpartition(":")
     if kind in ("ipv4", "ipv6") and port.isdigit():
         attributes[names.PEER_ADDRESS] = unquote(host).strip("[]")

@@ -12,8 +12,9 @@ from llm_gateway.app.gateway import Gateway
 from llm_gateway.config import load
 from llm_gateway.errors import Code
 from llm_gateway.rpc import telemetry as rpc_telemetry
-from llm_gateway.rpc.chain import REQUEST_ID, Rpc
-from llm_gateway.rpc.service import _ascii
+from llm_gateway.rpc.answer import _ascii
+from llm_gateway.rpc.chain import REQUEST_ID
+from llm_gateway.rpc.server import AioRpc
 from llm_gateway.telemetry import tracing
 from llmgateway import make_request
 from opentelemetry.context import Context
@@ -59,7 +60,7 @@ def check(data: bytes) -> None:
         key = name.decode("ascii", "ignore").lower()
         pairs.append((key, value if key.endswith("-bin") else value.decode("latin-1")))
     details: Any = _Details("/llmgateway.v1.LLMGateway/Send", tuple(pairs))
-    rpc = Rpc(details)
+    rpc = AioRpc(details)
     rpc.context = _Peer()
     assert REQUEST_ID.fullmatch(rpc.request_id)
     gateway = _gateway()
