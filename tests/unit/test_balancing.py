@@ -26,7 +26,7 @@ from llm_gateway.errors import (
     RateLimited,
     RequestRefused,
 )
-from llm_gateway.routing.outlier import FIRST_PLACES
+from llm_gateway.routing.outlier import FIRST_CALLS
 from llm_gateway.routing.strategies import STRATEGIES, Choice, by_affinity, in_slow_start
 from llm_gateway.routing.targets import Endpoint, Target
 from llmgateway.v1 import gateway_pb2
@@ -287,7 +287,7 @@ def test_an_ejected_endpoint_is_called_where_there_is_no_other_place_until_it_is
     assert caught.value.retry_after == pytest.approx(1.0)
     clock.now += 1.0
     assert picked(balance, kit.grouped(down)) == "b"
-    assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_PLACES
+    assert down.provider.endpoints[0].state.of("m").flow.limit == FIRST_CALLS
 
 
 def test_after_an_outage_of_the_address_another_model_comes_back_step_by_step_too() -> None:

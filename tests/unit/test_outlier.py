@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from llm_gateway import config
-from llm_gateway.routing.outlier import CONFIRMED, LONGEST_REST, Breaker, Cooldown, Flow
+from llm_gateway.routing.outlier import CONFIRMED, LONGEST_COOLDOWN, Breaker, Cooldown, Flow
 
 from tests.support.chain import Clock
 
@@ -152,12 +152,12 @@ def test_a_rest_is_never_shortened_and_never_endless() -> None:
     """The later of two ends counts; a provider's word is taken for a minute."""
     clock = Clock()
     rest = Cooldown(clock)
-    rest.rest(30.0, "A", stated=True)
-    rest.rest(5.0, "B", stated=False)
+    rest.begin(30.0, "A", stated=True)
+    rest.begin(5.0, "B", stated=False)
     assert (rest.left(), rest.reason, rest.stated) == (30.0, "A", True)
-    rest.rest(1e9, "C", stated=True)
-    assert rest.left() == LONGEST_REST
-    clock.now += LONGEST_REST
+    rest.begin(1e9, "C", stated=True)
+    assert rest.left() == LONGEST_COOLDOWN
+    clock.now += LONGEST_COOLDOWN
     assert rest.left() == 0.0
 
 
@@ -229,7 +229,7 @@ TestBreaker.settings = settings(max_examples=60, stateful_step_count=50)
 def test_left_over_rests_end_at_their_time(seconds: float) -> None:
     """A rest of no time is none."""
     rest = Cooldown(Clock())
-    rest.rest(seconds, "A", stated=True)
+    rest.begin(seconds, "A", stated=True)
     assert rest.left() == seconds
 
 
@@ -324,7 +324,7 @@ def test_a_while_without_a_refusal_widens_a_flow_as_well() -> None:
     big = flow_of(100, clock)
     refuse(big)
     clock.now += 1.0
-    assert (big.has_place(), big.limit) == (True, 100)
+    assert (big.has_room(), big.limit) == (True, 100)
 
 
 def test_refusals_in_a_row_confirm_the_rest() -> None:
@@ -395,7 +395,7 @@ def test_a_certain_refusal_needs_no_confirmation() -> None:
     """A used-up quota whose end the provider names."""
     flow = flow_of(1, Clock())
     flow.refused(1e9, certain=True)
-    assert flow.paused_for() == LONGEST_REST
+    assert flow.paused_for() == LONGEST_COOLDOWN
 
 
 def test_after_an_outage_the_crowd_comes_back_step_by_step() -> None:
@@ -457,7 +457,7 @@ class FlowMachine(RuleBasedStateMachine):
             assert self.flow.limit is not None
             confirmed = self.refusals >= max(CONFIRMED, self.flow.undecided)
             assert self.flow.paused_for() == pytest.approx(
-                max(paused, min(rest, LONGEST_REST)) if confirmed else paused
+                max(paused, min(rest, LONGEST_COOLDOWN)) if confirmed else paused
             )
             self.flow.failed()
 
@@ -485,7 +485,7 @@ class FlowMachine(RuleBasedStateMachine):
         assert flow.undecided == len(self.sent)
         assert flow.in_flight == len(self.sent) + self.answered
         assert flow.limit is None or flow.limit >= 1
-        assert flow.has_place() is (flow.opens_in() <= 0.0)
+        assert flow.has_room() is (flow.opens_in() <= 0.0)
         assert flow.opens_in() <= max(flow.paused_for(), 1.0) + ROUNDING
 
 

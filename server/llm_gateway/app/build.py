@@ -160,18 +160,18 @@ class Builder:
         keys = provider.keys or (None,)
         endpoints = []
         for address, server in zip(_addresses(servers), servers, strict=True):
-            place = (
+            where = (
                 (server.url, server.region)
                 if server is not None
                 else (provider.kind, provider.region, provider.location)
             )
-            breaker = kept("server", lambda: Breaker(policy, monotonic), place)
+            breaker = kept("server", lambda: Breaker(policy, monotonic), where)
             for key in keys:
                 alias = key.name if key is not None else ""
-                rest = kept("key", lambda: Cooldown(monotonic), key)
-                permits = kept("permits", Permits, place, key)
+                cooldown = kept("key", lambda: Cooldown(monotonic), key)
+                permits = kept("permits", Permits, where, key)
                 permits.limits = provider.limits
-                state = EndpointState(server=breaker, key=rest, permits=permits, policy=policy, clock=monotonic)
+                state = EndpointState(server=breaker, key=cooldown, permits=permits, policy=policy, clock=monotonic)
                 labels = [address] if len(servers) > 1 else []
                 labels += [alias] if len(keys) > 1 else []
                 called = upstream(name, provider, server, key, price, trace=trace_headers, named=named)
@@ -180,7 +180,7 @@ class Builder:
                         provider=name,
                         deployment="/".join(labels),
                         upstream=called,
-                        state=kept("state", lambda: state, place, key),  # noqa: B023 - called at once
+                        state=kept("state", lambda: state, where, key),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
                         address=address_of(called),
                     )

@@ -12,7 +12,7 @@ from llm_gateway.errors import AttemptTimeout, CallerDeadline
 
 class Deadline:
     """Sets `call.deadline`. Every wait further in ends by it: a provider call is interrupted there, in flight or streaming; a backoff or a
-    place in a queue is not waited for beyond it.
+    permit is not waited for beyond it.
 
     Raises CallerDeadline when it was the caller's, AttemptTimeout when the route's limit was reached.
     """

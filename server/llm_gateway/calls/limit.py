@@ -10,7 +10,7 @@ from llm_gateway.calls.call import Attempt, Call, Handler, Reply
 from llm_gateway.calls.load_balance import held_back
 from llm_gateway.errors import CallerDeadline, EndpointBusy, ProviderError, QuotaExhausted
 from llm_gateway.routing.outlier import Flow
-from llm_gateway.routing.state import Permits, rest_after
+from llm_gateway.routing.state import Permits, cooldown_after
 
 BUSY_RETRY = 0.25
 LEAST_TIME = 0.05
@@ -22,13 +22,13 @@ TIMER_RESOLUTION = 0.002
 
 
 class Limit:
-    """Holds a place in the model's flow, and one of the endpoint's permits, from before the call until its reply is closed.
+    """Holds room in the model's flow, and one of the endpoint's permits, from before the call until its reply is closed.
 
     A provider that limits its calls is waited for, first come first served, for as long as the route waits for a retry hint and the
     deadline allows; that is no attempt. Whose time ends goes all the same, as it would without a gateway; not so while the provider confirms that
-    it takes nothing. Who has no time for a confirmed rest is refused at once, with the soonest time. For a permit calls
+    it takes nothing. Who has no time for a confirmed cooldown is refused at once, with the soonest time. For a permit calls
     wait as the operator says; a full queue, or a wait that takes too long, raises EndpointBusy, which may be retried elsewhere.
-    Cancelling a waiter gives its place up. A call that the deadline leaves no time for is not begun.
+    Cancelling a waiter gives its turn up. A call that the deadline leaves no time for is not begun.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Limit:
             reply = await self._permitted(state.permits, attempt, proceed)
         except BaseException as error:
             if isinstance(error, ProviderError):
-                rest = rest_after(error)
-                if rest is not None:
+                cooldown = cooldown_after(error)
+                if cooldown is not None:
                     stated = error.retry_after is not None
-                    flow.refused(rest, certain=stated and isinstance(error, QuotaExhausted))
+                    flow.refused(cooldown, certain=stated and isinstance(error, QuotaExhausted))
             flow.failed()
             _advance(flow)
             raise
@@ -56,7 +56,7 @@ class Limit:
         return reply
 
     async def _turn(self, flow: Flow, attempt: Attempt) -> int:
-        """Wait for a place in the flow; it is taken then. Returns what `Flow.begin` did."""
+        """Wait for room in the flow; it is taken then. Returns what `Flow.begin` did."""
         loop = asyncio.get_running_loop()
         call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
         here = (target, endpoint)
@@ -91,7 +91,7 @@ class Limit:
         return cuts
 
     async def _permitted(self, permits: Permits, attempt: Attempt, proceed: Handler[Attempt]) -> Reply:
-        if not permits.free:  # a place that is freed goes to the first who waits
+        if not permits.free:  # one that is freed goes to the first who waits
             await self._wait(permits, attempt)
         else:
             permits.in_use += 1
@@ -134,7 +134,7 @@ class Limit:
             permits.waiting -= 1
 
     def _release(self, permits: Permits) -> None:
-        """Hand the place to the first who waits, or free it."""
+        """Hand the permit to the first who waits, or free it."""
         waiters = self._waiters.get(permits)
         while waiters:
             waiter = waiters.popleft()
@@ -152,8 +152,8 @@ def _left(reply: Reply) -> None:
 
 
 def _advance(flow: Flow) -> None:
-    """Give the places there are to those who wait, in their order; a timer looks again when time alone may make one."""
-    while flow.line and (flow.line[0].done() or flow.has_place()):
+    """Give what room there is to those who wait, in their order; a timer looks again when time alone may make some."""
+    while flow.line and (flow.line[0].done() or flow.has_room()):
         waiter = flow.line.popleft()
         if not waiter.done():
             waiter.set_result(flow.begin())

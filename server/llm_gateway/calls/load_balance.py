@@ -21,7 +21,7 @@ LEAST_WAIT = 0.001
 class LoadBalance:
     """Makes attempts: chooses the target and the endpoint.
 
-    What already failed this call, and endpoints without a free place, come last. Those that are ejected, rest, take no more at once or
+    What already failed this call, and endpoints without a free permit, come last. Those that are ejected, in a cooldown, take no more at once or
     rejected the key are left out while there is another place to go. A call that has none (no other endpoint of the group, no fallback)
     goes there all the same, as it would without a gateway; only an outage refuses it, but for a probe now and then. `limit` knows
     whether it must wait. Raises CircuitOpen or RateLimited, with the soonest time, when nothing here takes the call now.

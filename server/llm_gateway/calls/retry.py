@@ -121,7 +121,7 @@ class Retry:
 
 
 def _free(error: ProviderError) -> bool:
-    """Rate limits take nothing from the budget: another key rests before it is asked again, and a flow paces the calls to the only one."""
+    """Rate limits take nothing from the budget: a key has a cooldown before it is asked again, and a flow paces the calls to the only one."""
     return error.blame is Blame.KEY
 
 

@@ -30,18 +30,23 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """route: "" for a model that was named. groups: the choice first, then each fallback; places in the order in which they are tried,
-    one such order where the strategy draws lots; of an experiment all arms, of which a call gets one. context, content: the groups after a
-    context overflow, after a content refusal. excluded: target and reasons. arms: of `experiment`, one for each place of the first group."""
+    """Where a request would go."""
 
     route: str
+    """"" for a model that was named."""
     strategy: str
     groups: Sequence[Sequence[Place]]
+    """The choice first, then each fallback, in the order in which they are tried; one such order where the strategy draws lots; of an experiment
+    all arms, of which a call gets one."""
     context: Sequence[Sequence[Place]] = ()
+    """The groups after a context overflow."""
     content: Sequence[Sequence[Place]] = ()
+    """The groups after a content refusal."""
     excluded: Sequence[tuple[str, tuple[str, ...]]] = ()
+    """Target and reasons."""
     experiment: str = ""
     arms: Sequence[str] = ()
+    """Of `experiment`, one for each candidate of the first group."""
 
 
 def explain(

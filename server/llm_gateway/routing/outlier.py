@@ -13,13 +13,13 @@ from llm_gateway import config
 
 Clock = Callable[[], float]
 
-LONGEST_REST = 60.0
+LONGEST_COOLDOWN = 60.0
 """Seconds that a provider's word is taken for: one call a minute finds out whether a longer limit still holds."""
 CONFIRMED = 5
 """Refusals in a row, without a success, by which a provider confirms that it takes nothing now."""
 CUT = 0.8
 """A refusal leaves this share of the calls in flight."""
-FIRST_PLACES = 5
+FIRST_CALLS = 5
 """Calls at once after an outage; doubled every second until the slow start is over."""
 GROWTH = 1.0
 """Seconds without a refusal after which a flow grows by a quarter, by one at least, whether or not anything was answered."""
@@ -169,7 +169,7 @@ class Breaker:
 
 
 class Cooldown:
-    """Until when a key or a model rests, after a rate limit, an empty quota or a rejection. It is never shortened.
+    """Until when a key or a model is not called, after a rate limit, an empty quota or a rejection. It is never shortened.
 
     stated: whether the provider named the time; else it is a guess.
     """
@@ -182,9 +182,9 @@ class Cooldown:
         self.reason = ""
         self.stated = False
 
-    def rest(self, seconds: float, reason: str, *, stated: bool) -> None:
-        """Rest for so long, LONGEST_REST at most."""
-        until = self._clock() + min(seconds, LONGEST_REST)
+    def begin(self, seconds: float, reason: str, *, stated: bool) -> None:
+        """From now on for so long, LONGEST_COOLDOWN at most."""
+        until = self._clock() + min(seconds, LONGEST_COOLDOWN)
         if until > self.until:
             self.until, self.reason, self.stated = until, reason, stated
 
@@ -198,10 +198,10 @@ class Flow:
 
     A refusal cuts the limit to CUT of what is in flight, and not again before something that was sent after the cut has succeeded: refusals
     come faster than answers. A success adds one, a while without a refusal a quarter, and the limit goes when it is twice what is in flight. Refusals in a row without a success, no fewer of them
-    than there are calls that may yet succeed, confirm the rest that the provider asked for: nothing is sent until it ends, and the limit
+    than there are calls that may yet succeed, confirm the cooldown that the provider asked for: nothing is sent until it ends, and the limit
     starts at one.
 
-    limit: None when there is none. confirmed: whether a rest was, and nothing has been answered since. in_flight: calls that were sent and are not over; undecided: those not answered yet. line: who
+    limit: None when there is none. confirmed: whether a cooldown was, and nothing has been answered since. in_flight: calls that were sent and are not over; undecided: those not answered yet. line: who
     waits, in the order in which they came. alarmed: whether a timer will look after them.
     """
 
@@ -241,9 +241,9 @@ class Flow:
     @property
     def full(self) -> bool:
         """Whether a newcomer would have to wait."""
-        return self.limit is not None and (bool(self.line) or not self.has_place())
+        return self.limit is not None and (bool(self.line) or not self.has_room())
 
-    def has_place(self) -> bool:
+    def has_room(self) -> bool:
         """Whether another call may be sent now."""
         if self.limit is None:
             return True
@@ -256,12 +256,12 @@ class Flow:
         return self.limit is None or self.in_flight < self.limit
 
     def paused_for(self) -> float:
-        """Seconds until the confirmed rest is over."""
+        """Seconds until the confirmed cooldown is over."""
         return max(0.0, self.paused_until - self._clock())
 
     def opens_in(self) -> float:
-        """Seconds until there may be a place though nothing is answered; 0 when there is one."""
-        return 0.0 if self.has_place() else self.paused_for() or self._changed_at + GROWTH - self._clock()
+        """Seconds until there may be room though nothing is answered; 0 when there is."""
+        return 0.0 if self.has_room() else self.paused_for() or self._changed_at + GROWTH - self._clock()
 
     def begin(self) -> int:
         """A call is sent. Returns what `succeeded` must be told: how many cuts came before it."""
@@ -287,14 +287,14 @@ class Flow:
         """A call that was answered is over."""
         self.in_flight -= 1
 
-    def refused(self, rest: float, *, certain: bool = False) -> None:
-        """A call was refused for the number of calls, and asked to rest; `failed` is told as well. certain: nobody else need be refused to believe it."""
+    def refused(self, cooldown: float, *, certain: bool = False) -> None:
+        """A call was refused for the number of calls, and asked to wait; `failed` is told as well. certain: nobody else need be refused to believe it."""
         self._refusals += 1
         now = self._clock()
         self._changed_at = max(self._changed_at, now)
         if certain or self._refusals >= max(CONFIRMED, self.undecided):
             self.confirmed = True
-            self.paused_until = max(self.paused_until, now + min(rest, LONGEST_REST))
+            self.paused_until = max(self.paused_until, now + min(cooldown, LONGEST_COOLDOWN))
             self._changed_at = self.paused_until
             self._cut(1)
         elif self._settled or self.limit is None:
@@ -303,20 +303,20 @@ class Flow:
     def recovered(self) -> None:
         """An outage is over: the crowd that it kept away comes back step by step."""
         self._recovered_at = self._changed_at = self._clock()
-        self._cut(FIRST_PLACES)
+        self._cut(FIRST_CALLS)
 
-    def _cut(self, places: int) -> None:
-        self.limit = max(1, places)
+    def _cut(self, limit: int) -> None:
+        self.limit = max(1, limit)
         self.cuts += 1
         self._settled = False
 
-    def _grow(self, places: int) -> None:
+    def _grow(self, by: int) -> None:
         assert self.limit is not None  # noqa: S101 - the callers looked
-        self.limit += places
+        self.limit += by
         if self._recovered_at is not None:
             since = self._clock() - self._recovered_at
             if since < self._slow_start:
-                self.limit = min(self.limit, int(FIRST_PLACES * 2.0**since))
+                self.limit = min(self.limit, int(FIRST_CALLS * 2.0**since))
                 return
             self._recovered_at = None
         if self.limit >= 2 * self.in_flight and not self.line and not self.paused_for():

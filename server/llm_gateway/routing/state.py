@@ -14,10 +14,10 @@ Probes = tuple[bool, bool]
 """Whether a call is a probe of the address's breaker, and of the model's."""
 NO_PROBE: Probes = (False, False)
 MOST_MODELS = 1000
-REJECTED_REST = 60.0
-"""Seconds that a rejected key, or one without quota, rests where the provider names no time."""
-LIMITED_REST = 1.0
-"""Seconds that a rate-limited key rests where the provider names no time."""
+REJECTED_COOLDOWN = 60.0
+"""Seconds that a rejected key, or one without quota, is not used where the provider names no time."""
+LIMITED_COOLDOWN = 1.0
+"""Seconds that a rate-limited key is not used where the provider names no time."""
 LATENCY_HALF_LIFE = 30.0
 """A latency not measured again counts half after so many seconds: what was slow is tried again."""
 
@@ -80,7 +80,7 @@ class Deployment:
 class EndpointState:
     """Health, load and latency of one endpoint, and of each model there.
 
-    server: breaker of its address; it hears of calls that got no answer at all. key: rest of a key that was rejected. Endpoints that share
+    server: breaker of its address; it hears of calls that got no answer at all. key: cooldown of a key that was rejected. Endpoints that share
     an address or a key share these.
     """
 
@@ -189,28 +189,28 @@ class EndpointState:
         self.last_failure = Failure.of(error, model, self._clock())
         deployment.failed_at = self.last_failure.at
         if isinstance(error, CredentialsRejected):
-            self.key.rest(REJECTED_REST, error.reason, stated=False)
+            self.key.begin(REJECTED_COOLDOWN, error.reason, stated=False)
         elif error.blame is not Blame.KEY:
             undecided = deployment.flow.undecided
             deployment.breaker.failed(probe=probe, undecided=undecided)
             if error.blame is Blame.SERVER:
                 self.server.failed(probe=server, undecided=undecided)
-        seconds = rest_after(error)
+        seconds = cooldown_after(error)
         if seconds is not None:
-            deployment.limited.rest(seconds, error.reason, stated=error.retry_after is not None)
+            deployment.limited.begin(seconds, error.reason, stated=error.retry_after is not None)
 
 
-def rest_after(error: ProviderError) -> float | None:
+def cooldown_after(error: ProviderError) -> float | None:
     """Seconds for which the error asks for fewer calls, stated or guessed; None where it does not."""
     if error.blame is Blame.NOBODY or isinstance(error, CredentialsRejected):
         return None
     if error.retry_after is None and error.blame is Blame.KEY:
-        return REJECTED_REST if isinstance(error, QuotaExhausted) else LIMITED_REST
+        return REJECTED_COOLDOWN if isinstance(error, QuotaExhausted) else LIMITED_COOLDOWN
     return error.retry_after
 
 
 class Permits:
-    """How many calls an endpoint takes at once, and how many may wait for a place, first come first served."""
+    """How many calls an endpoint takes at once, and how many may wait for a permit, first come first served."""
 
     __slots__ = ("__weakref__", "in_use", "limits", "waiting")
 
@@ -221,5 +221,5 @@ class Permits:
 
     @property
     def free(self) -> bool:
-        """Whether a call would get a place at once."""
+        """Whether a call would get one at once."""
         return self.in_use < self.limits.concurrency

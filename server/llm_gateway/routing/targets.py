@@ -29,18 +29,17 @@ class Upstream(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
-    """One place of a provider: a base URL and a key. The unit of balancing, limits and breakers.
-
-    deployment: what people call it (region, deployment or key alias); "" when the provider has one endpoint only.
-    upstream: calls it. state: its recent past, shared by all snapshots. address: host and port, None where it is not on the network.
-    """
+    """A base URL and a key of a provider: the unit of balancing, limits and breakers."""
 
     provider: str
     deployment: str
+    """What people call it (region, deployment or key alias); "" when the provider has one endpoint only."""
     upstream: Upstream
     state: EndpointState
+    """Its recent past, shared by all snapshots."""
     weight: float = 1.0
     address: tuple[str, int] | None = None
+    """Host and port; None where it is not on the network."""
 
     @property
     def label(self) -> str:
@@ -54,23 +53,25 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
-    """A configured provider. models: those it is declared to serve; empty when it is not known. aliases: other names of its models.
-
-    default_model: the operator's; usual_model: its kind's, where the operator says nothing. foreign: it is not called at its vendor's own
-    address, so it may have none of the vendor's models. deployments: its callers name deployments, so what its list has may not be there.
-    flat: no id of a model of its kind holds a slash, as those do that begin with their makers' names.
-    """
+    """A configured provider."""
 
     id: str
     kind: str
     endpoints: tuple[Endpoint, ...]
     models: tuple[str, ...] = ()
+    """Those it is declared to serve; empty when it is not known."""
     aliases: Mapping[str, str] = field(default_factory=dict)
+    """Other names of its models."""
     default_model: str = ""
+    """The operator's."""
     usual_model: str = ""
+    """Its kind's, where the operator says nothing."""
     foreign: bool = False
+    """It is not called at its vendor's own address, so it may have none of the vendor's models."""
     deployments: bool = False
+    """Its callers name deployments, so what its list has may not be there."""
     flat: bool = False
+    """No id of a model of its kind holds a slash, as those do that begin with their makers' names."""
     local: bool = False
 
 
@@ -132,25 +133,28 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a call may go: a snapshot.
-
-    name: "" for a route made of a model's name. groups[0] holds the targets to balance over, the further groups are the fallbacks in
-    order; context_groups and content_groups take their place after a context overflow or a content-policy refusal, where given.
-    strategy: name in strategies.STRATEGIES. affinity: calls with the same key prefer the same endpoint; "" is none.
-    timeouts: limits of the call, and those that replace the provider's. max_attempts: provider calls, all told.
-    excluded: targets that cannot serve the request.
-    """
+    """Where a call may go: a snapshot."""
 
     name: str
+    """"" for a route made of a model's name."""
     groups: tuple[Group, ...]
+    """The first holds the targets to balance over, the others are the fallbacks in order."""
     context_groups: tuple[Group, ...] = ()
+    """Instead of the fallbacks after a context overflow, where given."""
     content_groups: tuple[Group, ...] = ()
+    """The fallbacks after a content-policy refusal."""
     strategy: str = "weighted"
+    """A name in strategies.STRATEGIES."""
     sticky: bool = False
+    """Whether a call without a key of affinity takes that of its prompt cache, or of its conversation."""
     affinity: str = ""
+    """Calls with the same key prefer the same endpoint; "" is none."""
     timeouts: config.RouteTimeouts = config.RouteTimeouts()
     retry: config.Retry = config.Retry()
     max_attempts: int = 3
+    """Provider calls, all told: `retry` has the route's own word, a call may have less left."""
     experiment: Experiment | None = None
     arm: str = ""
+    """The one that the call has drawn."""
     excluded: tuple[Exclusion, ...] = ()
+    """Targets that cannot serve the request."""

@@ -151,7 +151,7 @@ class HealthView:
         deployments = state.deployments().values()
         breakers = [state.server, *(deployment.breaker for deployment in deployments)]
         circuit = next((word for word in ("open", "half_open") if any(b.state == word for b in breakers)), "closed")
-        rest = max((deployment.limited.left() for deployment in deployments), default=0.0)
+        cooldown = max((deployment.limited.left() for deployment in deployments), default=0.0)
         latencies = sorted(deployment.latency for deployment in deployments if deployment.latency)
         view = health_pb2.ProviderHealth(
             provider=provider.id,
@@ -162,9 +162,9 @@ class HealthView:
         if latencies:
             view.p50_first_event.CopyFrom(durations.to_proto(latencies[len(latencies) // 2]))
         now = self._clock()
-        rest = max(rest, state.key.left())
-        if rest:
-            view.cooldown_until.CopyFrom(_timestamp(time() + rest))
+        cooldown = max(cooldown, state.key.left())
+        if cooldown:
+            view.cooldown_until.CopyFrom(_timestamp(time() + cooldown))
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
         found = probed and self._probed.get(endpoint, (now, False))[1]

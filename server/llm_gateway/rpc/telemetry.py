@@ -55,7 +55,8 @@ class Telemetry:
             return await proceed(rpc)
         started = monotonic()
         error: BaseException | None = None
-        if self._tracer is None:
+        tracer = self._tracer
+        if tracer is None:
             try:
                 return await proceed(rpc)
             except BaseException as failure:
@@ -63,7 +64,7 @@ class Telemetry:
                 raise
             finally:
                 self._finish(rpc, error, trace.INVALID_SPAN, started)
-        span = self._start(rpc)
+        span = self._start(tracer, rpc)
         token = otel_context.attach(trace.set_span_in_context(span))
         try:
             return await proceed(rpc)
@@ -74,15 +75,14 @@ class Telemetry:
             otel_context.detach(token)
             self._finish(rpc, error, span, started)
 
-    def _start(self, rpc: Rpc) -> Span:
+    def _start(self, tracer: trace.Tracer, rpc: Rpc) -> Span:
         """The SERVER span, in the caller's trace. What is known only later, and all that costs, is set when it ends: most samplers
         have decided by then that there is none."""
-        assert self._tracer is not None  # noqa: S101 - asked before
         method = rpc.path.lstrip("/")
         parent = _NO_CONTEXT
         if "traceparent" in rpc.metadata and "traceparent" not in rpc.repeated:
             parent = tracing.W3C.extract(rpc.metadata, _NO_CONTEXT)
-        return self._tracer.start_span(
+        return tracer.start_span(
             method, context=parent, kind=SpanKind.SERVER, attributes={**self._server, names.RPC_METHOD: method}
         )
 

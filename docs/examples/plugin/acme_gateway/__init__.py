@@ -1,6 +1,6 @@
 """Acme's two servers: one speaks Chat Completions with quirks, the other a format of its own."""
 
-from llm_gateway.upstream.providers import Row, Spoken
+from llm_gateway.plugin import Row, Spoken
 
 ACME = Row(
     apis={"": Spoken(wire="openai_chat", dialects="acme_gateway.dialects", dialect="CHAT")},

@@ -12,10 +12,7 @@ A whole answer is the same in one object: {"say": "Hello", "end": "done", ...}. 
 from dataclasses import dataclass
 from typing import Literal
 
-from llm_gateway.errors import InvalidRequest, ProviderError, StreamTruncated, Violation
-from llm_gateway.protocols import failures, json
-from llm_gateway.protocols.events import EventWriter
-from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing, Rendering
+from llm_gateway.plugin import EventWriter, Headers, ModelPage, Outgoing, Rendering, errors, failures, json
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
@@ -42,7 +39,9 @@ def render_request(rendering: Rendering, /) -> Outgoing:
         for place, part in enumerate(message.parts):
             if part.WhichOneof("kind") != "text":
                 field = f"messages[{index}].parts[{place}]"
-                raise InvalidRequest(violations=[Violation(field=field, description="Acme reads text only.")])
+                raise errors.InvalidRequest(
+                    violations=[errors.Violation(field=field, description="Acme reads text only.")]
+                )
         turns.append([ROLES.get(message.role, "system"), "".join(part.text.text for part in message.parts)])
     body = {"model": rendering.model, "turns": turns, "stream": rendering.stream}
     for setting, _ in request.generation_config.ListFields():
@@ -82,10 +81,10 @@ def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Parser:
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     Parser(writer).feed("", body)
     if not writer.done:
-        raise StreamTruncated("The answer has no end.")
+        raise errors.StreamTruncated("The answer has no end.")
 
 
-def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> ProviderError:
+def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
     error, message = failures.body_words(body)
     return failures.from_http(status, headers, message=error.get("problem") or message)
 
