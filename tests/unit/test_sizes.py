@@ -19,15 +19,15 @@ Text = content_pb2.TextPart
 class Called:
     """As much of an RPC as the link looks at."""
 
-    def __init__(self, method: str, request: bytes) -> None:
-        self.method, self.request = method, request
+    def __init__(self, path: str, request: bytes) -> None:
+        self.path, self.request = path, request
 
 
-async def passes(method: str, request: bytes) -> None:
+async def passes(path: str, request: bytes) -> None:
     async def proceed(_: Any) -> None:
         return None
 
-    await Sizes()(Called(method, request), proceed)  # type: ignore[arg-type]
+    await Sizes()(Called(path, request), proceed)  # type: ignore[arg-type]
 
 
 def varint(value: int) -> bytes:
