@@ -299,7 +299,7 @@ def test_after_an_outage_of_the_address_another_model_comes_back_step_by_step_to
         failed(balance, kit.grouped(kit.target(endpoint)), ProviderUnreachable())
     clock.now += 1.0
     picked(balance, kit.grouped(kit.target(endpoint, model="other")))
-    assert endpoint.state.of("other").flow.limit == FIRST_PLACES
+    assert endpoint.state.of("other").flow.limit == FIRST_CALLS
 
 
 @pytest.mark.parametrize("error", [ProviderUnavailable(status=503), ProviderUnreachable()])

@@ -376,7 +376,7 @@ def test_a_newcomer_waits_behind_those_who_wait() -> None:
     flow = flow_of(5, Clock())
     refuse(flow, 3)
     flow.line.append(object())
-    assert flow.has_place()
+    assert flow.has_room()
     assert flow.full
 
 
