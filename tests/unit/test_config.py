@@ -957,3 +957,14 @@ def test_importing_the_configuration_is_cheap() -> None:
     code = "import sys, llm_gateway.config as c; c.load(None, {}); print(*sorted({'yaml', 'pydantic', 'grpc', 'httpx', 'asyncio', 'ssl'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("key", ["sk-abc", "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY", "a1b2c3d4e5f60718293a4b5c6d7e8f90"])
+def test_a_key_where_a_setting_belongs_is_not_repeated(tmp_path: Path, key: str) -> None:
+    """Also one of letters and digits alone, as Mistral's and Azure's are."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(f"providers: {{mistral: {{{key}: x}}}}")
+    with pytest.raises(ConfigError) as caught:
+        load(str(path), {})
+    assert key not in str(caught.value)
+    assert "has an unknown key" in str(caught.value)

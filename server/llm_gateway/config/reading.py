@@ -349,7 +349,7 @@ class Reading:
 
     def _unknown(self, path: str, parent: str, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
-        if near or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,31}", name):
+        if near or re.fullmatch(r"(?=.{1,19}$|\D*$)[A-Za-z_][A-Za-z0-9_]{0,31}", name):
             self.problem(path, "is unknown", near or "known here: " + ", ".join(known))
         else:  # a key written where a value belongs: {sk-…}
             self.problem(parent, "has an unknown key", "known here: " + ", ".join(known))

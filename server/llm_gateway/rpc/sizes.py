@@ -91,7 +91,7 @@ class _Scan:
                     counts[name] = count = counts[name] + 1
                     if count > most:
                         raise _too_many(name, most)
-                    if size and inner and self._depth < DEEPEST:
+                    if size > 3 and inner and self._depth < DEEPEST:  # below that there is room for one more
                         self._depth += 1
                         self.fields(at, min(at + size, end), inner)
                         self._depth -= 1

@@ -32,9 +32,9 @@ MAX_BIASES = 10_000
 MAX_FALLBACKS = 100
 MAX_JSON = 1 << 20
 """Characters of a JSON text of the caller's: options, schemas. What a provider wrote has no such limit."""
-MAX_JSON_VALUES = 500_000
-"""Of all JSON texts of a request, by their commas and brackets: an empty object takes 3 bytes of text, and 70 when it is read. The prose that
-fits into a request has fewer."""
+MAX_JSON_VALUES = 200_000
+"""Of all JSON texts of a request, by their commas and brackets: an empty object takes 3 bytes of text, and 70 when it is read. Twelve megabytes of
+prose have as many commas."""
 MAX_DEPTH = 100
 MAX_SECONDS = 315_576_000_000
 MOST = {
@@ -107,33 +107,26 @@ class _Texts:
         self.beyond: list[tuple[str, str, str]] = []
 
     def add(self, path: str, text: str, kind: _Kind) -> None:
-        if not text or self.beyond:
-            pass
-        elif self._too_many(text):
-            told = (
-                f"Send at most {MAX_JSON_VALUES} values in all options, schemas and other JSON texts (max_json_values)."
-            )
-            self.beyond.append((path, told, "OUT_OF_RANGE"))
+        if self.beyond:
             return
-        if kind != "passed":
-            self._found.append((path, text, kind))
-
-    def _too_many(self, text: str) -> bool:
-        """Count the values of one more text, no further than it takes."""
-        for at in range(0, len(text), MAX_JSON):
+        for at in range(0, len(text), MAX_JSON):  # no further than it takes to see that there are too many
             end = at + MAX_JSON
             self._left -= text.count(",", at, end) + text.count("{", at, end) + text.count("[", at, end)
             if self._left < 0:
-                return True
-        return False
+                told = f"Send at most {MAX_JSON_VALUES} values in all options, schemas and other JSON texts (max_json_values)."
+                self.beyond.append((path, told, "OUT_OF_RANGE"))
+                return
+        if kind != "passed":
+            self._found.append((path, text, kind))
 
     def options(self, path: str, options: Mapping[str, str]) -> None:
         """A map of options, which has a limit too."""
-        self.beyond += _most(path, options, MAX_VALUES)
-        for provider in options if not self.beyond else ():
-            self.add(f'{path}["{provider[:64]}"]', options[provider], "merged")
+        if len(options) > MAX_VALUES:
+            self.beyond += _most(path, options, MAX_VALUES)
+        for provider in options:
             if self.beyond:
                 return
+            self.add(f'{path}["{provider[:64]}"]', options[provider], "merged")
 
     def cited(self, path: str, citations: Sequence[content_pb2.Citation]) -> None:
         """The sources of a text, of which all texts together have no more than there may be parts."""
@@ -141,10 +134,10 @@ class _Texts:
         if self._cited > MAX_PARTS:
             told = f"Send at most {MAX_PARTS} in all messages (max_citations)."
             self.beyond.append((path, told, "OUT_OF_RANGE"))
-        for index, citation in enumerate(citations if not self.beyond else ()):
-            self.add(f"{path}[{index}].provider_json", citation.provider_json, "passed")
+        for index, citation in enumerate(citations):
             if self.beyond:
                 return
+            self.add(f"{path}[{index}].provider_json", citation.provider_json, "passed")
 
     def violations(self) -> Found:
         for path, text, kind in self._found:
