@@ -81,7 +81,7 @@ class Target:
         data = random.choice(pool)
         structured = self.mutate is not None and random.random() < 0.7
         if self.mutate is not None and structured:
-            with suppress(RecursionError):  # what was nested before was nested again
+            with suppress(RecursionError, MemoryError):  # what was nested, or repeated, before was so again
                 data = self.mutate(data, random, pool)
         if not structured or random.random() < 0.1:
             data = mutations.of_bytes(data, random, pool, self.tokens)

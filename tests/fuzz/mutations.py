@@ -150,7 +150,10 @@ def of_value(value: Any, random: Random, others: Sequence[Any]) -> Any:
                 holder[key] = copied
         elif number < 0.85:
             if isinstance(holder, list):
-                holder[key:key] = [json.loads(json.dumps(holder[key]))] * random.choice((1, 2, 50))
+                times = random.choice(
+                    (1, 2, 50 if len(inside) < 100 else 1)
+                )  # fifty times fifty times fifty fill the memory
+                holder[key:key] = [json.loads(json.dumps(holder[key]))] * times
             else:
                 holder[random.choice(("type", "x", "", "id", "index", "error", "message"))] = holder.pop(key)
         elif number < 0.95:

@@ -426,7 +426,7 @@ class OutputParser:
         words = line.result or failures.word(line.errors)
         kind = line.api_error_type or self._failure
         code = line.api_error or ("" if line.subtype == "success" else line.subtype or "")
-        status = line.api_error_status or STATUS.get(kind, 0)
+        status = failures.named_status(line.api_error_status) or STATUS.get(kind, 0)
         found = failures.classify(status, code=code, kind=kind, message=words, codes=_CODES)
         return found(
             status=status,

@@ -452,8 +452,8 @@ def _in_stream_error(line: dict[str, Any]) -> errors.ProviderError:
     """A line in place of an answer; the status was sent before."""
     error = line["error"]
     message = failures.word(error.get("message") if isinstance(error, dict) else error)
-    status = line.get("status_code") or line.get("code")
-    return failures.from_http(status if isinstance(status, int) else 500, _NoHeaders(), message=message)
+    status = failures.named_status(line.get("status_code") or line.get("code")) or 500
+    return failures.from_http(status, _NoHeaders(), message=message)
 
 
 # ---------------------------------------------------------------- models

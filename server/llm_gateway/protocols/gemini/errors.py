@@ -24,7 +24,5 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /)
 def in_stream_error(chunk: dict[str, Any]) -> errors.ProviderError:
     """The error that a chunk holds in place of an answer."""
     found = chunk["error"] if isinstance(chunk["error"], dict) else {"message": chunk["error"]}
-    status = found.get("code")
-    if not isinstance(status, int) or not 400 <= status < 600:
-        status = google.STATUS.get(str(found.get("status")), 0)
+    status = failures.named_status(found.get("code")) or google.STATUS.get(str(found.get("status")), 0)
     return google.from_http(status, _NoHeaders(), found, failures.word(found.get("message")))
