@@ -27,6 +27,8 @@ SERVICE = "llmgateway.v1.LLMGateway"
 RATE, PATIENCE = 40, 10.0
 """Calls a second of the others, and seconds that one may take."""
 LEAST, MOST_MB, RECOVERY = 0.99, 100.0, 5.0
+ENVOY_MB = 200.0
+"""MB that Envoy itself may grow by."""
 
 
 # ---------------------------------------------------------------- G1
@@ -198,7 +200,8 @@ async def _attacked(gateway: Running, name: str, seconds: float, front: envoy.En
         f"others {share:.1%} of {len(calls)}, + {grown[0]:.0f} MB at most, + {left[0]:.0f} MB afterwards{beside}, recovery {recovery:.2f} s;"
         f" {int(sent) / 1e6:.1f} MB sent over {int(times)} connections"
     )
-    return shown, share >= LEAST and grown[0] <= MOST_MB and recovery <= RECOVERY and int(times) > 0
+    small = all(more <= most_mb for more, most_mb in zip(grown, (MOST_MB, ENVOY_MB), strict=False))
+    return shown, share >= LEAST and small and recovery <= RECOVERY and int(times) > 0
 
 
 def _resident(processes: Iterable[psutil.Process]) -> list[float]:

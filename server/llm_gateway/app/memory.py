@@ -1,4 +1,4 @@
-"""Memory that is free goes back to the system: how the collector is set, and what is done after a burst."""
+"""Memory that is free goes back to the system: how the collector is set, and what is done in a burst and after it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-GROWN = 32 << 20
+GROWN = 24 << 20
 """Bytes more than after the last time, from which giving back is worth a walk through the heaps (some 20 ms for 100 MB, in a thread)."""
-PERIOD = 1.0
-"""Seconds between two looks. A flood of WINDOW_UPDATE tears the heaps by 20 MB a second: gRPC's core reads into blocks of 64 KiB, and what
-lies between them keeps glibc from giving them back by itself."""
+PERIOD = 0.2
+"""Seconds between two looks."""
+CALM = 60.0
+"""Seconds without such growth after which large blocks come from the heaps again."""
+LARGE = 64 << 10
+"""Bytes from which a block is a mapping of its own in a burst. gRPC's core reads into blocks of 64 KiB and a little; in a heap, what lies between
+them keeps glibc from giving them back: up to 100 MB a second of a flood of WINDOW_UPDATE. A mapping costs a large request a tenth of its CPU."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_LARGEST = 32 << 20  # glibc's own limit on thresholds
 
 
 def settle() -> None:
@@ -24,32 +30,41 @@ def settle() -> None:
 
 
 async def give_back() -> None:
-    """From now on: what a burst has left behind goes back to the system. Returns at once where malloc is not glibc's."""
-    trim = trimmer()
-    if trim is None:
+    """From now on: what a burst leaves behind goes back to the system. Returns at once where malloc is not glibc's."""
+    try:
+        heaps = Heaps(ctypes.CDLL(None))
+    except (AttributeError, OSError, TypeError):
         return
-    after = resident()
     while True:
         await asyncio.sleep(PERIOD)
-        after = await trimmed(after, resident, trim)
+        await heaps.look(resident)
 
 
-async def trimmed(after: int, resident: Callable[[], int], trim: Callable[[], object]) -> int:
-    """after: resident bytes when it was last trimmed. Trims if they have grown enough; returns what counts as `after` from now on."""
-    now = resident()
-    if now - after >= GROWN:
-        await asyncio.to_thread(trim)
-        return resident()
-    return min(after, now)
+class Heaps:
+    """glibc's malloc, by its functions malloc_trim and mallopt."""
 
+    def __init__(self, libc: Any) -> None:
+        """Raises AttributeError for another C library."""
+        self._trim, self._set = libc.malloc_trim, libc.mallopt
+        self._after = 1 << 62
+        self._calm = 0.0
+        self._burst = False
 
-def trimmer() -> Callable[[], object] | None:
-    """glibc's malloc_trim, which gives back what is free in all heaps; None where there is none."""
-    try:
-        trim: Any = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):
-        return None
-    return lambda: trim(0)
+    async def look(self, resident: Callable[[], int]) -> None:
+        """When the process has grown enough since the last time, what is free goes back and large blocks stay out of the heaps."""
+        now = resident()
+        if now - self._after >= GROWN:
+            self._calm, self._burst = 0.0, True
+            self._set(_MMAP_THRESHOLD, LARGE)
+            await asyncio.to_thread(self._trim, 0)
+            self._after = resident()  # at once: what is torn again meanwhile counts
+            return
+        self._after = min(self._after, now)
+        self._calm += PERIOD
+        if self._burst and self._calm >= CALM:
+            self._burst = False
+            self._set(_MMAP_THRESHOLD, _LARGEST)
+            self._set(_TRIM_THRESHOLD, 2 * _LARGEST)
 
 
 def resident() -> int:
