@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from llm_gateway.errors import GatewayError, InvalidRequest
+from llm_gateway.errors import GatewayError, InvalidRequest, Violation
 from llm_gateway.protocols import (
     anthropic,
     bedrock,
@@ -694,3 +694,34 @@ def test_a_conversation_of_mixed_origins_goes_on_anywhere(
             raise AssertionError(f"{target.name}: {wrong}\n{json.dumps(body, indent=1)[:3000]}") from wrong
         assert not sealed_in(json.dumps(body)), target.name
         assert not any(THOUGHT in said for said in visible(body)), target.name
+
+
+@pytest.mark.parametrize("target", targets(), ids=by_name)
+@pytest.mark.parametrize("after", [[], [text("Go on.")]], ids=["alone", "before text"])
+def test_a_turn_that_holds_nothing_in_the_end_is_left_out(target: Target, after: list[Part]) -> None:
+    """What is left of a turn without its empty texts and its thoughts may be a mark for the cache, and is no turn."""
+    point = Part(text=content_pb2.TextPart(text=""), cache_control=content_pb2.CacheControl())
+    thought = Part(reasoning=content_pb2.ReasoningPart(text="Hm."), signature_provider=f"the-{target.name}")
+    request = gateway_pb2.SendRequest(
+        messages=[
+            Message(role=content_pb2.ROLE_USER, parts=[text("Hello")]),
+            Message(role=content_pb2.ROLE_ASSISTANT, parts=[point, thought]),
+            *(Message(role=content_pb2.ROLE_USER, parts=[part]) for part in after),
+        ]
+    )
+    body, _ = target.render(request)
+    target.valid(body, target)
+
+
+@pytest.mark.parametrize("target", targets(), ids=by_name)
+def test_a_conversation_of_nothing_but_a_mark_for_the_cache_is_refused_or_sent(target: Target) -> None:
+    """Its field is named where the format has nothing to send."""
+    point = Part(text=content_pb2.TextPart(text=""), cache_control=content_pb2.CacheControl())
+    thought = Part(reasoning=content_pb2.ReasoningPart(text="Hm."), signature_provider=f"the-{target.name}")
+    request = gateway_pb2.SendRequest(messages=[Message(role=content_pb2.ROLE_ASSISTANT, parts=[point, thought])])
+    violations: list[Violation] = []
+    try:
+        target.render(request)
+    except InvalidRequest as refused:
+        violations = list(refused.violations)
+    assert [violation.field for violation in violations] in ([], ["messages"])

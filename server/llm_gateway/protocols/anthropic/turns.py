@@ -128,11 +128,17 @@ def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thou
     if not any(turn.role == "assistant" and is_thought(turn.content[-1]) for turn in turns):
         return
     rendering.notes.dropped("messages", "thoughts that nothing follows in a turn of the model cannot be sent back")
-    kept: list[Turn] = []
     for turn in turns:
         if turn.role == "assistant":
             while turn.content and is_thought(turn.content[-1]):
                 turn.content.pop()
+    join(turns)
+
+
+def join(turns: list[Turn]) -> None:
+    """Leave out turns without content; what stood around them may be of one role, and is one turn then."""
+    kept: list[Turn] = []
+    for turn in turns:
         if kept and turn.content and kept[-1].role == turn.role:
             kept[-1].content += turn.content
             kept[-1].options += turn.options

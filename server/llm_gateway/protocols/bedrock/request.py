@@ -24,12 +24,12 @@ from llm_gateway.protocols.anthropic.request import (
     stop_sequences,
     tool_choice,
 )
-from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought
+from llm_gateway.protocols.anthropic.turns import Block, Turn, Turns, begin_with_user, goes_on_without_thought, join
 from llm_gateway.protocols.bedrock.families import Family, family_of
 from llm_gateway.protocols.conversation import plain
 from llm_gateway.protocols.media import IMAGE, Medium
 from llm_gateway.protocols.tools import tools
-from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering
+from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,9 @@ class _Messages(Turns):
         self.gather()
         system, turns = self.system, self.turns
         _behind_something(self.rendering, [system, *(turn.content for turn in turns), self.behind])
+        join(turns)
+        if not turns:
+            refuse("messages", "At least one message of the user needs content.", "REQUIRED")
         for turn in turns:
             if turn.role == "user":
                 turn.content = _results_first(turn.content)
