@@ -103,6 +103,8 @@ def _bombs(*, quick: bool) -> Iterator[tuple[str, bytes, str]]:
     million = 200_000 if quick else 1_000_000
     yield "messages", _request().SerializeToString() + b"\x1a\x02\x08\x03" * million, "max_messages"
     yield "empty messages to the limit", b"\x1a\x00" * ((4 << 20 if quick else MOST_BYTES) // 2), "max_messages"
+    yield "numbers to the limit", b"\x08\x00" * ((4 << 20 if quick else MOST_BYTES) // 2), "max_fields"
+    yield "empty texts to the limit", b"\x0a\x00" * ((4 << 20 if quick else MOST_BYTES) // 2), "max_fields"
     yield "parts", _in_message(_field(2, _field(1, b"")) * million), "max_parts"
     yield (
         "empty parts to the limit",
@@ -171,7 +173,7 @@ def _bombs(*, quick: bool) -> Iterator[tuple[str, bytes, str]]:
     yield "options", _with(_options(_wide(2 << 20))), "max_json"
     yield "a schema", _with(_tools(1, _wide(2 << 20))), "max_json"
     yield "options of all parts", _with(_part_options(10 if quick else 30, _wide(1_000_000))), "max_json_values"
-    yield "small options of all parts", _with(_part_options(million // 20, _wide(60))), "max_json_values"
+    yield "small options of all parts", _with(_part_options(10_000, _wide(60))), "max_json_values"
     yield "schemas of all tools", _with(_tools(10 if quick else 30, _wide(1_000_000))), "max_json_values"
     yield (
         "arguments",

@@ -27,7 +27,7 @@ async def passes(path: str, request: bytes) -> None:
     async def proceed(_: Any) -> None:
         return None
 
-    await Sizes()(Called(path, request), proceed)  # type: ignore[arg-type]
+    await Sizes(1 << 25)(Called(path, request), proceed)  # type: ignore[arg-type]
 
 
 def varint(value: int) -> bytes:
@@ -56,6 +56,9 @@ BOMBS = {
     "fallback_models": field(11, field(1, b"") * MANY),
     "stop_sequences": field(4, field(11, b"") * MANY),
     "a tag of five bytes": b"\x9a\x80\x80\x80\x00\x00" * MANY,
+    "numbers": b"\x08\x00" * 700_000,
+    "texts": b"\x0a\x00" * 700_000,
+    "what nobody knows": b"\xba\x3e\x00" * 700_000,
     "behind numbers": b"\x08\x96\x01\x09" + bytes(8) + b"\x0d" + bytes(4) + field(3, b"") * MANY,
 }
 
@@ -91,7 +94,8 @@ async def test_what_is_long_is_not_many(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [b"\x1a", b"\x1a\xff", b"\xff" * 20, b"\x1a\xff\xff\xff\xff\x0f", b"\x08\x80", b"\x0e\x00"]
+    "end",
+    [b"\x1a", b"\x1a\xff", b"\xff" * 20, b"\x1a\xff\xff\xff\xff\x0f", b"\x08\x80", b"\x0e\x00", b"\x08" + b"\xff" * 50],
 )
 async def test_what_is_no_message_is_left_to_protobuf(end: bytes) -> None:
     """Cut tags, sizes and numbers, sizes beyond the end, kinds that there are not."""

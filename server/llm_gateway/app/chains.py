@@ -28,7 +28,7 @@ def rpc_chain(telemetry: Telemetry, auth: Auth, admission: Admission, *, most: i
         telemetry,
         auth,
         admission,
-        Sizes(),
+        Sizes(most),
         most=most,
     )
 

@@ -17,6 +17,8 @@ from llm_gateway.rpc.chain import Handler, Rpc
 
 SMALL = 256 << 10
 """Bytes of a request that cannot become more than 50 MB."""
+MAX_FIELDS = 250_000
+"""Texts, numbers and bytes, in all: as many messages and parts as may be have one each. To count them takes a tenth of a second for a million."""
 DEEPEST = 100
 """Messages in each other that protobuf takes."""
 Table = dict[int, tuple[str, int, "Table | None"]]
@@ -26,7 +28,9 @@ Table = dict[int, tuple[str, int, "Table | None"]]
 class Sizes:
     """Raises InvalidRequest for a large request that has more of something than is allowed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """most: bytes of a request; a larger one is refused anyway."""
+        self._most = most
         service = gateway_pb2.DESCRIPTOR.services_by_name["LLMGateway"]
         known: dict[str, Table] = {}
         self._tables: Mapping[str, Table] = {
@@ -35,7 +39,11 @@ class Sizes:
 
     def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:
         request = rpc.request
-        if type(request) is bytes and len(request) > SMALL and (table := self._tables.get(rpc.path)) is not None:
+        if (
+            type(request) is bytes
+            and SMALL < len(request) <= self._most
+            and (table := self._tables.get(rpc.path)) is not None
+        ):
             check(request, table)
         return proceed(rpc)
 
@@ -65,22 +73,27 @@ def check(request: bytes, table: Table) -> None:
 class _Scan:
     """One look at the bytes of a request (https://protobuf.dev/programming-guides/encoding)."""
 
-    __slots__ = ("_counts", "_data", "_depth")
+    __slots__ = ("_counts", "_data", "_depth", "_left")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._depth = 0
+        self._left = MAX_FIELDS
 
-    def fields(self, at: int, end: int, table: Table) -> None:
+    def fields(self, at: int, end: int, table: Table) -> None:  # noqa: C901 - one loop: a call costs more than a field
         """Count those from `at` to `end`. Raises IndexError where they are none, or end too soon."""
-        data, counts = self._data, self._counts
+        data, counts, left = self._data, self._counts, self._left
         while at < end:
             tag = data[at]
             at += 1
             if tag > 0x7F:
                 tag, at = _varint(data, at - 1)
             kind = tag & 7
+            if tag not in table:
+                left -= 1
+                if left < 0:
+                    raise _too_many("fields", MAX_FIELDS)
             if kind == 2:
                 size = data[at]
                 at += 1
@@ -93,12 +106,17 @@ class _Scan:
                         raise _too_many(name, most)
                     if size > 3 and inner and self._depth < DEEPEST:  # below that there is room for one more
                         self._depth += 1
+                        self._left = left
                         self.fields(at, min(at + size, end), inner)
+                        left = self._left
                         self._depth -= 1
                 at += size
             elif kind == 0:
+                longest = at + 10
                 while data[at] > 0x7F:
                     at += 1
+                    if at == longest:
+                        raise IndexError
                 at += 1
             elif kind == 1:
                 at += 8
@@ -106,6 +124,7 @@ class _Scan:
                 at += 4
             elif kind > 5:
                 raise IndexError
+        self._left = left
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
