@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import struct
@@ -127,7 +128,7 @@ def of_value(value: Any, random: Random, others: Sequence[Any]) -> Any:
     for _ in range(random.choice((1, 1, 2, 3))):
         inside = places(value)
         if not inside:
-            return random.choice((*ODD_VALUES, *ODD_NUMBERS, *ODD_TEXTS))
+            return copy.deepcopy(random.choice((*ODD_VALUES, *ODD_NUMBERS, *ODD_TEXTS)))
         holder, key = random.choice(inside)
         number = random.random()
         if number < 0.2:
@@ -135,7 +136,7 @@ def of_value(value: Any, random: Random, others: Sequence[Any]) -> Any:
         elif number < 0.4:
             holder[key] = random.choice(ODD_TEXTS)
         elif number < 0.5:
-            holder[key] = random.choice(ODD_VALUES)
+            holder[key] = copy.deepcopy(random.choice(ODD_VALUES))
         elif number < 0.6:
             del holder[key]
         elif number < 0.75:
@@ -216,7 +217,7 @@ def of_frames(
         frames = split(data)
         if len(frames) < 2:
             return of_json(data, random, pool)
-        others = split(random.choice(pool)) or frames
+        others = split(random.choice(pool)) or list(frames)
         for _ in range(random.choice((1, 1, 2, 4))):
             at = random.randrange(len(frames)) if frames else 0
             number = random.random()
