@@ -167,7 +167,7 @@ async def _series(calls: Calls, mirror: Mirror, words: Canaries, names: list[str
     async def one(name: str) -> None:
         async with slots:
             for scenario in scenarios:
-                mirror.scenario[name] = scenario
+                mirror.scenario[name.partition("/")[0]] = scenario
                 for stream in (False, True):
                     request = _request(words, f"{name}/m")
                     if scenario == "silence":
@@ -371,7 +371,7 @@ async def _called(
         await _series(calls, mirror, words, all_ways, SCENARIOS)
         await _series(calls, mirror, words, [name for name in names if name not in all_ways], ("401", "500", "answer"))
         if not quick:  # LiteLLM starts for seconds
-            await _series(calls, mirror, words, ["ll"], ("401", "500", "answer", "error event"))
+            await _series(calls, mirror, words, ["ll/openai"], ("401", "500", "answer", "error event"))
         await _refused(calls, words)
         await stranger.send("a stranger's call", _request(words, "openai/m"), stream=False)
         mirror.scenario = dict.fromkeys(mirror.scenario, "401")
