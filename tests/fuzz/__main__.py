@@ -1,7 +1,8 @@
-"""`python -m tests.fuzz [--seconds N] [--jobs N] [TARGET …]` fuzzes the targets, or those whose names begin so, each in a process of its own.
+"""`python -m tests.fuzz [--seconds N] [--jobs N] [--seed N] [TARGET …]` fuzzes the targets, or those whose names begin so, each in a process of its own.
 
 A line a target: executions, new cases (inputs that led to lines where none had led; the next run begins with them), failures. A failure is
-written to `tests/fuzz/corpus/<target>/`, as small as it gets, and shown in base64. Exits 1 when there is one.
+written to `tests/fuzz/corpus/<target>/`, as small as it gets, and shown in base64. Exits 1 when there is one. With a seed the inputs are the
+same each time, as far as the time reaches.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Result:
 
 
 # ---------------------------------------------------------------- the process of one target
-def play(name: str, seconds: float, current: Path) -> dict[str, Any]:
+def play(name: str, seconds: float, current: Path, seed: int | None) -> dict[str, Any]:
     """Fuzz a target in this process. current: holds the input that is run, for one that ends the process."""
     _bound(seconds)
     target = TARGETS[name]
@@ -53,7 +54,7 @@ def play(name: str, seconds: float, current: Path) -> dict[str, Any]:
             page[:8] = len(data).to_bytes(8, "big")
             page[8 : 8 + len(data)] = data
 
-        run = engine.Run(target, random.Random(), note)
+        run = engine.Run(target, random.Random(seed), note)
         run.play(seconds, before=before)
     for data in run.new:
         (folder / engine.name_of(data)).write_bytes(data)
@@ -78,14 +79,18 @@ def _bound(seconds: float) -> None:
 
 
 # ---------------------------------------------------------------- all of them
-def fuzz(name: str, seconds: float) -> Result:
+def fuzz(name: str, seconds: float, seed: int | None = None) -> Result:
     """Fuzz a target in a process of its own, which it may end."""
     engine.FOUND.mkdir(parents=True, exist_ok=True)
     current = engine.FOUND / f"{name}.{os.getpid()}.current"
     current.write_bytes(bytes(8 + engine.MOST_BYTES))
     command = [sys.executable, "-m", "tests.fuzz", "--play", name, "--seconds", str(seconds), "--current", str(current)]
+    env = dict(os.environ)
+    if seed is not None:
+        command += ["--seed", str(seed)]
+        env["PYTHONHASHSEED"] = str(seed)
     began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     ended = f"the process ended with {done.returncode}: {done.stderr[-300:].strip()}" if done.returncode else ""
     held = current.read_bytes()
     current.unlink()
@@ -112,11 +117,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--play", help=argparse.SUPPRESS)
     parser.add_argument("--current", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.play:
-        print(json.dumps(play(given.play, given.seconds, given.current)))
+        print(json.dumps(play(given.play, given.seconds, given.current, given.seed)))
         return 0
     chosen = [name for name in TARGETS if not given.targets or name.startswith(tuple(given.targets))]
     if not chosen:
@@ -124,7 +130,7 @@ def main(arguments: list[str]) -> int:
         return 2
     failed = 0
     with ThreadPoolExecutor(given.jobs) as pool:
-        for result in pool.map(lambda name: fuzz(name, given.seconds), chosen):
+        for result in pool.map(lambda name: fuzz(name, given.seconds, given.seed), chosen):
             failed += len(result.failures)
             shown = f"{result.target:<26} {result.executions:>9,} executions {result.new:>6,} new cases {len(result.failures):>3} failures {result.seconds:>6.1f} s"
             print(shown, flush=True)
