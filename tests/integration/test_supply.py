@@ -96,9 +96,11 @@ def knowing(*bad: tuple[str, str]) -> Answering:
     """An OSV that has an advisory about these releases, by name and version."""
 
     def one(query: Any) -> dict[str, Any]:
-        if (query["package"]["name"], query["version"]) not in bad:
+        package = query["package"]
+        name = package.get("name") or package["purl"].removeprefix("pkg:golang/")
+        if (name, query["version"]) not in bad:
             return {}
-        affected = {"package": query["package"], "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": "9.9"}]}]}
+        affected = {"package": package, "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": "9.9"}]}]}
         return {"vulns": [{"id": "GHSA-x", "affected": [affected]}]}
 
     def answer(request: Request) -> Script:
@@ -142,7 +144,7 @@ async def test_an_advisory_about_a_pin_is_found(osv: Upstream, lock: Path) -> No
 async def test_a_database_that_does_not_answer_is_no_good_news(osv: Upstream, lock: Path, status: int) -> None:
     """Neither to pip-audit, whose exit status is that of an advisory found, nor to our own question."""
     osv.answer = lambda _: whole(status, {"error": "no"})
-    for source in (lambda: audit.python(lock), lambda: audit.osv("Go", [("g", "1")])):
+    for source in (lambda: audit.python(lock), lambda: audit.osv("golang", [("g", "1")])):
         found = await asked(source)
         assert (found.asked, found.known) == (0, ())
         assert found.problem
@@ -151,17 +153,17 @@ async def test_a_database_that_does_not_answer_is_no_good_news(osv: Upstream, lo
 async def test_a_database_that_nobody_reaches_is_no_good_news(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine without a network."""
     monkeypatch.setattr(audit, "OSV", "http://127.0.0.1:1")
-    for source in (lambda: audit.python(lock), lambda: audit.osv("Go", [("g", "1")])):
+    for source in (lambda: audit.python(lock), lambda: audit.osv("golang", [("g", "1")])):
         assert (await asked(source)).problem
 
 
 async def test_releases_of_other_languages_are_asked_about_at_once(osv: Upstream) -> None:
     """In one request; an answer about fewer than were asked about is none."""
     osv.answer = knowing(("g", "1.2"))
-    found = await asked(lambda: audit.osv("Go", [("f", "1"), ("g", "1.2")]))
+    found = await asked(lambda: audit.osv("golang", [("f", "1"), ("g", "1.2")]))
     assert (found.asked, found.known, len(osv.requests)) == (2, ("g 1.2: GHSA-x",), 1)
     osv.answer = lambda _: whole(200, {"results": [{}]})
-    assert "ValueError" in (await asked(lambda: audit.osv("Go", [("f", "1"), ("g", "1.2")]))).problem
+    assert "ValueError" in (await asked(lambda: audit.osv("golang", [("f", "1"), ("g", "1.2")]))).problem
 
 
 def npm_said(report: Any, stderr: str = "") -> subprocess.CompletedProcess[str]:

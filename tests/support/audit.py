@@ -160,14 +160,14 @@ def artifacts() -> list[tuple[str, str]]:
         if outcome.returncode:
             raise CouldNotAsk(f"mvn: {last_line(outcome.stdout)}")
         return [
-            (f"{group}:{name}", version)
+            (f"{group}/{name}", version)
             for group, name, version in re.findall(r"(\S+?):(\S+?):jar:(\S+?):\w+", file.read())
         ]
 
 
-def osv(ecosystem: str, releases: Sequence[tuple[str, str]]) -> Answer:
-    """Ask OSV about releases of one ecosystem, in one request. Raises CouldNotAsk."""
-    queries = [{"package": {"ecosystem": ecosystem, "name": name}, "version": version} for name, version in releases]
+def osv(kind: str, releases: Sequence[tuple[str, str]]) -> Answer:
+    """Ask OSV about releases of one kind of package URL (https://github.com/package-url/purl-spec), in one request. Raises CouldNotAsk."""
+    queries = [{"package": {"purl": f"pkg:{kind}/{name}"}, "version": version} for name, version in releases]
     request = urllib.request.Request(
         f"{OSV}/querybatch", json.dumps({"queries": queries}).encode(), {"content-type": "application/json"}
     )
@@ -182,7 +182,7 @@ def osv(ecosystem: str, releases: Sequence[tuple[str, str]]) -> Answer:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CouldNotAsk(f"OSV: {type(error).__name__}: {error}"[:300]) from None
     if not releases:
-        raise CouldNotAsk(f"no releases of {ecosystem} were found")
+        raise CouldNotAsk(f"no {kind} packages were found")
     return Answer("", len(releases), known)
 
 
@@ -193,9 +193,9 @@ def sources() -> Iterable[tuple[str, Callable[[], Answer]]]:
         yield lock.name, lambda lock=lock: python(lock)  # type: ignore[misc]
     for folder in ("clients/typescript", "tests/bench/portkey"):
         yield f"{folder}/package-lock.json", lambda folder=folder: npm(ROOT / folder)  # type: ignore[misc]
-    yield "clients/go/go.mod", lambda: osv("Go", go_modules((ROOT / "clients/go/go.mod").read_text()))
-    yield "clients/rust/Cargo.toml", lambda: osv("crates.io", crates())
-    yield "clients/java/pom.xml", lambda: osv("Maven", artifacts())
+    yield "clients/go/go.mod", lambda: osv("golang", go_modules((ROOT / "clients/go/go.mod").read_text()))
+    yield "clients/rust/Cargo.toml", lambda: osv("cargo", crates())
+    yield "clients/java/pom.xml", lambda: osv("maven", artifacts())
 
 
 def ask(subject: str, source: Callable[[], Answer]) -> Answer:
