@@ -62,13 +62,14 @@ def _kept(data: bytes, expect_body: bool) -> list[bool]:
 # ---------------------------------------------------------------- codings
 def decoded(coding: str, pieces: list[bytes]) -> tuple[bytes, str]:
     inflater = h1.Inflater(coding)
-    found, error, steps = b"", "", 0
+    found, error, steps = bytearray(), "", 0
     try:
         for piece in pieces:
             while piece or inflater.pending:
                 out = inflater.decode(piece)
                 assert len(out) <= h1.INFLATE_SLICE_BYTES
-                found, piece, steps = found + out, b"", steps + 1
+                found += out
+                piece, steps = b"", steps + 1
         inflater.finish()
     except h1.ProtocolViolation as raised:
         error = str(raised)
@@ -76,7 +77,7 @@ def decoded(coding: str, pieces: list[bytes]) -> tuple[bytes, str]:
         steps
         <= len(pieces) + len(found) // h1.INFLATE_SLICE_BYTES + sum(map(len, pieces)) // h1.INFLATE_INPUT_BYTES + 2
     )
-    return found, error
+    return bytes(found), error
 
 
 def check_coding(data: bytes) -> None:
