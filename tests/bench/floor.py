@@ -69,7 +69,7 @@ async def stream_send(
 
 async def serve(port: int) -> None:
     """Serves until the process is stopped."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1)])
     methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
         "Send": grpc.unary_unary_rpc_method_handler(
             send,

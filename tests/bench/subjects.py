@@ -23,11 +23,11 @@ def fake_upstream() -> Iterator[Running]:
 
 
 @contextmanager
-def floor() -> Iterator[Running]:
-    """The bare `grpc.aio` servicer."""
+def floor(*command: str, env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """The bare `grpc.aio` servicer; command: what runs it, where that is another module."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.bench.floor", str(port)]
-    with running("floor", command, port=port, ready=health_serving) as server:
+    command = (sys.executable, "-m", *(command or ("tests.bench.floor",)), str(port))
+    with running("floor", command, port=port, ready=health_serving, env=env) as server:
         yield server
 
 

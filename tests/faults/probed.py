@@ -1,4 +1,5 @@
 """`python -m tests.faults.probed …`: the command `llm-gateway`, which also writes how late its event loop runs, and how many tasks it has.
+`… floor PORT`: the bare servicer of `make bench` instead, for what gRPC itself takes.
 
 PROBE names the file, rewritten five times a second: {"max": …, "p999": …, "tasks": …, "count": …, "late": …}; lags in seconds since SIGUSR1 came, or the start.
 A lag is CPU time of the loop's thread, so that it tells of the gateway and not of what else the machine is doing.
@@ -10,11 +11,15 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from llm_gateway import cli, config
+import uvloop
+from llm_gateway import cli
 from llm_gateway.app import main as app
+
+from tests.bench import floor
 
 PERIOD = 0.005
 KEPT = 200_000
@@ -47,17 +52,20 @@ async def probe(path: Path) -> None:
             fresh.replace(path)
 
 
+async def probed(serving: Coroutine[Any, Any, None]) -> None:
+    """Until the server ends."""
+    task = asyncio.create_task(probe(Path(os.environ["PROBE"])))
+    try:
+        await serving
+    finally:
+        task.cancel()
+
+
 def main() -> int:
+    if sys.argv[1] == "floor":
+        uvloop.run(probed(floor.serve(int(sys.argv[2]))))
     serve = app.run
-
-    async def run(settings: config.Config, **more: Any) -> None:
-        task = asyncio.create_task(probe(Path(os.environ["PROBE"])))
-        try:
-            await serve(settings, **more)
-        finally:
-            task.cancel()
-
-    app.run = run
+    app.run = lambda settings, **more: probed(serve(settings, **more))
     return cli.main()
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 from llmgateway import AsyncClient
 
+from tests.bench import subjects
 from tests.faults.history import Outcome
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
@@ -122,18 +123,30 @@ class Rig:
         with gateways.process(
             config, folder, {"PROBE": str(probe), **(env or {})}, module="tests.faults.probed"
         ) as started:
-            async with AsyncClient(started.address, timeout=120, options=OPTIONS) as client:
-                found = psutil.Process(started.process.pid)
-                running = Running(client=client, process=found, address=started.address, log=started.log, probe=probe)
-                while not probe.exists():
-                    await asyncio.sleep(0.05)
-                running.forget_lag()
+            async with self._probed(started.address, started.process.pid, started.log, probe) as running:
                 try:
                     yield running
                 finally:
                     await asyncio.sleep(0.25)
                     if started.process.poll() is None:
                         self.lags.append((self.row, running.figures()))
+
+    @asynccontextmanager
+    async def floor(self) -> AsyncIterator[Running]:
+        """A bare grpc.aio server with the same probe: what gRPC itself takes."""
+        probe = Path(tempfile.mkdtemp(dir=self.folder)) / "probe.json"
+        with subjects.floor("tests.faults.probed", "floor", env={"PROBE": str(probe)}) as started:
+            async with self._probed(f"127.0.0.1:{started.port}", started.root.pid, probe, probe) as running:
+                yield running
+
+    @asynccontextmanager
+    async def _probed(self, address: str, pid: int, log: Path, probe: Path) -> AsyncIterator[Running]:
+        async with AsyncClient(address, timeout=120, options=OPTIONS) as client:
+            running = Running(client=client, process=psutil.Process(pid), address=address, log=log, probe=probe)
+            while not probe.exists():
+                await asyncio.sleep(0.05)
+            running.forget_lag()
+            yield running
 
 
 @asynccontextmanager

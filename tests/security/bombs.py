@@ -31,6 +31,8 @@ MOST_SECONDS = 0.05
 LINEAR_SECONDS = 5.0
 """For a field of some hundred kilobytes; what is quadratic in it takes minutes."""
 TIMES = 2
+LARGE, COPIES = 10_000_000, 3 * TIMES
+"""What takes longest of a large message is copying it, which other work on the machine slows."""
 PERIOD = 0.005
 """What the probe takes off."""
 
@@ -240,7 +242,7 @@ async def _sent(
     gateway: Running, channel: grpc.aio.Channel, bomb: Bomb, handing: float = 0.0, times: int = TIMES
 ) -> None:
     """The longest that the event loop was held, by the CPU time of its thread, the best of a few times; without what is not ours: the parsing
-    of protobuf, and what gRPC takes to hand a byte over (handing)."""
+    of protobuf, and what gRPC takes to hand a byte over (handing, measured at a bare server)."""
     before, top = gateway.rss(), 0.0
     send: Any = channel.unary_unary(SEND)
     held = []
@@ -323,21 +325,23 @@ async def _linear(rig: Rig, size: int) -> list[str]:
 @row("G11", star=True, most=0, timed=True)
 async def what_is_too_large_is_refused_at_once(rig: Rig) -> float:
     """Bombs of each size that has a limit: refused otherwise than by its name, in more than 50 ms beside protobuf's parsing, or for more memory than twice the limit of a request, of one of 10 MB ten times itself; long texts that cost more than their length."""
+    options = [*OPTIONS, ("grpc.max_send_message_length", -1)]
+    whole = bytes(MOST_BYTES + 1)
+    handed = Bomb("a message at a bare server", whole, "")
+    async with rig.floor() as bare, grpc.aio.insecure_channel(bare.address, options) as channel:
+        await _sent(bare, channel, handed, times=COPIES)
+    handing = handed.seconds / len(whole)
+    flaws = []
     async with rig.process({"providers": {"echo": {"default_model": "echo"}}}) as gateway:
-        options = [*OPTIONS, ("grpc.max_send_message_length", -1)]
         async with grpc.aio.insecure_channel(gateway.address, options) as channel:
             await _sent(gateway, channel, Bomb("", _with(lambda request: None), ""))
-            whole = Bomb("a message", bytes(MOST_BYTES + 1), "server.max_message_bytes")
-            await _sent(
-                gateway, channel, whole, times=3 * TIMES
-            )  # all of it is copying, which other work on the machine slows
-            flaws = [whole.flaw]
-            for what, data, limit in _bombs(quick=rig.quick):
+            for what, data, limit in [("a message", whole, "server.max_message_bytes"), *_bombs(quick=rig.quick)]:
                 bomb = Bomb(what, data, limit)
-                await _sent(gateway, channel, bomb, whole.seconds / len(whole.data))
+                await _sent(gateway, channel, bomb, handing, TIMES if len(data) < LARGE else COPIES)
                 flaws.append(bomb.flaw)
                 rig.note(
-                    f"{what}: {bomb.seconds * 1000:.1f} ms beside {bomb.parsing * 1000:.0f} of parsing, + {bomb.grown:.0f} MB, {len(data) / 1e6:.1f} MB"
+                    f"{what}: {bomb.seconds * 1000:.1f} ms beside {bomb.parsing * 1000:.0f} of parsing and {handing * len(data) * 1000:.0f} of"
+                    f" handing it over, + {bomb.grown:.0f} MB, {len(data) / 1e6:.1f} MB"
                 )
         flaws += [await _endless(gateway, size) for size in (65 << 20, 500 << 20, 4095 << 20)]
     flaws += await _linear(rig, 50_000 if rig.quick else 300_000)

@@ -88,7 +88,11 @@ class _Scan:
             tag = data[at]
             at += 1
             if tag > 0x7F:
-                tag, at = _varint(data, at - 1)
+                if data[at] < 0x80:  # the usual two bytes, without a call
+                    tag += (data[at] - 1) << 7
+                    at += 1
+                else:
+                    tag, at = _varint(data, at - 1)
             kind = tag & 7
             if tag not in table:
                 left -= 1
