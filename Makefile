@@ -90,7 +90,7 @@ lint: $(SETUP) $(CODEGEN)/.setup build/litellm/.setup build/supply/.setup ## Sty
 	@PATH="$(CURDIR)/$(BIN):$$PATH" .ci/breaking
 
 .PHONY: test
-test: $(SETUP) build/claude-code/.setup build/litellm/.setup build/supply/.setup ## Run all tests on all cores (at most 4) and print the coverage of server/ and clients/python
+test: $(SETUP) build/claude-code/.setup build/litellm/.setup build/supply/.setup ## Run all tests on all cores (at most 4 at once) and print the coverage of server/ and clients/python
 	@rm -rf build/coverage
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
