@@ -35,7 +35,7 @@ def test_the_tables_hold_every_key_that_the_server_knows_and_no_other() -> None:
     """By what stands in its code, where metadata is read and trailers are written; `tracestate` goes with `traceparent`."""
     known = {key for glob in EDGE for path in SERVER.glob(glob) for key in _KEY.findall(path.read_text())}
     assert "x-llm-model" in known
-    assert keys("Metadata of a request") | keys("Trailers of an answer") == known | {"tracestate"}
+    assert keys("Request metadata") | keys("Response trailers") == known | {"tracestate"}
 
 
 def trailers(address: str, method: str, request: Any) -> set[str]:
@@ -57,7 +57,7 @@ def trailers(address: str, method: str, request: Any) -> set[str]:
 def test_the_trailers_are_those_of_the_table(gateway_process: Callable[..., gateways.Process]) -> None:
     """Whole answers in one piece and as a stream have those of a success, failures those of a failure."""
     running = gateway_process({"providers": {"echo": {}}})
-    table = keys("Trailers of an answer")
+    table = keys("Response trailers")
     failing = {"grpc-status-details-bin", "grpc-retry-pushback-ms"}
     for method in ("Send", "StreamSend"):
         assert trailers(running.address, method, make_request("hi", "echo/echo")) == table - failing
