@@ -96,7 +96,7 @@ test: $(SETUP) build/claude-code/.setup build/litellm/.setup build/supply/.setup
 
 .PHONY: test-fast
 test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" chooses)
-	$(BIN)/pytest -q tests/unit tests/golden $(ARGS)
+	$(BIN)/pytest -q tests/unit tests/golden tests/http/test_h1.py tests/http/test_resolver.py $(ARGS)
 
 .PHONY: test-clients
 test-clients: $(SETUP) ## Play the conversations of tests/conformance through the client of every language: build/conformance.json

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -276,3 +277,22 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "cannot listen" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+PLAIN = gateways.provider("http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("provider", "loaded"),
+    [({"kind": "echo"}, set()), (PLAIN, set()), ({**PLAIN, "proxy": "http://127.0.0.1:9"}, {"httpx", "httpcore"})],
+    ids=["echo", "direct", "proxy"],
+)
+def test_serve_loads_no_library_that_it_does_not_use(
+    gateway_process: Callable[..., gateways.Process], provider: dict[str, Any], loaded: set[str]
+) -> None:
+    """httpx and httpcore are for proxies, the SDK of OpenTelemetry for traces: each takes tens of milliseconds and megabytes of a start."""
+    running = gateway_process({"providers": {"edge": provider}}, {"PYTHONPROFILEIMPORTTIME": "1"})
+    told = re.findall(r"^import time:.*\| *([\w.]+)$", running.log.read_text(), re.MULTILINE)
+    assert "llm_gateway.upstream.http.client" in told
+    unused = ("httpx", "httpcore", "opentelemetry.sdk")
+    assert {module for module in told if module in unused} == loaded

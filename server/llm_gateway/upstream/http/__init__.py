@@ -1,28 +1,14 @@
-"""HTTP/1.1 to one endpoint: `client` is the seam, `h1` the connection, `proxied` the way through a proxy, `resolver` the addresses. Imports nothing of the gateway's."""
+"""HTTP/1.1 to one endpoint: `client` is the seam, `h1` the connection, `proxied` the way through a proxy, `resolver` the addresses. See README.md."""
 
-from llm_gateway.upstream.http.client import CUT_BYTES, Body, HttpClient, HttpResponse
-from llm_gateway.upstream.http.h1 import (
-    ConnectFailed,
-    ConnectionBroken,
-    ConnectTimeout,
-    Headers,
-    ProtocolViolation,
-    ResponseTooLarge,
-    TlsFailed,
-    TransportError,
-)
-
-__all__ = [
-    "CUT_BYTES",
-    "Body",
-    "ConnectFailed",
-    "ConnectTimeout",
-    "ConnectionBroken",
-    "Headers",
-    "HttpClient",
-    "HttpResponse",
-    "ProtocolViolation",
-    "ResponseTooLarge",
-    "TlsFailed",
-    "TransportError",
-]
+from .client import CUT_BYTES as CUT_BYTES
+from .client import Body as Body
+from .client import HttpClient as HttpClient
+from .client import HttpResponse as HttpResponse
+from .h1 import ConnectFailed as ConnectFailed
+from .h1 import ConnectionBroken as ConnectionBroken
+from .h1 import ConnectTimeout as ConnectTimeout
+from .h1 import Headers as Headers
+from .h1 import ProtocolViolation as ProtocolViolation
+from .h1 import ResponseTooLarge as ResponseTooLarge
+from .h1 import TlsFailed as TlsFailed
+from .h1 import TransportError as TransportError

@@ -9,17 +9,17 @@ Timeouts other than the connect timeout are the caller's: cancelling a call clos
 
 import asyncio
 import errno
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
-import httpx
-
-from llm_gateway.upstream.http.h1 import (
+from .h1 import (
     ConnectFailed,
     Connection,
     ConnectionBroken,
@@ -33,23 +33,10 @@ from llm_gateway.upstream.http.h1 import (
     TransportError,
     render_head,
 )
-from llm_gateway.upstream.http.resolver import SHARED, Address, Resolver, interleaved
+from .resolver import SHARED, Address, Resolver, interleaved
 
 if TYPE_CHECKING:
-    from llm_gateway.upstream.http.proxied import Proxied
-
-__all__ = [
-    "ConnectFailed",
-    "ConnectTimeout",
-    "ConnectionBroken",
-    "Headers",
-    "HttpClient",
-    "HttpResponse",
-    "ProtocolViolation",
-    "ResponseTooLarge",
-    "TlsFailed",
-    "TransportError",
-]
+    from .proxied import Proxied
 
 T = TypeVar("T")
 
@@ -233,21 +220,21 @@ class HttpClient:
         Raises ValueError for a URL of another shape, OSError for an unreadable certificate file.
         """
         url = _parse_base_url(base_url)
-        self._host = url.raw_host.decode("ascii")
+        self._host = url.host
         self._port = url.port or (443 if url.scheme == "https" else 80)
         self.address = (self._host, self._port)
-        self._where = f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
-        self._prefix = url.raw_path.decode("ascii").rstrip("/")
-        self._url = url
+        bracketed = f"[{url.host}]" if ":" in url.host else url.host
+        self._where = f"{bracketed}:{self._port}"
+        self._prefix = url.prefix
         self._tls = tls_context(ca_file, cert_file, key_file) if url.scheme == "https" else None
         self._socket_path = socket_path
         self._resolver = resolver
         self._connect_timeout = connect_timeout
         self._keepalive_expiry = keepalive_expiry
         self._max_response_bytes = max_response_bytes
-        self.host = url.netloc.decode("ascii")
+        self.host = bracketed if url.port is None else self._where
         """The `host` field sent, with the port unless it is the scheme's default; request signatures cover it."""
-        self.base_url = f"{url.scheme}://{self.host}{self._prefix}"
+        self.base_url = f"{url.scheme}://{self.host}{url.prefix}"
         self._fixed = f"host: {self.host}\r\naccept-encoding: identity\r\n"
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: deque[tuple[float, Connection]] = deque()
@@ -255,7 +242,7 @@ class HttpClient:
         self._closed = False
         self._proxied: Proxied | None = None
         if proxy is not None:
-            from llm_gateway.upstream.http import proxied
+            from . import proxied
 
             self._proxied = proxied.Proxied(
                 url,
@@ -269,7 +256,7 @@ class HttpClient:
             )
 
     def __repr__(self) -> str:
-        return f"HttpClient({self._url.scheme}://{self.host})"
+        return f"HttpClient({'https' if self._tls else 'http'}://{self.host})"
 
     async def send(self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> HttpResponse:
         """Send one request; return when the head of the response has arrived.
@@ -420,16 +407,46 @@ async def first(
             task.add_done_callback(discard)
 
 
-def _parse_base_url(text: str) -> httpx.URL:
+class Base(NamedTuple):
+    """A base URL. host: in ASCII, without brackets. port: None for the scheme's own. prefix: of paths, percent-encoded, without "/" at its end."""
+
+    scheme: str
+    host: str
+    port: int | None
+    prefix: str
+
+
+_HOST = re.compile(r"[\w.~!$&'()*+,;=%:-]+", re.ASCII)  # RFC 3986, section 3.2.2
+_PATH_SAFE: Final = "/%:@!$&'()*+,;=[]|\\^"
+
+
+def _parse_base_url(text: str) -> Base:
     try:
-        url = httpx.URL(text)
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise ValueError("base_url is not a URL") from None
+    if url.scheme not in ("http", "https") or not host:
+        raise ValueError("base_url must be http://host or https://host, with an optional port and path")
+    if "@" in url.netloc or url.query or url.fragment:
+        raise ValueError("base_url must not hold credentials, a query or a fragment")
+    if not host.isascii():
+        host = _ascii(host)
+    if not _HOST.fullmatch(host) or not text.isprintable():
+        raise ValueError("base_url is not a URL")
+    usual = {"http": 80, "https": 443}[url.scheme]
+    path = quote(urljoin("/", url.path), safe=_PATH_SAFE).rstrip("/")
+    return Base(url.scheme, host, None if port == usual else port, path)
+
+
+def _ascii(host: str) -> str:
+    """A name in another script as it stands in DNS (IDNA 2008, which Python's own codec is not)."""
+    import httpx
+
+    try:
+        return httpx.URL(scheme="http", host=host).raw_host.decode("ascii")
     except httpx.InvalidURL:
         raise ValueError("base_url is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("base_url must be http://host or https://host, with an optional port and path")
-    if url.userinfo or url.query or url.fragment:
-        raise ValueError("base_url must not hold credentials, a query or a fragment")
-    return url
 
 
 @lru_cache(maxsize=64)

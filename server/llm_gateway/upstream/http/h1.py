@@ -7,7 +7,7 @@ Layers, lowest first; only the last one touches the network:
     Inflater         gzip/deflate content coding -> bytes, in bounded slices; no I/O
     Connection       one TCP or TLS connection carrying one exchange at a time
 
-The error tree, which every caller of `llm_gateway.upstream.http` sees::
+The error tree, which every caller of the package sees::
 
     TransportError
     ├── ConnectFailed        name resolution, refused, unreachable

@@ -11,8 +11,9 @@ from typing import Any
 import httpcore
 import httpx
 
-from llm_gateway.upstream.http import client as http
-from llm_gateway.upstream.http.resolver import Address, Resolver, interleaved
+from .client import Base, Body, connect_error, first, tls_context
+from .h1 import ConnectFailed, ConnectionBroken, ConnectTimeout, ProtocolViolation, TransportError
+from .resolver import Address, Resolver, interleaved
 
 FAILURES = (
     httpcore.TimeoutException,
@@ -28,7 +29,7 @@ class Proxied:
 
     def __init__(
         self,
-        base: httpx.URL,
+        base: Base,
         proxy: str,
         *,
         tls: ssl.SSLContext | None,
@@ -55,7 +56,7 @@ class Proxied:
             httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/"),
             proxy_auth=(url.username.encode(), url.password.encode()) if url.userinfo else None,
             ssl_context=tls,
-            proxy_ssl_context=http.tls_context(None, None, None) if url.scheme == "https" else None,
+            proxy_ssl_context=tls_context(None, None, None) if url.scheme == "https" else None,
             max_connections=max_connections,
             keepalive_expiry=keepalive_expiry,
             network_backend=_Network(resolver),
@@ -63,16 +64,14 @@ class Proxied:
 
     async def send(
         self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> tuple[int, Sequence[tuple[bytes, bytes]], http.Body]:
+    ) -> tuple[int, Sequence[tuple[bytes, bytes]], Body]:
         """(status, fields, body) of the answer, once its head is here. headers: all but the length. Raises TransportError."""
         sized = (
             [*headers, ("content-length", str(len(body)))]
             if body or method not in ("DELETE", "GET", "HEAD")
             else headers
         )
-        url = httpcore.URL(
-            scheme=self._base.raw_scheme, host=self._base.raw_host, port=self._base.port, target=target.encode("ascii")
-        )
+        url = httpcore.URL(scheme=self._base.scheme, host=self._base.host, port=self._base.port, target=target)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as limit:
@@ -103,22 +102,22 @@ class Proxied:
     async def aclose(self) -> None:
         await self._pool.aclose()
 
-    def _failed(self, error: Exception) -> http.TransportError:
+    def _failed(self, error: Exception) -> TransportError:
         """Where no response came through the proxy."""
         match error:
             case httpcore.ConnectTimeout() | httpcore.PoolTimeout():
-                return http.ConnectTimeout(
+                return ConnectTimeout(
                     f"no connection to {self._where} through the proxy {self._proxy} within {self._connect_timeout:g} s"
                 )
             case httpcore.ConnectError():
                 cause: BaseException | None = error
                 while cause is not None:
                     if isinstance(cause, ssl.SSLError):
-                        return http.connect_error(cause, self._where)
+                        return connect_error(cause, self._where)
                     cause = cause.__cause__ or cause.__context__
-                return http.ConnectFailed(f"proxy cannot be reached at {self._proxy}")
+                return ConnectFailed(f"proxy cannot be reached at {self._proxy}")
             case httpcore.ProxyError():
-                return http.ConnectFailed(f"proxy at {self._proxy} refused the connection to {self._where}")
+                return ConnectFailed(f"proxy at {self._proxy} refused the connection to {self._where}")
             case _:
                 return _broken(error, response_started=False)
 
@@ -151,7 +150,7 @@ class _Network(httpcore.AsyncNetworkBackend):
             task.add_done_callback(_closing.discard)
 
         try:
-            return await http.first(interleaved(await self._resolver.addresses(host)), connect, drop)
+            return await first(interleaved(await self._resolver.addresses(host)), connect, drop)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError from error
 
@@ -193,7 +192,7 @@ class _Body:
             await self._response.aclose()
 
 
-def _broken(error: Exception, *, response_started: bool) -> http.TransportError:
+def _broken(error: Exception, *, response_started: bool) -> TransportError:
     if isinstance(error, httpcore.ProtocolError):
-        return http.ProtocolViolation("malformed response")
-    return http.ConnectionBroken("connection was reset", response_started=response_started)
+        return ProtocolViolation("malformed response")
+    return ConnectionBroken("connection was reset", response_started=response_started)
