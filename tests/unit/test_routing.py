@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from llm_gateway import config
 from llm_gateway.catalogue.facts import Listing, ModelFacts
 from llm_gateway.errors import (
     InvalidRequest,
@@ -17,7 +18,7 @@ from llm_gateway.errors import (
     UnknownModel,
 )
 from llm_gateway.routing.table import ListsNeeded, RoutingTable
-from llm_gateway.routing.targets import Arm, Experiment, Provider, Route, Target
+from llm_gateway.routing.targets import Provider, Route, Target, draw
 from llmgateway import make_request
 from llmgateway.v1 import gateway_pb2
 
@@ -131,17 +132,14 @@ def test_policy_replaces_or_forbids_fallbacks_and_bounds_attempts() -> None:
 
 def test_an_experiment_keeps_who_sticks_on_one_arm_and_splits_by_weight() -> None:
     """Three to one over 4,000 users; each always the same; no key at random."""
-    arms = tuple(
-        Arm(name=name, target=Target(provider=OPENAI, model=name, weight=weight))
-        for name, weight in (("x", 3), ("y", 1))
-    )
-    split = Experiment(name="e", arms=arms, sticky="user")
+    arms = tuple(config.Arm(name=name, provider="openai", weight=weight) for name, weight in (("x", 3), ("y", 1)))
+    split = config.Experiment(name="e", arms=arms, sticky="user")
     rng = random.Random(1)
-    arm_of = {f"u{n}": split.arm(asking(end_user_id=f"u{n}"), rng).name for n in range(4000)}
-    assert 0.72 < Counter(arm_of.values())["x"] / 4000 < 0.78
-    assert all(split.arm(asking(end_user_id=user), rng).name == arm for user, arm in list(arm_of.items())[:200])
-    at_random = Counter(split.arm(asking(), rng).name for _ in range(4000))
-    assert 0.72 < at_random["x"] / 4000 < 0.78
+    arm_of = {f"u{n}": draw(split, asking(end_user_id=f"u{n}"), rng) for n in range(4000)}
+    assert 0.72 < Counter(arm_of.values())[0] / 4000 < 0.78
+    assert all(draw(split, asking(end_user_id=user), rng) == arm for user, arm in list(arm_of.items())[:200])
+    at_random = Counter(draw(split, asking(), rng) for _ in range(4000))
+    assert 0.72 < at_random[0] / 4000 < 0.78
 
 
 def test_a_resolved_route_is_a_snapshot() -> None:
@@ -305,8 +303,9 @@ def test_a_model_of_another_provider_contradicts_the_one_that_is_named() -> None
 
 def test_every_arm_of_an_experiment_can_be_looked_at() -> None:
     """Without a draw all arms are the choice."""
-    arms = tuple(Arm(name=name, target=Target(provider=OPENAI, model=name)) for name in ("gpt", "o"))
-    route = Route(name="r", groups=(tuple(arm.target for arm in arms),), experiment=Experiment(name="e", arms=arms))
+    split = config.Experiment(name="e", arms=tuple(config.Arm(name=name, provider="openai") for name in ("gpt", "o")))
+    arms = tuple(Target(provider=OPENAI, model=name) for name in ("gpt", "o"))
+    route = Route(name="r", groups=(arms,), experiment=split, arms=arms)
     routing = table(OPENAI, routes={"r": route})
     assert labels(routing.resolve(asking(model="r"), split=False)) == [["openai/gpt", "openai/o"]]
     assert len(routing.resolve(asking(model="r")).groups[0]) == 1

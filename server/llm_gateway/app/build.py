@@ -1,4 +1,4 @@
-"""From a configuration to what serves it: the only module, beside `chains`, that names concrete classes."""
+"""From a configuration to what serves it: the only module besides `chains` that names concrete classes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from llm_gateway.providers.plugins import row
 from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.table import RoutingTable
-from llm_gateway.routing.targets import Arm, Endpoint, Experiment, Group, Provider, Route, Target, Upstream
+from llm_gateway.routing.targets import Endpoint, Group, Provider, Route, Target, Upstream
 from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.health import HealthView
 from llm_gateway.rpc.service import Snapshot
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A configuration, built: what serves it, and what must be closed, and its secrets forgotten, when it is replaced."""
+    """What serves a configuration, and what to close and forget when it is replaced."""
 
     settings: config.Config
     secrets: tuple[str, ...]
@@ -42,12 +42,12 @@ class Built:
     catalogue: Catalogue
 
     def rerouted(self) -> Snapshot:
-        """The snapshot by what is known of the models now."""
+        """The snapshot with what is now known of the models."""
         routing = _routing(self.settings, self.snapshot.routing.providers, self.catalogue)
         return replace(self.snapshot, routing=routing)
 
     async def retire(self) -> None:
-        """Close what it called by, once its last call is over; until then its secrets may come back in what providers say."""
+        """Close its upstreams once its last call is over; until then providers may still quote its secrets."""
         await self.snapshot.calls.over()
         await self.aclose()
         redaction.forget(*self.secrets)
@@ -57,12 +57,10 @@ class Built:
 
 
 class Builder:
-    """Knows what outlives a configuration: the health of endpoints, the price list, and what counts the calls.
-
-    call: what is done with a call.
-    """
+    """Keeps what outlives a configuration: the health of endpoints, the price list, and admission, which counts the calls."""
 
     def __init__(self, call: Handler[Call], admission: Admission) -> None:
+        """call: the provider-call chain."""
         self.pricelist: PriceList | None = None
         self._call = call
         self._admission = admission
@@ -70,7 +68,7 @@ class Builder:
         self._states: dict[Hashable, Any] = {}
 
     def build(self, settings: config.Config, changed: Callable[[], None]) -> Built:
-        """changed: called when more is known of the models; `Built.rerouted` has the snapshot by then."""
+        """changed: called when more is known of the models; `Built.rerouted` then has a new snapshot."""
         known = tuple(secret for provider in settings.providers.values() for secret in secrets(provider))
         redaction.know(*known)
         try:
@@ -145,8 +143,8 @@ class Builder:
         prices: Prices,
         states: dict[Hashable, Any],
     ) -> tuple[Endpoint, ...]:
-        """One endpoint for each address and key. What is known of their health is kept, so that a reload does not forget it, for as long
-        as address, key and breaker policy stay the same."""
+        """One endpoint for each address and key. A reload keeps what is known of their health, as long as address, key and breaker
+        policy stay the same."""
 
         def kept(what: str, make: Callable[[], T], *of: Hashable) -> T:
             key = (what, name, policy, *of)
@@ -189,7 +187,7 @@ class Builder:
 
 
 def _addresses(servers: Sequence[config.Endpoint | None]) -> list[str]:
-    """What people call the addresses of a provider: by region where each has one of its own, else by number."""
+    """Display names of a provider's addresses: by region where each has its own, else by number."""
     regions = [server.region if server is not None else None for server in servers]
     return [
         region if region and regions.count(region) == 1 else f"{region or 'endpoint'}-{number}"
@@ -211,17 +209,12 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], catalog
     def each(targets: Sequence[config.Target]) -> tuple[Group, ...]:
         return tuple((target(one),) for one in targets)
 
-    def experiment(configured: config.Experiment) -> Experiment:
-        arms = tuple(Arm(name=arm.name, target=target(arm)) for arm in configured.arms)
-        return Experiment(name=configured.name, arms=arms, sticky=configured.sticky)
-
     routes = {}
     for name, route in settings.routes.items():
-        split = experiment(route.experiment) if route.experiment is not None else None
-        targets = tuple(map(target, route.targets)) or tuple(arm.target for arm in split.arms if split is not None)  # type: ignore[union-attr]
+        arms = tuple(map(target, route.experiment.arms)) if route.experiment is not None else ()
         routes[name] = Route(
             name=name,
-            groups=(targets, *each(route.fallbacks)),
+            groups=(tuple(map(target, route.targets)) or arms, *each(route.fallbacks)),
             context_groups=each(route.context_fallbacks),
             content_groups=each(route.content_fallbacks),
             strategy=route.strategy,
@@ -229,7 +222,8 @@ def _routing(settings: config.Config, providers: Mapping[str, Provider], catalog
             timeouts=route.timeouts,
             retry=route.retry,
             max_attempts=route.retry.max_attempts,
-            experiment=split,
+            experiment=route.experiment,
+            arms=arms,
         )
     return RoutingTable(
         providers=providers,

@@ -127,10 +127,9 @@ def _print_route(response: gateway_pb2.SendResponse) -> None:
 def _print_tree(spans: Iterable[ReadableSpan]) -> None:
     spans = sorted(spans, key=lambda span: span.start_time or 0)
     for root in [span for span in spans if span.parent is None]:
-        assert root.context is not None  # noqa: S101 - a finished span has a context
         print(f"  {root.kind.name:6} {root.name}  {root.attributes and root.attributes.get(names.RPC_STATUS)}")
         for child in spans:
-            if child.parent is not None and child.parent.span_id == root.context.span_id:
+            if child.parent and root.context and child.parent.span_id == root.context.span_id:
                 attributes = child.attributes or {}
                 outcome = attributes.get(names.ERROR_TYPE, "OK")
                 print(f"    └ {child.kind.name} {child.name}  {attributes.get(names.ATTEMPT_KIND)} {outcome}")

@@ -20,20 +20,19 @@ from llm_gateway.rpc.methods import GATEWAY, HEALTH
 from llm_gateway.telemetry import logs
 
 SILENCE, SILENCE_WITHIN = 0.1, 1.0
-"""Seconds without a new call before gRPC is stopped, at first, and seconds until none is waited for any more."""
+"""Seconds without a new call before gRPC is stopped, at first; they shrink to 0 within the second figure."""
 READY_WITHIN = 3.0
-"""Seconds within which health says SERVING, whatever it waits for; calls are served before."""
+"""Seconds within which health says SERVING, whatever it waits for; calls are served even before."""
 CUT_GRACE = 1.0
 """Seconds in which the status of calls that are cut reaches their callers."""
-
 SETTINGS_WITHIN = 10.0
-"""Seconds in which a peer must acknowledge our SETTINGS: until then its heads are bound by no limit of ours (RFC 9113 section 6.5.3)."""
+"""Seconds in which a peer must acknowledge our SETTINGS: until then none of our limits binds it (RFC 9113 section 6.5.3)."""
 
 
 def server_options(settings: config.Server) -> list[tuple[str, int]]:
-    """gRPC core channel arguments. Shedding is admission's, with a proper status: gRPC's own pending limits cancel calls at random.
+    """gRPC core channel arguments. Admission sheds load, with a proper status: gRPC's own pending limits cancel calls at random.
 
-    The core takes twice the message that we do, so that we answer what is too large, by name and size; beyond that it answers itself, barely."""
+    The core accepts messages twice as large as we do, so that we can refuse them by name and size; beyond that it refuses them tersely itself."""
     keepalive = settings.keepalive
     options = [
         ("grpc.max_receive_message_length", min(2 * settings.max_message_bytes, (1 << 31) - 1)),
@@ -163,8 +162,8 @@ class Lifecycle:
         log.info("stopped", cut=cut)
 
     async def _quiet(self) -> None:
-        """Wait until gRPC holds no call that it has not handed over. It does that one by one, slowly where the machine is busy, so that only a
-        silence tells; how long it must be falls as time goes by, for calls may never stop coming."""
+        """Wait until gRPC holds no call that it has not handed over. It hands them over one by one, slowly on a busy machine, so only
+        silence tells. The silence needed shrinks as time goes by, since calls may never stop coming."""
         now = asyncio.get_running_loop().time
         begun = last = now()
         admitted = self._admission.admitted

@@ -1,4 +1,4 @@
-"""Memory that is free goes back to the system: how the collector is set, and what is done in a burst and after it."""
+"""Giving free memory back to the system: the garbage collector's settings, and what is done during and after a burst."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from collections.abc import Callable
 from typing import Any
 
 GROWN = 24 << 20
-"""Bytes more than after the last time, from which giving back is worth a walk through the heaps (some 20 ms for 100 MB, in a thread)."""
+"""Growth in bytes since the last time that makes a walk through the heaps worthwhile (some 20 ms for 100 MB, in a thread)."""
 PERIOD = 0.2
 """Seconds between two looks."""
 CALM = 60.0
 """Seconds without such growth after which large blocks come from the heaps again."""
 LARGE = 64 << 10
-"""Bytes from which a block is a mapping of its own in a burst. gRPC's core reads into blocks of 64 KiB and a little; in a heap, what lies between
-them keeps glibc from giving them back: up to 100 MB a second of a flood of WINDOW_UPDATE. A mapping costs a large request a tenth of its CPU."""
+"""Bytes from which a block is mapped separately during a burst. gRPC's core reads into blocks of a little over 64 KiB; what lies between them in a
+heap keeps glibc from giving them back: up to 100 MB a second in a flood of WINDOW_UPDATE. Mapping costs a large request a tenth of its CPU."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST = 32 << 20  # glibc's own limit on thresholds
 
 
 def settle() -> None:
-    """Keep the collector away from what lives as long as the process, and let it run less often: answers hold no reference cycles."""
+    """Exempt what lives as long as the process from garbage collection, and collect less often: answers hold no reference cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
 
 
 async def give_back() -> None:
-    """From now on: what a burst leaves behind goes back to the system. Returns at once where malloc is not glibc's."""
+    """Give back what bursts leave behind, until cancelled. Returns at once where malloc is not glibc's."""
     try:
         heaps = Heaps(ctypes.CDLL(None))
     except (AttributeError, OSError, TypeError):
@@ -51,7 +51,7 @@ class Heaps:
         self._burst = False
 
     async def look(self, resident: Callable[[], int]) -> None:
-        """When the process has grown enough since the last time, what is free goes back and large blocks stay out of the heaps."""
+        """If the process has grown enough since the last time, give back what is free, and keep large blocks out of the heaps."""
         now = resident()
         if now - self._after >= GROWN:
             self._calm, self._burst = 0.0, True

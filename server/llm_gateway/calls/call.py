@@ -24,23 +24,24 @@ MAX_ATTEMPTS_REPORTED = 16
 
 
 class Journal:
-    """What was tried for one call, in order: provider calls and targets that were skipped.
-
-    calls: provider calls begun. failures: their errors. tried: targets and endpoints that failed. last: the ones chosen last.
-    """
+    """What was tried for one call, in order: provider calls and targets that were skipped."""
 
     __slots__ = ("_skipped", "attempts", "calls", "failures", "last", "tried")
 
     def __init__(self) -> None:
         self.attempts: list[gateway_pb2.Attempt] = []
         self.calls = 0
+        """Provider calls begun."""
         self.failures: list[ProviderError] = []
+        """Their errors."""
         self.tried: list[Candidate] = []
+        """Targets and endpoints that failed."""
         self.last: Candidate | None = None
+        """The ones chosen last."""
         self._skipped: set[tuple[str, str, str, str]] = set()
 
     def skip(self, provider: str, model: str, deployment: str, reason: str) -> None:
-        """A target was left out; each reason is noted once a target."""
+        """A target was left out; each reason is noted once per target."""
         skipped = (provider, model, deployment, reason)
         if skipped not in self._skipped:
             self._skipped.add(skipped)
@@ -54,17 +55,17 @@ class Journal:
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One logical call. What is made per call is a Struct: a dataclass takes five times as long.
-
-    deadline: loop time by which all attempts must be over; None is none. principal: who calls. route: where it may go, a snapshot.
-    """
+    """One logical call. What is made per call is a Struct: a dataclass takes five times as long."""
 
     request: gateway_pb2.SendRequest
     stream: bool
     request_id: str
     route: Route
+    """Where it may go."""
     deadline: float | None = None
+    """Loop time by which all attempts must be over, if there is one."""
     principal: str = ""
+    """Who calls."""
     journal: Journal = msgspec.field(default_factory=Journal)
 
     def __repr__(self) -> str:
@@ -73,11 +74,12 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupCall(msgspec.Struct, frozen=True):
-    """What fallback makes of a call: one group of targets to choose among; groups_left: fallback groups behind it."""
+    """What fallback makes of a call: one group of targets to choose among."""
 
     call: Call
     group: Group
     groups_left: int = 0
+    """Fallback groups after it."""
 
     def candidates(self) -> list[Candidate]:
         """Every endpoint of every target of the group."""
@@ -85,10 +87,11 @@ class GroupCall(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """What load_balance makes of it: one provider call, to a target at an endpoint. group: the one that it was chosen from."""
+    """What load_balance makes of it: one provider call, to a target at an endpoint."""
 
     call: Call
     group: Group
+    """From which it was chosen."""
     target: Target
     endpoint: Endpoint
 
@@ -99,9 +102,6 @@ class Reply:
     Iterate it inside ``async with``. Iteration raises StreamInterrupted when the upstream breaks; it ends only after the provider's
     own end mark. Callbacks given to `on_close` run once, last added first, when the reply is closed; `error` then tells how it ended:
     None for a whole answer, CancelledError when it was abandoned.
-
-    writer: what is known of the response so far (usage, ids). target, endpoint: who serves. total: the route's limit in seconds, where
-    that is what the deadline stands for.
     """
 
     __slots__ = (
@@ -126,12 +126,14 @@ class Reply:
         pull: Callable[[], Awaitable[list[Event]]] | None = None,
         close: Callable[[bool], Awaitable[None]] | None = None,
     ) -> None:
-        """pull: more events, [] only at the end. close: frees the upstream; its argument says whether the answer is whole."""
+        """pull: gets more events, [] only at the end. close: frees the upstream; its argument says whether the answer is complete."""
         self.writer = writer
+        """What is known of the response so far (usage, ids)."""
         self.target = target
         self.endpoint = endpoint
         self.error: BaseException | None = None
         self.total: float | None = None
+        """The route's limit in seconds, if the deadline is the route's and not the caller's."""
         self._events: deque[Event] = deque(writer.drain())
         self._pull = pull
         self._close = close
@@ -209,10 +211,10 @@ class Reply:
 
 
 Handler: TypeAlias = Callable[[C], Awaitable[Reply]]
-"""What goes on with a Call, a GroupCall or an Attempt."""
+"""What takes a Call, a GroupCall or an Attempt further in."""
 
 
 async def call_endpoint(attempt: Attempt) -> Reply:
-    """The end of the chain: whatever the chosen endpoint is called by."""
+    """The end of the chain: the chosen endpoint's upstream."""
     reply: Reply = await attempt.endpoint.upstream(attempt)
     return reply

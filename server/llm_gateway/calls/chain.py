@@ -14,7 +14,7 @@ Inner_co = TypeVar("Inner_co", covariant=True)
 
 
 class Link(Protocol[Outer_contra, Inner_co, R]):
-    """Takes what comes from outside and calls `proceed` with what goes further in: once, several times or not at all."""
+    """Takes what comes from outside and calls `proceed` with what goes further in: once, several times or never."""
 
     def __call__(self, call: Outer_contra, proceed: Callable[[Inner_co], Awaitable[R]], /) -> Awaitable[R]: ...
 

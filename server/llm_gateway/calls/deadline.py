@@ -11,8 +11,8 @@ from llm_gateway.errors import AttemptTimeout, CallerDeadline
 
 
 class Deadline:
-    """Sets `call.deadline`. Every wait further in ends by it: a provider call is interrupted there, in flight or streaming; a backoff or a
-    permit is not waited for beyond it.
+    """Sets `call.deadline`, which ends every wait further in: a provider call is interrupted, in flight or streaming; no backoff or
+    permit is waited for beyond it.
 
     Raises CallerDeadline when it was the caller's, AttemptTimeout when the route's limit was reached.
     """

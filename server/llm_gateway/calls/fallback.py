@@ -1,4 +1,4 @@
-"""fallback: the next group of targets, once the one before has nothing left to try."""
+"""fallback: the next group of targets, once the previous one has nothing left to try."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from llm_gateway.routing.targets import Group
 
 
 class Fallback:
-    """Walks `call.route.groups` in order. Whether an error leads on is said by its class, never by its text.
+    """Walks `call.route.groups` in order. An error's class, never its text, says whether to go on.
 
     A context overflow leads to the route's context groups, or else to later targets with a larger window; a content-policy refusal leads
-    to the content groups only. With one group tried its error is raised as it is; after several, AllRoutesFailed sums up.
+    to the content groups only. If only one group was tried its error is raised as it is; after several, AllRoutesFailed sums them up.
     """
 
     async def __call__(self, call: Call, proceed: Handler[GroupCall]) -> Reply:
@@ -51,7 +51,7 @@ def _next(call: Call, group: Group, waiting: list[Group], error: ProviderError) 
 
 
 def _summary(failures: list[ProviderError], seen: list[ProviderError]) -> AllRoutesFailed:
-    """failures: the last of each group. seen: of every call, of which the last at each target is told."""
+    """failures: the last of each group. seen: those of every call; the message has the last one of each target."""
     codes = {failure.code for failure in failures}
     code = codes.pop() if codes in ({Code.INVALID_ARGUMENT}, {Code.RESOURCE_EXHAUSTED}) else Code.UNAVAILABLE
     waits = [failure.retry_after for failure in failures if failure.retry_after is not None]

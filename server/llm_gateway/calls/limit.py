@@ -22,13 +22,13 @@ TIMER_RESOLUTION = 0.002
 
 
 class Limit:
-    """Holds room in the model's flow, and one of the endpoint's permits, from before the call until its reply is closed.
+    """Holds a place in the model's flow and one of the endpoint's permits, from before the call until its reply is closed.
 
-    A provider that limits its calls is waited for, first come first served, for as long as the route waits for a retry hint and the
-    deadline allows; that is no attempt. Whose time ends goes all the same, as it would without a gateway; not so while the provider confirms that
-    it takes nothing. Who has no time for a confirmed cooldown is refused at once, with the soonest time. For a permit calls
-    wait as the operator says; a full queue, or a wait that takes too long, raises EndpointBusy, which may be retried elsewhere.
-    Cancelling a waiter gives its turn up. A call that the deadline leaves no time for is not begun.
+    While a provider limits its calls, they wait in order of arrival, for as long as the route's `max_retry_after` and the
+    deadline allow; waiting is no attempt. A call whose wait ends is sent all the same, as it would be without a gateway, unless the provider has
+    confirmed its cooldown. A call without time for a confirmed cooldown is refused at once, with the soonest time to retry. For a permit calls
+    wait as the operator configures; a full queue, or a wait that takes too long, raises EndpointBusy, which may be retried elsewhere.
+    Cancelling a waiter gives up its turn. A call that the deadline leaves no time for is not begun.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Limit:
         return reply
 
     async def _turn(self, flow: Flow, attempt: Attempt) -> int:
-        """Wait for room in the flow; it is taken then. Returns what `Flow.begin` did."""
+        """Wait for the flow to have room, and begin. Returns what `Flow.begin` did."""
         loop = asyncio.get_running_loop()
         call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
         here = (target, endpoint)
@@ -127,14 +127,14 @@ class Limit:
             if isinstance(error, TimeoutError):
                 _check_time(attempt.call)
                 raise EndpointBusy(
-                    f"{label} had no place free for {limits.queue_timeout:g} s.", retry_after=BUSY_RETRY
+                    f"{label} had no free permit for {limits.queue_timeout:g} s.", retry_after=BUSY_RETRY
                 ) from None
             raise
         finally:
             permits.waiting -= 1
 
     def _release(self, permits: Permits) -> None:
-        """Hand the permit to the first who waits, or free it."""
+        """Hand the permit to the first waiter, or free it."""
         waiters = self._waiters.get(permits)
         while waiters:
             waiter = waiters.popleft()
@@ -152,7 +152,7 @@ def _left(reply: Reply) -> None:
 
 
 def _advance(flow: Flow) -> None:
-    """Give what room there is to those who wait, in their order; a timer looks again when time alone may make some."""
+    """Let waiters begin while there is room, in order; a timer looks again when time alone may make room."""
     while flow.line and (flow.line[0].done() or flow.has_room()):
         waiter = flow.line.popleft()
         if not waiter.done():
@@ -168,6 +168,6 @@ def _alarm(flow: Flow) -> None:
 
 
 def _check_time(call: Call) -> None:
-    """Raise CallerDeadline when what is left is too little for any call."""
+    """Raise CallerDeadline when too little time is left for any call."""
     if call.deadline is not None and asyncio.get_running_loop().time() + LEAST_TIME > call.deadline:
         raise CallerDeadline()

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 from llm_gateway.calls.call import Attempt, GroupCall, Handler, Reply
 from llm_gateway.errors import CircuitOpen, GatewayError, ProviderError, QuotaExhausted, RateLimited
@@ -14,17 +15,18 @@ from llm_gateway.routing.targets import Candidate
 
 MOST_TURNS = 10_000
 _LIMITS = {RateLimited.reason, QuotaExhausted.reason}
+_SAID = ("status", "provider_code", "provider_message", "provider_request_id")
 LEAST_WAIT = 0.001
-"""Seconds after which a caller that was held back is asked to come back, at least."""
+"""Seconds after which a caller that was held back is told to retry, at least."""
 
 
 class LoadBalance:
     """Makes attempts: chooses the target and the endpoint.
 
-    What already failed this call, and endpoints without a free permit, come last. Those that are ejected, in a cooldown, take no more at once or
-    rejected the key are left out while there is another place to go. A call that has none (no other endpoint of the group, no fallback)
-    goes there all the same, as it would without a gateway; only an outage refuses it, but for a probe now and then. `limit` knows
-    whether it must wait. Raises CircuitOpen or RateLimited, with the soonest time, when nothing here takes the call now.
+    What already failed this call, and endpoints without a free permit, come last. Endpoints that are ejected, cooling down, full or
+    rejected the key are left out while there is an alternative. A call without one (no other endpoint of the group, no fallback)
+    goes there all the same, as it would without a gateway; only an outage refuses it, except for occasional probes. `limit` decides
+    whether it must wait. Raises CircuitOpen or RateLimited, with the soonest time to retry, when nothing here takes the call now.
     """
 
     def __init__(self, *, rng: random.Random | None = None, clock: Callable[[], float] = monotonic) -> None:
@@ -106,13 +108,13 @@ class LoadBalance:
 
 
 def _hardship(candidate: Candidate) -> tuple[bool, float]:
-    """How little an endpoint that should get no call is likely to take one."""
+    """Sorts endpoints that should get no call: those most likely to take one anyway come first."""
     target, endpoint = candidate
     return bool(endpoint.state.key.left()), endpoint.state.of(target.model).flow.paused_for()
 
 
 def held_back(candidates: list[Candidate]) -> ProviderError:
-    """The error when no endpoint takes a call now: a rate limit where that is all there is, else an open circuit; with what the
+    """The error when no endpoint takes a call now: a rate limit if that is the only reason, else an open circuit; with what the
     provider last said."""
     soonest = max(LEAST_WAIT, min(endpoint.state.available_in(target.model) for target, endpoint in candidates))
     held_at = [(target, endpoint.state) for target, endpoint in candidates]
@@ -125,17 +127,11 @@ def held_back(candidates: list[Candidate]) -> ProviderError:
     last = max((s.last_failure for _, s in held_at if s.last_failure is not None), key=lambda f: f.at, default=None)
     count = max(state.failures(target.model) for target, state in held_at)
     message = f"Calls are held back for {soonest:.2g} s after {f'{count} failures' if count > 1 else 'a failure'}"
-    if last is None:
-        error = held(f"{message}.", retry_after=soonest)
-    else:
-        error = held(
-            f"{message}; the last one: {last.cause}.",
-            status=last.status,
-            provider_code=last.provider_code,
-            provider_message=last.provider_message,
-            provider_request_id=last.provider_request_id,
-            retry_after=soonest,
-        )
+    said: dict[str, Any] = {}
+    if last is not None:
+        message += f"; the last one: {last.cause}"
+        said = {name: getattr(last, name) for name in _SAID}
+    error = held(f"{message}.", retry_after=soonest, **said)
     error.about = ", ".join(dict.fromkeys(target.label for target, _ in held_at))
     error.called = False
     return error

@@ -12,11 +12,9 @@ from llm_gateway.errors import Blame, ProviderError
 
 MOST_BUDGETS = 10_000
 WITHOUT_TOKEN = 1.0
-"""Seconds after which a caller may try again whose call found no token for a retry, and no word of the provider's."""
+"""Seconds after which a caller may try again if there was no retry token and the provider named no time."""
 TIMER_RESOLUTION = 0.002
 """Seconds by which a timer of the event loop may fire early."""
-
-
 RESERVE = 0.05
 """Seconds that must be left before the deadline for another attempt."""
 
@@ -30,15 +28,14 @@ class RetryBudget:
     """Token bucket that only successes refill, after gRFC A6 throttling: in a total outage retries stop almost at once.
 
     A retry takes a token and is allowed while more than half of the bucket is left; a success gives `ratio` back. A call that is not
-    answered yet counts as a success for as long: what fails often fails faster than the rest answers. undecided: those calls.
+    answered yet counts as a success until it is: failures often come faster than answers.
     """
-
-    __slots__ = ("_capacity", "_ratio", "_tokens", "undecided")
 
     def __init__(self, capacity: float, ratio: float) -> None:
         self._capacity = self._tokens = capacity
         self._ratio = ratio
         self.undecided = 0
+        """Calls not answered yet."""
 
     def take(self) -> bool:
         if self._tokens + self._ratio * self.undecided <= self._capacity / 2:
@@ -53,9 +50,9 @@ class RetryBudget:
 class Retry:
     """Repeats `proceed` while the error's class allows it and attempts, budget and deadline last.
 
-    What has not failed yet in the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After when
-    that fits the deadline and `max_retry_after`; with a fallback waiting, when it is no longer than a first backoff. A call that nothing
-    in the group takes is not repeated. One provider call is kept for every group still waiting. Raises the last error.
+    What has not failed yet in the group is tried at once; the same endpoint after a backoff, or after the provider's Retry-After if
+    that fits the deadline and `max_retry_after` (with a fallback left, if it is no longer than a first backoff). A call that nothing
+    in the group accepts is not repeated. One provider call is kept for every group still left. Raises the last error.
     """
 
     def __init__(self, rng: random.Random | None = None) -> None:
@@ -91,7 +88,7 @@ class Retry:
                 return reply
 
     def _budget(self, grouped: GroupCall) -> RetryBudget:
-        """By the names of the targets, which stay the same when what is known of the models changes."""
+        """By the targets' names, which stay the same when more becomes known of the models."""
         retry = grouped.call.route.retry
         key: tuple[Hashable, ...] = (retry.budget_size, retry.budget_ratio, *[target.label for target in grouped.group])
         budget = self._budgets.get(key)
@@ -121,12 +118,12 @@ class Retry:
 
 
 def _free(error: ProviderError) -> bool:
-    """Rate limits take nothing from the budget: a key has a cooldown before it is asked again, and a flow paces the calls to the only one."""
+    """Rate limits take nothing from the budget: cooldowns and flows already pace the calls."""
     return error.blame is Blame.KEY
 
 
 def _elsewhere(grouped: GroupCall, error: ProviderError) -> bool:
-    """Whether the group has an endpoint left that may do better after this error."""
+    """Whether the group has another endpoint that may do better after this error."""
     tried = grouped.call.journal.tried
     here = error.other_key or error.retry_same or error.blame in (Blame.MODEL, Blame.SERVER)
     return any(
@@ -138,7 +135,7 @@ def _elsewhere(grouped: GroupCall, error: ProviderError) -> bool:
 
 
 def _fits(grouped: GroupCall, delay: float) -> bool:
-    """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must be left then."""
+    """Whether an attempt after `delay` seconds could still finish: the usual time to the first event must then be left."""
     deadline = grouped.call.deadline
     if deadline is None:
         return True

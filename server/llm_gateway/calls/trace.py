@@ -40,8 +40,8 @@ Attribute = str | int | float | Sequence[str]
 
 
 class Trace:
-    """Puts who served, how many attempts it took and the cost on the RPC's own span, at the end and at once: an attribute on its own
-    costs as much as three that come together."""
+    """Puts who served, how many attempts it took and the cost on the RPC's own span, all at the end: one attribute set alone
+    costs as much as three together."""
 
     async def __call__(self, call: Call, proceed: Handler[Call]) -> Reply:
         span = trace.get_current_span()
@@ -78,8 +78,8 @@ def _outcome(call: Call, reply: Reply | None = None) -> dict[str, Attribute]:
 
 
 class TraceAttempt:
-    """One CLIENT span and one journal entry per provider call, failed ones too. The span is the current one while the call is made, so that
-    what it sends can name it."""
+    """One CLIENT span and one journal entry per provider call, failed ones too. The span is current while the call is made, so that
+    the request can carry its context."""
 
     def __init__(self, tracer: trace.Tracer | None = None, *, clock: Callable[[], float] = monotonic) -> None:
         """tracer: makes the spans; without one there are none."""
@@ -143,7 +143,7 @@ class TraceAttempt:
 
 
 def _asked(attributes: dict[str, Attribute], request: gateway_pb2.SendRequest) -> None:
-    """What the caller asked for, as far as it is no text of the caller's."""
+    """What the caller asked for, without any of its text."""
     if request.conversation_id:
         attributes[names.CONVERSATION] = request.conversation_id
     if request.HasField("reasoning") and request.reasoning.effort:
@@ -195,7 +195,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
-    """What an answer says of itself, a broken one too."""
+    """What is known of an answer, even a broken one."""
     writer = reply.writer
     attributes: dict[str, Attribute] = {}
     if call.stream:
@@ -216,7 +216,7 @@ def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
 
 
 def _end(span: Span, error: BaseException | None, attributes: dict[str, Attribute]) -> None:
-    """End the span, whole, failed, broken or abandoned; what was abandoned is nobody's error."""
+    """End the span of a call that succeeded, failed, broke or was abandoned; abandoning is no error."""
     if error is not None:
         attributes[names.ERROR_TYPE] = _reason(error)
         if isinstance(error, ProviderError) and error.status:

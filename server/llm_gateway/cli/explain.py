@@ -15,7 +15,7 @@ from llm_gateway.cli import FAILED, OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
-from llm_gateway.routing.explain import Explanation, Place, explain, request_for
+from llm_gateway.routing.explain import Destination, Explanation, explain, request_for
 from llm_gateway.telemetry import logs
 
 
@@ -48,10 +48,10 @@ def _show(found: Explanation) -> None:
     titles = ["targets", *(f"fallback {number}" for number in range(1, len(found.groups)))]
     groups = list(found.groups)
     if found.experiment:
-        titles[:1], groups[:1] = [f"arm {arm}" for arm in found.arms], [[place] for place in found.groups[0]]
-    rows = [_row(title, place) for title, group in zip(titles, groups, strict=False) for place in group]
-    rows += [_row("after a context overflow", place) for group in found.context for place in group]
-    rows += [_row("after a content refusal", place) for group in found.content for place in group]
+        titles[:1], groups[:1] = [f"arm {arm}" for arm in found.arms], [[each] for each in found.groups[0]]
+    rows = [_row(title, each) for title, group in zip(titles, groups, strict=False) for each in group]
+    rows += [_row("after a context overflow", each) for group in found.context for each in group]
+    rows += [_row("after a content refusal", each) for group in found.content for each in group]
     rows += [("left out", target, "", "", ", ".join(reasons)) for target, reasons in found.excluded]
     if found.strategy:
         how = f"experiment {found.experiment}" if found.experiment else found.strategy
@@ -59,5 +59,5 @@ def _show(found: Explanation) -> None:
     print_table(("TRIED", "TARGET", "ENDPOINT", "SHARE", "WHY NOT"), rows, whole=1)
 
 
-def _row(title: str, place: Place) -> tuple[str, str, str, str, str]:
-    return title, place.target, place.deployment or "-", f"{place.share:.0%}", place.unavailable
+def _row(title: str, to: Destination) -> tuple[str, str, str, str, str]:
+    return title, to.target, to.deployment or "-", f"{to.share:.0%}", to.unavailable

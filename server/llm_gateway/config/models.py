@@ -1,8 +1,8 @@
 """What may be configured: one frozen struct for each mapping of the file, one field for each key.
 
 The field's type says how its text is read (``values``), its default what holds when the key is absent. Times are seconds,
-sizes bytes, prices integer nano-USD for a million tokens. None means "not set" and leaves the decision to what the
-docstring names. Mappings are read-only by agreement.
+sizes bytes, prices integer nano-USD for a million tokens. None means "not set"; the docstring says what then decides.
+Mappings are read-only by agreement.
 """
 
 from __future__ import annotations
@@ -106,37 +106,36 @@ class Keepalive(Struct, frozen=True, kw_only=True):
 
 
 class Server(Struct, frozen=True, kw_only=True):
-    """The gRPC server.
-
-    listen: ``host:port`` (port 0 picks one) or ``unix:/path``. Beyond loopback it needs ``api_keys``, and TLS or ``insecure``.
-    api_keys: what callers present; none leaves the server open, which only loopback allows.
-    lame_duck: how long connections stay as they are after SIGTERM and health's NOT_SERVING; then each gets GOAWAY.
-    shutdown_grace: how long calls under way may take from then on; what is left is cut.
-    max_in_flight: calls at once; more are refused with UNAVAILABLE.
-    send_timeout: how long one event of a stream may wait for a client that does not read; then the call ends.
-    max_connections: more are closed as they come. max_streams: calls at once on one connection; a client keeps further ones waiting.
-    max_connection_age: after it a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it.
-    workers: processes that share the port (SO_REUSEPORT); limits hold for each.
-    """
+    """The gRPC server."""
 
     listen: str = "127.0.0.1:50051"
+    """``host:port`` (port 0 picks one) or ``unix:/path``. Beyond loopback it needs ``api_keys``, and TLS or ``insecure``."""
     api_keys: tuple[ApiKey, ...] = ()
+    """What callers present; without any the server is open, which only loopback allows."""
     tls: ServerTls | None = None
     insecure: bool = False
     reflection: bool = False
     shutdown_grace: Duration = 300.0
+    """How long calls under way may take after the lame duck; what is left is cut."""
     lame_duck: Duration = 1.0
+    """How long connections stay after SIGTERM, with health NOT_SERVING; then each gets GOAWAY."""
     max_message_bytes: Size = 32 << 20
     max_in_flight: Positive = 1000
+    """Calls at once; more are refused with UNAVAILABLE."""
     send_timeout: Timeout = 60.0
+    """How long one event of a stream may wait for a client that does not read; then the call ends."""
     overrides: Overrides = Overrides()
     log: Log = Log()
     keepalive: Keepalive = Keepalive()
     max_connections: Positive = 10_000
+    """Further ones are closed at once."""
     max_streams: Positive = 1000
+    """Calls at once on one connection; a client queues further ones."""
     max_connection_age: Timeout | None = None
+    """After this a connection gets GOAWAY and ``max_connection_age_grace`` to finish; None keeps it."""
     max_connection_age_grace: Timeout = 600.0
     workers: Positive = 1
+    """Processes that share the port (SO_REUSEPORT); limits hold for each."""
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -157,7 +156,7 @@ class ProviderTimeouts(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Per endpoint: calls at once, calls that may wait for a place, and how long. A call that cannot wait goes elsewhere."""
+    """Per endpoint: calls at once, calls that may wait for a permit, and how long. A call that cannot wait goes elsewhere."""
 
     concurrency: Positive = 1000
     queue: Count = 100
@@ -174,11 +173,7 @@ class ModelPrice(Struct, frozen=True, kw_only=True):
 
 
 class ModelInfo(Struct, frozen=True, kw_only=True):
-    """What the operator knows better than the catalogue; None and absent capabilities leave the catalogue's word.
-
-    capabilities: name → has it or not; a list in the file means "has these".
-    score: how good the model is in general, for ``capability_score``; higher wins.
-    """
+    """What the operator knows better than the catalogue, which decides about None and absent capabilities."""
 
     display_name: str | None = None
     aliases: tuple[str, ...] | None = None
@@ -187,37 +182,34 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     input_modalities: tuple[Modality, ...] | None = None
     output_modalities: tuple[Modality, ...] | None = None
     capabilities: Mapping[Capability, bool] = {}
+    """Whether it has each; a list in the file means "has these"."""
     specialisations: tuple[str, ...] | None = None
     score: Number | None = None
+    """How good the model is in general, for ``capability_score``; higher wins."""
     deprecated: bool | None = None
 
 
 class Provider(Struct, frozen=True, kw_only=True):
-    """A provider under its id. What is absent comes from the row of its kind.
-
-    kind: a row of the provider table; the id (or what it is an alias of) when absent.
-    endpoint, endpoints: base URL, or several with weights; read ``servers``.
-    api_key, api_keys: one key or several; absent: the kind's usual environment variable, unless an endpoint is set.
-        ``none`` is an empty secret: no credentials are sent. Read ``keys``.
-    credentials: named secrets of kinds that sign in with more than a key, such as ``secret_access_key``.
-    api: OpenAI's wire format: Chat Completions or Responses; None lets the kind choose for each request.
-    models: the ids it serves; None asks its model list. default_model: when the caller names none.
-    local: runs on the operator's own machines; None leaves the kind's word.
-    proxy: HTTP proxy for this provider; None goes direct, whatever the environment says.
-    prices: model id or ``*`` → price. model_info: model id → overrides of the catalogue.
-    options: settings only this kind knows; never a secret.
-    """
+    """A provider under its id. What is absent comes from the row of its kind."""
 
     kind: str = ""
+    """A row of the provider table; when absent the id, or what it is an alias of."""
     enabled: bool = True
     endpoint: Url | None = None
+    """Base URL; or several in `endpoints`. Read `servers`."""
     endpoints: tuple[Endpoint, ...] = ()
     api_key: Credential | None = None
+    """One key, or several in `api_keys`; when absent the kind's usual environment variable, unless an endpoint is set. ``none`` is an
+    empty secret: no credentials are sent. Read `keys`."""
     api_keys: tuple[ApiKey, ...] = ()
     credentials: Mapping[str, Secret] = {}
+    """Named secrets of kinds that sign in with more than a key, such as ``secret_access_key``."""
     default_model: str | None = None
+    """For callers that name none."""
     models: tuple[str, ...] | None = None
+    """The ids it serves; None asks its model list."""
     api: Literal["chat", "responses"] | None = None
+    """OpenAI's wire format: Chat Completions or Responses; None lets the kind choose for each request."""
     region: str | None = None
     project: str | None = None
     location: str | None = None
@@ -225,13 +217,18 @@ class Provider(Struct, frozen=True, kw_only=True):
     api_version: str | None = None
     headers: Mapping[str, HeaderValue] = {}
     options: Mapping[str, Any] = {}
+    """Settings only this kind knows; never a secret."""
     local: bool | None = None
+    """Runs on the operator's own machines; None lets the kind decide."""
     proxy: Secret | None = None
+    """HTTP proxy for this provider; None goes direct, whatever the environment says."""
     tls: ClientTls = ClientTls()
     timeouts: ProviderTimeouts = ProviderTimeouts()
     limits: Limits = Limits()
     prices: Mapping[str, ModelPrice] = {}
+    """By model id or ``*``."""
     model_info: Mapping[str, ModelInfo] = {}
+    """By model id."""
 
     @property
     def keys(self) -> tuple[ApiKey, ...]:
@@ -245,16 +242,15 @@ class Provider(Struct, frozen=True, kw_only=True):
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A model of a provider; ``provider/model`` in the file will do. Weight 0 takes no new calls (drains).
-
-    model: the provider's ``default_model`` when absent, filled in on loading.
-    capabilities: overrides for this target alone, as in ``model_info``.
-    """
+    """A model of a provider; in the file ``provider/model`` is enough."""
 
     provider: str
     model: str = ""
+    """When absent the provider's ``default_model``, filled in on loading."""
     weight: Number = 1.0
+    """0 takes no new calls (drains)."""
     capabilities: Mapping[Capability, bool] = {}
+    """Overrides for this target alone, as in ``model_info``."""
 
 
 class RouteTimeouts(Struct, frozen=True, kw_only=True):
@@ -267,22 +263,20 @@ class RouteTimeouts(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """Attempts beyond the first.
-
-    max_attempts: provider calls in all, over keys and targets together.
-    initial_backoff, max_backoff: full jitter draws from 0 to initial·2ⁿ, at most max.
-    max_retry_after: longest provider's Retry-After waited for; a longer one moves on to the next target. Where there is none, calls wait
-    as long for a place at a provider that limits them.
-    budget_ratio, budget_size: token bucket for each target: a retry after a failure takes one while half of them are left, a success
-    returns ``budget_ratio`` (gRFC A6).
-    """
+    """Attempts beyond the first."""
 
     max_attempts: Positive = 3
+    """Provider calls in all, over keys and targets together."""
     initial_backoff: Timeout = 0.25
+    """Full jitter draws from 0 to initial·2ⁿ, at most ``max_backoff``."""
     max_backoff: Timeout = 8.0
     max_retry_after: Duration = 10.0
+    """The longest Retry-After that is waited for; a longer one moves on to the next target. Also how long calls wait for their turn at a
+    provider that limits them, where there is no other target."""
     budget_ratio: Ratio = 1.0
+    """What a success returns to the token bucket of its targets (gRFC A6)."""
     budget_size: Positive = 20
+    """Of the bucket: a retry after a failure takes a token while half of them are left."""
 
 
 class Arm(Struct, frozen=True, kw_only=True):
@@ -303,21 +297,22 @@ class Experiment(Struct, frozen=True, kw_only=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """A name that callers use for a choice among targets.
-
-    targets: the choice, by ``strategy``. fallbacks: in order, when the targets failed. context_fallbacks, content_fallbacks: in
-    order, when the prompt was too long, or was refused for its content. affinity: prefer the endpoint whose prompt cache is warm.
-    """
+    """A name that callers use for a choice among targets."""
 
     targets: tuple[Target, ...] = ()
+    """The choice, by `strategy`."""
     strategy: Strategy = "weighted"
     fallbacks: tuple[Target, ...] = ()
+    """In order, when the targets failed."""
     context_fallbacks: tuple[Target, ...] = ()
+    """In order, when the prompt was too long."""
     content_fallbacks: tuple[Target, ...] = ()
+    """In order, when the prompt was refused for its content."""
     timeouts: RouteTimeouts = RouteTimeouts()
     retry: Retry = Retry()
     experiment: Experiment | None = None
     affinity: bool = False
+    """Prefer the endpoint whose prompt cache is warm."""
 
 
 class Breaker(Struct, frozen=True, kw_only=True):
@@ -325,8 +320,8 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
     Opens after ``consecutive_failures`` in a row, or when ``failure_ratio`` of at least ``min_calls`` in ``window`` failed. Stays open
     for ``base_ejection``, doubled each time up to ``max_ejection``; then ``probes`` calls decide. The share of traffic
-    grows back over ``slow_start``. Callers' errors and rate limits never count. Calls that have no other place to go are refused in an
-    outage only: ``consecutive_failures`` and no success in ``window``. One call in each ejection time passes as a probe.
+    grows back over ``slow_start``. Callers' errors and rate limits never count. Calls without an alternative are refused only in an
+    outage: ``consecutive_failures`` and no success in ``window``. One call per ejection time passes as a probe.
     """
 
     enabled: bool = True
@@ -341,40 +336,36 @@ class Breaker(Struct, frozen=True, kw_only=True):
 
 
 class Defaults(Struct, frozen=True, kw_only=True):
-    """For calls that name no route, and what a request leaves unset.
-
-    max_output_tokens: None leaves it to the provider. prompt_caching: ask for prompt caching where the caller said nothing.
-    """
+    """For calls that name no route, and for what a request leaves unset."""
 
     max_output_tokens: Positive | None = None
+    """None leaves it to the provider."""
     prompt_caching: bool = False
+    """Ask for prompt caching where the caller says nothing."""
     timeouts: RouteTimeouts = RouteTimeouts()
     retry: Retry = Retry()
 
 
 class Telemetry(Struct, frozen=True, kw_only=True):
-    """Beside the standard ``OTEL_*`` variables, which choose exporters.
-
-    service_name: where no variable names the service. propagate: send ``traceparent`` to providers.
-    """
+    """Besides the standard ``OTEL_*`` variables, which choose exporters."""
 
     service_name: str = "llm-gateway"
+    """Used when no variable names the service."""
     propagate: bool = False
+    """Send ``traceparent`` to providers."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """The whole configuration. ``providers`` holds the enabled ones only, and is never empty.
-
-    default_provider: serves calls that name neither provider nor route; the only provider when there is just one, else None.
-    default_model: a route, a ``provider/model``, or a model of the default provider, for calls that name none.
-    stands_in: the embedded provider answers because nothing was configured.
-    """
+    """The whole configuration."""
 
     server: Server = Server()
     providers: Mapping[str, Provider] = {}
+    """The enabled ones only; never empty."""
     routes: Mapping[str, Route] = {}
     default_provider: str | None = None
+    """Serves calls that name neither provider nor route; when absent the only provider, if there is just one."""
     default_model: str | None = None
+    """For calls that name none: a route, a ``provider/model``, or a model of the default provider."""
     defaults: Defaults = Defaults()
     breaker: Breaker = Breaker()
     telemetry: Telemetry = Telemetry()
@@ -393,4 +384,5 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def stands_in(self) -> bool:
+        """Whether the embedded provider answers because nothing was configured."""
         return any(provider.options.get("stands_in") is True for provider in self.providers.values())

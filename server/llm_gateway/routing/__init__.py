@@ -5,5 +5,5 @@ needs        what a request needs of a model
 table        what a name means
 state        the recent past of an endpoint; outlier has its breakers, cooldowns and flows
 strategies   in which order endpoints are tried
-explain      all of it, told
+explain      why a request goes where it goes
 """

@@ -1,4 +1,4 @@
-"""Why a request goes where it goes: candidates, who is left out and why, and the order in which they are tried. Calls nothing."""
+"""Why a request goes where it goes: the candidates, which are excluded and why, and in which order they are tried. Calls nothing."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ NEEDS = ("tools", "parallel_tools", "json_schema", "reasoning", "logprobs", "can
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A target at an endpoint. share: its part of the group's calls by weight, 0 to 1. unavailable: why it takes none now; "" when it does."""
+class Destination:
+    """A target at an endpoint."""
 
     target: str
     deployment: str
     share: float
+    """Of the group's calls, by weight; 0 to 1."""
     unavailable: str = ""
+    """Why it takes no call now; "" when it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +35,14 @@ class Explanation:
     """Where a request would go."""
 
     route: str
-    """"" for a model that was named."""
+    """"" for a named model."""
     strategy: str
-    groups: Sequence[Sequence[Place]]
-    """The choice first, then each fallback, in the order in which they are tried; one such order where the strategy draws lots; of an experiment
-    all arms, of which a call gets one."""
-    context: Sequence[Sequence[Place]] = ()
+    groups: Sequence[Sequence[Destination]]
+    """The choice first, then each fallback, in the order in which they are tried (one possible order where the strategy is random); of an
+    experiment all arms, of which a call gets one."""
+    context: Sequence[Sequence[Destination]] = ()
     """The groups after a context overflow."""
-    content: Sequence[Sequence[Place]] = ()
+    content: Sequence[Sequence[Destination]] = ()
     """The groups after a content refusal."""
     excluded: Sequence[tuple[str, tuple[str, ...]]] = ()
     """Target and reasons."""
@@ -52,17 +54,17 @@ class Explanation:
 def explain(
     table: RoutingTable, request: gateway_pb2.SendRequest, *, stream: bool = False, asked: bool = False
 ) -> Explanation:
-    """What `table` does with this request now. Raises what RoutingTable.resolve raises, but tells of needs that nobody meets."""
+    """What `table` does with this request now. Raises what RoutingTable.resolve raises, except NoCapableTarget, which it explains."""
     try:
         route = table.resolve(request, stream=stream, asked=asked, split=False)
     except NoCapableTarget as error:
         return Explanation(route=request.model, strategy="", groups=(), excluded=_named(error.excluded))
 
-    def ordered(groups: Iterable[Group]) -> list[list[Place]]:
+    def ordered(groups: Iterable[Group]) -> list[list[Destination]]:
         return [_ordered(route, group, Choice(random.Random(0), request, stream)) for group in groups]  # noqa: S311
 
     split = _arms(route, ordered)
-    first = [[place for _, place in split]] if split else ordered(route.groups[:1])
+    first = [[destination for _, destination in split]] if split else ordered(route.groups[:1])
     return Explanation(
         route=route.name,
         strategy="affinity" if route.affinity else route.strategy,
@@ -75,16 +77,16 @@ def explain(
     )
 
 
-def _arms(route: Route, ordered: Callable[[Iterable[Group]], list[list[Place]]]) -> list[tuple[str, Place]]:
-    """Every arm of an experiment that can serve, with its part of all calls, at each of its endpoints."""
+def _arms(route: Route, ordered: Callable[[Iterable[Group]], list[list[Destination]]]) -> list[tuple[str, Destination]]:
+    """Every arm of an experiment that can serve, at each of its endpoints, with its share of all calls."""
     if route.experiment is None:
         return []
-    total = sum(arm.target.weight for arm in route.experiment.arms)
+    total = sum(arm.weight for arm in route.experiment.arms)
     return [
-        (arm.name, replace(place, share=place.share * arm.target.weight / total))
-        for arm in route.experiment.arms
-        if arm.target in route.groups[0]
-        for place in ordered([(arm.target,)])[0]
+        (arm.name, replace(found, share=found.share * arm.weight / total))
+        for arm, target in zip(route.experiment.arms, route.arms, strict=True)
+        if target in route.groups[0]
+        for found in ordered([(target,)])[0]
     ]
 
 
@@ -92,12 +94,12 @@ def _named(excluded: Iterable[Exclusion]) -> list[tuple[str, tuple[str, ...]]]:
     return [(exclusion.target.label, exclusion.reasons) for exclusion in excluded]
 
 
-def _ordered(route: Route, group: Group, choice: Choice) -> list[Place]:
+def _ordered(route: Route, group: Group, choice: Choice) -> list[Destination]:
     found = [(target, endpoint) for target in group for endpoint in target.provider.endpoints]
     total = sum(target.weight * endpoint.weight for target, endpoint in found) or 1.0
     ordered = by_affinity(found, route.affinity) if route.affinity else STRATEGIES[route.strategy](found, choice)
     return [
-        Place(
+        Destination(
             target=target.label,
             deployment=endpoint.deployment,
             share=target.weight * endpoint.weight / total,

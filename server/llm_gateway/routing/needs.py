@@ -27,18 +27,18 @@ _MODALITY_NEED = {
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request needs of a model.
-
-    implied: by what it holds. required: what the caller asks for beside that. input_tokens, output_tokens: estimates.
-    """
+    """What a request needs of a model."""
 
     implied: frozenset[str] = frozenset()
+    """By its content."""
     required: frozenset[str] = frozenset()
+    """By the caller's explicit word."""
     specialisations: frozenset[str] = frozenset()
     excluded_providers: frozenset[str] = frozenset()
     local_only: bool = False
     max_cost: int | None = None
     input_tokens: int = 0
+    """Estimated, as is the output."""
     output_tokens: int = OUTPUT_GUESS
 
     def cost(self, facts: ModelFacts) -> int | None:
@@ -72,7 +72,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
         return why
 
     def explicit(self) -> bool:
-        """Whether the caller itself asked for anything, beyond what its request implies."""
+        """Whether the caller asked for anything beyond what its request implies."""
         return bool(
             self.required
             or self.specialisations
@@ -83,10 +83,11 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lacks(msgspec.Struct, frozen=True, kw_only=True):
-    """What some model of a route is known not to have: capabilities by name, and input beyond so many tokens."""
+    """What some model of a route is known to lack."""
 
     capabilities: frozenset[str] = frozenset()
     input_limit: int | None = None
+    """The smallest, in tokens."""
 
     @classmethod
     def of(cls, models: Iterable[ModelFacts]) -> Lacks:
@@ -97,7 +98,7 @@ class Lacks(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def spare(self, request: gateway_pb2.SendRequest, summary: Summary | None = None, *, stream: bool) -> bool:
-        """Whether the request certainly needs none of it. summary: of its conversation, where there is one."""
+        """Whether the request certainly needs none of it. summary: of its conversation, if already made."""
         if self.capabilities and self.capabilities & _asked_for(request, stream):
             return False
         if self.input_limit is None and self.capabilities.isdisjoint(_MODALITY_NEED.values()):
@@ -109,7 +110,7 @@ class Lacks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def needs_of(request: gateway_pb2.SendRequest, summary: Summary | None = None, *, stream: bool = False) -> Needs:
-    """What this request needs. summary: of its conversation, where there is one. Streaming is needed only where a model is known to lack it."""
+    """What this request needs. summary: of its conversation, if already made. Streaming excludes only models that are known to lack it."""
     held = summary_of(request) if summary is None else summary
     implied = _asked_for(request, stream)
     implied |= {need for modality, need in _MODALITY_NEED.items() if modality in held.modalities}
@@ -130,7 +131,7 @@ def needs_of(request: gateway_pb2.SendRequest, summary: Summary | None = None, *
 
 
 def _asked_for(request: gateway_pb2.SendRequest, stream: bool) -> set[str]:
-    """Needs by everything but the messages."""
+    """Needs implied by everything except the messages."""
     needs = {"streaming"} if stream else set()
     for tool in request.tools:
         needs.add("provider_tools" if tool.HasField("provider_tool") else "tools")
@@ -150,7 +151,7 @@ def _asked_for(request: gateway_pb2.SendRequest, stream: bool) -> set[str]:
 
 
 def _word(name: str) -> str:
-    """A name of the caller's as a reason may hold it."""
+    """A caller's name, as it may stand in a reason."""
     return re.sub(r"[^A-Z0-9]+", "_", name.upper())[:64]
 
 

@@ -14,7 +14,7 @@ from llm_gateway import config
 Clock = Callable[[], float]
 
 LONGEST_COOLDOWN = 60.0
-"""Seconds that a provider's word is taken for: one call a minute finds out whether a longer limit still holds."""
+"""Seconds for which a provider is believed at most: one call a minute finds out whether a longer limit still holds."""
 CONFIRMED = 5
 """Refusals in a row, without a success, by which a provider confirms that it takes nothing now."""
 CUT = 0.8
@@ -28,26 +28,13 @@ GROWTH = 1.0
 class Breaker:
     """closed → open (ejected) → half-open (probes) → closed, with a slow start.
 
-    Ejected is a reason to call elsewhere. Only an outage is a reason to call nobody where there is no other place: failures and not one
-    success within the window, and no fewer of them than there are calls that may yet succeed, for what fails often fails faster.
+    An ejected endpoint is avoided while there is an alternative. Only an outage refuses calls that have none: failures and not one success within the
+    window, and no fewer failures than calls that may yet succeed, since failures often come faster than answers.
 
-    An open breaker lets one call through for every ejection time, a probe, whether or not the one before has been answered: a dead
-    endpoint sees at most one a second, and one that hangs cannot hide that the endpoint is back. Only probes decide; what
-    was begun before the ejection says nothing of now.
+    An open breaker lets one call through per ejection time, a probe, whether or not the one before has been answered: a dead
+    endpoint sees at most one a second, and a probe that hangs cannot hide that the endpoint is back. Only probes decide; what
+    began before the ejection says nothing about now.
     """
-
-    __slots__ = (
-        "_clock",
-        "_ejections",
-        "_failures",
-        "_next_probe",
-        "_policy",
-        "_proven",
-        "_recent",
-        "_recovered_at",
-        "consecutive",
-        "outage",
-    )
 
     def __init__(self, policy: config.Breaker, clock: Clock) -> None:
         self.outage = False
@@ -74,7 +61,7 @@ class Breaker:
         return self._next_probe is None or self._clock() >= self._next_probe
 
     def refuses(self) -> bool:
-        """Whether no call may pass, not even one that has no other place to go."""
+        """Whether no call may pass, not even one without an alternative."""
         return self.outage and not self.allows()
 
     def opens_in(self) -> float:
@@ -104,7 +91,7 @@ class Breaker:
         return True
 
     def returned(self) -> None:
-        """A probe told nothing, for its request was at fault or never sent: the next call is one."""
+        """A probe said nothing, since its request was at fault or never sent: the next call is a probe instead."""
         if self._next_probe is not None:
             self._next_probe = self._clock()
 
@@ -169,18 +156,14 @@ class Breaker:
 
 
 class Cooldown:
-    """Until when a key or a model is not called, after a rate limit, an empty quota or a rejection. It is never shortened.
-
-    stated: whether the provider named the time; else it is a guess.
-    """
-
-    __slots__ = ("_clock", "reason", "stated", "until")
+    """Until when a key or a model is not called, after a rate limit, an exhausted quota or a rejection. It is never shortened."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.until = 0.0
         self.reason = ""
         self.stated = False
+        """Whether the provider named the time; else it is a guess."""
 
     def begin(self, seconds: float, reason: str, *, stated: bool) -> None:
         """From now on for so long, LONGEST_COOLDOWN at most."""
@@ -196,41 +179,26 @@ class Cooldown:
 class Flow:
     """How many calls a model at an endpoint is sent at once: as many as come, until it refuses one for their number.
 
-    A refusal cuts the limit to CUT of what is in flight, and not again before something that was sent after the cut has succeeded: refusals
-    come faster than answers. A success adds one, a while without a refusal a quarter, and the limit goes when it is twice what is in flight. Refusals in a row without a success, no fewer of them
-    than there are calls that may yet succeed, confirm the cooldown that the provider asked for: nothing is sent until it ends, and the limit
-    starts at one.
-
-    limit: None when there is none. confirmed: whether a cooldown was, and nothing has been answered since. in_flight: calls that were sent and are not over; undecided: those not answered yet. line: who
-    waits, in the order in which they came. alarmed: whether a timer will look after them.
+    A refusal cuts the limit to CUT of the calls in flight, and not again before a call sent after the cut has succeeded, since refusals
+    come faster than answers. A success adds one, a while without a refusal a quarter, and the limit is lifted once it is twice the calls in flight.
+    Refusals in a row without a success, no fewer than there are calls that may yet succeed, confirm the cooldown that the provider asked for:
+    nothing is sent until it ends, and the limit starts at one.
     """
-
-    __slots__ = (
-        "_changed_at",
-        "_clock",
-        "_recovered_at",
-        "_refusals",
-        "_settled",
-        "_slow_start",
-        "alarmed",
-        "confirmed",
-        "cuts",
-        "in_flight",
-        "limit",
-        "line",
-        "paused_until",
-        "undecided",
-    )
 
     def __init__(self, clock: Clock, slow_start: float = 5.0) -> None:
         self.limit: int | None = None
         self.in_flight = 0
+        """Calls that were sent and are not over."""
         self.undecided = 0
+        """Those of them that are not answered yet."""
         self.cuts = 0
         self.confirmed = False
+        """Whether a cooldown was, and nothing has been answered since."""
         self.paused_until = 0.0
         self.line: deque[Any] = deque()
+        """Who waits, in order of arrival."""
         self.alarmed = False
+        """Whether a timer will look after them."""
         self._clock = clock
         self._slow_start = slow_start
         self._refusals = 0
@@ -252,7 +220,7 @@ class Flow:
             return False
         while self.limit is not None and now - self._changed_at >= GROWTH:
             self._changed_at += GROWTH
-            self._grow(max(1, self.limit // 4))
+            self._grow(self.limit + max(1, self.limit // 4))
         return self.limit is None or self.in_flight < self.limit
 
     def paused_for(self) -> float:
@@ -260,7 +228,7 @@ class Flow:
         return max(0.0, self.paused_until - self._clock())
 
     def opens_in(self) -> float:
-        """Seconds until there may be room though nothing is answered; 0 when there is."""
+        """Seconds until there is room even if nothing is answered; 0 when there is."""
         return 0.0 if self.has_room() else self.paused_for() or self._changed_at + GROWTH - self._clock()
 
     def begin(self) -> int:
@@ -276,7 +244,7 @@ class Flow:
         self.confirmed = False
         if self.limit is not None:
             self._settled = self._settled or cuts == self.cuts
-            self._grow(1)
+            self._grow(self.limit + 1)
 
     def failed(self) -> None:
         """A call is over without an answer."""
@@ -288,7 +256,7 @@ class Flow:
         self.in_flight -= 1
 
     def refused(self, cooldown: float, *, certain: bool = False) -> None:
-        """A call was refused for the number of calls, and asked to wait; `failed` is told as well. certain: nobody else need be refused to believe it."""
+        """A call was refused for the number of calls, and asked to wait; call `failed` as well. certain: one refusal is enough to confirm it."""
         self._refusals += 1
         now = self._clock()
         self._changed_at = max(self._changed_at, now)
@@ -301,7 +269,7 @@ class Flow:
             self._cut(int(CUT * self.in_flight))
 
     def recovered(self) -> None:
-        """An outage is over: the crowd that it kept away comes back step by step."""
+        """An outage is over: the calls that it held back come step by step."""
         self._recovered_at = self._changed_at = self._clock()
         self._cut(FIRST_CALLS)
 
@@ -310,14 +278,12 @@ class Flow:
         self.cuts += 1
         self._settled = False
 
-    def _grow(self, by: int) -> None:
-        assert self.limit is not None  # noqa: S101 - the callers looked
-        self.limit += by
+    def _grow(self, limit: int) -> None:
         if self._recovered_at is not None:
             since = self._clock() - self._recovered_at
             if since < self._slow_start:
-                self.limit = min(self.limit, int(FIRST_CALLS * 2.0**since))
+                self.limit = min(limit, int(FIRST_CALLS * 2.0**since))
                 return
             self._recovered_at = None
-        if self.limit >= 2 * self.in_flight and not self.line and not self.paused_for():
-            self.limit = None
+        idle = limit >= 2 * self.in_flight and not self.line and not self.paused_for()
+        self.limit = None if idle else limit

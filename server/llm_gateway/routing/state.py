@@ -19,13 +19,14 @@ REJECTED_COOLDOWN = 60.0
 LIMITED_COOLDOWN = 1.0
 """Seconds that a rate-limited key is not used where the provider names no time."""
 LATENCY_HALF_LIFE = 30.0
-"""A latency not measured again counts half after so many seconds: what was slow is tried again."""
+"""Seconds after which a latency that was not measured again counts half, so that slow endpoints are tried again."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of an error: not the exception, which would keep the request of its call alive. at: when, by the clock."""
+    """What is kept of an error: not the exception, which would keep the request of its call alive."""
 
     at: float
+    """When, by the clock."""
     model: str
     reason: str
     cause: str
@@ -49,9 +50,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment:
-    """A model at an endpoint: the unit that fails, slows down and is rate limited, for providers limit and lose models one by one."""
-
-    __slots__ = ("_clock", "_latency", "_measured", "breaker", "failed_at", "flow", "limited", "succeeded_at")
+    """A model at an endpoint: the unit that fails, slows down and is rate limited, since providers limit and lose models one by one."""
 
     def __init__(self, policy: config.Breaker, clock: Clock) -> None:
         self.breaker = Breaker(policy, clock)
@@ -67,7 +66,7 @@ class Deployment:
 
     @property
     def latency(self) -> float:
-        """Smoothed seconds to the first event, 0 when not known. What is old fades, unless a call waits for its answer: one finds out."""
+        """Smoothed seconds to the first event, 0 when not known. It fades with age, but not while a call is waiting, which will tell."""
         if not self._latency or self.flow.undecided:
             return self._latency
         return float(self._latency * 0.5 ** ((self._clock() - self._measured) / LATENCY_HALF_LIFE))
@@ -78,29 +77,15 @@ class Deployment:
 
 
 class EndpointState:
-    """Health, load and latency of one endpoint, and of each model there.
-
-    server: breaker of its address; it hears of calls that got no answer at all. key: cooldown of a key that was rejected. Endpoints that share
-    an address or a key share these.
-    """
-
-    __slots__ = (
-        "_clock",
-        "_deployments",
-        "_policy",
-        "in_flight",
-        "key",
-        "last_failure",
-        "last_success",
-        "permits",
-        "server",
-    )
+    """Health, load and latency of one endpoint, and of each model there. Endpoints that share an address or a key share `server` or `key`."""
 
     def __init__(
         self, *, server: Breaker, key: Cooldown, permits: Permits, policy: config.Breaker, clock: Clock
     ) -> None:
         self.server = server
+        """Breaker of the address; it hears only of calls without any answer."""
         self.key = key
+        """Cooldown of a rejected key."""
         self.permits = permits
         self.in_flight = 0
         self.last_success = 0.0
@@ -110,7 +95,7 @@ class EndpointState:
         self._deployments: dict[str, Deployment] = {}
 
     def of(self, model: str) -> Deployment:
-        """The model at this endpoint. Models are the callers' words, so the oldest without a call are forgotten beyond MOST_MODELS."""
+        """The model at this endpoint. Callers choose the names, so beyond MOST_MODELS the oldest one without a call is forgotten."""
         found = self._deployments.get(model)
         if found is None:
             if len(self._deployments) >= MOST_MODELS:
@@ -124,7 +109,7 @@ class EndpointState:
         return self._deployments
 
     def unavailable(self, model: str) -> str:
-        """Why a call for the model should rather go elsewhere; "" when it need not."""
+        """Why a call for the model should go elsewhere if it can; "" when it need not."""
         deployment = self.of(model)
         if deployment.limited.left():
             return "COOLDOWN" if deployment.limited.stated else "RATE_LIMITED"
@@ -136,7 +121,7 @@ class EndpointState:
         return "RATE_LIMITED" if flow.limit is not None and flow.full else ""
 
     def refuses(self, model: str) -> bool:
-        """Whether no call for the model may go here, not even one that has no other place to go."""
+        """Whether no call for the model may go here, not even one without an alternative."""
         return self.server.refuses() or self.of(model).breaker.refuses()
 
     def available_in(self, model: str) -> float:
@@ -155,7 +140,7 @@ class EndpointState:
         return max(self.of(model).breaker.consecutive, self.server.consecutive)
 
     def begin(self, model: str) -> Probes:
-        """A call for the model goes here. Returns what `succeeded` or `failed` must be told."""
+        """A call for the model goes here. Pass the result to `succeeded` or `failed`."""
         self.in_flight += 1
         deployment = self.of(model).breaker.begin()
         server = self.server.begin()
@@ -177,7 +162,7 @@ class EndpointState:
             deployment.flow.recovered()
 
     def failed(self, model: str, error: ProviderError, probes: Probes = NO_PROBE) -> None:
-        """A call failed. Errors that are nobody's fault here, and those of the gateway's own, leave no mark."""
+        """A call failed. Errors that are nobody's fault here, and the gateway's own, leave no mark."""
         server, probe = probes
         deployment = self.of(model)
         if error.blame is Blame.NOBODY or not error.called:
@@ -211,8 +196,6 @@ def cooldown_after(error: ProviderError) -> float | None:
 
 class Permits:
     """How many calls an endpoint takes at once, and how many may wait for a permit, first come first served."""
-
-    __slots__ = ("__weakref__", "in_use", "limits", "waiting")
 
     def __init__(self, limits: config.Limits | None = None) -> None:
         self.limits = limits or config.Limits()

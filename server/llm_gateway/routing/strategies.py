@@ -18,15 +18,16 @@ BOUNDED_LOAD = 1.25
 
 
 class Choice(msgspec.Struct):
-    """What a strategy may look at beside the candidates: randomness, the request, and the group's turn (for round robin)."""
+    """What a strategy may look at besides the candidates."""
 
     rng: random.Random
     request: gateway_pb2.SendRequest
     stream: bool = False
     turn: int = 0
+    """The group's, for round robin."""
 
     def needs(self) -> Needs:
-        """What the request needs: made for the strategies that ask only."""
+        """What the request needs; computed only for strategies that ask."""
         return needs_of(self.request, stream=self.stream)
 
 
@@ -48,9 +49,9 @@ def round_robin(candidates: Sequence[Candidate], choice: Choice) -> list[Candida
 
 
 def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
-    """Fewest calls in flight times latency, equal ones at random; what is not measured counts as the mean of the others.
+    """Fewest calls in flight times latency, equal ones at random; an unmeasured latency counts as the mean of the others.
 
-    All are compared, not two picked at random: what is known here is of now, and of three places with two bad ones every third pair has no good one.
+    All are compared, not two picked at random: the load is known as of now, and of three endpoints with two bad ones every third pair has no good one.
     """
     known = [latency for target, endpoint in candidates if (latency := endpoint.state.of(target.model).latency)]
     usual = sum(known) / len(known) if known else 1.0
@@ -65,7 +66,7 @@ def least_loaded(candidates: Sequence[Candidate], choice: Choice) -> list[Candid
 
 
 def lowest_latency(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
-    """Shortest smoothed time to the first event; one not measured, or not for long, goes first, until a call there waits for its answer."""
+    """Shortest smoothed time to the first event; one not measured, or not for long, goes first, unless a call there is already waiting."""
 
     def seconds(candidate: Candidate) -> float:
         target, endpoint = candidate
@@ -124,9 +125,9 @@ def by_affinity(candidates: Sequence[Candidate], key: str) -> list[Candidate]:
 
 
 def in_slow_start(candidates: Sequence[Candidate], rng: random.Random) -> tuple[list[Candidate], list[Candidate]]:
-    """Candidates to choose among, and those that come after them because they are just back and have had their share of calls.
+    """Candidates to choose among, and those that come after them because they have just recovered and had their share of calls.
 
-    Before the strategy, not after it, whose best may be one of those.
+    Applied before the strategy, whose best choice may be one of the latter.
     """
     ready: list[Candidate] = []
     later: list[Candidate] = []

@@ -1,4 +1,4 @@
-"""Names to targets: what a request may be served by. A RoutingTable is a snapshot; a reload makes another one."""
+"""Names to targets: what may serve a request. A RoutingTable is a snapshot; a reload makes another."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from llm_gateway.errors import (
 )
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.needs import Lacks, Needs, needs_of
-from llm_gateway.routing.targets import Exclusion, Group, Provider, Route, Target
+from llm_gateway.routing.targets import Exclusion, Group, Provider, Route, Target, draw
 
 Facts = Callable[[str, str], ModelFacts]
 """(provider id, model) → what is known of the model."""
 Lists = Callable[[str], Listing | None]
-"""Provider id → its list; None where it was not asked for yet."""
+"""Provider id → its list; None when not fetched yet."""
 
 
 class ListsNeeded(Exception):
-    """A name that the configuration does not have: the lists of these providers tell, once they are asked for. `Catalogue.learn` does."""
+    """The configuration does not have the name: the lists of these providers must be fetched first (`Catalogue.learn`)."""
 
     def __init__(self, providers: Sequence[str]) -> None:
         super().__init__(*providers)
@@ -40,13 +40,11 @@ class ListsNeeded(Exception):
 
 
 AUTO = "auto"
-"""Model name that stands for every model there is."""
+"""Model name that stands for all configured models."""
 MOST_ATTEMPTS = 10
 MOST_DIRECT = 10_000
 MOST_LIKE = 300
 """Names that a misspelt one is compared with."""
-
-
 _STRATEGY = {
     gateway_pb2.RoutingPolicy.STRATEGY_WEIGHTED: "weighted",
     gateway_pb2.RoutingPolicy.STRATEGY_ROUND_ROBIN: "round_robin",
@@ -59,23 +57,22 @@ _STRATEGY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingTable:
-    """Everything a name can mean. default_model: a name to use when a request names none. facts: (provider, model) → what is known.
-    lists: what the providers themselves list.
-
-    lacks: by route. direct: (provider, model) → its route, and ("", name) → what a bare name was found to mean; kept because finding and making one takes
-    longer than the rest of resolving. Other lists make another table.
-    """
+    """Everything a name can mean."""
 
     providers: Mapping[str, Provider]
     routes: Mapping[str, Route] = field(default_factory=dict)
     default_provider: str = ""
     default_model: str = ""
+    """A name to use when a request has none."""
     defaults: config.Defaults = field(default_factory=config.Defaults)
     facts: Facts = field(default=lambda provider, model: ModelFacts())
     lists: Lists = field(default=lambda provider: NOTHING_LISTED)
     rng: random.Random = field(default_factory=random.Random)
     direct: dict[tuple[str, str], Route] = field(default_factory=dict)
+    """(provider, model) → its route, and ("", name) → what a bare name was found to mean. Cached because finding and making one takes longer than
+    all else in resolving; new lists make a new table."""
     lacks: dict[str, Lacks] = field(default_factory=dict)
+    """By route."""
 
     def resolve(
         self,
@@ -92,10 +89,10 @@ class RoutingTable:
     ) -> Route:
         """The route of a request, without the targets that cannot serve it.
 
-        `model`, `provider`, `affinity` and no `fallback`, from call metadata, win over the request's own. What the request merely implies excludes a
-        target only where there is a choice; a model that was named is asked, and answers for itself. What the caller requires excludes
-        always. asked: the model lists were asked for, and one that is not there will not come. split: draw the arm of an experiment;
-        without it all its arms are the choice. summary: of the conversation, where there is one. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget, and ListsNeeded.
+        `model`, `provider`, `affinity` and no `fallback`, from call metadata, override the request's own. What the request merely implies excludes a
+        target only where there is a choice: a named model is called, and answers for itself. What the caller requires always excludes.
+        asked: the model lists have been fetched; a missing one will not come. split: draw the arm of an experiment, else all arms are the choice.
+        summary: of the conversation, if already made. Raises UnknownModel, ProviderNotConfigured, InvalidRequest, NoCapableTarget, ListsNeeded.
         """
         route = self._named(model or request.model, provider or request.provider, asked)
         plain = fallback and not affinity and not request.HasField("routing")
@@ -107,13 +104,13 @@ class RoutingTable:
         if route.sticky and not route.affinity:
             route = replace(route, affinity=request.cache_config.cache_key or request.conversation_id)
         if route.experiment is not None and split:
-            arm = route.experiment.arm(request, self.rng)
-            others = tuple(a.target for a in route.experiment.arms if a is not arm)
-            route = replace(route, groups=((arm.target,), *route.groups[1:]) if others else route.groups, arm=arm.name)
+            drawn = draw(route.experiment, request, self.rng)
+            groups = ((route.arms[drawn],), *route.groups[1:])
+            route = replace(route, groups=groups, arm=route.experiment.arms[drawn].name)
         return route if spare else _capable(route, needs_of(request, summary, stream=stream))
 
     def _lacks(self, route: Route) -> Lacks:
-        """What is lacked by any target of a route that has a name."""
+        """What some target of a named route lacks."""
         found = self.lacks.get(route.name)
         if found is None:
             groups = (*route.groups, *route.context_groups, *route.content_groups)
@@ -182,7 +179,7 @@ class RoutingTable:
         return route
 
     def _pinned(self, name: str, provider: Provider, asked: bool) -> Route:
-        """A model of the provider that the call names beside it, in which the model may stand with that provider before it."""
+        """A model of the provider that the call names beside it; the model may repeat that provider (`provider/model`)."""
         plain = _plain(name)
         head, slash, rest = plain.partition("/")
         if slash and (provider.id, plain) not in self.direct:
@@ -198,7 +195,7 @@ class RoutingTable:
         return self._direct(provider, plain, asked)
 
     def _may_serve(self, provider: Provider, model: str, asked: bool) -> bool:
-        """Whether the provider has a model of this name, for all that is known: many name theirs by maker, openai/gpt-oss-20b say."""
+        """Whether the provider may have a model of this name: many put the maker first, such as openai/gpt-oss-20b."""
         if provider.models or model in provider.aliases or model in (provider.default_model, provider.usual_model):
             return model in (*provider.models, *provider.aliases, provider.default_model, provider.usual_model)
         if provider.flat and not provider.foreign:
@@ -207,7 +204,7 @@ class RoutingTable:
         return listed.error is not None or model in listed.names
 
     def _open(self) -> list[Provider]:
-        """Providers whose own lists say what they serve."""
+        """Providers that serve what their own lists say."""
         return [p for p in self.providers.values() if not p.models and not p.deployments]
 
     def _listings(self, providers: Sequence[Provider], asked: bool) -> list[tuple[Provider, Listing]]:
@@ -218,7 +215,7 @@ class RoutingTable:
         return [(provider, listed or NOTHING_LISTED) for provider, listed in found]
 
     def _unknown(self, name: str, asked: bool) -> str:
-        """That nothing has this name: what is like it, how names are written, and whose list is missing."""
+        """The message for an unknown name: similar names, how names are written, and which lists are missing."""
         listings = self._listings(self._open(), asked)
         listed = {provider.id: found.models for provider, found in listings}
         names = {route: route for route in self.routes}
@@ -239,7 +236,7 @@ class RoutingTable:
         )
 
     def _default(self, asked: bool) -> Route:
-        """What serves a call that names nothing: default_model, as a model of default_provider unless it is a name of its own; else the
+        """What serves a call without a name: default_model, as a model of default_provider unless it is a name itself; else the
         default of default_provider; else of the first provider that has one."""
         if self.default_model:
             home = self.providers.get(self.default_provider)
@@ -257,12 +254,12 @@ class RoutingTable:
         return self._direct(next(iter(self.providers.values())), "", asked)
 
     def _home_model(self, provider: Provider) -> str:
-        """default_model as the default of default_provider, for calls that name that provider and no model."""
+        """default_model, for calls that name default_provider and no model."""
         own = provider.id == self.default_provider and self.default_model
         return self.default_model if own and self._is_model_of(provider, self.default_model) else ""
 
     def _lists(self, home: Provider, asked: bool) -> bool:
-        """Whether default_model, which looks like provider/model, is one that default_provider lists under that name."""
+        """Whether default_model, which looks like provider/model, is an id that default_provider lists."""
         if home.models or (home.flat and not home.foreign) or "/" not in self.default_model:
             return False
         if home.id == self._alias(_plain(self.default_model).partition("/")[0]):
@@ -302,7 +299,7 @@ class RoutingTable:
 
     def _chosen(self, provider: Provider, asked: bool) -> str:
         """The model of a provider without a default: the only one it lists, or the one it has loaded; its kind's usual one where that is
-        listed, or nothing speaks for another. Raises an error that names some."""
+        listed or nothing points to another. Raises an error that names some."""
         ((_, listed),) = (
             self._listings([provider], asked) if not provider.deployments else ((provider, NOTHING_LISTED),)
         )
@@ -328,7 +325,7 @@ class RoutingTable:
         )
 
     def _auto(self) -> Route:
-        """All models that are known by name: those declared, and the defaults."""
+        """All models known by name: those declared, and the defaults."""
         route = self.direct.get(("", AUTO))
         if route is not None:
             return route

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+from bisect import bisect
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Protocol
 
 import msgspec
@@ -17,8 +19,8 @@ from llm_gateway.routing.state import EndpointState
 
 
 class Upstream(Protocol):
-    """What calls one endpoint of a provider; it also lists models, which serves as its probe, and can be closed. An Attempt is what it is given,
-    a Reply what it returns: words of `calls`, which stands on this package."""
+    """What calls one endpoint of a provider; it also lists models, which serves as its health probe, and can be closed. It takes an Attempt and
+    returns a Reply: types of `calls`, which imports this package."""
 
     def __call__(self, attempt: Any, /) -> Awaitable[Any]: ...
 
@@ -33,7 +35,7 @@ class Endpoint:
 
     provider: str
     deployment: str
-    """What people call it (region, deployment or key alias); "" when the provider has one endpoint only."""
+    """Its display name (region, deployment or key alias); "" when the provider has only one endpoint."""
     upstream: Upstream
     state: EndpointState
     """Its recent past, shared by all snapshots."""
@@ -59,29 +61,30 @@ class Provider:
     kind: str
     endpoints: tuple[Endpoint, ...]
     models: tuple[str, ...] = ()
-    """Those it is declared to serve; empty when it is not known."""
+    """Those it is declared to serve; empty when unknown."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other names of its models."""
     default_model: str = ""
-    """The operator's."""
+    """Set by the operator."""
     usual_model: str = ""
-    """Its kind's, where the operator says nothing."""
+    """The kind's, where the operator sets none."""
     foreign: bool = False
-    """It is not called at its vendor's own address, so it may have none of the vendor's models."""
+    """Not at its vendor's own address, so it may have none of the vendor's models."""
     deployments: bool = False
-    """Its callers name deployments, so what its list has may not be there."""
+    """Callers name deployments, so the models it lists may not be deployed."""
     flat: bool = False
-    """No id of a model of its kind holds a slash, as those do that begin with their makers' names."""
+    """No model id of its kind contains a slash (ids that begin with their maker's name do)."""
     local: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Target:
-    """A model of a provider. weight: its share among the targets of its group; 0 drains it. facts: what is known of the model."""
+    """A model of a provider."""
 
     provider: Provider
     model: str
     weight: float = 1.0
+    """Its share among the targets of its group; 0 drains it."""
     facts: ModelFacts = field(default_factory=ModelFacts)
 
     @property
@@ -93,36 +96,16 @@ Group = tuple[Target, ...]
 Candidate = tuple[Target, Endpoint]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Arm:
-    """One arm of an experiment."""
-
-    name: str
-    target: Target
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Experiment:
-    """A split of a route's calls by weight. sticky: user, conversation or none; the same one always gets the same arm."""
-
-    name: str
-    arms: tuple[Arm, ...]
-    sticky: str = "none"
-
-    def arm(self, request: gateway_pb2.SendRequest, rng: random.Random) -> Arm:
-        """The arm of this request; at random where it names no user or conversation to stick to."""
-        key = {"user": request.end_user_id, "conversation": request.conversation_id}.get(self.sticky, "")
-        if key:
-            digest = hashlib.blake2b(f"{self.name}\0{key}".encode(), digest_size=8).digest()
-            point = int.from_bytes(digest, "big") / 2**64
-        else:
-            point = rng.random()
-        point *= sum(arm.target.weight for arm in self.arms)
-        for arm in self.arms:
-            point -= arm.target.weight
-            if point < 0:
-                return arm
-        return self.arms[-1]
+def draw(experiment: config.Experiment, request: gateway_pb2.SendRequest, rng: random.Random) -> int:
+    """The number of the arm for this request: by `sticky` always the same for a user or conversation, else at random by weight."""
+    key = {"user": request.end_user_id, "conversation": request.conversation_id}.get(experiment.sticky, "")
+    if key:
+        digest = hashlib.blake2b(f"{experiment.name}\0{key}".encode(), digest_size=8).digest()
+        point = int.from_bytes(digest, "big") / 2**64
+    else:
+        point = rng.random()
+    bounds = list(accumulate(arm.weight for arm in experiment.arms))
+    return min(bisect(bounds, point * bounds[-1]), len(bounds) - 1)
 
 
 class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +116,7 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a call may go: a snapshot."""
+    """Where a call may go."""
 
     name: str
     """"" for a route made of a model's name."""
@@ -146,14 +129,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str = "weighted"
     """A name in strategies.STRATEGIES."""
     sticky: bool = False
-    """Whether a call without a key of affinity takes that of its prompt cache, or of its conversation."""
+    """Whether a call without an affinity key uses its prompt cache's key, or its conversation."""
     affinity: str = ""
     """Calls with the same key prefer the same endpoint; "" is none."""
     timeouts: config.RouteTimeouts = config.RouteTimeouts()
     retry: config.Retry = config.Retry()
     max_attempts: int = 3
-    """Provider calls, all told: `retry` has the route's own word, a call may have less left."""
-    experiment: Experiment | None = None
+    """Provider calls in all. `retry` has the route's own setting; a call may have fewer left."""
+    experiment: config.Experiment | None = None
+    arms: Group = ()
+    """Of the experiment, in its order."""
     arm: str = ""
     """The one that the call has drawn."""
     excluded: tuple[Exclusion, ...] = ()

@@ -1,4 +1,4 @@
-"""admission: how many calls at once. Beyond that a call is refused at once, with a time to come back. It also knows the calls that are
+"""admission: limits the calls at once; further ones are refused at once, with a time to retry. It also knows the calls
 under way, so that a drain can end them with a status of ours."""
 
 from __future__ import annotations
@@ -9,25 +9,24 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_gateway.errors import Draining, GatewayError, Overload, TooManyWatches
-from llm_gateway.rpc.chain import Handler, Rpc
+from llm_gateway.rpc.chain import Handler, Rpc, current_task
 
 WATCHES_AT_ONCE, WATCHES_A_CONNECTION = 2000, 100
 """Some 25 kB each, and health needs no key."""
 PROBES_AT_ONCE = 500
-"""Other calls without a key; their messages may never come, which costs some 20 kB each."""
+"""Other calls without a key, some 20 kB each; their messages may never come."""
 
 
 class Admission:
-    """A global limit on Send and StreamSend, checked before the request is read. Health and ListModels always pass.
-
-    limit: calls at once. admitted: calls that have come so far. draining: whether the process is on its way out. Calls that still come are served: whoever sends them has not
-    heard yet, and would only come again.
-    """
+    """A global limit on Send and StreamSend, checked before the request is read. Health and ListModels always pass."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        """Calls at once."""
         self.admitted = 0
+        """Calls that have come so far."""
         self.draining = False
+        """Whether the process is shutting down. New calls are still served: their callers do not know yet, and would only retry."""
         self._calls: dict[asyncio.Task[Any], Rpc] = {}
         self._watches: dict[asyncio.Task[Any], Rpc] = {}
         self._probes: dict[asyncio.Task[Any], Rpc] = {}
@@ -48,12 +47,7 @@ class Admission:
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         if rpc.method.costly:
             self._check()
-            task = _task()
-            self._calls[task] = rpc
-            try:
-                return await self._serve(task, rpc, proceed)
-            finally:
-                del self._calls[task]
+            return await self._serve(self._calls, rpc, proceed)
         if rpc.method.lasting:
             return await self._watch(rpc, proceed)
         if rpc.method.open:
@@ -61,41 +55,36 @@ class Admission:
         return await proceed(rpc)
 
     async def _watch(self, rpc: Rpc, proceed: Handler) -> Any:
-        task, peer = _task(), rpc.peer()
+        peer = rpc.peer()
         if len(self._watches) >= WATCHES_AT_ONCE:
             raise TooManyWatches(
                 f"The gateway serves {WATCHES_AT_ONCE:,} Watches, its limit; Check needs no stream.", retry_after=60
             )
-        shared = peer.startswith("unix:")  # one name for all clients of the socket: the first would starve the others
+        shared = peer.startswith("unix:")  # all clients of the socket have this name: the first would starve the others
         if self._peers[peer] >= WATCHES_A_CONNECTION and not shared:
             raise TooManyWatches(
                 f"The connection has {WATCHES_A_CONNECTION} Watches, its limit; one tells all changes of a service.",
                 retry_after=60,
             )
-        self._watches[task] = rpc
         self._peers[peer] += 1
         try:
-            return await self._serve(task, rpc, proceed)
+            return await self._serve(self._watches, rpc, proceed)
         finally:
-            del self._watches[task]
             self._peers[peer] -= 1
             if not self._peers[peer]:
                 del self._peers[peer]
 
     async def _probe(self, rpc: Rpc, proceed: Handler) -> Any:
-        """Of too many the oldest is ended: a probe's message comes with it, and is answered however many others wait for theirs."""
-        task = _task()
+        """One too many ends the oldest: a probe's message comes at once, and is answered however many others wait for theirs."""
         if len(self._probes) >= PROBES_AT_ONCE:
             oldest = next(iter(self._probes))
             del self._probes[oldest]
             self._end(oldest, Overload(f"{PROBES_AT_ONCE} later calls of health have begun.", retry_after=1))
-        self._probes[task] = rpc
-        try:
-            return await self._serve(task, rpc, proceed)
-        finally:
-            self._probes.pop(task, None)
+        return await self._serve(self._probes, rpc, proceed)
 
-    async def _serve(self, task: asyncio.Task[Any], rpc: Rpc, proceed: Handler) -> Any:
+    async def _serve(self, held: dict[asyncio.Task[Any], Rpc], rpc: Rpc, proceed: Handler) -> Any:
+        task = current_task()
+        held[task] = rpc
         try:
             return await proceed(rpc)
         except asyncio.CancelledError:
@@ -104,10 +93,11 @@ class Admission:
             task.uncancel()
             raise self._ended[task] from None
         finally:
+            held.pop(task, None)
             self._ended.pop(task, None)
 
     def end_watches(self) -> None:
-        """End what lasts for as long as the caller likes, with GATEWAY_DRAINING."""
+        """End the calls that last as long as the caller likes, with GATEWAY_DRAINING."""
         for task in (*self._watches, *self._probes):
             self._end(task, Draining(retry_after=0.1))
 
@@ -118,7 +108,7 @@ class Admission:
         return len(self._calls)
 
     def end_unless(self, admit: Callable[[Rpc], None]) -> None:
-        """End each call under way that would not be admitted any more, with what `admit` raises."""
+        """End each call under way that would no longer be admitted, with what `admit` raises."""
         for task, rpc in (*self._calls.items(), *self._watches.items()):
             try:
                 admit(rpc)
@@ -133,9 +123,3 @@ class Admission:
         """Raise Overload when full; asked again once the request is there, since a burst passes the first check together."""
         if len(self._calls) >= self.limit:
             raise Overload(f"The gateway serves {self.limit} calls, its limit.", retry_after=0.25)
-
-
-def _task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine runs in one
-    return task

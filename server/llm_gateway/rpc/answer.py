@@ -1,4 +1,4 @@
-"""What an answer says beside its content: who served, what was tried, what it used; to the caller, the trailers and the access log."""
+"""What goes with an answer's content: who served, what was tried and used; for the caller, the trailers and the access log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_FIRST_EVENT = "A whole answer has no first event before its last; attempt_ti
 
 
 def check_first_event(request: gateway_pb2.SendRequest, *, stream: bool) -> None:
-    """Raises UnsupportedField where a Send that is strict limits its first event."""
+    """Raises UnsupportedField for a strict Send that limits its first event."""
     policy = request.routing
     strict = policy.unsupported_fields == policy.UNSUPPORTED_FIELDS_REJECT
     if strict and not stream and policy.HasField("first_event_timeout"):
@@ -31,12 +31,12 @@ def check_first_event(request: gateway_pb2.SendRequest, *, stream: bool) -> None
 
 
 def unbounded() -> Event:
-    """The warning of a Send that limits the first event."""
+    """The warning for a Send that limits its first event."""
     return Event(warning=gateway_pb2.Warning(reason="FIELD_DROPPED", field=_FIRST_EVENT, message=_NO_FIRST_EVENT))
 
 
 def closed(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
-    """Whole, broken or abandoned: what was tried, and what it used. seconds: until its first content."""
+    """Note what was tried and used by an answer that is complete, broken or abandoned. seconds: until its first content."""
     error, told = reply.error, reply.usage
     if error is not None:
         _count_what_was_said(call, reply.writer)
@@ -48,8 +48,8 @@ def closed(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
 
 
 def _count_what_was_said(call: Call, writer: EventWriter) -> None:
-    """Usage of an answer that ended before its provider had told it, or while it was still counting (Claude says 1 output token at its
-    start): what no count covers is estimated. It may be billed all the same."""
+    """Usage of an answer that ended before its provider reported it, or while it was still counting (Claude reports 1 output token at the
+    start): what no count covers is estimated, since it may be billed all the same."""
     writer.report_held()
     usage = usage_pb2.Usage()
     if writer.usage is None:
@@ -117,14 +117,14 @@ def _fell_back(call: Call, target: Target) -> bool:
 
 
 def note_failed(rpc: Rpc, call: Call) -> None:
-    """What the access log says of a call that no provider answered: the last place it went to, or would have gone to."""
+    """What the access log says of a call that no provider answered: the last target it went to, or would have gone to."""
     target, endpoint = call.journal.last or (call.route.groups[0][0], None)
-    _note_place(rpc.outcome, call, target)
+    _note_target(rpc.outcome, call, target)
     if endpoint is not None:
         rpc.outcome["endpoint"] = endpoint.where
 
 
-def _note_place(outcome: dict[str, Any], call: Call, target: Target) -> None:
+def _note_target(outcome: dict[str, Any], call: Call, target: Target) -> None:
     outcome["provider"], outcome["model"] = target.provider.id, target.model
     if call.route.name:
         outcome["route"] = call.route.name
@@ -134,10 +134,10 @@ def _note_place(outcome: dict[str, Any], call: Call, target: Target) -> None:
 
 
 def _note(rpc: Rpc, call: Call, reply: Reply, seconds: float) -> None:
-    """What the access log and the trailers say of a call that was answered, whole or in part."""
+    """What the access log and the trailers say of a call that was answered, at least in part."""
     target, endpoint = reply.target, reply.endpoint
     outcome = rpc.outcome
-    _note_place(outcome, call, target)
+    _note_target(outcome, call, target)
     if reply.error is not None:
         outcome["endpoint"] = endpoint.where
     if call.stream:

@@ -1,7 +1,8 @@
-"""The vocabulary of the RPC chain: Rpc, Handler and the links. Nothing here, and in no link, knows what serves the calls; `server` does."""
+"""The vocabulary of the RPC chain: Rpc, Handler and the links. Only `server` knows which gRPC implementation serves the calls."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from abc import ABC, abstractmethod
@@ -13,17 +14,12 @@ from llm_gateway.rpc.methods import METHODS, PLAIN
 
 Pairs = Iterable[tuple[str, str | bytes]]
 REQUEST_ID = re.compile(r"[\w.:/+=@-]{1,128}", re.ASCII)
-"""What a caller's id of a request may be: it goes into metadata and log lines."""
+"""What a caller's request id may look like: it goes into metadata and log lines."""
 _ATTEMPTS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Rpc(ABC):
-    """One call, as far as links and servicers know of it.
-
-    metadata: the first value of each key; repeated: the keys that came more than once. principal: who calls, set by auth; keys: those
-    that it was known by. request: its bytes, not parsed, or an iterator of them. outcome: what the servicer tells the access log (who served,
-    usage). write: sends a message of a stream, and waits until there is room for another. ended: whether `end` was called. A call that its caller cancels is a cancelled task.
-    """
+    """One call, as links and servicers see it. When the caller cancels, its task is cancelled."""
 
     __slots__ = (
         "ended",
@@ -39,6 +35,7 @@ class Rpc(ABC):
         "write",
     )
     write: Callable[[Any], Awaitable[None]]
+    """Sends a message of a stream, and waits until there is room for another."""
 
     def __init__(self, path: str, pairs: Pairs) -> None:
         metadata: dict[str, str] = {}
@@ -51,18 +48,25 @@ class Rpc(ABC):
         self.path = path
         self.method = METHODS.get(path, PLAIN)
         self.metadata = metadata
+        """The first value of each key."""
         self.repeated = repeated
+        """Keys that came more than once."""
         given = metadata.get("x-request-id", "")
         self.request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(96):024x}"
         self.principal = ""
+        """Who calls, set by auth."""
         self.keys: object = None
+        """The keys among which auth found it."""
         self.outcome: dict[str, Any] = {}
+        """What the servicer tells the access log (who served, usage)."""
         self.request: Any = b""
+        """Its bytes, not parsed, or an iterator of them."""
         self.ended = False
+        """Whether `end` was called."""
 
     @property
     def previous_attempts(self) -> int:
-        """How often gRPC has tried this call before, by its own word (gRFC A6); 0 where that is no such number."""
+        """How often gRPC says it has tried this call before (gRFC A6); 0 if it says nothing valid."""
         told = self.metadata.get("grpc-previous-rpc-attempts", "")
         return int(told) if _ATTEMPTS.fullmatch(told) else 0
 
@@ -76,14 +80,21 @@ class Rpc(ABC):
 
     @abstractmethod
     def set_trailers(self, pairs: Pairs) -> None:
-        """What the answer ends with."""
+        """Set the trailers of the answer."""
 
     @abstractmethod
     async def end(self, code: Code, text: str = "", trailers: Pairs = ()) -> NoReturn:
-        """End the call with this status. What it raises goes out through all links."""
+        """End the call with this status. The exception it raises passes through all links."""
 
 
 Handler = Callable[[Rpc], Awaitable[Any]]
+
+
+def current_task() -> asyncio.Task[Any]:
+    """The task of the call that is being served."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
+    return task
 
 
 class Interceptor(Protocol):

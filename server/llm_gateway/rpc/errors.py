@@ -1,4 +1,4 @@
-"""errors: the outermost boundary. Every failure leaves as a canonical code with google.rpc details; no exception text ever does."""
+"""errors: the outermost boundary. Every failure leaves as a canonical code with google.rpc details, never with an exception's text."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from llm_gateway.telemetry import logs
 
 DOMAIN = "llmgateway.v1.LLMGateway"
 MAX_MESSAGE = 600
-"""Characters of the status message as it is encoded; it is sent twice."""
+"""Characters of the encoded status message, which is sent twice."""
 MAX_MODEL = 200
 """Bytes of a model's name, which is the caller's."""
 MAX_DETAIL = 2600
 """Bytes of google.rpc.Status: base64 makes a third more of them, and all trailers together stay below 4 KiB."""
-ROOM_BESIDE = 300
-"""Bytes of them for what comes behind the violations: the request's id, and the names of the details' types."""
+RESERVED = 300
+"""Of these bytes, for what follows the violations: the request id, and the type names of the details."""
 
 
 class Errors:
@@ -48,7 +48,7 @@ class Errors:
             raise
         except GatewayError as error:
             await _abort(rpc, error)
-        except Exception as error:  # anything foreign is a bug; the log has it, the caller a reference to it
+        except Exception as error:  # anything else is a bug; the log has it, the caller gets a reference
             if rpc.ended:
                 raise
             logs.log().error("internal error", error=type(error).__name__, request_id=rpc.request_id, exc_info=True)
@@ -68,7 +68,7 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
 
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
-    """google.rpc.Status of an error: ErrorInfo always, then what else applies (AIP-193), at most MAX_DETAIL bytes."""
+    """google.rpc.Status of an error: ErrorInfo, then whatever else applies (AIP-193), at most MAX_DETAIL bytes."""
     status = status_pb2.Status(code=error.code, message=_told(error))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     failure = _failure(error)
@@ -87,7 +87,7 @@ def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
         details.append(error_details_pb2.RequestInfo(request_id=request_id))
     for detail in details:
         if isinstance(detail, error_details_pb2.BadRequest):
-            room = MAX_DETAIL - ROOM_BESIDE - status.ByteSize()
+            room = MAX_DETAIL - RESERVED - status.ByteSize()
             while detail.ByteSize() > room and len(detail.field_violations) > 1:
                 del detail.field_violations[-1]
         _pack(status, detail)
@@ -189,9 +189,9 @@ _FIELD_AT_FAULT = {
 
 
 def _pushback(error: GatewayError) -> int | None:
-    """Milliseconds after which the client's own retry may run (gRFC A6); -1 forbids it, for a call too that has used up its provider
-    calls: the client's retries must not multiply them. Binds what retries by itself; a caller's own loop goes by RetryInfo. A wait is named
-    only with UNAVAILABLE: grpc-java retries after one whatever the code, also where its policy names another."""
+    """Milliseconds after which the client's own retry policy may retry (gRFC A6); -1 forbids it, also once the call has used up its provider
+    calls, which the client's retries must not multiply. A caller's own loop goes by RetryInfo instead. A wait is sent
+    only with UNAVAILABLE: grpc-java retries after it whatever the code, even one that its policy does not name."""
     if error.spent or isinstance(error, (StreamInterrupted, CredentialsRejected, QuotaExhausted, CallerDeadline)):
         return -1
     if error.code is Code.UNAVAILABLE and error.retry_after is not None:

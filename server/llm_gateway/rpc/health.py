@@ -83,7 +83,7 @@ class MachineHealth(machine_grpc.HealthServicer):
 
 
 class HealthView:
-    """The contract's Health RPC: what calls have shown, or on request a model list of each provider, at most every PROBE_EVERY seconds."""
+    """The contract's Health RPC: what recent calls have shown; on request also a model list of each provider, at most every PROBE_EVERY seconds."""
 
     def __init__(
         self,
@@ -96,8 +96,8 @@ class HealthView:
         stands_in: bool = False,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """started: when the gateway did, by the clock; now, unless given. stands_in: the only provider is there because nothing was
-        configured, which is no state to be well in."""
+        """started: when the gateway started, by the clock; now, unless given. stands_in: the only provider is there because nothing was
+        configured, which counts as degraded."""
         self._providers = {provider.id: provider for provider in providers}
         self._config_version = config_version
         self._in_flight = in_flight
@@ -183,10 +183,10 @@ class HealthView:
         return view
 
     def _status(self, state: EndpointState, answers: bool) -> health_pb2.HealthStatus.ValueType:
-        """What the calls of the last minute say of now. answers: a probe was just answered.
+        """What the calls of the last minute say of the present. answers: a probe was just answered.
 
-        A model fails whose last call did, within FORGOTTEN, while calls for it are held back or none ever worked; all fail while the address
-        or the key does.
+        A model counts as failing if its last call failed, within FORGOTTEN, and calls for it are held back or none ever worked; all do while the
+        address or the key fails.
         """
         now = self._clock()
         last = state.last_failure

@@ -1,4 +1,4 @@
-"""What each method is to the links: one table, made from the descriptors of the services."""
+"""The class of each method: one table, made from the descriptors of the services."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from llmgateway.v1 import gateway_pb2
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """costly: it calls a provider, so that admission counts it. open: it needs neither a key nor a log line, as probes do, which must work when
-    nothing else does. lasting: it goes on for as long as the caller likes, so that there is a limit to them, and a drain ends them."""
+    """What a method is to the links."""
 
     costly: bool = False
+    """It calls a provider, so admission counts it."""
     open: bool = False
+    """It needs neither a key nor a log line: probes must work when nothing else does."""
     lasting: bool = False
+    """It goes on for as long as the caller likes, so there is a limit, and a drain ends it."""
 
 
 PLAIN, COSTLY, PROBE, WATCH = Method(), Method(costly=True), Method(open=True), Method(open=True, lasting=True)
@@ -27,7 +29,7 @@ REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.Se
 
 
 def declared(service: ServiceDescriptor, **methods: Method) -> Mapping[str, Method]:
-    """By path. Raises LookupError for a method of the service that is not declared, and for one that it does not have."""
+    """By path. Raises LookupError for a method of the service that is missing here, and for one that it does not have."""
     if wrong := methods.keys() ^ service.methods_by_name.keys():
         raise LookupError(f"{service.full_name}: {', '.join(sorted(wrong))}")
     return {f"/{service.full_name}/{name}": method for name, method in methods.items()}
@@ -38,4 +40,4 @@ METHODS: Mapping[str, Method] = {
     **declared(HEALTH, Check=PROBE, List=PROBE, Watch=WATCH),
     **{f"/{service}/ServerReflectionInfo": Method(lasting=True) for service in REFLECTION},
 }
-"""A path that is not here is served by nobody, and PLAIN."""
+"""A path that is not here is not served, and PLAIN."""

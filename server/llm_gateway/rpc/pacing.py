@@ -1,4 +1,4 @@
-"""The pace of a stream: heartbeats in silence, text gathered before it is sent, and the end of a client that does not read."""
+"""The pace of a stream: heartbeats in silence, text merged before it is sent, and an end for clients that do not read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from llmgateway.v1 import gateway_pb2
 
 from llm_gateway import durations
 from llm_gateway.protocols.events import Event
+from llm_gateway.rpc.chain import current_task
 
 SHORTEST_HEARTBEAT = 5.0
 
@@ -67,20 +68,19 @@ async def paced(events: AsyncGenerator[Event], options: gateway_pb2.StreamOption
 
 
 class Stall:
-    """Cancels the task that made it when one write of its waits longer than `seconds` for a client that does not read.
+    """Cancels the task that made it when one of its writes waits longer than `seconds` for a client that does not read.
 
-    writing_since: loop time since when a write waits, None between writes. over: whether it came to that. Setting these is
-    all that an event costs: the timer is moved only when it fires.
+    An event costs no more than setting `writing_since` twice: the timer is moved only when it fires.
     """
 
     __slots__ = ("_handle", "_loop", "_seconds", "now", "over", "task", "writing_since")
 
     def __init__(self, seconds: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - made by the RPC's handler
-        self.task = task
+        self.task = current_task()
         self.over = False
+        """Whether it came to that."""
         self.writing_since: float | None = None
+        """Loop time since which a write has waited; None between writes."""
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time

@@ -1,6 +1,6 @@
 """The seam to gRPC's Python server: its calls as Rpcs, and the one interceptor that hosts the links.
 
-gRPC could chain the links itself; every link of its own costs a call some 10 µs, these cost one.
+gRPC could chain the links itself, but each of its interceptors costs a call some 10 µs; these cost one interceptor in all.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AioRpc(Rpc):
         self.ended = True
         with suppress(
             grpc.aio.InternalError
-        ):  # the first message waits for a client that reads nothing, and no status overtakes it
+        ):  # a message waits for a client that reads nothing: no status overtakes it
             await self.context.abort(_STATUS[code], text, tuple(trailers))
         raise asyncio.CancelledError
 
@@ -53,8 +53,8 @@ _current: ContextVar[AioRpc] = ContextVar("rpc")
 
 
 class RpcChain(grpc.aio.ServerInterceptor):
-    """Runs the links, outermost first, around every method. A refusal passes through those outside it, so that it is logged and answered
-    like any other failure."""
+    """Runs the links, outermost first, around every method. A guard's refusal passes through the links outside it, so that it is logged and
+    answered like any other failure."""
 
     def __init__(self, *links: Link, most: int) -> None:
         """most: bytes that a request may have."""
@@ -84,7 +84,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
         return known[1]
 
     def _refusal(self, error: Exception, outer: Sequence[Link]) -> Any:
-        """A handler that ends the call before a message is read: the links outside the one that refused see the error."""
+        """A handler that ends the call before a message is read; the links outside the one that refused see the error."""
 
         async def refuse(_: Rpc) -> None:
             raise error
@@ -99,10 +99,9 @@ class RpcChain(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(hosted)
 
     def _host(self, handler: Any, *, early: bool) -> Any:
-        """early: the links run before the message is there, so that they can end a call whose message never comes."""
+        """early: the links run before the message has come, so that they can end a call whose message never does."""
         parse = handler.request_deserializer or bytes
         behavior = handler.unary_stream if handler.response_streaming else handler.unary_unary
-
         most = self._most
 
         async def serve(rpc: Rpc) -> Any:

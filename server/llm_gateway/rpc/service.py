@@ -26,7 +26,7 @@ from llm_gateway.rpc.validation import validate, validate_names, validate_stream
 
 T = TypeVar("T")
 RESERVE = 0.05
-"""Seconds of the caller's deadline kept back, so that our status reaches it instead of its own timeout."""
+"""Seconds of the caller's deadline held in reserve, so that our status reaches it before its own timeout."""
 
 
 class Calls:
@@ -55,22 +55,23 @@ class Calls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with.
-
-    list_models, health: the other two RPCs. learn: asks providers for their lists, for `routing`. check_override: raises OverrideNotAllowed for a provider and a model that metadata may
-    not name. send_timeout: seconds that one event may wait for a client that does not read. max_output_tokens: for requests that set
-    none. calls: those that are served by it.
-    """
+    """What a configuration gives the servicer. A reload swaps it; a call keeps the one it began with."""
 
     routing: RoutingTable
     call: Handler[Call]
+    """The provider-call chain."""
     list_models: Callable[[model_pb2.ListModelsRequest], Awaitable[model_pb2.ListModelsResponse]]
     health: Callable[[health_pb2.HealthRequest], Awaitable[health_pb2.HealthResponse]]
     check_override: Callable[[str, str, Route], None]
+    """Raises OverrideNotAllowed for a provider and a model that metadata may not name."""
     learn: Callable[[Sequence[str]], Awaitable[None]]
+    """Fetches the model lists of providers, for `routing`."""
     send_timeout: float = 60.0
+    """Seconds that one event may wait for a client that does not read."""
     max_output_tokens: int | None = None
+    """For requests that set none."""
     calls: Calls = field(default_factory=Calls)
+    """Those it serves."""
 
 
 class Service:
@@ -160,7 +161,7 @@ class Service:
         )
 
     async def learned(self, resolve: Callable[[bool], T]) -> T:
-        """What `resolve` finds; where it needs lists of models, after they were asked for, which its argument says."""
+        """What `resolve` finds; if it needs model lists, it is called again with True once they are fetched."""
         try:
             return resolve(False)
         except ListsNeeded as needed:
@@ -196,7 +197,7 @@ class Service:
         return route
 
     async def _events(self, call: Call, rpc: Rpc) -> AsyncGenerator[Event]:
-        """The stream's events but for their sequence numbers: started, content, completed."""
+        """The stream's events, without sequence numbers: started, content, completed."""
         reply = await self._reply(call, rpc)
         async with reply:
             yield answer.started(call, reply)
@@ -205,7 +206,7 @@ class Service:
         yield answer.completed(call, reply)
 
     async def _reply(self, call: Call, rpc: Rpc) -> Reply:
-        """The committed answer. Its errors, now and later, say what was tried."""
+        """The committed answer. Its errors, now and later, list what was tried."""
         started = monotonic()
         try:
             reply = await self.snapshot.call(call)

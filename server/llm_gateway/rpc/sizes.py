@@ -1,4 +1,4 @@
-"""sizes: what a large request repeats is counted in its bytes, before protobuf makes objects of them.
+"""sizes: repeated fields of a large request are counted in its bytes, before protobuf makes objects of them.
 
 Two bytes can be a part, which takes 370 once it is parsed: of 32 MiB that is 6 GB, and seconds of the event loop.
 """
@@ -18,9 +18,9 @@ from llm_gateway.rpc.chain import Handler, Rpc
 SMALL = 256 << 10
 """Bytes of a request that cannot become more than 50 MB."""
 MAX_FIELDS = 250_000
-"""Texts, numbers and bytes, in all: as many messages and parts as may be have one each. To count them takes a tenth of a second for a million."""
+"""Texts, numbers and bytes, in all: enough for one in each of as many messages and parts as may be. A million take a tenth of a second to count."""
 DEEPEST = 100
-"""Messages in each other that protobuf takes."""
+"""Nested messages that protobuf accepts."""
 Table = dict[int, tuple[str, int, "Table | None"]]
 """By the tag of a field that can be repeated: its name, how often it may be there in all, and the fields of its message."""
 
@@ -63,7 +63,7 @@ def _table(message: Any, known: dict[str, Table]) -> Table:
 
 
 def check(request: bytes, table: Table) -> None:
-    """Raises InvalidRequest. What is no message is protobuf's to refuse: it gets no further than this does."""
+    """Raises InvalidRequest. What is not a message is left for protobuf to refuse: it reads no further than this does."""
     try:
         _Scan(request).fields(0, len(request), table)
     except IndexError:
@@ -82,7 +82,7 @@ class _Scan:
         self._left = MAX_FIELDS
 
     def fields(self, at: int, end: int, table: Table) -> None:  # noqa: C901 - one loop: a call costs more than a field
-        """Count those from `at` to `end`. Raises IndexError where they are none, or end too soon."""
+        """Count those from `at` to `end`. Raises IndexError where the bytes are no fields, or end too soon."""
         data, counts, left = self._data, self._counts, self._left
         while at < end:
             tag = data[at]

@@ -1,4 +1,4 @@
-"""telemetry: the request id, the SERVER span in the caller's trace, and one log line a call."""
+"""telemetry: the request id, the SERVER span in the caller's trace, and one log line per call."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Telemetry:
         self._server: dict[str, str | int] = {names.RPC_SYSTEM: "grpc"}
 
     def serves_at(self, listen: str, port: int) -> None:
-        """What spans call this server: the host it listens at, the machine's name where that is all of them, and the port; or the path
-        of its socket."""
+        """The server's address in spans: the host it listens on (the machine's name for a wildcard address) and the port, or the path of
+        its socket."""
         if listen.startswith("unix:"):
             self._server[names.SERVER_ADDRESS] = listen.removeprefix("unix:")
             return
@@ -76,8 +76,8 @@ class Telemetry:
             self._finish(rpc, error, span, started)
 
     def _start(self, tracer: trace.Tracer, rpc: Rpc) -> Span:
-        """The SERVER span, in the caller's trace. What is known only later, and all that costs, is set when it ends: most samplers
-        have decided by then that there is none."""
+        """The SERVER span, in the caller's trace. Attributes that are known later, or cost something, are set when it ends, and only if
+        it was sampled."""
         method = rpc.path.lstrip("/")
         parent = _NO_CONTEXT
         if "traceparent" in rpc.metadata and "traceparent" not in rpc.repeated:

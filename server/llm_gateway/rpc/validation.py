@@ -1,7 +1,7 @@
 """Validation of requests: all violations at once, each with its proto path, before anything is sent.
 
-Checked is what no provider could make sense of. What only some providers cannot do is the wire formats' to say, and what a
-model wrote (tool arguments, say) is passed back as it is.
+It checks what no provider could make sense of. What only some providers cannot do is for the wire formats to say, and what a
+model wrote (such as tool arguments) is passed back as it is.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _ROLES = frozenset(content_pb2.Role.values())
 MAX_REPORTED = 50
 MAX_MESSAGES = 100_000
 MAX_PARTS = 100_000
-"""Of all messages and of the results of tools in them."""
+"""Of all messages, including those in tool results."""
 MAX_TOOLS = 10_000
 MAX_VALUES = 1_000
-"""Of a list or a map that has no limit of its own."""
+"""In a list or a map without a limit of its own."""
 MAX_BIASES = 10_000
 MAX_FALLBACKS = 100
 MAX_JSON = 1 << 20
-"""Characters of a JSON text of the caller's: options, schemas. What a provider wrote has no such limit."""
+"""Characters of a JSON text that the caller writes: options, schemas. What a provider wrote has no such limit."""
 MAX_JSON_VALUES = 200_000
-"""Of all JSON texts of a request, by their commas and brackets: an empty object takes 3 bytes of text, and 70 when it is read. Twelve megabytes of
-prose have as many commas."""
+"""In all JSON texts of a request, by their commas and brackets: an empty object takes 3 bytes of text, and 70 when read. It takes twelve megabytes
+of prose to have as many commas."""
 MAX_DEPTH = 100
 MAX_SECONDS = 315_576_000_000
 MOST = {
@@ -47,13 +47,13 @@ MOST = {
         ("labels", "safety_settings", "stop_sequences", "required_specialisations", "excluded_providers"), MAX_VALUES
     ),
 }
-"""By the names of the fields that stand in one place only. What stands in several (options) may be there MAX_PARTS times in all."""
+"""By the names of fields that occur in one message only. Those that occur in several (options) may be there MAX_PARTS times in all."""
 MAX_NAME = 1024
-"""Characters of a name or an id: they are kept as keys, and stand in trailers, spans and log lines."""
+"""Characters of a name or an id: they are kept as keys, and appear in trailers, spans and log lines."""
 
 
 def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> Summary:
-    """What the conversation holds. Raises InvalidRequest with every violation, up to MAX_REPORTED; `prefix` goes before their paths."""
+    """A summary of the conversation. Raises InvalidRequest with every violation, up to MAX_REPORTED; `prefix` goes before their paths."""
     violations: list[Violation] = []
     few = len(request.messages) <= MAX_MESSAGES
     summary = summary_of(request, most_parts=MAX_PARTS) if few else Summary()
@@ -69,7 +69,7 @@ def validate(request: gateway_pb2.SendRequest, prefix: str = "") -> Summary:
 
 
 def validate_names(metadata: Mapping[str, str]) -> None:
-    """Raise InvalidRequest for a name in metadata that the request's own field could not hold."""
+    """Raise InvalidRequest for a name in metadata that would be too long for the request's own field."""
     for key in ("x-llm-provider", "x-llm-model", "x-llm-routing-key"):
         for field, description, reason in _long(key, metadata.get(key, "")):
             raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
@@ -93,10 +93,7 @@ Found = Iterator[tuple[str, str, str]]
 
 
 class _Texts:
-    """The JSON texts of a request, with their paths and what they are: they are counted before one is read.
-
-    beyond: what is too many, once that is plain; nothing more is taken then.
-    """
+    """The JSON texts of a request, with their paths and kinds. All are counted before one is read."""
 
     __slots__ = ("_cited", "_found", "_left", "beyond")
 
@@ -105,6 +102,7 @@ class _Texts:
         self._left = MAX_JSON_VALUES
         self._cited = 0
         self.beyond: list[tuple[str, str, str]] = []
+        """The limit that was exceeded; nothing more is taken then."""
 
     def add(self, path: str, text: str, kind: _Kind) -> None:
         if self.beyond:
@@ -120,7 +118,7 @@ class _Texts:
             self._found.append((path, text, kind))
 
     def options(self, path: str, options: Mapping[str, str]) -> None:
-        """A map of options, which has a limit too."""
+        """A map of options; its size is limited too."""
         if len(options) > MAX_VALUES:
             self.beyond += _most(path, options, MAX_VALUES)
         for provider in options:
@@ -129,7 +127,7 @@ class _Texts:
             self.add(f'{path}["{provider[:64]}"]', options[provider], "merged")
 
     def cited(self, path: str, citations: Sequence[content_pb2.Citation]) -> None:
-        """The sources of a text, of which all texts together have no more than there may be parts."""
+        """The sources of a text: at most MAX_PARTS in all texts together."""
         self._cited += len(citations)
         if self._cited > MAX_PARTS:
             told = f"Send at most {MAX_PARTS} in all messages (max_citations)."
@@ -145,8 +143,8 @@ class _Texts:
 
 
 _Kind = Literal["embedded", "merged", "theirs", "passed"]
-"""embedded: goes into bodies as it stands. merged: is merged into bodies, so its numbers must be some that we can hold. theirs: a provider wrote
-it, who may write NaN and the like. passed: a model wrote it, who may write anything."""
+"""embedded: copied into bodies. merged: merged into bodies, so its numbers must fit ours. theirs: written by a provider, so it may
+hold NaN and the like. passed: written by a model, so it may be anything."""
 
 
 def _violations(request: gateway_pb2.SendRequest, summary: Summary) -> Found:

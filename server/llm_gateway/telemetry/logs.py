@@ -39,7 +39,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _without_secrets(value: object) -> object:
-    """What a field may say: nested values under a secret's name are gone."""
+    """A field's value without nested values under a secret's name."""
     if isinstance(value, Mapping):
         return {k: REDACTED if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -53,8 +53,8 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 
 def _entry(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The line's fields in their order: event, level and timestamp first. An exception is told by its place, without its text and
-    without values: either may hold a prompt or a key."""
+    """The line's fields in order: event, level and timestamp first. Of an exception only the frames are logged, without its text and
+    without values, since either may hold a prompt or a key."""
     entry = {"event": event.pop("event"), "level": level, "timestamp": datetime.now(UTC)}
     if event.pop("exc_info", None):
         entry["frames"] = _frames(sys.exc_info()[2])
@@ -75,7 +75,7 @@ def _line(_: object, __: str, event: structlog.typing.EventDict) -> str:
 
 
 def _parsed(_: object, __: str, line: Any) -> structlog.typing.EventDict:
-    """Back to fields, for people: what they get has passed the same redaction, and does nothing to their terminal."""
+    """Back to fields, for people: redacted in the same way, and harmless to their terminal."""
     fields = msgspec.json.decode(line)
     return {key: _visible(value) if isinstance(value, str) else value for key, value in fields.items()}
 
@@ -102,8 +102,8 @@ atexit.register(flush)
 
 
 def take_standard_error() -> None:
-    """Whatever else writes to standard error, gRPC's core above all, becomes lines of ours from now on, `standard error`: a peer's words stand
-    in the core's, with line feeds of its choosing. What it writes as the process is killed is lost."""
+    """From now on, turn whatever else is written to standard error, above all by gRPC's core, into log lines (`standard error`): the core quotes
+    peers, line feeds included. What is written while the process is being killed is lost."""
     reading, writing = os.pipe()
     _lines.fd = os.dup(2)
     os.dup2(writing, 2)
@@ -127,12 +127,12 @@ def take_standard_error() -> None:
 
 
 _LONGEST = 2048
-"""Bytes of a line of others; what is longer becomes several."""
+"""Bytes of such a line; longer ones are split."""
 
 
 class _Libraries(logging.Handler):
-    """Lines of what the libraries log: by whom, and where an exception came from. Their texts may hold anything, so that only the first
-    line of what stands in their code is told, without its arguments."""
+    """Log lines for what libraries log: the logger, and where an exception came from. Their texts may hold anything, so only the first
+    line of asyncio's constant texts is kept."""
 
     def emit(self, record: logging.LogRecord) -> None:
         said = str(record.msg).partition("\n")[0][:200] if not record.args else ""
@@ -146,7 +146,7 @@ class _Libraries(logging.Handler):
 
 
 def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Of calls that went well a background job of a terminal writes nothing to it: that would stand amid what its user runs in front."""
+    """A background job of a terminal does not log successful calls, which would clutter what its user runs in the foreground."""
     if method == "info" and event.get("event") == "rpc":
         with suppress(OSError):
             if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():

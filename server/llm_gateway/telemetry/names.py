@@ -1,4 +1,4 @@
-"""Attribute names: OpenTelemetry's RPC and GenAI conventions (the latter still "development"). They stand here only, because they move."""
+"""Attribute names: OpenTelemetry's RPC and GenAI conventions (the latter still "development"). They are all here, because they change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no log line and no error may hold: the secrets of the configuration, by themselves, and what looks like one."""
+"""Redaction of logs and errors: the configured secrets themselves, and whatever looks like one."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from urllib.parse import quote, urlsplit
 
 REDACTED = "[redacted]"
 LEAST = 8
-"""Characters of a secret that is looked for; a shorter one is found in innocent words."""
+"""Characters of a secret that is looked for; shorter ones occur in innocent words."""
 
 _held: Counter[str] = Counter()
-"""Secrets that are known, by how many hold them: configurations, say, of which the old one is in use until its last call ends."""
+"""Known secrets, by the number of configurations that hold them: an old one is in use until its last call ends."""
 _known: tuple[str, ...] = ()
 _beginnings: tuple[str, ...] = ()
-"""Of what is known, without repeats: keys of one vendor begin alike, and looking for their beginning first spares looking for each."""
+"""Their distinct beginnings: keys of one vendor begin alike, so looking for the beginning first saves looking for each."""
 
 
 def know(*secrets: str) -> None:
-    """From now on these are taken out of every text, until each that made one known has had it forgotten. With each go the forms
-    in which it is sent and echoed: behind its scheme ("Bearer …"), percent-encoded, inside JSON; of a URL user and password, as base64 too."""
+    """From now on redact these in every text, until `forget` was called as often as `know`. Each is also redacted in the forms
+    in which it is sent and echoed: after its scheme ("Bearer …"), percent-encoded, inside JSON; of a URL user and password, as base64 too."""
     _held.update(secrets)
     _look_for(_held)
 
 
 def forget(*secrets: str) -> None:
-    """What `know` was told is in use no more."""
+    """These are no longer in use, as far as one call of `know` is concerned."""
     _held.subtract(secrets)
     for secret in {secret for secret in secrets if _held[secret] <= 0}:
         del _held[secret]
@@ -58,7 +58,7 @@ def _look_for(secrets: Iterable[str]) -> None:
 
 
 def without_known(text: str) -> str:
-    """The text without the secrets that are known. Costs a tenth of a microsecond a beginning in a line of a log."""
+    """The text without the known secrets. In a log line it costs a tenth of a microsecond per beginning."""
     for beginning in _beginnings:
         if beginning in text:
             break
@@ -73,7 +73,7 @@ def without_known(text: str) -> str:
 _KEYS = ("sk-", "xai-", "gsk_", "ya29.")
 """How the keys of vendors begin: OpenAI, Anthropic and many others, xAI, Groq, Google's access tokens."""
 _EXACT = r"(?-i:AIza[\w*-]{12,}|A[KS]IA[A-Z0-9*]{12,})"
-"""Keys of Google and AWS, whose beginnings are others' in another case: asia-northeast1 is a place."""
+"""Keys of Google and AWS, matched by case, since asia-northeast1 is a region."""
 _LOOKS = re.compile(
     r"(?i)\b(?:bearer|basic) +[\w.+/=~:-]{6,}"
     rf"|\b(?:{'|'.join(map(re.escape, _KEYS))})[\w-]{{12,}}|\b{_EXACT}"
@@ -81,7 +81,7 @@ _LOOKS = re.compile(
 )
 """Credentials by their looks: HTTP authorization, keys of vendors, a key in a query."""
 _SIGNS = ("bearer ", "basic ", *_KEYS, "aiza", "akia", "asia", "key=")
-"""One of these is in every text that the pattern matches; looking for them first costs a tenth of the pattern."""
+"""Every text that the pattern matches contains one of these; looking for them first costs a tenth of the pattern."""
 
 
 def redact(text: str) -> str:
@@ -115,7 +115,7 @@ at hyphens) a word of a model's name, a date or a number."""
 
 
 def _hidden(found: re.Match[str]) -> str:
-    """[redacted], but for ids and names that the caller needs, which are as long as keys."""
+    """[redacted], except for ids and names that the caller needs, which are as long as keys."""
     text = found["long"]
     if text is not None and "=" not in found[0]:
         pieces = text.split("/")
@@ -125,5 +125,5 @@ def _hidden(found: re.Match[str]) -> str:
 
 
 def redact_foreign(text: str) -> str:
-    """Somebody else's text without secrets, and without anything that may be one: a stranger writes keys of any shape."""
+    """Somebody else's text without secrets, and without anything that may be one: foreign keys have any shape."""
     return _SECRET.sub(_hidden, without_known(text))
