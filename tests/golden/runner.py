@@ -1,24 +1,31 @@
 """Plays golden cases: what goes over the wire and what the contract says, side by side, as data.
 
-A case is one JSON file `<module>/<name>.json` with `about` (one sentence), perhaps `dialect`, `provider`, `kind`, and one of
+`<module>/*.yaml` holds cases by their names. What stands under `base` holds for every case of its file: a case is laid over it, objects key by
+key, anything else in place of what the base says. A case has `about` (one sentence), perhaps `dialect`, `provider`, `kind`, and one of
 
     request       {"request": SendRequest as proto JSON, "model", "stream", "settings", "wire": the body, "path", "headers": {...},
                    "warnings": [fields]}, or "violations": [fields] in place of "wire"
-    response      {"response_body": JSON | "stream": text of the body, "response": SendResponse as proto JSON, the fields named are
+    response      {"response_body": JSON or text | "stream": text of the body, with "newline" for its line ends where they are others |
+                   "events": [[type, payload]] of an AWS event stream, "response": SendResponse as proto JSON, the fields named are
                    compared, with "metadata" for provider_metadata_json as an object}, or "raises": ErrorInfo.reason
     error         {"status", "headers", "error_body": JSON or text, "reason", "code", "retry_after", "request_id"}
     models        {"models_body": JSON, "models": [Model as proto JSON]}
+
+JSON is YAML, so what a provider sent can be pasted. A stream is a block as it came: `|` ends it with its last line, `|+` with the blank line that
+ends its last event.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from google.protobuf import json_format
 from llm_gateway.errors import Code, GatewayError, InvalidRequest, StreamTruncated
 from llm_gateway.protocols.events import Event, EventWriter
@@ -39,14 +46,56 @@ class LowerCase(dict[str, str]):
         return dict.get(self, name)
 
 
+class _Loader(yaml.CSafeLoader):
+    """YAML with the values of JSON: `no`, 12:30 and 2026-01-01 are texts, 1e5 is a number, and a key that stands twice is an error."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = super().construct_mapping(node, deep=deep)
+        if len(found) < len(node.value):
+            raise yaml.MarkedYAMLError(problem="a key stands twice in this object", problem_mark=node.start_mark)
+        return found
+
+
+for _tag, _pattern, _first in (
+    ("null", "null", "n"),
+    ("bool", "true|false", "tf"),
+    ("int", r"-?(0|[1-9]\d*)", "-0123456789"),
+    ("float", r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", "-0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"({_pattern})$"), list(_first))
+
+
+def _over(base: Any, case: Any) -> Any:
+    """The case laid over the base. What the base has cannot be taken away, so that null stays a value."""
+    if not (isinstance(base, dict) and isinstance(case, dict)):
+        return case
+    return {**base, **{key: _over(base.get(key), value) for key, value in case.items()}}
+
+
+@cache
+def every(module: str) -> dict[str, Case]:
+    """All cases of a module by their names, in the order of these."""
+    found: dict[str, Case] = {}
+    for path in (HERE / module).glob("*.yaml"):
+        written = yaml.load(path.read_text(), _Loader)
+        base = written.pop("base", {})
+        assert found.keys().isdisjoint(written), f"{path}: a name of another file"
+        found |= {name: _over(base, case) for name, case in written.items()}
+    for case in found.values():
+        if "newline" in case:
+            case["stream"] = case["stream"].replace("\n", case.pop("newline"))
+    return dict(sorted(found.items()))
+
+
 def cases(module: str, holding: str) -> list[Any]:
-    """The cases of a module that have the field `holding`, as pytest parameters named after their files."""
-    found = []
-    for path in sorted((HERE / module).glob("*.json")):
-        case = json.loads(path.read_text())
-        if holding in case and not (holding == "stream" and "request" in case):
-            found.append(pytest.param(case, id=path.stem))
-    return found
+    """The cases of a module that have the field `holding`, as pytest parameters with their names."""
+    return [
+        pytest.param(case, id=name)
+        for name, case in every(module).items()
+        if holding in case and not (holding == "stream" and "request" in case)
+    ]
 
 
 def rendering(case: Case, dialect: Any, provider: str) -> Rendering:

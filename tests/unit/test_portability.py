@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +36,9 @@ from llm_gateway.protocols.wire import Rendering, WireFormat
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+from tests.golden import runner
+from tests.support.answers import FORMATS
+
 ORIGIN = "origin"
 Json = dict[str, Any]
 Message = content_pb2.Message
@@ -364,17 +365,6 @@ class Answer:
     message: content_pb2.Message
 
 
-FORMATS: dict[str, tuple[WireFormat, Any, str]] = {
-    "anthropic": (anthropic, anthropic, "ANTHROPIC"),
-    "bedrock": (bedrock, bedrock, "BEDROCK"),
-    "claude_code": (claude_code, anthropic, "ANTHROPIC"),
-    "gemini": (gemini, gemini, "GEMINI"),
-    "ollama": (ollama, ollama, "OLLAMA"),
-    "openai_chat": (openai_chat, openai_dialects, "GENERIC"),
-    "openai_responses": (openai_responses, openai_responses, "OPENAI"),
-}
-
-
 def read(wire: WireFormat, dialect: Any, case: Json) -> EventWriter:
     writer = EventWriter(ORIGIN)
     if "response_body" in case:
@@ -399,12 +389,12 @@ def read(wire: WireFormat, dialect: Any, case: Json) -> EventWriter:
 def answers() -> list[Answer]:
     """The first candidate of every golden answer that is one."""
     found = []
-    for path in sorted(GOLDEN.glob("*/*.json")):
-        case = json.loads(path.read_text())
+    golden = [(module, name, case) for module in FORMATS for name, case in runner.every(module).items()]
+    for module, name, case in golden:
         if "response" not in case:
             continue
-        wire, module, default = FORMATS[path.parent.name]
-        dialect = getattr(module, case.get("dialect", default))
+        wire, dialects, default = FORMATS[module]
+        dialect = getattr(dialects, case.get("dialect", default))
         try:
             writer = read(wire, dialect, case)
         except GatewayError:
@@ -414,8 +404,7 @@ def answers() -> list[Answer]:
             accumulator.add(event)
         candidates = accumulator.response().candidates
         if candidates and candidates[0].message.parts:
-            name = f"{path.parent.name}/{path.stem}"
-            found.append(Answer(name=name, speaks=(wire, dialect), message=candidates[0].message))
+            found.append(Answer(name=f"{module}/{name}", speaks=(wire, dialect), message=candidates[0].message))
     return found
 
 

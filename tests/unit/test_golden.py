@@ -1,0 +1,59 @@
+"""Golden cases are read as they are written: JSON's values, each file's base, no name twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.golden import runner
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module of golden cases that is empty yet; its name is of no other test."""
+    monkeypatch.setattr(runner, "HERE", tmp_path)
+    (tmp_path / tmp_path.name).mkdir()
+    return tmp_path.name
+
+
+def write(module: str, text: str, file: str = "requests") -> None:
+    (runner.HERE / module / f"{file}.yaml").write_text(text)
+
+
+def test_a_case_is_laid_over_the_base_of_its_file(module: str) -> None:
+    """Objects key by key at every depth; lists, and objects in place of something else, as the case has them."""
+    write(
+        module,
+        "base: {model: m, request: {a: {b: 1, c: [1, 2]}}}\none: {}\ntwo: {request: {a: {c: [3]}, d: null}, model: {e: 1}}\n",
+    )
+    assert runner.every(module) == {
+        "one": {"model": "m", "request": {"a": {"b": 1, "c": [1, 2]}}},
+        "two": {"model": {"e": 1}, "request": {"a": {"b": 1, "c": [3]}, "d": None}},
+    }
+
+
+def test_values_are_those_of_json(module: str) -> None:
+    """What looks like a value in YAML only is text; numbers keep their kind."""
+    write(module, "one: {all: [no, 12:30, 2026-01-01, 1_000, 0o7, ~, null, true, 1, 1.0, 1e5, -0.5E-1]}\n")
+    found = runner.every(module)["one"]["all"]
+    assert found == ["no", "12:30", "2026-01-01", "1_000", "0o7", "~", None, True, 1, 1.0, 1e5, -0.05]
+    assert [type(value) for value in found[8:]] == [int, float, float, float]
+
+
+def test_a_stream_is_the_text_that_is_written(module: str) -> None:
+    """With the blank line that ends it, and with other line ends where the case names them."""
+    write(module, 'one:\n  stream: |+\n    data: "\\n"\n\n  newline: "\\r\\n"\ntwo:\n  stream: |\n    {}\n')
+    assert runner.every(module) == {"one": {"stream": 'data: "\\n"\r\n\r\n'}, "two": {"stream": "{}\n"}}
+
+
+def test_a_name_or_key_that_stands_twice_is_refused(module: str) -> None:
+    """Else the first of two cases would never be played."""
+    write(module, "one: {a: 1}\none: {a: 2}\n")
+    with pytest.raises(yaml.MarkedYAMLError, match="stands twice"):
+        runner.every(module)
+    write(module, "one: {a: 1}\n")
+    write(module, "one: {a: 1}\n", "answers")
+    with pytest.raises(AssertionError, match="a name of another file"):
+        runner.every(module)
