@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 import trustme
-from llm_gateway.telemetry import logs
 from llmgateway import GatewayError, make_request
 from llmgateway.v1 import gateway_pb2, health_pb2
-from structlog import reset_defaults
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
@@ -27,17 +25,9 @@ ONCE = {"retry": {"max_attempts": 1}}
 
 
 @pytest.fixture
-def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Lines]:
+def lines(log_lines: Lines) -> Lines:
     """The log lines of the calls so far."""
-    logs.configure_logging("info")
-
-    def read() -> list[dict[str, Any]]:
-        assert logs.flush(30)
-        entries = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
-        return [entry for entry in entries if entry["event"] == "rpc"]
-
-    yield read
-    reset_defaults()
+    return lambda: [entry for entry in log_lines() if entry["event"] == "rpc"]
 
 
 @pytest.fixture
