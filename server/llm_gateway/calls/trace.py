@@ -95,20 +95,17 @@ class TraceAttempt:
         call.journal.attempts.append(entry)
         started = self._clock()
         span = self._span(attempt)
+        token = None if span is None else otel_context.attach(trace.set_span_in_context(span))
         try:
-            if span is None:
-                reply = await proceed(attempt)
-            else:
-                token = otel_context.attach(trace.set_span_in_context(span))
-                try:
-                    reply = await proceed(attempt)
-                finally:
-                    otel_context.detach(token)
+            reply = await proceed(attempt)
         except BaseException as error:
             _fail(entry, error, self._clock() - started)
             if span is not None:
                 _end(span, error, {})
             raise
+        finally:
+            if token is not None:
+                otel_context.detach(token)
         seconds = self._clock() - started
         _took(entry, seconds)
         reply.on_close(lambda closed: _settle(entry, closed))

@@ -55,24 +55,19 @@ class Telemetry:
             return await proceed(rpc)
         started = monotonic()
         error: BaseException | None = None
-        tracer = self._tracer
-        if tracer is None:
-            try:
-                return await proceed(rpc)
-            except BaseException as failure:
-                error = failure
-                raise
-            finally:
-                self._finish(rpc, error, trace.INVALID_SPAN, started)
-        span = self._start(tracer, rpc)
-        token = otel_context.attach(trace.set_span_in_context(span))
+        span: Span = trace.INVALID_SPAN
+        token = None
+        if self._tracer is not None:
+            span = self._start(self._tracer, rpc)
+            token = otel_context.attach(trace.set_span_in_context(span))
         try:
             return await proceed(rpc)
         except BaseException as failure:  # never recorded: its text may hold a provider's words
             error = failure
             raise
         finally:
-            otel_context.detach(token)
+            if token is not None:
+                otel_context.detach(token)
             self._finish(rpc, error, span, started)
 
     def _start(self, tracer: trace.Tracer, rpc: Rpc) -> Span:

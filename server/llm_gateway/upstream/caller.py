@@ -103,33 +103,33 @@ class StaticHeaders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCaller:
-    """Calls one endpoint of one provider over HTTP; a Handler.
-
-    choose: the API that a request is sent to, given the model. lists: APIs whose model lists add up to the provider's; of each group the
-    first list that the server has. client: its connections; control: those for model lists, where they lie on another host.
-    query: added to every path. settings: what its row takes from the configuration.
-    missing_model: what to do where the provider does not know a `{model}`. key_from: a sentence that says where the credentials are from.
-    price: adds the cost to a usage. trace: headers that name the current span, where the provider is to know it. like: how the address of
-    such a provider is written, for the error of one that is wrong.
-    Raises ProviderError for all that goes wrong before the first content.
-    """
+    """Calls one endpoint of one provider over HTTP; a Handler. Raises ProviderError for whatever goes wrong before the first content."""
 
     provider: str
     kind: str
     choose: Callable[[gateway_pb2.SendRequest, str], Api]
+    """The API for a request and a model."""
     lists: tuple[tuple[Api, ...], ...]
+    """APIs whose model lists add up to the provider's; of each group the first list that the server has."""
     client: Client
     control: Client | None = None
+    """For model lists, where they are on another host."""
     query: str = ""
+    """Added to every path."""
     credential: Credential
     timeouts: config.ProviderTimeouts = field(default_factory=config.ProviderTimeouts)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """What its row takes from the configuration."""
     missing_model: str = ""
+    """Advice where the provider does not know a `{model}`."""
     key_from: str = ""
+    """A sentence that says where the credentials come from."""
     price: Price | None = None
     trace: Callable[[], Sequence[tuple[str, str]]] | None = None
+    """Headers that name the current span, if the provider is to know it."""
     like: str = ""
+    """An example of such a provider's address, for the error of one that is wrong."""
 
     async def __call__(self, attempt: Attempt) -> Reply:
         call, model = attempt.call, attempt.target.model

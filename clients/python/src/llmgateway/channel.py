@@ -106,10 +106,10 @@ def check_address(address: str) -> None:
     """Raises ValueError, with what would be right, for an address that gRPC would take and never reach: a URL, a bare port, no port number."""
     scheme, colon, rest = address.partition(":")
     if colon and scheme.lower() in _URLS and rest.startswith("//"):
-        place = rest[2:].partition("/")[0] or DEFAULT_ADDRESS
-        place = place if re.search(r":\d+$", place) else f"{place}:50051"
+        authority = rest[2:].partition("/")[0] or DEFAULT_ADDRESS
+        authority = authority if re.search(r":\d+$", authority) else f"{authority}:50051"
         secured = " and tls=True" if scheme.lower() in ("https", "grpcs") else ""
-        raise ValueError(f"the address {address} is a URL; gRPC takes host:port: write {place}{secured}")
+        raise ValueError(f"the address {address} is a URL; gRPC takes host:port: write {authority}{secured}")
     if address.isdigit() or address.startswith(":"):
         raise ValueError(
             f"the address {address} names no host; write host:port, such as 127.0.0.1:{address.lstrip(':') or 50051}"

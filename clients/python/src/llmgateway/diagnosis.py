@@ -51,7 +51,7 @@ def diagnose(address: str, tls: bool | TLS = False, *, timeout: float = 2.0) -> 
     address: host:port, or unix:/path. tls: as for Client. timeout: seconds for each step. Nothing of a call is sent.
     """
     try:
-        where = _Place.of(address)
+        where = _Address.of(address)
     except ValueError:
         return None  # several addresses, or a resolver of its own
     found = _connected(where, tls, timeout)
@@ -60,7 +60,7 @@ def diagnose(address: str, tls: bool | TLS = False, *, timeout: float = 2.0) -> 
     return found
 
 
-class _Place(NamedTuple):
+class _Address(NamedTuple):
     host: str
     port: int
     port_given: bool = True
@@ -70,7 +70,7 @@ class _Place(NamedTuple):
         return self.path or (f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}")
 
     @classmethod
-    def of(cls, target: str) -> _Place:
+    def of(cls, target: str) -> _Address:
         """Where a gRPC target leads. Raises ValueError for what a plain socket cannot follow."""
         scheme, colon, rest = target.partition(":")
         if colon and scheme == "unix":
@@ -99,7 +99,7 @@ class _Place(NamedTuple):
         return connection
 
 
-def _connected(where: _Place, tls: bool | TLS, timeout: float) -> Diagnosis | None:
+def _connected(where: _Address, tls: bool | TLS, timeout: float) -> Diagnosis | None:
     try:
         return _over_tls(where, tls, timeout) if tls else _in_plaintext(where, timeout)
     except (ConnectionRefusedError, FileNotFoundError):
@@ -112,7 +112,7 @@ def _connected(where: _Place, tls: bool | TLS, timeout: float) -> Diagnosis | No
         return Diagnosis("unreachable", f"{where} cannot be reached: {error.strerror or type(error).__name__}")
 
 
-def _in_plaintext(where: _Place, timeout: float) -> Diagnosis | None:
+def _in_plaintext(where: _Address, timeout: float) -> Diagnosis | None:
     answer = _answer(where, timeout)
     if _is_http2(answer):
         return None
@@ -121,7 +121,7 @@ def _in_plaintext(where: _Place, timeout: float) -> Diagnosis | None:
     return _no_grpc(where, answer)
 
 
-def _over_tls(where: _Place, tls: bool | TLS, timeout: float) -> Diagnosis | None:
+def _over_tls(where: _Address, tls: bool | TLS, timeout: float) -> Diagnosis | None:
     files = tls if isinstance(tls, TLS) else TLS()
     try:
         context = _context(files)
@@ -160,7 +160,7 @@ def _context(files: TLS) -> ssl.SSLContext:
     return context
 
 
-def _untrusted(where: _Place, error: ssl.SSLCertVerificationError) -> Diagnosis:
+def _untrusted(where: _Address, error: ssl.SSLCertVerificationError) -> Diagnosis:
     if error.verify_code in _EXPIRED:
         return Diagnosis("expired", f"the certificate of {where} has expired")
     if error.verify_code in _WRONG_NAME:
@@ -172,18 +172,18 @@ def _untrusted(where: _Place, error: ssl.SSLCertVerificationError) -> Diagnosis:
     return Diagnosis("untrusted", f"the certificate of {where} is not accepted: {error.verify_message}")
 
 
-def _refused_certificate(where: _Place, files: TLS) -> Diagnosis:
+def _refused_certificate(where: _Address, files: TLS) -> Diagnosis:
     if files.cert_file is not None:
         return Diagnosis("rejects-certificate", f"{where} does not accept this client certificate")
     return Diagnosis("wants-certificate", f"{where} asks for a client certificate (mTLS), and none was given")
 
 
-def _no_grpc(where: _Place, answer: bytes) -> Diagnosis:
+def _no_grpc(where: _Address, answer: bytes) -> Diagnosis:
     what = "it is an HTTP/1 server" if _is_http1(answer) else "it does not speak HTTP/2"
     return Diagnosis("not-grpc", f"what listens at {where} is no gRPC server: {what}")
 
 
-def _answer(where: _Place, timeout: float) -> bytes:
+def _answer(where: _Address, timeout: float) -> bytes:
     """The first bytes that a server says to an HTTP/2 client in plaintext; none where it closes."""
     with where.connect(timeout) as connection:
         try:
@@ -193,7 +193,7 @@ def _answer(where: _Place, timeout: float) -> bytes:
             return b""
 
 
-def _handshakes(where: _Place, timeout: float) -> bool:
+def _handshakes(where: _Address, timeout: float) -> bool:
     """Whether a server speaks TLS, whatever it thinks of us."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent, and nothing believed
