@@ -1,4 +1,4 @@
-"""Golden cases are read as they are written: JSON's values, each file's base, no name twice."""
+"""Golden cases are read as they are written: JSON's values, each file's base, no name twice, no field that nothing looks at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import pytest
 import yaml
 
 from tests.golden import runner
+from tests.support.answers import FORMATS
+
+GIVEN = {
+    "request": {"model", "stream", "settings", "wire", "path", "headers", "warnings", "violations"},
+    "response_body": {"response", "raises"},
+    "stream": {"response", "raises"},
+    "events": {"response", "raises"},
+    "error_body": {"status", "headers", "reason", "code", "retry_after", "request_id"},
+    "models_body": {"models"},
+}
+"""What a case goes in with, and the fields beside it."""
 
 
 @pytest.fixture
@@ -57,3 +68,19 @@ def test_a_name_or_key_that_stands_twice_is_refused(module: str) -> None:
     write(module, "one: {a: 1}\n", "answers")
     with pytest.raises(AssertionError, match="a name of another file"):
         runner.every(module)
+
+
+def test_every_file_holds_cases_of_a_wire_format() -> None:
+    """No file is passed over."""
+    files = {path.relative_to(runner.HERE) for path in runner.HERE.glob("*/*") if "__pycache__" not in path.parts}
+    assert {(path.parent.name in FORMATS, path.suffix) for path in files} == {(True, ".yaml")}
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_every_field_of_a_case_is_looked_at(format_: str) -> None:
+    """What is spelt in another way would be compared with nothing."""
+    for name, case in runner.every(format_).items():
+        given = "request" if "request" in case else next(key for key in GIVEN if key in case)
+        assert case.keys() - {"about", "dialect", "provider", "kind", given} <= GIVEN[given], name
+        assert case["about"], name
+        assert {"wire", "violations", "response", "raises", "reason", "models"} & case.keys(), name
