@@ -4,16 +4,24 @@ import gzip
 import json
 import logging
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from llm_gateway.telemetry import logs, otlp, tracing
 from opentelemetry import trace
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 from opentelemetry.sdk.resources import Resource
@@ -29,12 +37,14 @@ SECRET = "CANARY0123456789abcdefCANARY"
 
 @dataclass(slots=True)
 class Collector:
-    """Answers POSTs with these statuses, then with 200; keeps what it got."""
+    """Answers POSTs with these statuses, then with 200 (once `hold` is set, where there is one); keeps what it got."""
 
     port: int = 0
     answers: list[tuple[int, Mapping[str, str]]] = field(default_factory=list)
     requests: list[tuple[str, Mapping[str, str], bytes]] = field(default_factory=list)
     connections: int = 0
+    says: bytes = b""
+    """The body of its answers."""
     hold: threading.Event | None = None
 
     @property
@@ -55,6 +65,12 @@ class Collector:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     """A collector on loopback."""
+    with collecting() as seen:
+        yield seen
+
+
+@contextmanager
+def collecting(tls: ssl.SSLContext | None = None) -> Iterator[Collector]:
     seen = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,20 +83,23 @@ def collector() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             seen.requests.append((self.path, dict(self.headers.items()), body))
-            if seen.hold is not None:
+            if seen.hold is not None and not seen.answers:
                 seen.hold.wait(PATIENCE)
             status, headers = seen.answers.pop(0) if seen.answers else (200, {})
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(len(seen.says)))
             self.end_headers()
+            self.wfile.write(seen.says)
 
         def log_message(self, *_: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         seen.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -360,6 +379,86 @@ def test_headers_of_the_variable_are_sent(collector: Collector, exporter: Export
     exporting.processor.force_flush()
     headers = collector.requests[0][1]
     assert (headers["x-key"], headers["other"]) == ("a b", "1")
+
+
+@pytest.mark.parametrize(("told", "lost"), [(2, 2), (99, 3), (0, 0)])
+def test_spans_that_an_accepted_batch_lost_are_told(
+    collector: Collector, exporter: Exporter, told: int, lost: int
+) -> None:
+    """The collector's partial success: counted, never sent again, and its words stay out of the log. Zero is a warning to its operator."""
+    partial = ExportTracePartialSuccess(rejected_spans=told, error_message=SECRET)
+    collector.says = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+    exporting = exporter()
+    for name in "abc":
+        exporting.span(name)
+    exporting.processor.force_flush()
+    assert len(collector.requests) == 1
+    assert exporting.drops == ([(lost, "the collector refused some")] if lost else [])
+
+
+@pytest.mark.parametrize("says", [b"ok", b"{}", b"\x0a\x05", b"\x0a\x02\x08", b"\x08\x01"])
+def test_an_answer_that_is_no_protobuf_loses_nothing(collector: Collector, exporter: Exporter, says: bytes) -> None:
+    """The status says that the batch was taken."""
+    collector.says = says
+    exporting = exporter()
+    exporting.span()
+    exporting.processor.force_flush()
+    assert (len(collector.requests), exporting.drops) == (1, [])
+
+
+def test_a_collector_that_says_nothing_is_left_after_the_timeout(collector: Collector, exporter: Exporter) -> None:
+    """OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds; the batch is lost and told."""
+    collector.hold = threading.Event()
+    exporting = exporter(OTEL_EXPORTER_OTLP_TIMEOUT="50")
+    exporting.span()
+    exporting.processor.force_flush()
+    assert exporting.drops == [(1, "the collector did not answer")]
+
+
+def test_repetitions_are_within_the_timeout(
+    collector: Collector, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has what the ones before it left: here hundredths of a second of a day, by a clock that goes on with every request."""
+    clock = 86_399.9
+    monkeypatch.setattr(otlp, "FIRST_BACKOFF", 0.001)
+    monkeypatch.setattr(otlp, "monotonic", lambda: clock + len(collector.requests) / 50 if collector.requests else 0.0)
+    collector.answers.append((503, {}))
+    exporting = exporter(OTEL_EXPORTER_OTLP_TIMEOUT="86400000")
+    exporting.span()
+    collector.hold = threading.Event()
+    exporting.processor.force_flush()
+    assert exporting.drops == [(1, "the collector did not answer")]
+
+
+@pytest.mark.parametrize("given", ["all", "no client certificate", "no authority"])
+def test_certificates_of_the_variables_are_used(
+    exporter: Exporter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    """A collector behind TLS that wants a client's certificate: OTEL_EXPORTER_OTLP_CERTIFICATE is trusted, …_CLIENT_CERTIFICATE and
+    …_CLIENT_KEY are shown; without one of these no span gets there."""
+    monkeypatch.setattr(otlp, "FIRST_BACKOFF", 100.0)
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    files = {name: str(tmp_path / name) for name in ("CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY")}
+    client = authority.issue_cert("client")
+    authority.cert_pem.write_to_path(files["CERTIFICATE"])
+    client.cert_chain_pems[0].write_to_path(files["CLIENT_CERTIFICATE"])
+    client.private_key_pem.write_to_path(files["CLIENT_KEY"])
+    for name in {"all": (), "no authority": ("CERTIFICATE",)}.get(given, ("CLIENT_CERTIFICATE", "CLIENT_KEY")):
+        del files[name]
+    env = {f"OTEL_EXPORTER_OTLP_{name}": path for name, path in files.items()}
+    with collecting(tls) as collector:
+        url = collector.url.replace("http:", "https:")
+        exporting = exporter(OTEL_EXPORTER_OTLP_ENDPOINT=url, **env)
+        exporting.span("a")
+        exporting.processor.force_flush()
+        if given == "all":
+            assert ([span.name for span in collector.spans()], exporting.drops) == (["a"], [])
+        else:
+            assert (collector.requests, exporting.drops) == ([], [(1, "the collector did not answer")])
 
 
 # ---------------------------------------------------------------- variables

@@ -16,6 +16,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from random import uniform
@@ -24,6 +25,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext, StatusCode
@@ -159,7 +163,10 @@ class OtlpProcessor(SpanProcessor):
         with self._posting:
             while queue:
                 batch = [queue.popleft() for _ in range(min(len(queue), self._settings.batch))]
-                status = self._post(self._message(batch))
+                status, refused = self._post(self._message(batch))
+                if refused:
+                    problem = "the collector refused some"
+                    self._lost += min(refused, len(batch))
                 if not 200 <= status < 300:
                     problem = f"the collector answered {status}" if status else "the collector did not answer"
                     self._lost += len(batch)
@@ -179,34 +186,52 @@ class OtlpProcessor(SpanProcessor):
         message = _field(0x0A, self._resource + spans)
         return gzip.compress(message, 1) if self._settings.compressed else message
 
-    def _post(self, body: bytes) -> int:
-        """The last status; 0 when there was no answer. Repeats what may be repeated until `timeout` has passed."""
+    def _post(self, body: bytes) -> tuple[int, int]:
+        """The last status, 0 when there was no answer, and how many spans were refused though the batch was accepted. Repeats what may be repeated until `timeout` has passed."""
         end = monotonic() + self._settings.timeout
         backoff = FIRST_BACKOFF
         while True:
-            status, wait = self._exchange(body)
+            status, wait, refused = self._exchange(body, end - monotonic())
             if status not in RETRYABLE:
-                return status
+                return status, refused
             wait = wait or backoff * uniform(0.8, 1.2)  # noqa: S311 - jitter
             if monotonic() + wait > end or self._stopping.wait(wait):
-                return status
+                return status, 0
             backoff *= 2
 
-    def _exchange(self, body: bytes) -> tuple[int, float]:
-        """(status, Retry-After in seconds or 0). A kept connection that the collector had closed is replaced once."""
+    def _exchange(self, body: bytes, left: float) -> tuple[int, float, int]:
+        """(status, Retry-After in seconds or 0, spans refused). A kept connection that the collector had closed is replaced once."""
         connection = self._connection
+        connection.timeout = left
         kept = connection.sock is not None
+        if kept:
+            connection.sock.settimeout(left)
         try:
             connection.request("POST", self._path, body, self._headers)
             response = connection.getresponse()
-            response.read(MOST_RESPONSE)
+            answer = response.read(MOST_RESPONSE)
             if not response.isclosed():  # more to come, which nobody reads
                 connection.close()
         except (OSError, http.client.HTTPException):
             connection.close()
-            return self._exchange(body) if kept else (0, 0.0)
+            return self._exchange(body, left) if kept else (0, 0.0, 0)
         after = response.getheader("retry-after", "")
-        return response.status, float(after) if after.isascii() and after.isdigit() else 0.0
+        wait = float(after) if after.isascii() and after.isdigit() else 0.0
+        return response.status, wait, _rejected(answer) if 200 <= response.status < 300 else 0
+
+
+def _rejected(answer: bytes) -> int:
+    """ExportTraceServiceResponse.partial_success.rejected_spans, read as unknown fields: its generated code would be one more package."""
+    with suppress(DecodeError):
+        partial = _fields(answer).get(1)
+        rejected = _fields(partial).get(1) if isinstance(partial, bytes) else 0
+        return rejected if isinstance(rejected, int) else 0
+    return 0
+
+
+def _fields(message: bytes) -> dict[int, Any]:
+    fields = UnknownFieldSet(Empty.FromString(message))
+    return {fields[at].field_number: fields[at].data for at in range(len(fields))}
 
 
 # ---------------------------------------------------------------- encoding
