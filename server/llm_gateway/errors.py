@@ -1,13 +1,13 @@
 """The error tree: every way a call can fail, and what the gateway does about it.
 
     GatewayError                     what the caller is told: code, reason, details
-    ├── CallerError                  the caller's to mend; never retried, counts against nobody
-    ├── Overload                     the gateway's own limits; another replica may do better
+    ├── CallerError                  the caller must fix it; never retried, counts against nobody
+    ├── Overload                     the gateway's own limits; another replica may have room
     └── ProviderError                what a provider answered, or failed to answer
         ├── RequestRefused           the request is at fault: another provider would refuse it too
         └── ...                      the provider is at fault: retry, another key, another target
 
-A class says by its attributes what retry, fallback and the breakers do; nobody looks at error text.
+A class's attributes decide what retry, fallback and the breakers do, never an error's text.
 Codes and reasons are the contract's; docs/errors.md lists them.
 """
 
@@ -56,38 +56,31 @@ class Blame(enum.Enum):
 
 
 def install_extra(name: str, *, image: bool = True) -> str:
-    """An extra that is missing, and how to get it, for an error's sentence. It names no package index: none has a package of ours, and what one
-    has under our distribution's name is not ours. image: whether the container image can have it."""
+    """An extra that is missing, and how to install it, for an error's sentence. It names no package index: a package of our name there would
+    not be ours. image: whether the container image can have it."""
     text = f"the extra {name}: pip install ./clients/python '.[{name}]' in a working copy"
     return f"{text}, or EXTRAS={name} where the image is built" if image else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One thing wrong with a request.
-
-    field: proto path below the RPC's request message, such as ``messages[2].parts[0].media.mime_type``.
-    description: what is wrong and what would be right; never holds the value itself.
-    reason: UPPER_SNAKE_CASE, such as REQUIRED or OUT_OF_RANGE.
-    """
+    """One thing wrong with a request."""
 
     field: str
+    """Proto path below the RPC's request message, such as ``messages[2].parts[0].media.mime_type``."""
     description: str
+    """What is wrong and what would be right; never holds the value itself."""
     reason: str = "INVALID_VALUE"
+    """UPPER_SNAKE_CASE, such as REQUIRED or OUT_OF_RANGE."""
 
 
 class GatewayError(Exception):
-    """A failure as the caller sees it.
-
-    message: English, ours, safe to log; it never holds a provider's words, a key or a prompt. told: what the caller is told, which may.
-    cause: the message without its subject, to be named after a colon. about: `provider/model`, once it is known whom it is about.
-    retry_after: seconds after which a new call may succeed, or None.
-    attempts: what was tried for the call; filled in on the way out. spent: whether that is all the provider calls that the call may make.
-    """
+    """A failure as the caller sees it."""
 
     code: ClassVar[Code] = Code.INTERNAL
     reason: ClassVar[str] = "INTERNAL_ERROR"
     spent = False
+    """Whether the call has made all the provider calls it may make."""
 
     def __init__(
         self, message: str = "", *, violations: Sequence[Violation] = (), retry_after: float | None = None
@@ -95,19 +88,25 @@ class GatewayError(Exception):
         super().__init__(message or (self.__doc__ or "").split("\n")[0])
         self.violations = tuple(violations)
         self.retry_after = retry_after
+        """Seconds after which a new call may succeed."""
         self.attempts: Sequence[gateway_pb2.Attempt] = ()
+        """What was tried for the call; filled in on the way out."""
         self.about = ""
+        """`provider/model`, once known."""
 
     @property
     def message(self) -> str:
+        """Our own words, safe to log: never a provider's words, a key or a prompt."""
         return f"{self.about}: {self.args[0]}" if self.about else str(self.args[0])
 
     @property
     def told(self) -> str:
+        """What the caller is told, which may hold a provider's words."""
         return self.message
 
     @property
     def cause(self) -> str:
+        """The message without its subject, to follow a colon."""
         text = str(self.args[0]).removesuffix(".")
         if self.violations:
             text += ": " + ", ".join(f"{violation.field} {violation.reason}" for violation in self.violations[:3])
@@ -118,7 +117,7 @@ class InternalError(GatewayError):
     """The gateway failed; this is a bug."""
 
 
-# ---------------------------------------------------------------- the caller's to mend
+# ---------------------------------------------------------------- the caller must fix it
 class CallerError(GatewayError):
     """The request cannot be served as it is."""
 
@@ -131,13 +130,13 @@ class InvalidRequest(CallerError):
 
 
 class MessageTooLarge(CallerError):
-    """The request is larger than the gateway takes."""
+    """The request is larger than the gateway accepts."""
 
     reason = "REQUEST_TOO_LARGE"
 
 
 class UnsupportedField(CallerError):
-    """The model cannot honour a field, and the caller asked for strictness."""
+    """The model does not support a field, and the caller asked for strictness."""
 
     reason = "UNSUPPORTED_FIELD"
 
@@ -195,14 +194,14 @@ class CallerTooSlow(GatewayError):
 
 # ---------------------------------------------------------------- the gateway's own limits
 class Overload(GatewayError):
-    """The gateway takes no more calls now."""
+    """The gateway accepts no more calls now."""
 
     code = Code.UNAVAILABLE
     reason = "GATEWAY_OVERLOADED"
 
 
 class TooManyWatches(GatewayError):
-    """The gateway takes no more Watches now; Check needs no stream."""
+    """The gateway accepts no more Watches now; Check needs no stream."""
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "TOO_MANY_WATCHES"
@@ -228,28 +227,22 @@ def redact(text: str) -> str:
 
 
 class ProviderError(GatewayError):
-    """A provider failed.
-
-    cause: what happened, in a few words of ours with the address: "connection refused at 127.0.0.1:11434"; the message without it.
-    status: the provider's HTTP status (or gRPC code), 0 when no answer came.
-    provider_code: its error type or code. provider_message: its words; redacted here, sent to the caller only, never logged.
-    provider_request_id: its id of the request. usage: what it reported to have used all the same.
-    advice: a sentence on what to do, where that depends on the provider.
-
-    retry_same: the same target may do better in a moment. other_key: another key of the provider may do.
-    failover: another target may do. blame: whose breaker hears of it. called: whether a provider said so; False where the gateway held
-    the call back. quoted: its words are the caller's to act on, so they stand in what the caller is told; else they are in
-    ProviderFailure alone.
-    """
+    """A provider failed."""
 
     code = Code.UNAVAILABLE
     reason = "PROVIDER_UNAVAILABLE"
     retry_same: ClassVar[bool] = False
+    """The same target may succeed in a moment."""
     other_key: ClassVar[bool] = False
+    """Another key of the provider may succeed."""
     failover: ClassVar[bool] = True
+    """Another target may succeed."""
     blame: ClassVar[Blame] = Blame.NOBODY
+    """Whose breaker hears of it."""
     called = True
+    """Whether a provider said so; False where the gateway held the call back."""
     quoted: ClassVar[bool] = False
+    """The caller can act on the provider's words, so the message has them; else only ProviderFailure has."""
 
     def __init__(
         self,
@@ -264,13 +257,17 @@ class ProviderError(GatewayError):
         violations: Sequence[Violation] = (),
         usage: usage_pb2.Usage | None = None,
     ) -> None:
+        """cause: what happened, in a few words of ours with the address, such as "connection refused at 127.0.0.1:11434"; the message does not
+        repeat it. provider_message: its words, redacted here, for the caller only, never logged. usage: what it reported all the same."""
         super().__init__(message, violations=violations, retry_after=retry_after)
         self.status = status
+        """The provider's HTTP status (or gRPC code); 0 when no answer came."""
         self.provider_code = redaction.without_known(provider_code)[:128]
         self.provider_message = redact(provider_message)
         self.provider_request_id = redaction.without_known(provider_request_id)[:128]
         self.usage = usage
         self.advice = ""
+        """A sentence on what to do, where that depends on the provider."""
         self._cause = cause
 
     @property
@@ -315,7 +312,7 @@ class ContextWindowExceeded(RequestRefused):
 
 
 class RequestTooLarge(RequestRefused):
-    """The request is larger than the provider takes."""
+    """The request is larger than the provider accepts."""
 
     reason = "REQUEST_TOO_LARGE"
 
@@ -334,7 +331,7 @@ class ContentBlocked(RequestRefused):
 
 
 class NotSupported(ProviderError):
-    """The provider does not offer what was asked of it."""
+    """The provider does not offer what was asked for."""
 
     code = Code.UNIMPLEMENTED
     reason = "NOT_SUPPORTED_BY_PROVIDER"
@@ -350,7 +347,7 @@ class ModelNotFound(ProviderError):
 
 
 class EndpointWrong(ProviderError):
-    """The configured address is none of the provider's API."""
+    """The configured address does not serve the provider's API."""
 
     code = Code.FAILED_PRECONDITION
     reason = "PROVIDER_ENDPOINT_WRONG"
@@ -404,7 +401,7 @@ class ProviderUnreachable(ProviderUnavailable):
 
 
 class ConnectTimedOut(ProviderUnreachable):
-    """The provider could not be connected to in time."""
+    """Connecting to the provider took too long."""
 
     retry_same = False
 
@@ -416,7 +413,7 @@ class ProviderOverloaded(ProviderUnavailable):
 
 
 class ProviderTimeout(ProviderUnavailable):
-    """The provider did not answer in time, by its own word."""
+    """The provider reported a timeout."""
 
     reason = "PROVIDER_TIMEOUT"
 
@@ -433,7 +430,7 @@ class AttemptTimeout(ProviderTimeout):
 
 
 class ResponseInvalid(ProviderError):
-    """The provider's answer is not in its own format."""
+    """The provider's answer does not follow its own format."""
 
     code = Code.INTERNAL
     reason = "PROVIDER_RESPONSE_INVALID"

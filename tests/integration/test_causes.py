@@ -142,7 +142,7 @@ async def test_a_handshake_that_does_not_end_says_its_limit(gateway_factory: Fac
     url = upstream.url.replace("http:", "https:")
     error = await failure(await gateway_factory(config(url, timeouts={"connect": "200ms"})))
     assert error.message == (
-        "edge/m: The provider could not be connected to in time: "
+        "edge/m: Connecting to the provider took too long: "
         f"no TLS connection to 127.0.0.1:{upstream.port} within 0.2 s."
     )
 

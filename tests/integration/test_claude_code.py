@@ -388,7 +388,7 @@ async def test_the_answer_does_not_wait_for_the_exit(gateway_factory: GatewayFac
 
 
 async def test_processes_at_once_are_bounded(gateway_factory: GatewayFactory, program: Program, tmp_path: Path) -> None:
-    """With one place, three calls run one after the other; each notes how many ran beside it."""
+    """With one permit, three calls run one after the other; each notes how many ran beside it."""
     running = tmp_path / "running"
     running.mkdir()
     command = program(
@@ -425,7 +425,7 @@ async def test_a_command_that_fails_is_an_error_of_the_call(
 async def test_no_place_for_its_files_is_an_error_of_the_call(
     gateway_factory: GatewayFactory, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call is unavailable, not a bug, and gives its place back: with one place the next call is served."""
+    """The call is unavailable, not a bug, and gives its permit back: with one permit the next call is served."""
     local = await gateway_factory(provider(program("answer"), processes=1))
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))

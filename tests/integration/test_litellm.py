@@ -192,7 +192,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_provider(rig: Rig) -> None:
 
 async def test_a_crash_is_an_error_of_the_calls_under_way(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """kill -9: a stream is interrupted, a call without content is unavailable, and the next one finds a new child."""
-    monkeypatch.setattr(child_of, "BACKOFF", 2.0)  # time to find it at rest, on any machine
+    monkeypatch.setattr(child_of, "BACKOFF", 2.0)  # time to find it cooling down, on any machine
     rig.upstream.script((*stream(event("a"), end=False), HANG), (HANG,), chat("again"))
     pieces = aiter(rig.client.stream("hi", model=MODEL))
     assert await anext(pieces) == "a"
@@ -205,7 +205,7 @@ async def test_a_crash_is_an_error_of_the_calls_under_way(rig: Rig, monkeypatch:
     with pytest.raises(Unavailable):
         await waiting
     assert await rig.client.health_check()
-    with pytest.raises(Unavailable):  # it rests for a moment
+    with pytest.raises(Unavailable):  # it cools down for a moment
         await rig.client.chat("hi", model=MODEL)
     while True:  # the test's time limit is the assertion
         try:
@@ -324,7 +324,7 @@ async def test_the_probe_costs_nothing(rig: Rig) -> None:
     """The child answers it; no request is made."""
     while (
         await rig.client.list_models(refresh=True)
-    ).unreachable:  # after the crashes of other tests it rests for a moment
+    ).unreachable:  # after the crashes of other tests it cools down for a moment
         await asyncio.sleep(0.05)
     assert rig.upstream.requests == []
 
@@ -344,7 +344,7 @@ async def test_an_interpreter_without_litellm_is_named(rig: Rig, tmp_path: Path)
 async def test_no_place_for_the_childs_files_ends_with_the_cause(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A call is refused as unreachable, and the next start, after its rest, finds what was mended."""
+    """A call is refused as unreachable, and the next start, after the cooldown, finds what was fixed."""
     upstream = child_of.LiteLlm(python=str(tmp_path / "python"), arguments={}, environment={}, max_connections=1)
     monkeypatch.setattr(child_of, "BACKOFF", 0.0)
     with monkeypatch.context() as patched:

@@ -93,7 +93,7 @@ def states(gateway: Any) -> list[Any]:
 async def test_health_is_kept_for_what_stays_and_forgotten_for_what_changes(
     gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
 ) -> None:
-    """Another key is not rested for the one before, another address and other breaker settings begin anew."""
+    """A new key does not inherit the cooldown of the old one; a new address and other breaker settings begin anew."""
     one = {"providers": {"edge": gateways.provider(upstream.url, api_key="one")}}
     running = await gateway_factory(one)
     [first] = states(running.gateway)

@@ -1,4 +1,4 @@
-"""Which endpoint is picked: strategies, affinity, ejection, rest, slow start."""
+"""Which endpoint is picked: strategies, affinity, ejection, cooldown, slow start."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ def test_least_loaded_prefers_the_less_loaded_and_the_faster() -> None:
 
 
 def shares(
-    strategy: str, *places: tuple[float, float], seed: int = 1, skip: float = 0.0, known: bool = False
+    strategy: str, *endpoints: tuple[float, float], seed: int = 1, skip: float = 0.0, known: bool = False
 ) -> list[float]:
-    """Which part of 100 calls/s over 12 s each place got, from `skip` on: places that take so many seconds and fail so often. known: the last
-    place was measured long ago."""
+    """Which part of 100 calls/s over 12 s each endpoint got, from `skip` on: endpoints that take so many seconds and fail so often. known: the last
+    endpoint was measured long ago."""
 
     async def main() -> list[float]:
         rng = random.Random(seed)
@@ -123,7 +123,7 @@ def shares(
                     provider=f"{number}",
                 )
             )
-            for number, (seconds, failing) in enumerate(places)
+            for number, (seconds, failing) in enumerate(endpoints)
         )
         if known:
             targets[-1].provider.endpoints[0].state.of("m").measured(0.02)
@@ -142,7 +142,7 @@ def shares(
     return virtual.run(main())
 
 
-def test_least_loaded_gives_bad_places_little_however_the_dice_fall() -> None:
+def test_least_loaded_gives_bad_endpoints_little_however_the_dice_fall() -> None:
     """One of three takes ten times as long, one fails 30 %: neither gets a tenth, in twelve runs."""
     for seed in range(12):
         _, slow, failing = shares("least_loaded", (0.02, 0.0), (0.2, 0.0), (0.02, 0.3), seed=seed, skip=5.0)
@@ -151,7 +151,7 @@ def test_least_loaded_gives_bad_places_little_however_the_dice_fall() -> None:
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("strategy", ["least_loaded", "lowest_latency"])
-def test_a_place_that_does_not_answer_gets_no_crowd_that_waits(strategy: str, known: bool) -> None:
+def test_an_endpoint_that_does_not_answer_gets_no_crowd_that_waits(strategy: str, known: bool) -> None:
     """Never measured, or five minutes ago: a few calls find out, though none of them fails."""
     assert shares(strategy, (0.02, 0.0), (0.02, 0.0), (1e6, 0.0), known=known)[2] < 0.01
 
@@ -183,8 +183,8 @@ def test_capability_score_prefers_what_is_known_to_be_able() -> None:
     assert [target.provider.id for target, _ in order] == ["b", "c", "a"]
 
 
-def test_affinity_leads_to_the_same_place_spreads_keys_and_gives_way_to_load() -> None:
-    """1,000 keys; taking a place away moves only its own keys."""
+def test_affinity_leads_to_the_same_endpoint_spreads_keys_and_gives_way_to_load() -> None:
+    """1,000 keys; taking an endpoint away moves only its own keys."""
     targets = three()
     found = candidates(targets)
     homes = {f"k{n}": by_affinity(found, f"k{n}")[0][0].provider.id for n in range(1000)}
@@ -334,7 +334,7 @@ def test_a_rate_limit_is_neither_success_nor_failure(hint: float | None) -> None
 
 
 def test_a_candidate_whose_flow_is_full_is_passed_over() -> None:
-    """It takes calls again when it has a place; where all are full the one with the shortest rest is waited for."""
+    """It takes calls again when it has room; where all are full the one with the shortest cooldown is waited for."""
     clock = Clock()
     balance = LoadBalance(rng=random.Random(1), clock=clock)
     a, b, _ = three(clock)

@@ -102,7 +102,7 @@ async def test_a_failed_renewal_leaves_the_token_until_its_end(source: Source, m
     source.now = 1999.0
     with pytest.raises(CredentialsRejected) as caught:
         await renewed.get()
-    assert caught.value.message == "No credentials are to be had: RuntimeError."
+    assert caught.value.message == "No credentials could be found: RuntimeError."
 
 
 async def test_a_rejected_token_is_fetched_anew(source: Source) -> None:
@@ -123,7 +123,7 @@ async def test_a_rejected_token_is_fetched_anew(source: Source) -> None:
     ],
 )
 async def test_failures_are_told_apart(source: Source, error: Exception, seen: type[Exception]) -> None:
-    """A missing extra is named; an outage stays one, so that the call is tried elsewhere and the key does not rest."""
+    """A missing extra is named; an outage stays one, so that the call is tried elsewhere and the key does not cool down."""
     source.error = error
     with pytest.raises(seen) as caught:
         await source.renewed().get()

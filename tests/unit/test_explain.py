@@ -37,7 +37,7 @@ def explained(capsys: pytest.CaptureFixture[str], *args: str) -> dict[str, objec
 def test_a_route_shows_its_targets_shares_and_fallbacks_in_order(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One place for each key of a target."""
+    """One destination for each key of a target."""
     found = explained(capsys, "--config", config, "--model", "r")
     assert found["strategy"] == "round_robin"
     assert found["groups"] == [

@@ -106,7 +106,7 @@ def test_a_failure_that_nobody_asked_after_is_forgotten_in_a_minute() -> None:
 
 
 def test_a_rejected_key_counts_until_a_call_succeeds() -> None:
-    """One 401: not serving; the call after it that succeeds: serving, though the key still rests."""
+    """One 401: not serving; the call after it that succeeds: serving, though the key is still cooling down."""
     watched = Watched()
     watched.fail("m", errors.CredentialsRejected(status=401), 1)
     assert watched.status() == NOT_SERVING

@@ -45,7 +45,7 @@ async def settle() -> None:
 
 
 def test_waiters_are_served_first_come_first_served() -> None:
-    """Three calls for one place."""
+    """Three calls for one permit."""
 
     async def main() -> None:
         permits = permits_of(1, 5, 10.0)
@@ -89,7 +89,7 @@ def test_a_full_queue_refuses_at_once_and_a_long_wait_after_its_time() -> None:
     virtual.run(main())
 
 
-def test_a_waiter_cancelled_as_its_place_comes_free_passes_it_on() -> None:
+def test_a_waiter_cancelled_as_its_permit_comes_free_passes_it_on() -> None:
     """Cancellation and release in one turn of the loop, in either order."""
 
     async def main(cancel_first: bool) -> None:
@@ -114,7 +114,7 @@ def test_a_waiter_cancelled_as_its_place_comes_free_passes_it_on() -> None:
         virtual.run(main(cancel_first))
 
 
-def test_a_failed_call_gives_its_place_back() -> None:
+def test_a_failed_call_gives_its_permit_back() -> None:
     """So does one that was answered and closed."""
 
     async def main() -> None:
@@ -151,7 +151,7 @@ def test_the_deadline_ends_the_wait_and_no_call_begins_in_its_last_moment() -> N
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Permits: never more calls than places, never more waiters than the queue, no place lost."""
+    """Permits: never more calls than permits, never more waiters than the queue, no permit lost."""
 
     @initialize(capacity=st.integers(1, 4), queue=st.integers(0, 4))
     def start(self, capacity: int, queue: int) -> None:
@@ -221,7 +221,7 @@ TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(max_examples=40, stateful_step_count=40)
 
 
-def test_a_place_that_a_cancelled_waiter_left_is_free_at_once() -> None:
+def test_room_that_a_cancelled_waiter_left_is_free_at_once() -> None:
     """Before the waiter itself has run: a newcomer who waited then would wait for nobody."""
 
     async def main() -> None:
@@ -245,7 +245,7 @@ REFUSED = RateLimited(status=429, retry_after=3.0)
 
 
 async def paused(*steps: kit.Step, seconds: float = 3.0) -> tuple[kit.Scripted, Target, Handler[Attempt], Flow]:
-    """An endpoint whose flow rests for so long, by the provider's confirmed word."""
+    """An endpoint whose flow cools down for so long, by the provider's confirmed word."""
     one = kit.target(kit.endpoint(*steps))
     flow = one.provider.endpoints[0].state.of("m").flow
     flow.refused(seconds, certain=True)
@@ -273,21 +273,21 @@ def test_a_confirmed_rest_is_waited_for_in_order_and_then_one_goes_at_a_time() -
     virtual.run(main())
 
 
-@pytest.mark.parametrize(("rest", "deadline", "usual"), [(11.0, None, 0.0), (5.0, 4.0, 0.0), (3.0, 4.0, 2.0)])
+@pytest.mark.parametrize(("cooldown", "deadline", "usual"), [(11.0, None, 0.0), (5.0, 4.0, 0.0), (3.0, 4.0, 2.0)])
 def test_who_has_no_time_for_a_confirmed_rest_is_refused_at_once(
-    rest: float, deadline: float | None, usual: float
+    cooldown: float, deadline: float | None, usual: float
 ) -> None:
     """Longer than hints are waited for, or than the deadline leaves, or leaves for an answer that takes as long as usual; the caller is
     told when, and no provider was called."""
 
     async def main() -> None:
-        upstream, one, handler, _ = await paused(seconds=rest)
+        upstream, one, handler, _ = await paused(seconds=cooldown)
         one.provider.endpoints[0].state.of("m").measured(usual)
         start = virtual.now()
         with pytest.raises(RateLimited) as caught:
             await handler(kit.attempt(one, deadline=deadline))
         assert (virtual.now(), caught.value.called, upstream.begun) == (start, False, [])
-        assert caught.value.retry_after == pytest.approx(rest)
+        assert caught.value.retry_after == pytest.approx(cooldown)
 
     virtual.run(main())
 
@@ -314,7 +314,7 @@ def test_whose_time_ends_goes_all_the_same() -> None:
 
 
 def test_who_leaves_as_a_place_in_the_line_comes_free_passes_it_on() -> None:
-    """At once, not when time makes another place."""
+    """At once, not when time makes more room."""
 
     async def main() -> None:
         _, given, handler = limited(Permits())
@@ -332,8 +332,8 @@ def test_who_leaves_as_a_place_in_the_line_comes_free_passes_it_on() -> None:
     virtual.run(main())
 
 
-def test_ends_failures_and_answers_that_make_a_place_call_the_next_at_once() -> None:
-    """Not when time makes another place: a call is closed; one ends without an answer; of five under way, with four places, two are answered."""
+def test_ends_failures_and_answers_that_make_room_call_the_next_at_once() -> None:
+    """Not when time makes more room: a call is closed; one ends without an answer; of five under way, with room for four, two are answered."""
 
     async def main() -> None:
         _, given, handler = limited(Permits(), None, None, 9.0, None, 0.2, 0.3, 9.0, 9.0, 9.0, None)
@@ -367,8 +367,8 @@ def test_ends_failures_and_answers_that_make_a_place_call_the_next_at_once() -> 
     virtual.run(main())
 
 
-@pytest.mark.parametrize(("hint", "rests"), [(30.0, True), (None, False)])
-def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float | None, rests: bool) -> None:
+@pytest.mark.parametrize(("hint", "believed"), [(30.0, True), (None, False)])
+def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float | None, believed: bool) -> None:
     """One refusal, and nobody else is sent to be refused; without a time it would be a guess."""
 
     async def main() -> None:
@@ -376,7 +376,7 @@ def test_a_used_up_quota_is_believed_at_once_where_its_end_is_stated(hint: float
         _, given, handler = limited(Permits(), used_up, None)
         with pytest.raises(QuotaExhausted):
             await handler(given)
-        assert bool(given.endpoint.state.of("m").flow.paused_for()) is rests
+        assert bool(given.endpoint.state.of("m").flow.paused_for()) is believed
 
     virtual.run(main())
 
@@ -432,7 +432,7 @@ def test_who_waits_when_an_outage_begins_is_not_sent_into_it() -> None:
 
 
 def test_the_chain_counts_no_wait_as_an_attempt() -> None:
-    """max_attempts 1: the call waits for the rest, and is served by its one attempt."""
+    """max_attempts 1: the call waits for the cooldown, and is served by its one attempt."""
 
     async def main() -> tuple[str, int]:
         one = kit.target(kit.endpoint(None))
@@ -443,7 +443,7 @@ def test_the_chain_counts_no_wait_as_an_attempt() -> None:
 
 
 class LineMachine(RuleBasedStateMachine):
-    """Waiters of a flow under answers, refusals and cancellations: no place is lost, nobody waits beside a free one, none waits for ever."""
+    """Waiters of a flow under answers, refusals and cancellations: no room is lost, nobody waits beside some, none waits for ever."""
 
     @initialize()
     def start(self) -> None:

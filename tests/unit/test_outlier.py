@@ -151,14 +151,14 @@ def test_a_disabled_breaker_never_opens() -> None:
 def test_a_rest_is_never_shortened_and_never_endless() -> None:
     """The later of two ends counts; a provider's word is taken for a minute."""
     clock = Clock()
-    rest = Cooldown(clock)
-    rest.begin(30.0, "A", stated=True)
-    rest.begin(5.0, "B", stated=False)
-    assert (rest.left(), rest.reason, rest.stated) == (30.0, "A", True)
-    rest.begin(1e9, "C", stated=True)
-    assert rest.left() == LONGEST_COOLDOWN
+    cooldown = Cooldown(clock)
+    cooldown.begin(30.0, "A", stated=True)
+    cooldown.begin(5.0, "B", stated=False)
+    assert (cooldown.left(), cooldown.reason, cooldown.stated) == (30.0, "A", True)
+    cooldown.begin(1e9, "C", stated=True)
+    assert cooldown.left() == LONGEST_COOLDOWN
     clock.now += LONGEST_COOLDOWN
-    assert rest.left() == 0.0
+    assert cooldown.left() == 0.0
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -227,10 +227,10 @@ TestBreaker.settings = settings(max_examples=60, stateful_step_count=50)
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5])
 def test_left_over_rests_end_at_their_time(seconds: float) -> None:
-    """A rest of no time is none."""
-    rest = Cooldown(Clock())
-    rest.begin(seconds, "A", stated=True)
-    assert rest.left() == seconds
+    """A cooldown of no time is none."""
+    cooldown = Cooldown(Clock())
+    cooldown.begin(seconds, "A", stated=True)
+    assert cooldown.left() == seconds
 
 
 def test_an_outage_is_failures_and_no_success_within_the_window() -> None:
@@ -280,9 +280,9 @@ def flow_of(calls: int, clock: Clock) -> Flow:
     return flow
 
 
-def refuse(flow: Flow, times: int = 1, rest: float = 5.0) -> None:
+def refuse(flow: Flow, times: int = 1, cooldown: float = 5.0) -> None:
     for _ in range(times):
-        flow.refused(rest)
+        flow.refused(cooldown)
         flow.failed()
 
 
@@ -340,7 +340,7 @@ def test_refusals_in_a_row_confirm_the_rest() -> None:
     assert not flow.full
     flow.begin()
     assert flow.full
-    refuse(flow, rest=2.0)
+    refuse(flow, cooldown=2.0)
     assert flow.paused_for() == pytest.approx(2.0)
 
 
@@ -363,8 +363,8 @@ def test_a_confirmed_rest_is_never_shortened() -> None:
     flow = flow_of(7, Clock())
     flow.succeeded(0)
     flow.ended()
-    refuse(flow, 5, rest=30.0)
-    refuse(flow, rest=1.0)
+    refuse(flow, 5, cooldown=30.0)
+    refuse(flow, cooldown=1.0)
     assert flow.paused_for() == pytest.approx(30.0)
     flow.begin()
     flow.succeeded(0)
@@ -416,7 +416,7 @@ def test_after_an_outage_the_crowd_comes_back_step_by_step() -> None:
 
 
 class FlowMachine(RuleBasedStateMachine):
-    """A flow against its promises: nothing passes in a confirmed rest or beyond the limit, which is never below one, and time opens it."""
+    """A flow against its promises: nothing passes in a confirmed cooldown or beyond the limit, which is never below one, and time opens it."""
 
     @initialize()
     def start(self) -> None:
@@ -447,17 +447,17 @@ class FlowMachine(RuleBasedStateMachine):
             self.refusals = 0
             assert before is not None or self.flow.limit is None
 
-    @rule(data=st.data(), rest=st.floats(0.01, 100.0))
-    def refuse(self, data: st.DataObject, rest: float) -> None:
+    @rule(data=st.data(), cooldown=st.floats(0.01, 100.0))
+    def refuse(self, data: st.DataObject, cooldown: float) -> None:
         if self.sent:
             self.sent.pop(data.draw(st.integers(0, len(self.sent) - 1)))
             paused = self.flow.paused_for()
-            self.flow.refused(rest)
+            self.flow.refused(cooldown)
             self.refusals += 1
             assert self.flow.limit is not None
             confirmed = self.refusals >= max(CONFIRMED, self.flow.undecided)
             assert self.flow.paused_for() == pytest.approx(
-                max(paused, min(rest, LONGEST_COOLDOWN)) if confirmed else paused
+                max(paused, min(cooldown, LONGEST_COOLDOWN)) if confirmed else paused
             )
             self.flow.failed()
 

@@ -63,19 +63,13 @@ class LoadBalance:
 
     def _open(self, grouped: GroupCall, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates that may be called, best first."""
-        found: list[Candidate] = []
-        passed_over: list[tuple[Candidate, str]] = []
-        for candidate in candidates:
-            why = candidate[1].state.unavailable(candidate[0].model)
-            if why:
-                passed_over.append((candidate, why))
-            else:
-                found.append(candidate)
+        reasons = [endpoint.state.unavailable(target.model) for target, endpoint in candidates]
+        found = [candidate for candidate, why in zip(candidates, reasons, strict=True) if not why]
         alone = not found and not grouped.groups_left
         if alone:
             found = [candidate for candidate in candidates if not candidate[1].state.refuses(candidate[0].model)]
-        for (target, endpoint), why in passed_over:
-            if (target, endpoint) not in found:
+        for (target, endpoint), why in zip(candidates, reasons, strict=True):
+            if why and (target, endpoint) not in found:
                 grouped.call.journal.skip(target.provider.id, target.model, endpoint.deployment, why)
         if not found:
             raise held_back(candidates)

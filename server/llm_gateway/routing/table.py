@@ -200,7 +200,7 @@ class RoutingTable:
             return model in (*provider.models, *provider.aliases, provider.default_model, provider.usual_model)
         if provider.flat and not provider.foreign:
             return False
-        ((_, listed),) = self._listings([provider], asked)
+        listed = self._listing(provider, asked)
         return listed.error is not None or model in listed.names
 
     def _open(self) -> list[Provider]:
@@ -213,6 +213,9 @@ class RoutingTable:
         if unknown and not asked:
             raise ListsNeeded(unknown)
         return [(provider, listed or NOTHING_LISTED) for provider, listed in found]
+
+    def _listing(self, provider: Provider, asked: bool) -> Listing:
+        return self._listings([provider], asked)[0][1]
 
     def _unknown(self, name: str, asked: bool) -> str:
         """The message for an unknown name: similar names, how names are written, and which lists are missing."""
@@ -264,8 +267,7 @@ class RoutingTable:
             return False
         if home.id == self._alias(_plain(self.default_model).partition("/")[0]):
             return False
-        ((_, listed),) = self._listings([home], asked)
-        return self.default_model in listed.names
+        return self.default_model in self._listing(home, asked).names
 
     def _is_model_of(self, provider: Provider, name: str) -> bool:
         if name in provider.models or name in provider.aliases:
@@ -300,9 +302,7 @@ class RoutingTable:
     def _chosen(self, provider: Provider, asked: bool) -> str:
         """The model of a provider without a default: the only one it lists, or the one it has loaded; its kind's usual one where that is
         listed or nothing points to another. Raises an error that names some."""
-        ((_, listed),) = (
-            self._listings([provider], asked) if not provider.deployments else ((provider, NOTHING_LISTED),)
-        )
+        listed = NOTHING_LISTED if provider.deployments else self._listing(provider, asked)
         if provider.usual_model and (provider.usual_model in listed.names or not listed.chosen):
             return provider.usual_model
         if listed.chosen:

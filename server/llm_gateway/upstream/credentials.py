@@ -1,7 +1,7 @@
-"""Credentials that are more than a fixed header: tokens and keys that end, and signatures.
+"""Credentials that are more than a fixed header: tokens and keys that expire, and signatures.
 
-Whatever comes from a cloud's own library is fetched in a thread and renewed ahead of its end, so that a call only waits for the first
-one. The libraries are extras, imported when their credentials are first needed.
+Whatever comes from a cloud's own library is fetched in a thread and renewed before it expires, so that only the first call
+waits. The libraries are extras, imported when their credentials are first needed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,22 @@ Fields = tuple[tuple[str, str], ...]
 Secrets = Mapping[str, str]
 
 RENEW_AHEAD = 240.0
-"""Seconds before its end that a token is renewed; metadata servers hand out their kept one until 300 seconds before its end."""
+"""Seconds before its end that a token is renewed; metadata servers hand out their cached one until 300 seconds before its end."""
 TRY_AGAIN = 20.0
 """Seconds after a renewal that failed, or brought nothing new."""
 LAST_SECONDS = 5.0
-"""A token this close to its end is not sent any more."""
+"""A token this close to its end is no longer sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease(Generic[T]):
-    """Something that holds for a time. ends: UNIX time, None for never. renew_at: when to ask for the next, None for never."""
+    """Something valid for a time."""
 
     value: T = field(repr=False)
     ends: float | None = None
+    """UNIX time; None is never."""
     renew_at: float | None = None
+    """When to fetch the next; None is never."""
 
 
 class Renewed(Generic[T]):
@@ -92,7 +94,7 @@ class Renewed(Generic[T]):
         except ImportError:
             raise CredentialsRejected(f"Without a key it needs {install_extra(self._extra)}.") from None
         except Exception as error:  # the libraries' errors have no common base; their texts may hold secrets
-            raise CredentialsRejected(f"No credentials are to be had: {type(error).__name__}.") from None
+            raise CredentialsRejected(f"No credentials could be found: {type(error).__name__}.") from None
 
     def _done(self, task: asyncio.Task[T]) -> None:
         self._task = None
@@ -113,14 +115,11 @@ def _reason(error: BaseException | None) -> str:
     return error.reason if isinstance(error, GatewayError) else type(error).__name__
 
 
-class RenewedHeaders:
-    """A token in headers, the same for every request until it is renewed."""
+class _Sourced(Generic[T]):
+    """A credential made of a renewed value."""
 
-    def __init__(self, source: Renewed[Fields]) -> None:
+    def __init__(self, source: Renewed[T]) -> None:
         self._source = source
-
-    async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
-        return await self._source.get()
 
     def rejected(self) -> bool:
         return self._source.drop()
@@ -129,10 +128,17 @@ class RenewedHeaders:
         self._source.close()
 
     def __repr__(self) -> str:
-        return "RenewedHeaders(...)"
+        return f"{type(self).__name__}(...)"
 
 
-class SigV4:
+class RenewedHeaders(_Sourced[Fields]):
+    """A token in headers, the same for every request until it is renewed."""
+
+    async def headers(self, outgoing: Outgoing, host: str) -> Sequence[tuple[str, str]]:
+        return await self._source.get()
+
+
+class SigV4(_Sourced[AwsKeys]):
     """Signs each request with AWS keys. prefix: path of the endpoint's base URL, which the signature covers."""
 
     def __init__(
@@ -144,7 +150,7 @@ class SigV4:
         prefix: str = "",
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._region = region
         self._service = service
         self._prefix = prefix
@@ -162,15 +168,6 @@ class SigV4:
             service=self._service,
             moment=self._now(),
         )
-
-    def rejected(self) -> bool:
-        return self._source.drop()
-
-    def close(self) -> None:
-        self._source.close()
-
-    def __repr__(self) -> str:
-        return "SigV4(...)"
 
 
 # ---------------------------------------------------------------- where they come from
