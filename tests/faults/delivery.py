@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from google.protobuf import json_format
-from llm_gateway.protocols import anthropic, gemini, openai_chat, openai_dialects
+from llm_gateway.protocols import anthropic, gemini, openai_chat
 from llm_gateway.protocols.wire import WireFormat
 from llm_gateway.routing.needs import CHARACTERS_PER_TOKEN
 from llmgateway import AsyncClient, GatewayError, make_request
@@ -19,11 +19,12 @@ from llmgateway.v1 import gateway_pb2, usage_pb2
 from tests.faults.history import Outcome, ask, flaw, numbers
 from tests.faults.rig import Rig, Running, attempts, provider, row, until
 from tests.golden import runner
+from tests.support import dialects
 from tests.support import upstream as scripted
 from tests.support.upstream import CLOSE, DONE, END, HANG, RESET, Head, Pause, Script, sse
 
 GOLDEN: tuple[tuple[str, WireFormat, Any, str], ...] = (
-    ("openai_chat", openai_chat, openai_dialects, "GENERIC"),
+    ("openai_chat", openai_chat, dialects.CHAT, "GENERIC"),
     ("anthropic", anthropic, anthropic, "ANTHROPIC"),
     ("gemini", gemini, gemini, "GEMINI"),
 )

@@ -22,11 +22,11 @@ import pytest
 from anthropic.types.message_create_params import MessageCreateParams
 from google import genai
 from google.genai import types as gemini_types
-from llm_gateway.protocols import openai_dialects
 from openai.types.chat.completion_create_params import CompletionCreateParams
 from openai.types.responses.response_create_params import ResponseCreateParams
 
 from tests.golden import runner
+from tests.support import dialects
 from tests.support.upstream import Upstream, stream, whole
 
 Case = dict[str, Any]
@@ -67,7 +67,7 @@ def arguments(text: str) -> Any:
         return text
 
 
-def answers(module: str, differs: Mapping[str, str], dialects: Iterable[str] = ("",)) -> list[Any]:
+def answers(module: str, differs: Mapping[str, str], named: Iterable[str] = ("",)) -> list[Any]:
     """The golden answers of a module in these dialects that a caller gets whole. differs: cases that the client reads otherwise, and
     why; those are left out."""
     found = []
@@ -78,7 +78,7 @@ def answers(module: str, differs: Mapping[str, str], dialects: Iterable[str] = (
         if (
             parameter.id in differs
             or "raises" in case
-            or case.get("dialect", "") not in dialects
+            or case.get("dialect", "") not in named
             or isinstance(case.get("response_body"), str)
         ):
             continue
@@ -325,14 +325,14 @@ def _take_mistral(message: Any, seen: Summary) -> None:
 
 
 # ---------------------------------------------------------------- requests
-def requests(module: str, dialects: Iterable[str], differs: Mapping[str, str]) -> list[Any]:
+def requests(module: str, named: Iterable[str], differs: Mapping[str, str]) -> list[Any]:
     """The golden requests of a module in these dialects that are sent. differs: cases that the client cannot send, and why."""
     found = []
     names = set()
     for parameter in runner.cases(module, "request"):
         case = parameter.values[0]
         names.add(parameter.id)
-        if "wire" in case and case.get("dialect", "") in dialects and parameter.id not in differs:
+        if "wire" in case and case.get("dialect", "") in named and parameter.id not in differs:
             found.append(parameter)
     assert differs.keys() <= names
     return found
@@ -364,7 +364,7 @@ async def test_openai_sends_our_chat_completions(case: Case, upstream: Upstream)
     valid(CompletionCreateParams, wire)
     async with openai.AsyncOpenAI(base_url=upstream.url, api_key="none", max_retries=0) as client:
         path, body = await sent(upstream, lambda: client.chat.completions.create(**wire))
-    assert (path, body) == (openai_dialects.OPENAI.chat_path, wire)
+    assert (path, body) == (dialects.CHAT.OPENAI.chat_path, wire)
 
 
 _ASSISTANT = "the client's type of an assistant's message wants an id, which the API does without"
@@ -484,7 +484,7 @@ async def test_mistral_sends_our_chat_completions(case: Case, upstream: Upstream
     async with mistral.Mistral(api_key="none", server_url=upstream.url) as client:
         call = client.chat.stream_async if wire.get("stream") else client.chat.complete_async
         path, body = await sent(upstream, lambda: call(**{k: v for k, v in wire.items() if k != "stream"}))
-    assert path == openai_dialects.MISTRAL.chat_path
+    assert path == dialects.CHAT.MISTRAL.chat_path
     assert common(body, wire) == wire
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_gateway.providers.rows import ROWS
+from llm_gateway.providers import plugins
 
 from tests.support import upstream as scripted
 from tests.support.aws import event_message
@@ -29,8 +29,8 @@ SIGNED = {"access_key_id": "AKIDEXAMPLE"}
 def kinds() -> dict[str, dict[str, Any]]:
     """Settings by name: all kinds that are called over HTTP, with each API that they can be told to use."""
     found: dict[str, dict[str, Any]] = {}
-    for kind, row in ROWS.items():
-        if not row.transport:
+    for kind, row in plugins.rows().items():
+        if row.apis and not row.transport:
             found[kind] = {"kind": kind, **({"api": "chat"} if "responses" in row.apis else {})}
             if "responses" in row.apis:
                 found[f"{kind}_responses"] = {"kind": kind, "api": "responses"}

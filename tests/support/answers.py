@@ -14,7 +14,6 @@ from llm_gateway.protocols import (
     gemini,
     ollama,
     openai_chat,
-    openai_dialects,
     openai_responses,
 )
 from llm_gateway.protocols.events import Event, EventWriter
@@ -22,6 +21,7 @@ from llm_gateway.protocols.wire import WireFormat
 from llm_gateway.upstream import caller, http
 
 from tests.golden import runner
+from tests.support import dialects
 
 Case = dict[str, Any]
 Frames = list[tuple[str, Any]]
@@ -32,8 +32,8 @@ FORMATS: dict[str, tuple[WireFormat, Any, str]] = {
     "claude_code": (claude_code, anthropic, "ANTHROPIC"),
     "gemini": (gemini, gemini, "GEMINI"),
     "ollama": (ollama, ollama, "OLLAMA"),
-    "openai_chat": (openai_chat, openai_dialects, "GENERIC"),
-    "openai_responses": (openai_responses, openai_responses, "OPENAI"),
+    "openai_chat": (openai_chat, dialects.CHAT, "GENERIC"),
+    "openai_responses": (openai_responses, dialects.RESPONSES, "OPENAI"),
 }
 """Wire format, where its dialects are, and the usual one, by the folder of its golden cases."""
 

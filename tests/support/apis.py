@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from llm_gateway.protocols.wire import Outgoing, Rendering, WireFormat
-from llm_gateway.providers.rows import DATED, ROWS
+from llm_gateway.providers import plugins
 from llm_gateway.upstream.http.h1 import render_head
 
 SETTINGS = {
@@ -23,12 +22,12 @@ SETTINGS = {
 
 def apis() -> Iterator[tuple[str, str, WireFormat, Any]]:
     """(kind, label, wire format, dialect) of every API of every kind."""
-    rows = [*((kind, "", row) for kind, row in ROWS.items()), *((kind, "dated ", row) for kind, row in DATED.items())]
+    rows = [(kind, "", row) for kind, row in plugins.rows().items()]
+    rows += [(kind, "dated ", row.dated) for kind, _, row in rows if row.dated is not None]
     for kind, dated, row in rows:
         for label, spoken in row.apis.items():
-            wire: Any = importlib.import_module(f"llm_gateway.protocols.{spoken.wire}")
-            dialects = importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}")
-            yield kind, f"{kind} {dated}{label}", wire, getattr(dialects, spoken.dialect)
+            wire: Any = plugins.module("protocols", spoken.wire)
+            yield kind, f"{kind} {dated}{label}", wire, plugins.dialect(spoken)
 
 
 APIS = tuple(apis())

@@ -52,9 +52,9 @@ class Local:
 
 def kinds() -> frozenset[str]:
     """The kinds of provider that the gateway can serve."""
-    from llm_gateway.providers.rows import ROWS
+    from llm_gateway.providers import plugins
 
-    return frozenset(ROWS)
+    return plugins.own()
 
 
 def provider(url: str, **settings: Any) -> dict[str, Any]:

@@ -4,30 +4,18 @@ Each cell is what the wire format really did with a request that uses the featur
 with a warning, or refused it.
 """
 
-import importlib
 import sys
 from collections.abc import Callable, Mapping
 
 from google.protobuf import duration_pb2
 from llm_gateway.errors import GatewayError
 from llm_gateway.protocols.wire import Rendering
-from llm_gateway.providers.rows import ROWS, Spoken
+from llm_gateway.providers import plugins
+from llm_gateway.providers.rows import Row, Spoken
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 Request = gateway_pb2.SendRequest
 
-MODELS: Mapping[str, str] = {
-    "openai": "gpt-5.1",
-    "azure_openai": "gpt-5.1",
-    "anthropic": "claude-sonnet-4-5",
-    "claude_code": "claude-sonnet-4-5",
-    "gemini": "gemini-2.5-pro",
-    "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
-    "xai": "grok-4",
-    "mistral": "mistral-large-latest",
-    "deepseek": "deepseek-chat",
-}
-"""A current model of a kind, since some models take more than others; other kinds are asked for a model that nothing is known of."""
 SETTINGS = {
     "api": None,
     "region": "us-east-1",
@@ -126,22 +114,22 @@ FEATURES: Mapping[str, Callable[[Request], None]] = {
 CARRIED, EMULATED, DROPPED, REFUSED = "yes", "≈", "–", "no"
 
 
-def outcome(kind: str, spoken: Spoken, use: Callable[[Request], None]) -> str:
+def outcome(kind: str, row: Row, spoken: Spoken, use: Callable[[Request], None]) -> str:
     """What the API does with a request that uses a feature."""
     request = Request()
     request.messages.add(role=content_pb2.ROLE_USER).parts.add().text.text = "Hello"
     use(request)
     rendering = Rendering(
         request=request,
-        model=MODELS.get(kind, "some-model"),
+        model=row.shown_model,
         stream=True,
         provider=kind,
         kind=kind,
-        dialect=getattr(importlib.import_module(f"llm_gateway.protocols.{spoken.dialects}"), spoken.dialect),
+        dialect=plugins.dialect(spoken),
         settings=SETTINGS,
     )
     try:
-        importlib.import_module(f"llm_gateway.protocols.{spoken.wire}").render_request(rendering)
+        plugins.module("protocols", spoken.wire).render_request(rendering)
     except GatewayError:
         return REFUSED
     reasons = {warning.reason for warning in rendering.notes.warnings}
@@ -153,11 +141,11 @@ def outcome(kind: str, spoken: Spoken, use: Callable[[Request], None]) -> str:
 def table() -> str:
     """The whole page."""
     rows = []
-    for kind, row in ROWS.items():
+    for kind, row in plugins.rows().items():
         for api, spoken in row.apis.items():
             if api in ("v0", "v1"):  # older model lists of LM Studio, not other ways to ask
                 continue
-            cells = [outcome(kind, spoken, use) for use in FEATURES.values()]
+            cells = [outcome(kind, row, spoken, use) for use in FEATURES.values()]
             auth = "none" if row.local else row.identity or row.auth
             rows.append([kind, api or spoken.wire.rpartition(".")[2], auth, *cells])
     head = ["kind", "API", "credentials", *FEATURES]

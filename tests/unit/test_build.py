@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 from llm_gateway import config
-from llm_gateway.config.checks import ONE_API
 from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols.wire import Outgoing
-from llm_gateway.providers.rows import ROWS
+from llm_gateway.providers import plugins
 from llm_gateway.upstream.build import trimmed, upstream, usual_model
 from llm_gateway.upstream.caller import HttpCaller
 from llm_gateway.upstream.credentials import RenewedHeaders, SigV4
@@ -118,12 +117,6 @@ def test_a_configured_publisher_is_the_only_one_listed(publisher: str | None, li
     assert len(built("k", kind="vertex", project="p", location="global", publisher=publisher).lists) == lists
 
 
-def test_an_api_may_be_configured_where_there_are_two() -> None:
-    """The configuration's check and the rows name the same kinds."""
-    assert {kind for kind, row in ROWS.items() if "responses" not in row.apis} == ONE_API & ROWS.keys()
-    assert {"echo", "claude_code"} <= ONE_API
-
-
 def test_no_repr_shows_a_header() -> None:
     """Configured headers may hold a key."""
     made = built("canary-key", kind="openai", headers={"x-team": config.Secret("canary-header")})
@@ -191,17 +184,27 @@ def test_what_one_api_signed_is_not_sent_to_another_of_the_same_provider() -> No
 )
 def test_an_address_is_called_without_what_our_paths_bring(kind: str, url: str, called: str) -> None:
     """A version twice, the version of another tool, the whole path of an operation; no other part of it is touched."""
-    assert trimmed(url, ROWS[kind]) == called
-    assert trimmed(called, ROWS[kind]) == called
+    assert trimmed(url, plugins.row(kind)) == called
+    assert trimmed(called, plugins.row(kind)) == called
 
 
 def test_every_kind_has_a_model_for_calls_that_name_none_or_takes_it_from_its_list() -> None:
     """The servers whose models only their owner knows, and the clouds whose callers name deployments, have none."""
-    without = {kind for kind, row in ROWS.items() if not row.default_model}
+    without = {kind for kind, row in plugins.rows().items() if not row.default_model}
     assert without == {
-        *("azure_openai", "azure_foundry", "litellm", "lmstudio", "llama_cpp", "ollama", "openai_compatible", "vllm")
+        *(
+            "azure_openai",
+            "azure_foundry",
+            "litellm",
+            "echo",
+            "lmstudio",
+            "llama_cpp",
+            "ollama",
+            "openai_compatible",
+            "vllm",
+        )
     }
-    assert {kind for kind in without if ROWS[kind].deployments} == {"azure_openai", "azure_foundry"}
+    assert {kind for kind in without if plugins.row(kind).deployments} == {"azure_openai", "azure_foundry"}
 
 
 @pytest.mark.parametrize(

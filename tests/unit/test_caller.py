@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from llm_gateway.errors import AttemptTimeout
-from llm_gateway.protocols import openai_chat, openai_dialects
+from llm_gateway.protocols import openai_chat
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.upstream import caller, http
 
 from tests.support import chain as kit
+from tests.support import dialects
 from tests.support.upstream import event
 
 
@@ -43,7 +44,7 @@ async def test_text_that_arrives_with_the_end_of_the_limit_is_delivered_and_then
     """What the connection holds when the timer fires is not thrown away with it."""
     response = http.HttpResponse(200, http.Headers(()), Arriving(), 1 << 20)
     writer = EventWriter("p")
-    source = caller._Source(response, writer, openai_chat.stream_parser(writer, openai_dialects.GENERIC), "sse", "h")
+    source = caller._Source(response, writer, openai_chat.stream_parser(writer, dialects.CHAT.GENERIC), "sse", "h")
     await source.first_content()
     at = asyncio.get_running_loop().time()
     attempt = kit.attempt(kit.target(kit.endpoint()))

@@ -12,6 +12,7 @@ from llm_gateway.catalogue.pricing.pricelist import Price, PriceList, Row, Rows
 from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.config import ModelInfo, ModelPrice
 from llm_gateway.errors import InvalidRequest, ProviderNotConfigured, ProviderUnreachable
+from llm_gateway.providers import plugins
 from llmgateway.v1 import content_pb2, model_pb2
 
 from tests.support import virtual
@@ -423,8 +424,8 @@ def test_no_family_can_and_cannot_the_same() -> None:
         *("streaming", "tools", "parallel_tools", "json_schema", "reasoning", "prompt_caching", "logprobs"),
         *("provider_tools", "candidates", "vision", "audio", "video", "documents"),
     }
-    for kind, families in known_models.FAMILIES.items():
-        for family, known in families.items():
+    for kind, row in plugins.rows().items():
+        for family, known in row.known.items():
             assert not known.can & known.cannot, (kind, family)
             assert known.can | known.cannot <= words, (kind, family)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from llm_gateway.providers import choice
+from llm_gateway.providers import azure_openai, openai, vertex, xai
 from llmgateway.v1 import gateway_pb2
 
 TOOLS = {"tools": [{"function": {"name": "f"}}]}
@@ -52,7 +52,7 @@ SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "
 def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: dict[str, Any], api: str) -> None:
     """Responses for models that reason, unless the request holds what only Chat Completions has and the model takes it there."""
     request = json_format.ParseDict(request_fields, gateway_pb2.SendRequest())
-    assert choice.openai(request, model, {}) == api
+    assert openai.choose(request, model, {}) == api
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: 
 )
 def test_azure_versions_before_responses_speak_chat(version: str, api: str) -> None:
     """Responses came with 2025-03-01-preview."""
-    assert choice.azure_dated(gateway_pb2.SendRequest(), "gpt-5", {"api_version": version}) == api
+    assert azure_openai.choose_dated(gateway_pb2.SendRequest(), "gpt-5", {"api_version": version}) == api
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_azure_versions_before_responses_speak_chat(version: str, api: str) -> N
 )
 def test_grok_searches_by_responses(model: str, request_fields: dict[str, Any], api: str) -> None:
     """xAI's own tools and its agents are served by Responses only."""
-    assert choice.xai(json_format.ParseDict(request_fields, gateway_pb2.SendRequest()), model, {}) == api
+    assert xai.choose(json_format.ParseDict(request_fields, gateway_pb2.SendRequest()), model, {}) == api
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_grok_searches_by_responses(model: str, request_fields: dict[str, Any], 
 )
 def test_vertex_asks_the_publisher(model: str, publisher: str | None, api: str) -> None:
     """The configured publisher, else the model's name."""
-    assert choice.vertex(gateway_pb2.SendRequest(), model, {"publisher": publisher}) == api
+    assert vertex.choose(gateway_pb2.SendRequest(), model, {"publisher": publisher}) == api

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from llm_gateway.config import ConfigError, kind_of, load, local_servers, overlooked
-from llm_gateway.config.discovery import LOCAL, USUAL, answers, lmstudio_url, ollama_url
+from llm_gateway.config.discovery import answers
+from llm_gateway.config.values import url as parsed
+from llm_gateway.providers import lmstudio, ollama, plugins
+
+USUAL = {kind: row.usual for kind, row in plugins.rows().items()}
 
 
 def ids(env: Mapping[str, str], *local: str) -> list[str]:
@@ -178,13 +182,12 @@ def test_local_servers_that_answer_are_there() -> None:
 
 
 def test_local_servers_are_asked_only_where_they_could_matter() -> None:
-    """With both named by variables nobody is asked, and a kind that the build lacks is left out."""
+    """With both named by variables nobody is asked."""
 
     def ask() -> tuple[str, ...]:
         raise AssertionError("asked")
 
     load(None, {"OLLAMA_HOST": "a", "LMSTUDIO_HOST": "b"}, local=ask)
-    assert list(load(None, {"OPENAI_API_KEY": "k"}, kinds=("echo",), local=lambda: ["ollama"]).providers) == ["echo"]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("claude", "anthropic"), ("gpt", "openai"), ("Anthropic", "anthropic")])
@@ -284,13 +287,13 @@ def test_what_the_chosen_provider_lacks_is_named(name: str, right: str) -> None:
 )
 def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
     """Host, host:port or URL; an address to bind to is this machine."""
-    assert ollama_url(host) == url
+    assert parsed(ollama.address(host)) == url
 
 
 @pytest.mark.parametrize("host", ["box:1", "http://box:1", "http://box:1/v1", "box:1/v1/"])
 def test_lmstudio_host_is_the_root_of_the_server(host: str) -> None:
     """Its OpenAI dialect stands below /v1, its own API beside it."""
-    assert lmstudio_url(host) == "http://box:1"
+    assert parsed(lmstudio.address(host)) == "http://box:1"
 
 
 @contextmanager
@@ -359,7 +362,10 @@ def test_every_local_kind_is_probed_at_its_own_place() -> None:
         return port == 1234
 
     assert local_servers(probe) == ("lmstudio",)
-    assert asked == list(LOCAL.values())
+    assert asked == [
+        ("127.0.0.1", 11434, "/api/version", b'"version"'),
+        ("127.0.0.1", 1234, "/v1/models", b'"data"'),
+    ]
 
 
 def test_the_guide_names_every_variable() -> None:

@@ -21,11 +21,12 @@ from llm_gateway.protocols import (
     gemini,
     ollama,
     openai_chat,
-    openai_dialects,
     openai_responses,
 )
 from llm_gateway.protocols.wire import Rendering, WireFormat
 from llmgateway.v1 import content_pb2, gateway_pb2
+
+from tests.support import dialects
 
 Message = content_pb2.Message
 Part = content_pb2.Part
@@ -50,12 +51,12 @@ def _dialects(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
 TARGETS: dict[str, Target] = {
     **{
         f"chat-{name}": Target(wire=openai_chat, dialect=dialect, model="m")
-        for name, dialect in _dialects(openai_dialects, openai_chat.Dialect)
+        for name, dialect in _dialects(dialects.CHAT, openai_chat.Dialect)
     },
-    "chat-openai-gpt-5.6": Target(wire=openai_chat, dialect=openai_dialects.OPENAI, model="gpt-5.6"),
+    "chat-openai-gpt-5.6": Target(wire=openai_chat, dialect=dialects.CHAT.OPENAI, model="gpt-5.6"),
     **{
         f"responses-{name}": Target(wire=openai_responses, dialect=dialect, model="gpt-5.6")
-        for name, dialect in _dialects(openai_responses, openai_responses.Dialect)
+        for name, dialect in _dialects(dialects.RESPONSES, openai_responses.Dialect)
     },
     **{
         f"anthropic-{name}": Target(wire=anthropic, dialect=dialect, model="claude-opus-4-5")

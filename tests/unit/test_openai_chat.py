@@ -10,18 +10,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llm_gateway.errors import GatewayError, ProviderError
-from llm_gateway.protocols import openai_chat, openai_dialects
+from llm_gateway.protocols import openai_chat
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
 
 from tests.golden import runner
+from tests.support import dialects
 
 MODULE = "openai_chat"
 Case = dict[str, Any]
 
 
 def dialect_of(case: Case) -> openai_chat.Dialect:
-    found: openai_chat.Dialect = getattr(openai_dialects, case.get("dialect", "GENERIC"))
+    found: openai_chat.Dialect = getattr(dialects.CHAT, case.get("dialect", "GENERIC"))
     return found
 
 
@@ -123,7 +124,7 @@ def test_a_stream_adds_up_to_the_whole_answer(found: list[Case], finish: str, si
         "choices": [{"index": i, "message": message, "finish_reason": finish} for i, message in enumerate(found)],
         "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
     }
-    dialect = openai_dialects.GENERIC
+    dialect = dialects.CHAT.GENERIC
     whole = runner.parse_whole(openai_chat, dialect, "p", json.dumps(body).encode())
     assert runner.parse_stream(openai_chat, dialect, "p", [as_stream(body, sizes)]) == whole
 
@@ -147,7 +148,7 @@ chunks = st.fixed_dictionaries({"choices": st.lists(st.dictionaries(names, anyth
 @given(st.lists(chunks | anything, max_size=4))
 def test_garbage_is_an_error_of_the_provider(values: list[Any]) -> None:
     """Whatever JSON a server sends, parsing ends in an answer or in a ProviderError."""
-    for dialect in (openai_dialects.GENERIC, openai_dialects.OPENAI):
+    for dialect in (dialects.CHAT.GENERIC, dialects.CHAT.OPENAI):
         parser = openai_chat.stream_parser(EventWriter("p"), dialect)
         with contextlib.suppress(ProviderError):
             for value in values:
@@ -167,10 +168,10 @@ def test_garbage_is_an_error_of_the_provider(values: list[Any]) -> None:
 def test_bytes_that_are_no_json_are_reported_as_such(data: bytes) -> None:
     """A frame that is not JSON raises MalformedJson, which the caller counts; a body that is not JSON raises a ProviderError."""
     with contextlib.suppress(ProviderError, MalformedJson):
-        openai_chat.stream_parser(EventWriter("p"), openai_dialects.GENERIC).feed("", data)
+        openai_chat.stream_parser(EventWriter("p"), dialects.CHAT.GENERIC).feed("", data)
     with contextlib.suppress(GatewayError):
-        openai_chat.parse_response(data, EventWriter("p"), openai_dialects.GENERIC)
-    openai_chat.parse_error(500, runner.LowerCase(), data, openai_dialects.GENERIC)
+        openai_chat.parse_response(data, EventWriter("p"), dialects.CHAT.GENERIC)
+    openai_chat.parse_error(500, runner.LowerCase(), data, dialects.CHAT.GENERIC)
 
 
 @pytest.mark.parametrize(
@@ -197,27 +198,25 @@ def test_bytes_that_are_no_json_are_reported_as_such(data: bytes) -> None:
 def test_chunks_alike_but_for_their_text_are_read_by_their_text(first: str, second: str, text: str) -> None:
     """The short way and the parser read the same text, escapes and other fields included."""
     stream = f"data: {first}\n\ndata: {second}\n\ndata: {first}\n\ndata: [DONE]\n\n".encode()
-    answer = runner.parse_stream(openai_chat, openai_dialects.GENERIC, "p", [stream])
+    answer = runner.parse_stream(openai_chat, dialects.CHAT.GENERIC, "p", [stream])
     assert answer["candidates"][0]["message"]["parts"] == [{"text": {"text": text + "a"}}]
 
 
 def test_nothing_is_written_behind_the_end() -> None:
     """A chunk behind [DONE] is not part of the answer."""
     chunk = 'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n'
-    answer = runner.parse_stream(
-        openai_chat, openai_dialects.GENERIC, "p", [f"{chunk}data: [DONE]\n\n{chunk}".encode()]
-    )
+    answer = runner.parse_stream(openai_chat, dialects.CHAT.GENERIC, "p", [f"{chunk}data: [DONE]\n\n{chunk}".encode()])
     assert answer["candidates"][0]["message"]["parts"] == [{"text": {"text": "a"}}]
 
 
 def test_a_dated_azure_version_puts_the_deployment_into_the_path() -> None:
     """The deployment stands in the path, percent-encoded; the version itself is added by the caller."""
     case = {"request": {}, "model": "my/gpt"}
-    outgoing = openai_chat.render_request(runner.rendering(case, openai_dialects.AZURE_OPENAI_DATED, "azure_openai"))
+    outgoing = openai_chat.render_request(runner.rendering(case, dialects.CHAT.AZURE_OPENAI_DATED, "azure_openai"))
     assert outgoing.path == "/openai/deployments/my%2Fgpt/chat/completions"
 
 
 def test_models_are_listed_by_get() -> None:
     """The list costs nothing: a GET without a body."""
-    outgoing = openai_chat.render_list_models("", openai_dialects.MISTRAL)
+    outgoing = openai_chat.render_list_models("", dialects.CHAT.MISTRAL)
     assert (outgoing.method, outgoing.path, outgoing.body) == ("GET", "/v1/models", b"")

@@ -16,6 +16,7 @@ from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import gateway_pb2
 
 from tests.golden import runner
+from tests.support import dialects
 
 MODULE = "openai_responses"
 PROVIDER = "openai"
@@ -23,7 +24,7 @@ Case = dict[str, Any]
 
 
 def dialect_of(case: Case) -> openai_responses.Dialect:
-    found: openai_responses.Dialect = getattr(openai_responses, case.get("dialect", "OPENAI"))
+    found: openai_responses.Dialect = getattr(dialects.RESPONSES, case.get("dialect", "OPENAI"))
     return found
 
 
@@ -76,12 +77,12 @@ def test_an_answer_goes_back_item_by_item(name: str) -> None:
     else:
         body = case["response_body"]
     writer = EventWriter(PROVIDER)
-    openai_responses.parse_response(json.dumps(body).encode(), writer, openai_responses.OPENAI)
+    openai_responses.parse_response(json.dumps(body).encode(), writer, dialects.RESPONSES.OPENAI)
     folded = Accumulator()
     for event in writer.drain():
         folded.add(event)
     given_request = {"messages": [], "provider_options_json": {PROVIDER: '{"store":true}'}}
-    rendering = runner.rendering({"request": given_request, "model": "gpt-5.5"}, openai_responses.OPENAI, PROVIDER)
+    rendering = runner.rendering({"request": given_request, "model": "gpt-5.5"}, dialects.RESPONSES.OPENAI, PROVIDER)
     rendering.request.messages.append(folded.response().candidates[0].message)
     sent = json.loads(openai_responses.render_request(rendering).body)["input"]
     assert sent == [as_sent(item) for item in body["output"]]
@@ -91,7 +92,7 @@ def test_an_answer_goes_back_item_by_item(name: str) -> None:
 def test_text_and_calls_commit_and_progress_does_not() -> None:
     """The commit rule: created, in progress and the start of a message are nothing yet."""
     writer = EventWriter(PROVIDER)
-    parser = openai_responses.stream_parser(writer, openai_responses.OPENAI)
+    parser = openai_responses.stream_parser(writer, dialects.RESPONSES.OPENAI)
     for frame in (
         {"type": "response.created", "response": {"id": "r"}},
         {
@@ -111,7 +112,7 @@ def test_text_and_calls_commit_and_progress_does_not() -> None:
 def test_nothing_is_written_behind_the_end() -> None:
     """Whatever a proxy glues to a stream."""
     writer = EventWriter(PROVIDER)
-    parser = openai_responses.stream_parser(writer, openai_responses.OPENAI)
+    parser = openai_responses.stream_parser(writer, dialects.RESPONSES.OPENAI)
     parser.feed("", b'{"type":"response.completed","response":{"id":"r","output":[]}}')
     assert writer.done
     writer.drain()
@@ -122,16 +123,16 @@ def test_nothing_is_written_behind_the_end() -> None:
 
 def test_models_are_those_of_the_chat_api() -> None:
     """One list serves both."""
-    request = openai_responses.render_list_models("", openai_responses.OPENAI)
+    request = openai_responses.render_list_models("", dialects.RESPONSES.OPENAI)
     assert (request.method, request.path) == ("GET", "/models")
-    page = openai_responses.parse_models(b'{"data":[{"id":"gpt-5","created":1}]}', openai_responses.OPENAI)
+    page = openai_responses.parse_models(b'{"data":[{"id":"gpt-5","created":1}]}', dialects.RESPONSES.OPENAI)
     assert [model.model_id for model in page.models] == ["gpt-5"]
 
 
 def test_a_cancelled_answer_says_so() -> None:
     """Cancelled on the server is an error of the candidate, with what there is."""
     writer = EventWriter(PROVIDER)
-    openai_responses.parse_response(b'{"id":"r","status":"cancelled","output":[]}', writer, openai_responses.OPENAI)
+    openai_responses.parse_response(b'{"id":"r","status":"cancelled","output":[]}', writer, dialects.RESPONSES.OPENAI)
     finished = writer.finished()
     assert finished is not None
     assert (finished.finish_reason, finished.provider_finish_reason) == (gateway_pb2.FINISH_REASON_ERROR, "cancelled")
@@ -169,7 +170,7 @@ _EVENT = st.fixed_dictionaries(
 def test_no_event_breaks_the_parser(values: list[Any]) -> None:
     """Whatever JSON comes, it is read or a ProviderError."""
     writer = EventWriter(PROVIDER)
-    parser = openai_responses.stream_parser(writer, openai_responses.OPENAI)
+    parser = openai_responses.stream_parser(writer, dialects.RESPONSES.OPENAI)
     ends = ("response.completed", "response.incomplete")
     try:
         for value in values:
@@ -185,13 +186,13 @@ def test_no_event_breaks_the_parser(values: list[Any]) -> None:
 def test_no_body_breaks_the_readers(body: bytes, value: Any) -> None:
     """Errors are always classified; what is no answer is a ProviderError."""
     assert isinstance(
-        openai_responses.parse_error(500, runner.LowerCase(), body, openai_responses.OPENAI), ProviderError
+        openai_responses.parse_error(500, runner.LowerCase(), body, dialects.RESPONSES.OPENAI), ProviderError
     )
     with pytest.raises((ProviderError, MalformedJson)):
-        openai_responses.stream_parser(EventWriter(PROVIDER), openai_responses.OPENAI).feed("", b"\x00" + body)
+        openai_responses.stream_parser(EventWriter(PROVIDER), dialects.RESPONSES.OPENAI).feed("", b"\x00" + body)
     writer = EventWriter(PROVIDER)
     try:
-        openai_responses.parse_response(json.dumps(value).encode(), writer, openai_responses.OPENAI)
+        openai_responses.parse_response(json.dumps(value).encode(), writer, dialects.RESPONSES.OPENAI)
     except ProviderError:
         return
     assert writer.done

@@ -26,7 +26,6 @@ from llm_gateway.protocols import (
     gemini,
     ollama,
     openai_chat,
-    openai_dialects,
     openai_responses,
 )
 from llm_gateway.protocols.events import EventWriter
@@ -37,6 +36,7 @@ from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
+from tests.support import dialects
 from tests.support.answers import FORMATS
 
 ORIGIN = "origin"
@@ -82,7 +82,7 @@ class Target:
         return body, rendering
 
 
-def dialects(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
+def named(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
     """The dialects that a module defines, by their lower-case names."""
     return ((name.lower(), value) for name, value in vars(module).items() if isinstance(value, kind))
 
@@ -92,11 +92,11 @@ def targets() -> list[Target]:
     cloud = {"project": "p", "location": "global", "region": "r", "api_version": "2025-04-01"}
     found = [
         Target(name=f"chat-{name}", wire=openai_chat, dialect=dialect, model="some-model", valid=chat)
-        for name, dialect in dialects(openai_dialects, openai_chat.Dialect)
+        for name, dialect in named(dialects.CHAT, openai_chat.Dialect)
     ]
     found += [
         Target(name=f"responses-{name}", wire=openai_responses, dialect=dialect, model="gpt-5.5", valid=responses)
-        for name, dialect in dialects(openai_responses, openai_responses.Dialect)
+        for name, dialect in named(dialects.RESPONSES, openai_responses.Dialect)
     ]
     found += [
         Target(
@@ -107,7 +107,7 @@ def targets() -> list[Target]:
             valid=messages,
             settings=cloud,
         )
-        for name, dialect in dialects(anthropic, anthropic.Dialect)
+        for name, dialect in named(anthropic, anthropic.Dialect)
         for model in ("claude-haiku-4-5", "claude-opus-4-8")
     ]
     found += [
@@ -116,12 +116,12 @@ def targets() -> list[Target]:
     ]
     found += [
         Target(name=f"gemini-{name}-{model}", wire=gemini, dialect=dialect, model=model, valid=generate, settings=cloud)
-        for name, dialect in dialects(gemini, gemini.Dialect)
+        for name, dialect in named(gemini, gemini.Dialect)
         for model in ("gemini-3-pro", "gemini-2.5-flash", "gemma-3-27b-it")
     ]
     found += [
         Target(name=f"ollama-{name}", wire=ollama, dialect=dialect, model="llama3.2", valid=native)
-        for name, dialect in dialects(ollama, ollama.Dialect)
+        for name, dialect in named(ollama, ollama.Dialect)
     ]
     found.append(
         Target(name="claude_code", wire=claude_code, dialect=anthropic.ANTHROPIC, model="sonnet", valid=process)

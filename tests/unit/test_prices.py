@@ -18,11 +18,12 @@ from genai_prices.data_snapshot import get_snapshot
 from llm_gateway import config
 from llm_gateway.catalogue.pricing import export, source
 from llm_gateway.catalogue.pricing.pricelist import Price, PriceList, Row, Rows, matches, tiers
-from llm_gateway.catalogue.pricing.prices import LISTS, Prices
+from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.catalogue.pricing.rates import Rates, tier
 from llm_gateway.catalogue.pricing.total import total_usage
 from llm_gateway.config import ModelPrice
 from llm_gateway.protocols.events import EventWriter
+from llm_gateway.providers import plugins
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 BIG = ("openai", "azure", "anthropic", "google", "aws", "mistral", "x-ai", "deepseek", "groq", "cerebras", "perplexity")
@@ -43,7 +44,9 @@ CONTEXTS: tuple[dict[str, str], ...] = (
 @pytest.fixture(scope="module")
 def pricelist() -> PriceList:
     """The lists of all kinds, as the other process writes them."""
-    return PriceList.decode(json.dumps(export.price_lists(sorted(set(LISTS.values())))).encode())
+    return PriceList.decode(
+        json.dumps(export.price_lists(sorted({row.prices for row in plugins.rows().values() if row.prices}))).encode()
+    )
 
 
 def usage_of_any_kind(rng: random.Random) -> usage_pb2.Usage:

@@ -23,6 +23,7 @@ from llm_gateway.upstream.http.h1 import render_head
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
+from tests.support import dialects
 from tests.support.apis import APIS, SETTINGS, check_rendered
 from tests.support.requests import requests
 
@@ -259,7 +260,7 @@ def of_responses(answer: Answer) -> tuple[bytes, bytes]:
         pytest.param(claude_code, anthropic.ANTHROPIC, of_claude_code, id="claude_code"),
         pytest.param(gemini, gemini.GEMINI, of_gemini, id="gemini"),
         pytest.param(ollama, ollama.OLLAMA, of_ollama, id="ollama"),
-        pytest.param(openai_responses, openai_responses.OPENAI, of_responses, id="openai_responses"),
+        pytest.param(openai_responses, dialects.RESPONSES.OPENAI, of_responses, id="openai_responses"),
     ],
 )
 @settings(max_examples=60)

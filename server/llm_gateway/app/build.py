@@ -84,7 +84,7 @@ class Builder:
         local = {name for name, provider in settings.providers.items() if _is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
         for name, provider in settings.providers.items():
-            endpoints = self._endpoints(name, provider, settings, prices, states)
+            endpoints, of_kind = self._endpoints(name, provider, settings, prices, states), row(provider.kind)
             upstreams += [endpoint.upstream for endpoint in endpoints]
             providers[name] = Provider(
                 id=name,
@@ -94,9 +94,11 @@ class Builder:
                 default_model=provider.default_model or "",
                 usual_model=usual_model(provider),
                 foreign=bool(provider.servers),
-                deployments=provider.kind != "echo" and row(provider.kind).deployments,
-                flat=provider.kind != "echo" and row(provider.kind).flat,
+                deployments=of_kind.deployments,
+                flat=of_kind.flat,
                 local=name in local,
+                otel=of_kind.otel,
+                operation=of_kind.operation,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
             )
         catalogue = Catalogue(
@@ -250,4 +252,4 @@ def _override_check(allowed: config.Overrides) -> Callable[[str, str, Route], No
 def _is_local(provider: config.Provider) -> bool:
     if provider.local is not None:
         return provider.local
-    return provider.kind == "echo" or row(provider.kind).local
+    return row(provider.kind).local

@@ -117,13 +117,12 @@ class TraceAttempt:
         if self._tracer is None or not trace.get_current_span().is_recording():
             return None
         call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
-        kind = target.provider.kind
-        operation = names.OPERATIONS.get(kind, "chat")
+        operation = target.provider.operation
         first = call.route.groups[0]
         again = "primary" if call.journal.calls == 1 else "retry"
         attributes: dict[str, Attribute] = {
             names.OPERATION: operation,
-            names.PROVIDER: names.OTEL_PROVIDERS.get(kind, kind),
+            names.PROVIDER: target.provider.otel or target.provider.kind,
             names.REQUEST_MODEL: target.model,
             names.REQUEST_STREAM: call.stream,
             names.ATTEMPT: call.journal.calls,

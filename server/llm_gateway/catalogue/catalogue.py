@@ -15,9 +15,9 @@ from llmgateway.v1 import content_pb2, model_pb2
 from llm_gateway import config
 from llm_gateway.catalogue import known_models
 from llm_gateway.catalogue.facts import Listing, ModelFacts
-from llm_gateway.catalogue.known_models import KnownModel
 from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured, Violation
+from llm_gateway.providers.rows import KnownModel
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     if args.no_env:
         if source is None:
             raise UsageError("--no-env checks a file: give it with --config")
-        settings = _loaded(lambda: _in_any_environment(source))
+        settings = _loaded(lambda: config.load(source, {}, any_environment=True))
     else:
         settings = load(args.config, os.environ)
     print(f"{source or 'environment'}: ok; listens on {settings.server.listen}")
@@ -53,12 +53,6 @@ def _ending(file: str) -> str:
     return f"the certificate {'has expired' if end <= now else 'expires'} on {end:%Y-%m-%d}; have it renewed"
 
 
-def _in_any_environment(file: str) -> config.Config:
-    settings = config.load(file, {}, kinds=plugins.kinds(), any_environment=True)
-    plugins.check(settings.providers)
-    return settings
-
-
 def _address(kind: str, url: str) -> str:
     """What an operator should know of an address: that it is called otherwise than it is written, or that it looks wrong."""
     row = plugins.row(kind)
@@ -72,9 +66,9 @@ def _address(kind: str, url: str) -> str:
 
 
 def read(path: str | None, env: Mapping[str, str]) -> config.Config:
-    """The checked configuration, with the kinds that plugins add. Raises ConfigError, also for a file by which only the embedded provider
+    """The checked configuration. Raises ConfigError, also for a file by which only the embedded provider
     would answer though nobody asked for it."""
-    settings = config.load(path, env, kinds=plugins.kinds(), local=config.local_servers)
+    settings = config.load(path, env, local=config.local_servers)
     file = config.config_path(path, env)
     if file and settings.stands_in:
         right = (
@@ -83,7 +77,6 @@ def read(path: str | None, env: Mapping[str, str]) -> config.Config:
         raise config.ConfigError(
             [config.ConfigProblem(file=file, key="providers", wrong="holds no provider", right=right)]
         )
-    plugins.check(settings.providers)
     return settings
 
 

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from llm_gateway import config
 from llm_gateway.app.gateway import Gateway
-from llm_gateway.catalogue.pricing.prices import LISTS
 from llm_gateway.catalogue.pricing.rates import tier
 from llm_gateway.cli import OK, UsageError
 from llm_gateway.cli.config_check import load
 from llm_gateway.cli.terminal import print_table
 from llm_gateway.errors import GatewayError
+from llm_gateway.providers import plugins
 from llm_gateway.routing.needs import OUTPUT_GUESS, Needs, needs_of
 from llm_gateway.routing.targets import Target
 from llm_gateway.telemetry import logs
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
 def _with_named(settings: config.Config, model: str) -> config.Config:
     """With the provider that the model's name begins with, though it has no key here: prices need none."""
     kind = model.partition("/")[0]
-    if kind not in LISTS or kind in settings.providers or model in settings.routes:
+    if kind not in plugins.own() or kind in settings.providers or model in settings.routes:
+        return settings
+    if not plugins.row(kind).prices:
         return settings
     return replace(settings, providers={**settings.providers, kind: config.Provider(kind=kind)})
 

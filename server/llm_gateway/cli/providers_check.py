@@ -83,14 +83,14 @@ async def _check(
         return Result(provider=name, endpoint=endpoint, problem=problem, key=state, seconds=monotonic() - started)
     finally:
         await one.aclose()
-    row = None if provider.kind == "echo" else row_of(provider.kind)
+    row = row_of(provider.kind)
     used = (*(provider.models or ()), *((provider.default_model,) if provider.default_model else ()))
     return Result(
         provider=name,
         endpoint=endpoint,
         models=len(listed),
         missing=tuple(model for model in dict.fromkeys(used) if model not in listed),
-        key="accepted" if (key or (row and row.identity)) and not (row and row.open_list) else "not checked",
+        key="accepted" if (key or row.identity) and not row.open_list else "not checked",
         seconds=monotonic() - started,
     )
 

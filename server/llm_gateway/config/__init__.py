@@ -13,7 +13,7 @@ import msgspec
 
 from llm_gateway.config.checks import check, is_private
 from llm_gateway.config.completing import complete, override
-from llm_gateway.config.discovery import ALIASES, KINDS, STAND_IN, discover, kind_of, local_servers, overlooked
+from llm_gateway.config.discovery import STAND_IN, discover, kind_of, local_servers, overlooked
 from llm_gateway.config.models import (
     ApiKey,
     Arm,
@@ -41,8 +41,6 @@ from llm_gateway.config.reading import INVALID, Reading, text_of
 from llm_gateway.config.secret import Secret
 
 __all__ = [
-    "ALIASES",
-    "KINDS",
     "ApiKey",
     "Arm",
     "Breaker",
@@ -85,7 +83,6 @@ def load(
     path: str | None,
     env: Mapping[str, str],
     *,
-    kinds: Collection[str] = KINDS,
     local: Callable[[], Collection[str]] = tuple,
     any_environment: bool = False,
 ) -> Config:
@@ -94,7 +91,6 @@ def load(
     path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides. A file
         without a ``providers`` section takes the environment's providers, and the defaults that go with them.
     env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
-    kinds: the kinds of provider there are.
     local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
     any_environment: check the file for any environment: what a variable would give is no problem, and stays out of the result.
 
@@ -103,12 +99,12 @@ def load(
     file = config_path(path, env)
     env = {} if any_environment else env
     reading = Reading(file or "environment", env)
-    config = _read(file, reading) if file else discover(env, kinds, local)
+    config = _read(file, reading) if file else discover(env, local)
     if any_environment and not reading.has("providers"):
         reading.problem("providers", "are those of the environment", unset=True)
         config = msgspec.structs.replace(config, providers={"echo": STAND_IN})
     elif file and not reading.has("providers"):
-        found = discover(env, kinds, local)
+        found = discover(env, local)
         default = config.default_provider or found.default_provider
         model = config.default_model or found.default_model
         defaults = config.defaults if reading.has("defaults") else found.defaults
@@ -116,7 +112,7 @@ def load(
             config, providers=found.providers, default_provider=default, default_model=model, defaults=defaults
         )
     config = override(config, env, reading)
-    config = complete(config, env, reading, kinds)
+    config = complete(config, env, reading)
     check(config, reading)
     problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
     if problems:

@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from llm_gateway.config import pem
 from llm_gateway.config.completing import known
 from llm_gateway.config.models import ClientTls, Config, Provider, Route, Server, ServerTls
+from llm_gateway.config.problems import ConfigProblem
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
 from llm_gateway.config.values import NAME, NAME_RULE
+from llm_gateway.providers import plugins
 
 
 def check(config: Config, reading: Reading) -> None:
     """Notes every problem that only shows when values are seen together."""
     _check_server(config.server, reading)
+    for package, kind in plugins.shadows():
+        wrong = f"adds the kind {kind}, which the gateway has itself"
+        reading.problems.append(ConfigProblem(file=package, wrong=wrong, right="rename it"))
     for name, provider in config.providers.items():
         _check_provider(join("providers", name), name, provider, reading)
     for name, route in config.routes.items():
@@ -115,8 +120,7 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
             reading.problem(at, "is not an HTTP header name")
         elif header.lower() in _OWN_HEADERS:
             reading.problem(at, "is set by the gateway itself", "take it out")
-    if provider.api and provider.kind in ONE_API:
-        reading.problem(f"{path}.api", f"is nothing to choose for kind {provider.kind}", "take it out")
+    _check_kind(path, provider, reading)
     if provider.proxy is not None and not re.fullmatch(r"https?://[^\s/]+/?", provider.proxy.reveal()):
         reading.problem(f"{path}.proxy", "is not a proxy's URL", "write http://host:port")
     listed = provider.models
@@ -125,21 +129,18 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
         reading.problem(at, f"{reading.shown(at)} is not among models", "add it there")
 
 
-ONE_API = frozenset(
-    {
-        "anthropic",
-        "azure_foundry",
-        "bedrock",
-        "claude_code",
-        "echo",
-        "gemini",
-        "litellm",
-        "mistral",
-        "ollama",
-        "vertex",
-    }
-)
-"""Kinds that do not speak both Chat Completions and Responses."""
+def _check_kind(path: str, provider: Provider, reading: Reading) -> None:
+    if provider.kind not in plugins.names():
+        return  # told already
+    try:
+        row = plugins.row(provider.kind)
+    except plugins.PluginError as error:
+        reading.problems.append(ConfigProblem(file="plugin", key=f"{path}.kind", wrong=str(error)))
+    else:
+        if provider.api and "responses" not in row.apis:
+            reading.problem(f"{path}.api", f"is nothing to choose for kind {provider.kind}", "take it out")
+
+
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = frozenset(
     [

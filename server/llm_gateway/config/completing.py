@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from llm_gateway.config.discovery import STAND_IN, USUAL, Usual, first, kind_of
+from llm_gateway.config.discovery import STAND_IN, first, kind_of, usual_of
 from llm_gateway.config.models import ApiKey, Arm, Config, Provider, Route, Target
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
 from llm_gateway.config.values import Unfit, boolean, credential
+from llm_gateway.providers import plugins
+from llm_gateway.providers.rows import Usual
 
 _T = TypeVar("_T", Target, Arm)
 
@@ -42,14 +44,14 @@ def _key_list(text: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
-def complete(config: Config, env: Mapping[str, str], reading: Reading, kinds: Collection[str]) -> Config:
+def complete(config: Config, env: Mapping[str, str], reading: Reading) -> Config:
     """The configuration with nothing left to infer: kinds, usual keys, names of keys, models of targets, the only provider.
 
     Providers that are switched off are taken out, and the targets that name them with them.
     """
     off = {name for name, provider in config.providers.items() if not provider.enabled}
     providers = {
-        name: _complete_provider(name, provider, env, reading, kinds)
+        name: _complete_provider(name, provider, env, reading)
         for name, provider in config.providers.items()
         if name not in off
     }
@@ -80,20 +82,18 @@ def _named(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
     return tuple(replace(key, name=key.name or f"key-{number}") for number, key in enumerate(keys, 1))
 
 
-def _complete_provider(
-    name: str, provider: Provider, env: Mapping[str, str], reading: Reading, kinds: Collection[str]
-) -> Provider:
+def _complete_provider(name: str, provider: Provider, env: Mapping[str, str], reading: Reading) -> Provider:
     path = join("providers", name)
-    kind = provider.kind or name
-    kind = kind_of(kind, kinds)
-    if kind not in kinds:
-        near = difflib.get_close_matches(kind, list(kinds), n=1)
+    kind = kind_of(provider.kind or name)
+    if kind not in plugins.names():
+        kinds = plugins.kinds()
+        near = difflib.get_close_matches(kind, kinds, n=1)
         right = f"did you mean {near[0]}?" if near else "one of " + ", ".join(kinds)
         if provider.kind:
             reading.problem(f"{path}.kind", f"{reading.shown(f'{path}.kind')} is no kind of provider", right)
         else:
             reading.problem(path, "is an id that is no kind of provider", f"set its kind: {right}")
-    usual = USUAL.get(kind, Usual(keyless=True))
+    usual = usual_of(kind)
     settings = {
         field: env[variable].strip()
         for field in usual.needs

@@ -7,178 +7,44 @@ import re
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from llm_gateway.config.models import Config, Defaults, Provider, Retry, RouteTimeouts
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.values import PARSERS, Unfit, boolean, count, credential, nearest, positive, unicode, url
-
-ALIASES: Final[Mapping[str, str]] = {
-    "claude": "anthropic",
-    "gpt": "openai",
-    "chatgpt": "openai",
-    "azure": "azure_openai",
-    "azureai": "azure_foundry",
-    "foundry": "azure_foundry",
-    "google": "gemini",
-    "googleai": "gemini",
-    "googlegenai": "gemini",
-    "googlegemini": "gemini",
-    "googleaistudio": "gemini",
-    "grok": "xai",
-    "mistralai": "mistral",
-    "aws": "bedrock",
-    "awsbedrock": "bedrock",
-    "amazonbedrock": "bedrock",
-    "vertexai": "vertex",
-    "googlevertex": "vertex",
-    "googlevertexai": "vertex",
-    "togetherai": "together",
-    "fireworksai": "fireworks",
-    "perplexityai": "perplexity",
-    "pplx": "perplexity",
-    "llamaserver": "llama_cpp",
-    "openailike": "openai_compatible",
-}
-"""Other names of kinds, as `kind_of` compares them: in small letters, without what stands between words."""
+from llm_gateway.providers import plugins
+from llm_gateway.providers.rows import Row, Usual
 
 
-def kind_of(name: str, kinds: Collection[str] = ()) -> str:
+@lru_cache(maxsize=1)
+def _spellings() -> Mapping[str, str]:
+    """Every name of a kind, as `_bare` makes it."""
+    others = {alias: kind for kind, row in plugins.rows().items() for alias in row.aliases}
+    return {_bare(kind): kind for kind in plugins.kinds()} | others
+
+
+def kind_of(name: str) -> str:
     """The kind that a name means, accepted wherever a kind is named: azure-openai, LM Studio and x.ai as much as claude; a name that
-    means none as it is. kinds: all kinds there are, KINDS unless given."""
-    if name in (kinds or KINDS):
-        return name
-    bare = _bare(name)
-    found = _BARE.get(bare) or next((kind for kind in kinds if _bare(kind) == bare), name)
-    return found if not kinds or found in kinds else name
+    means none as it is."""
+    return name if name in plugins.names() else _spellings().get(_bare(name), name)
 
 
 def _bare(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usual:
-    """What a kind reads from the environment by its vendor's own habit.
-
-    key: variables of the API key, the first one set wins. settings: field of Provider → variables.
-    needs: fields that have no default. keyless: can work without an API key: a local server, or a cloud's credential chain.
-    when: groups of variables; a keyless kind is there when every variable of one group is set.
-    """
-
-    key: tuple[str, ...] = ()
-    settings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
-    keyless: bool = False
-    when: tuple[tuple[str, ...], ...] = ()
+def usual_of(kind: str) -> Usual:
+    """What a kind reads from the environment; of one that there is not, or whose plugin is wrong, nothing, and it needs no key."""
+    try:
+        return plugins.row(kind).usual
+    except plugins.PluginError:
+        return Usual(keyless=True)
 
 
-def _hosted(prefix: str, *more: str) -> Usual:
-    """A vendor whose key and address are the variables with its prefix. more: other names of the key that people have."""
-    return Usual(key=(f"{prefix}_API_KEY", *more), settings={"endpoint": (f"{prefix}_BASE_URL", f"{prefix}_API_BASE")})
-
-
-def _served(prefix: str, *more: str) -> Usual:
-    """A server whose address must be given; with `when` it is there as soon as that is."""
-    return Usual(
-        key=(f"{prefix}_API_KEY", *more),
-        settings={"endpoint": (f"{prefix}_BASE_URL", f"{prefix}_API_BASE")},
-        needs=("endpoint",),
-        keyless=True,
-        when=((f"{prefix}_BASE_URL",), (f"{prefix}_API_BASE",)),
-    )
-
-
-USUAL: Final[Mapping[str, Usual]] = {
-    "anthropic": _hosted("ANTHROPIC", "CLAUDE_API_KEY"),
-    "openai": _hosted("OPENAI", "OPENAI_KEY"),
-    "gemini": Usual(
-        key=(
-            "GEMINI_API_KEY",
-            "GOOGLE_API_KEY",
-            "GOOGLE_GENERATIVE_AI_API_KEY",
-            "GOOGLE_AI_API_KEY",
-            "GOOGLE_GENAI_API_KEY",
-        ),
-        settings={"endpoint": ("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE")},
-    ),
-    "xai": _hosted("XAI", "GROK_API_KEY"),
-    "mistral": _hosted("MISTRAL", "MISTRALAI_API_KEY"),
-    "azure_openai": Usual(
-        key=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY", "AZURE_API_KEY"),
-        settings={
-            "endpoint": ("AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL", "AZURE_API_BASE"),
-            "api_version": ("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION", "AZURE_API_VERSION"),
-            "default_model": (
-                "AZURE_OPENAI_DEPLOYMENT",
-                "AZURE_OPENAI_DEPLOYMENT_NAME",
-                "AZURE_OPENAI_CHAT_DEPLOYMENT_NAME",
-            ),
-        },
-        needs=("endpoint",),
-        keyless=True,
-    ),
-    "azure_foundry": Usual(
-        key=("AZURE_AI_API_KEY", "AZURE_INFERENCE_CREDENTIAL"),
-        settings={"endpoint": ("AZURE_AI_ENDPOINT", "AZURE_INFERENCE_ENDPOINT", "AZURE_AI_API_BASE")},
-        needs=("endpoint",),
-        keyless=True,
-    ),
-    "bedrock": Usual(
-        key=("AWS_BEARER_TOKEN_BEDROCK",),
-        settings={"region": ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME")},
-        needs=("region",),
-        keyless=True,
-        when=(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_WEB_IDENTITY_TOKEN_FILE",)),
-    ),
-    "vertex": Usual(
-        settings={
-            "project": ("GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"),
-            "location": ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "VERTEXAI_LOCATION"),
-        },
-        needs=("project", "location"),
-        keyless=True,
-        when=(("GOOGLE_GENAI_USE_VERTEXAI",),),
-    ),
-    "groq": _hosted("GROQ"),
-    "deepseek": _hosted("DEEPSEEK"),
-    "openrouter": _hosted("OPENROUTER"),
-    "together": _hosted("TOGETHER", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY"),
-    "fireworks": _hosted("FIREWORKS", "FIREWORKS_AI_API_KEY"),
-    "cerebras": _hosted("CEREBRAS"),
-    "perplexity": _hosted("PERPLEXITY", "PPLX_API_KEY", "PERPLEXITYAI_API_KEY"),
-    "ollama": Usual(
-        key=("OLLAMA_API_KEY",),
-        settings={"endpoint": ("OLLAMA_HOST", "OLLAMA_BASE_URL", "OLLAMA_API_BASE")},
-        keyless=True,
-        when=(("OLLAMA_HOST",), ("OLLAMA_BASE_URL",), ("OLLAMA_API_BASE",)),
-    ),
-    "lmstudio": Usual(
-        key=("LM_API_TOKEN", "LMSTUDIO_API_KEY", "LM_STUDIO_API_KEY"),
-        settings={"endpoint": ("LMSTUDIO_HOST", "LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE")},
-        keyless=True,
-        when=(("LMSTUDIO_HOST",), ("LMSTUDIO_BASE_URL",), ("LM_STUDIO_API_BASE",)),
-    ),
-    "vllm": _served("VLLM", "HOSTED_VLLM_API_KEY"),
-    "llama_cpp": _served("LLAMA_CPP"),
-    "openai_compatible": _served("OPENAI_COMPATIBLE"),
-    "claude_code": Usual(keyless=True),
-    "litellm": Usual(keyless=True),
-    "echo": Usual(keyless=True),
-}
-"""By kind, in the order in which the default provider is chosen. A kind not listed here is taken to work without a key."""
-
-KINDS: Final = tuple(USUAL)
-_BARE: Final = {**{_bare(kind): kind for kind in KINDS}, **ALIASES}
 STAND_IN: Final = Provider(kind="echo", options={"stands_in": True})
 """What serves where nothing is configured; `Config.stands_in` tells."""
-
-LOCAL: Final[Mapping[str, tuple[str, int, str, bytes]]] = {
-    "ollama": ("127.0.0.1", 11434, "/api/version", b'"version"'),
-    "lmstudio": ("127.0.0.1", 1234, "/v1/models", b'"data"'),
-}
-"""Kind → where a local server listens by default, what to GET, and what its answer holds."""
 
 Probe = Callable[[str, int, str, bytes], bool]
 
@@ -202,8 +68,17 @@ def answers(host: str, port: int, path: str, marker: bytes, timeout: float = 0.1
 
 
 def local_servers(probe: Probe = answers) -> tuple[str, ...]:
-    """The kinds of LOCAL whose server runs on this machine. The only I/O of the no-file case; at most 0.15 s for each."""
-    return tuple(kind for kind, where in LOCAL.items() if probe(*where))
+    """The kinds whose server runs on this machine. The only I/O of the no-file case; at most 0.15 s for each."""
+    found = []
+    for kind, row in _probed().items():
+        where = urlsplit(row.base_url)
+        if row.probe is not None and probe(str(where.hostname), where.port or 80, *row.probe):
+            found.append(kind)
+    return tuple(found)
+
+
+def _probed() -> Mapping[str, Row]:
+    return {kind: row for kind, row in plugins.rows().items() if row.probe is not None}
 
 
 def first(env: Mapping[str, str], variables: Collection[str]) -> str | None:
@@ -211,29 +86,7 @@ def first(env: Mapping[str, str], variables: Collection[str]) -> str | None:
     return next((name for name in variables if env.get(name, "").strip()), None)
 
 
-def ollama_url(host: str) -> str:
-    """The URL of ``OLLAMA_HOST``: host, host:port or URL; a bind address such as 0.0.0.0 means this machine.
-
-    Source: envconfig of ollama/ollama: port 11434 unless there is a scheme, then the scheme's own.
-    """
-    scheme, separator, rest = host.strip().rpartition("://")
-    where, slash, path = rest.partition("/")
-    bare, colon, port = where.rpartition(":") if not where.endswith("]") else (where, "", "")
-    if not colon or (":" in bare and not bare.startswith("[")):
-        bare, port = where, ""
-    bare = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}.get(bare, bare)  # noqa: S104
-    port = port or ("" if separator else "11434")
-    return url(f"{scheme or 'http'}://{bare}{':' if port else ''}{port}{slash}{path}")
-
-
-def lmstudio_url(host: str) -> str:
-    """The URL of ``LMSTUDIO_HOST``: host:port or URL, given with or without the ``/v1`` of its OpenAI dialect."""
-    return url(host if "://" in host else f"http://{host}").removesuffix("/v1")
-
-
-def discover(
-    env: Mapping[str, str], kinds: Collection[str] = KINDS, local: Callable[[], Collection[str]] = tuple
-) -> Config:
+def discover(env: Mapping[str, str], local: Callable[[], Collection[str]] = tuple) -> Config:
     """The configuration that the environment alone gives; the providers' ids are their kinds.
 
     local: gives the kinds of local servers that answer, such as ``local_servers``; asked only where no variable names theirs.
@@ -242,8 +95,9 @@ def discover(
     """
     variables = _Variables(env)
     named = env.get("LLM_PROVIDER", "").strip()
-    chosen = kind_of(named, kinds) if named else ""
-    if chosen and chosen not in kinds:
+    chosen = kind_of(named) if named else ""
+    if chosen and chosen not in plugins.names():
+        kinds = plugins.kinds()
         right = " ".join(filter(None, (nearest(named, kinds), "it is one of " + ", ".join(kinds))))
         variables.problem("LLM_PROVIDER", "names no kind of provider", right)
         chosen = ""
@@ -254,13 +108,11 @@ def discover(
         variables.problem("LLM_API_KEY", "belongs to no provider", right)
 
     providers: dict[str, Provider] = {}
-    for kind in dict.fromkeys((*USUAL, *kinds)):
-        usual = USUAL.get(kind, Usual(keyless=True))
-        if kind in kinds and (provider := _usual_provider(kind, usual, variables, chosen=kind == chosen)):
+    for kind in (*plugins.rows(), *({chosen} - {""} - plugins.own())):
+        if provider := _usual_provider(kind, usual_of(kind), variables, chosen=kind == chosen):
             providers[kind] = provider
-    for kind in local() if not LOCAL.keys() <= providers.keys() else ():
-        if kind in kinds:
-            providers.setdefault(kind, Provider(kind=kind))
+    for kind in local() if not _probed().keys() <= providers.keys() else ():
+        providers.setdefault(kind, Provider(kind=kind))
     if not providers:
         providers["echo"] = STAND_IN
 
@@ -287,8 +139,9 @@ def discover(
 def overlooked(env: Mapping[str, str]) -> list[str]:
     """Why variables that look like a provider's make none: what is set and what it lacks, or what was meant; names only, no values."""
     found = []
-    known = {name for usual in USUAL.values() for name in usual.key}
-    for kind, usual in USUAL.items():
+    usuals = {kind: row.usual for kind, row in plugins.rows().items()}
+    known = {name for usual in usuals.values() for name in usual.key}
+    for kind, usual in usuals.items():
         missing = [usual.settings[field][0] for field in usual.needs if not first(env, usual.settings[field])]
         if missing and (key := first(env, usual.key)):
             found.append(f"{key} is set, but {kind} needs {' and '.join(missing)} too")
@@ -338,16 +191,14 @@ BASE_URL: Final = ("LLM_BASE_URL", "LLM_API_BASE", "LLM_ENDPOINT")
 """Variables of the chosen provider's address, the first one set wins."""
 MOST_SECONDS: Final = 3600
 """Of a number without a unit."""
-_PARSERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
-    ("ollama", "endpoint"): ollama_url,
-    ("lmstudio", "endpoint"): lmstudio_url,
-}
 
 
 def _usual_provider(kind: str, usual: Usual, variables: _Variables, *, chosen: bool) -> Provider | None:
     """The provider that its usual variables describe, if they do; ``chosen`` is the one that LLM_PROVIDER names."""
     noted = len(variables.problems)
-    parsers = {field: _PARSERS.get((kind, field), url if field == "endpoint" else str) for field in usual.settings}
+    parsers = {
+        field: (lambda text: url(usual.endpoint(text))) if field == "endpoint" else str for field in usual.settings
+    }
     settings = {
         field: variables.read(first(variables.env, names), parsers[field]) for field, names in usual.settings.items()
     }

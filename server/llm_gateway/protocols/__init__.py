@@ -9,7 +9,8 @@
     media.py, effort.py, settings.py   what the formats read alike in a request; reading.py in answers
     summary.py     what a conversation holds, before anything is known of a target
     callids.py     ids of tool calls that a provider does not give, or does not take
-    openai_dialects.py, aws.py, google.py   data and errors that several formats share
+    openai_dialects.py, openai_choice.py   what differs between servers of OpenAI's two formats, and which of them a request takes
+    aws.py, google.py   data and errors that several formats share
 
 Everything else here is one wire format a module.
 """

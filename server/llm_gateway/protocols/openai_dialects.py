@@ -1,414 +1,241 @@
-"""Dialects of Chat Completions by server. Data only; sources are the servers' API references and, where open, their code."""
+"""What differs between servers that speak OpenAI's two formats, Chat Completions and Responses: the classes, and what suits a server of
+which nothing is known. Each provider's own dialects stand in its file, `llm_gateway.providers.NAME`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import importlib
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
 
 from llmgateway.v1 import gateway_pb2
 
-from llm_gateway import errors
-from llm_gateway.protocols import schemas
-from llm_gateway.protocols.openai_chat.dialect import SAMPLING, SERVICE_TIERS, Dialect, ModelRule
+from llm_gateway.errors import ProviderError
+from llm_gateway.protocols.schemas import Limits
 
-_PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
-_SAMPLED = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
+SAMPLING: Mapping[str, str] = {
+    name: name
+    for name in (
+        "temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty", "seed", "logprobs",
+        "top_logprobs",
+    )
+} | {"candidate_count": "n"}  # fmt: skip
+"""GenerationConfig field to wire field, in the spelling that vLLM, OpenRouter, SGLang and Together share."""
+
+SERVICE_TIERS: Mapping[int, str] = {
+    gateway_pb2.SERVICE_TIER_AUTO: "auto",
+    gateway_pb2.SERVICE_TIER_STANDARD: "default",
+    gateway_pb2.SERVICE_TIER_FLEX: "flex",
+    gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
+}
 
 
-def _without(*fields: str, **renamed: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelRule:
+    """What a family of models refuses although its server takes it."""
+
+    pattern: str
+    """Regular expression, matched at the start of the model's id."""
+    refused: frozenset[str] = frozenset()
+    """GenerationConfig fields that the model refuses."""
+    refused_reasoning: frozenset[str] = frozenset()
+    """Those that it refuses while it reasons."""
+    efforts: tuple[str, ...] = ()
+    """Words of effort that it takes, weakest first; () is what the dialect says."""
+    default_effort: str = ""
+    """What unset stands for."""
+    tools_end_reasoning: bool = False
+    """Function tools are refused here while it reasons."""
+    takes_effort: bool = True
+    """False for models that refuse any word of effort."""
+    cache_options: bool = False
+    """The model takes explicit cache breakpoints and a retention."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ChatDialect:
+    """One server's reading of Chat Completions. The defaults suit a server of which nothing is known: everything that the contract
+    carries, in the spelling understood most widely.
+
+    A field that names a wire field is "" where the server has none; `a.b` is field b of object a.
+    """
+
+    chat_path: str = "/chat/completions"
+    """Below the endpoint's base URL; `{model}` is the model's id, percent-encoded."""
+    models_path: str = "/models"
+
+    output_limit: str = "max_tokens"
+    """Wire field of max_output_tokens."""
+    sampling: Mapping[str, str] = field(default_factory=lambda: SAMPLING)
+    """GenerationConfig fields to wire fields."""
+    service_tiers: Mapping[int, str] = field(default_factory=lambda: SERVICE_TIERS)
+    """Tiers to the server's words."""
+    max_stop: int = 0
+    """Most stop sequences; 0 for any number."""
+    logit_bias: bool = True
+    modalities: bool = True
+    stream_options: Mapping[str, Any] = field(default_factory=lambda: {"include_usage": True})
+    """Sent with a streamed request."""
+
+    developer_role: bool = False
+    """Messages may have this role."""
+    message_name: tuple[str, ...] = ("system", "developer", "user", "assistant")
+    """Roles whose messages may have a name."""
+    refusal_field: bool = False
+    """Messages of the model have a field for its refusal."""
+    text_lists: bool = True
+    """Several texts may stay apart outside messages of the user."""
+    tool_media: bool = True
+    """Tool results and turns of the model may hold media."""
+    prefix: Literal["", "plain", "prefix", "continue_final_message"] = "plain"
+    """How a prefill is marked; "plain" needs no mark."""
+    skip_empty: bool = False
+    """Leave out messages of the model without content."""
+    alternates: bool = False
+    """Turns of one role must not follow each other."""
+    call_id: str = ""
+    """Pattern of valid tool-call ids; others are replaced."""
+    custom_tools: bool = False
+    """There are calls with free text in place of arguments."""
+    media: frozenset[str] = frozenset({"image_url", "input_audio", "audio_url", "file", "file_url", "video_url"})
+    """Types of content parts that the server reads."""
+    audio_formats: tuple[str, ...] = ()
+    """Those that it reads; () for any."""
+    media_style: Literal["openai", "mistral"] = "openai"
+    """Shape of documents and audio."""
+    default_filename: str = ""
+    """Stands in where the server insists on the name of a file."""
+    cache_breakpoint: Literal["", "cache_control", "breakpoint"] = "cache_control"
+    """"cache_control" (Anthropic's words, as OpenRouter and LiteLLM pass them on) or "breakpoint" (OpenAI)."""
+    call_breakpoint: bool = False
+    """Tool calls have one too."""
+    reasoning_replay: Literal["", "reasoning_content", "reasoning", "thinking"] = "reasoning_content"
+    """Field of messages that holds earlier reasoning, or "thinking" for content parts (Mistral)."""
+
+    strict: bool = True
+    """Functions have it."""
+    parameters_required: bool = False
+    """Functions must say them."""
+    tool_choice: bool = True
+    required_word: str = "required"
+    """The tool choice that demands a call."""
+    named_tool_choice: bool = True
+    """It can name a tool."""
+    allowed_tools: bool = False
+    """It can name several."""
+    explicit_auto: bool = False
+    """Say "auto" although it is the default."""
+    parallel_tool_calls: bool = True
+    provider_tools: Literal["", "pass", "web_search_options", "plugins"] = "pass"
+    """What happens to the provider's own tools."""
+    schema_limits: Limits | None = None
+    """What is refused in strict schemas."""
+    json_object: bool = True
+    """The response format of that name is known."""
+    json_schema: Literal["", "nested", "flat"] = "nested"
+    """Where the schema stands."""
+
+    effort_field: str = "reasoning_effort"
+    efforts: tuple[str, ...] = ()
+    """Words of effort that are taken, weakest first; () is all."""
+    budget_field: str = "reasoning.max_tokens"
+    include_field: str = ""
+    exclude_field: str = "reasoning.exclude"
+    reasoning_off: Mapping[str, Any] = field(default_factory=dict)
+    """Object merged into the body when effort is none."""
+    reasoning_on: Mapping[str, Any] = field(default_factory=dict)
+    """Object merged into the body when effort is anything else."""
+    reasoning_demanded: str = ""
+    """Models that reason unasked, where every turn of a model that reasons must hold reasoning, if an empty one; "" for servers that demand none."""
+
+    user_field: str = "user"
+    metadata_field: str = "metadata"
+    """Place of labels."""
+    metadata_needs_store: bool = False
+    """Labels are refused unless the caller's options store the answer."""
+    cache_key_field: str = "prompt_cache_key"
+    cache_key_header: str = ""
+
+    rules: tuple[ModelRule, ...] = ()
+    """The first that matches the model applies."""
+    think_tags: bool = True
+    """An answer may begin with <think>."""
+    error_codes: Mapping[str, type[ProviderError]] = field(default_factory=dict)
+    """Codes, types and statuses that mean something else here than in `failures`."""
+
+
+def without(*fields: str, **renamed: str) -> dict[str, str]:
     """The common sampling fields without some, and with others renamed."""
     return {name: wire for name, wire in SAMPLING.items() if name not in fields} | renamed
 
 
-GENERIC = Dialect(custom_tools=True)
-
-# ---------------------------------------------------------------- OpenAI and Azure
-_REASONING_REFUSES = _PENALTIES | {"logit_bias"}
-_MODERN = ("none", "low", "medium", "high", "xhigh")
+_NO_RULE = ModelRule(pattern="")
 
 
-def _reasoning(
-    pattern: str,
-    efforts: tuple[str, ...],
-    default: str = "",
-    *,
-    stop: bool = False,
-    no_tools: bool = False,
-    cache: bool = False,
-) -> ModelRule:
-    """stop: takes stop sequences; those that may leave reasoning off take them then."""
-    stops = frozenset() if stop else frozenset({"stop_sequences"})
-    rests = "none" in efforts
-    return ModelRule(
-        pattern=pattern,
-        refused=_REASONING_REFUSES | (frozenset() if rests else stops),
-        refused_reasoning=_SAMPLED | (stops if rests else frozenset()),
-        efforts=efforts,
-        default_effort=default,
-        tools_end_reasoning=no_tools,
-        cache_options=cache,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResponsesDialect:
+    """One server's reading of the Responses API."""
+
+    chat: ChatDialect
+    """What the server's two APIs share: service tiers, places of user, labels and cache key, rules per model, error codes, the list of models."""
+    path: str = "/responses"
+    """Below the endpoint's base URL."""
+    stateless: bool = True
+    """Ask that nothing is stored, and for encrypted reasoning, without which reasoning cannot be sent back."""
+    plain_reasoning: bool = False
+    """Reasoning that is not encrypted may be sent back."""
+    hides_obfuscation: bool = False
+    """Padding of streams can be switched off."""
+    developer_role: bool = True
+    """The role is known."""
+    strict: bool = True
+    """Functions take it; it must be said because it is true by default."""
+    max_effort: str = ""
+    """Pattern of models that take the effort max here although not in Chat Completions."""
+    tools: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: TOOLS)
+    """The contract's portable tool types to the server's, with what it requires beside them."""
+
+    def rule(self, model: str) -> ModelRule:
+        """What the model takes."""
+        return _rule(self.chat.rules, model)
+
+    def efforts(self, model: str) -> tuple[str, ...]:
+        """Words of effort that the model takes, weakest first; () is all."""
+        found = self.rule(model).efforts or self.chat.efforts
+        if found and self.max_effort and "max" not in found and re.match(self.max_effort, model):
+            found = (*found, "max")
+        return found
 
 
-OPENAI_RULES = (
-    ModelRule(pattern=r"gpt-5(\.\d+)?-chat", takes_effort=False),
-    ModelRule(pattern=r"gpt-(3|4|oss)|chatgpt-|ft:gpt-(3|4)", takes_effort=False),
-    _reasoning(r"o3(?!-mini)|o4", ("low", "medium", "high")),  # API reference, `stop`: not with o3 and o4-mini
-    _reasoning(r"o\d", ("low", "medium", "high"), stop=True),
-    _reasoning(r"gpt-5\.1", ("none", "low", "medium", "high"), "none"),
-    _reasoning(r"gpt-5\.[23]", _MODERN, "none"),
-    _reasoning(r"gpt-5\.4", _MODERN, "none", no_tools=True),
-    _reasoning(r"gpt-5\.5", _MODERN, no_tools=True),
-    _reasoning(r"gpt-5\.[6-9]", _MODERN, no_tools=True, cache=True),
-    _reasoning(r"gpt-5", ("minimal", "low", "medium", "high")),
-    _reasoning(r"gpt-6-astra|gpt-6\.1-sol", ("low", "medium", "high", "xhigh"), cache=True),
-    _reasoning(r"gpt-[6-9]", _MODERN, no_tools=True, cache=True),
-)
-"""Chat Completions' rules per model; `max` is refused here and honoured by the Responses API only."""
+@lru_cache(maxsize=1024)
+def _rule(rules: tuple[ModelRule, ...], model: str) -> ModelRule:
+    return next((rule for rule in rules if re.match(rule.pattern, model)), _NO_RULE)
 
-OPENAI = Dialect(
-    output_limit="max_completion_tokens",
-    sampling=_without("top_k", "min_p", "repetition_penalty"),
-    max_stop=4,
-    stream_options={"include_usage": True, "include_obfuscation": False},
-    developer_role=True,
-    refusal_field=True,
-    tool_media=False,
-    prefix="",
-    call_id=r"[\s\S]{1,40}",
-    custom_tools=True,
-    media=frozenset({"image_url", "input_audio", "file"}),
-    audio_formats=("wav", "mp3"),
-    default_filename="document.pdf",
-    cache_breakpoint="breakpoint",
-    reasoning_replay="",
-    allowed_tools=True,
-    schema_limits=schemas.OPENAI,
-    provider_tools="web_search_options",
-    budget_field="",
-    exclude_field="",
-    user_field="safety_identifier",
-    metadata_needs_store=True,
-    rules=OPENAI_RULES,
-    think_tags=False,
-)
 
-AZURE_OPENAI = replace(
-    OPENAI,
-    chat_path="/openai/v1/chat/completions",
-    models_path="/openai/v1/models",
-    stream_options={"include_usage": True},  # include_obfuscation is not taken by the dated versions
-    user_field="user",  # safety_identifier comes later than at OpenAI
-    reasoning_replay="reasoning_content",  # deployments of other makers' models take it
-    think_tags=True,
-)
+TOOLS: Mapping[str, Mapping[str, object]] = {
+    "web_search": {"type": "web_search"},
+    "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
+    "file_search": {"type": "file_search"},
+    "computer_use": {"type": "computer_use_preview"},
+    "mcp": {"type": "mcp"},
+}
 
-AZURE_OPENAI_DATED = replace(
-    AZURE_OPENAI, chat_path="/openai/deployments/{model}/chat/completions", models_path="/openai/models"
-)
-"""API versions that are dates; the query parameter `api-version` is the caller's."""
+GENERIC = ChatDialect(custom_tools=True)
+GENERIC_RESPONSES = ResponsesDialect(chat=GENERIC, stateless=False, plain_reasoning=True)
 
-AZURE_FOUNDRY = replace(
-    GENERIC,
-    chat_path="/models/chat/completions",
-    models_path="/models",
-    sampling=_without("min_p", "repetition_penalty"),
-    custom_tools=False,
-    cache_breakpoint="",
-    budget_field="",
-    exclude_field="",
-)
-"""Foundry's model inference API: one endpoint for the models of many makers."""
 
-# ---------------------------------------------------------------- hosted
-XAI = Dialect(
-    sampling=_without("top_k", "min_p", "repetition_penalty"),
-    service_tiers={
-        gateway_pb2.SERVICE_TIER_STANDARD: "default",
-        gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
-    },
-    developer_role=True,
-    message_name=("user",),
-    modalities=False,
-    media=frozenset({"image_url"}),
-    strict=False,
-    provider_tools="",
-    cache_breakpoint="",
-    budget_field="",
-    exclude_field="",
-    metadata_field="",
-    cache_key_field="",
-    cache_key_header="x-grok-conv-id",
-    rules=(
-        ModelRule(pattern=r".*non-reasoning|grok-2|grok-3(?!-mini)", takes_effort=False),
-        ModelRule(pattern=r"grok-4(-0709)?$|grok-code", refused=_PENALTIES | {"stop_sequences"}, takes_effort=False),
-        ModelRule(pattern=r"grok-(3-mini|[4-9]|build)", refused=_PENALTIES | {"stop_sequences"}),
-    ),
-    think_tags=False,
-)
-
-MISTRAL = Dialect(
-    chat_path="/v1/chat/completions",
-    models_path="/v1/models",
-    sampling=_without("min_p", "seed", seed="random_seed"),
-    service_tiers={gateway_pb2.SERVICE_TIER_AUTO: "auto", gateway_pb2.SERVICE_TIER_STANDARD: "standard_only"},
-    logit_bias=False,
-    modalities=False,
-    stream_options={},  # usage always comes; the field is refused
-    message_name=(),
-    prefix="prefix",
-    skip_empty=True,
-    call_id=r"[a-zA-Z0-9]{9}",
-    media=frozenset({"image_url", "input_audio", "audio_url", "file", "file_url"}),
-    media_style="mistral",
-    cache_breakpoint="",
-    reasoning_replay="thinking",
-    parameters_required=True,
-    required_word="any",
-    provider_tools="",
-    budget_field="",
-    exclude_field="",
-    user_field="metadata.user_id",  # there is no `user`, and unknown fields are refused
-    rules=(
-        ModelRule(pattern=r"magistral", takes_effort=False),
-        ModelRule(pattern=r"(mistral|ministral|devstral|codestral|pixtral|voxtral)", efforts=("none", "high")),
-    ),
-    think_tags=False,
-    error_codes={
-        "invalid_request_prompt_too_long": errors.ContextWindowExceeded,  # 3051, invalid_request_invalid_args, says it in words only
-        "3505": errors.ProviderOverloaded,
-        "invalid_model": errors.ModelNotFound,
-    },
-)
-
-GROQ = Dialect(
-    output_limit="max_completion_tokens",
-    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "logprobs", "top_logprobs"),
-    service_tiers={
-        gateway_pb2.SERVICE_TIER_AUTO: "auto",
-        gateway_pb2.SERVICE_TIER_STANDARD: "on_demand",
-        gateway_pb2.SERVICE_TIER_FLEX: "flex",
-        gateway_pb2.SERVICE_TIER_PRIORITY: "performance",
-    },
-    max_stop=4,
-    logit_bias=False,
-    modalities=False,
-    message_name=(),
-    tool_media=False,
-    media=frozenset({"image_url"}),
-    cache_breakpoint="",
-    reasoning_replay="reasoning",
-    efforts=("none", "low", "medium", "high"),
-    budget_field="",
-    include_field="include_reasoning",
-    exclude_field="",
-    cache_key_field="",
-    error_codes={"capacity_exceeded": errors.ProviderOverloaded},
-)
-
-DEEPSEEK = Dialect(
-    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count", "seed"),
-    service_tiers={},
-    max_stop=16,
-    logit_bias=False,
-    modalities=False,
-    text_lists=False,
-    tool_media=False,
-    prefix="prefix",
-    media=frozenset({"image_url"}),
-    cache_breakpoint="",
-    provider_tools="",
-    parallel_tool_calls=False,
-    json_schema="",
-    efforts=("minimal", "low", "medium", "high", "xhigh", "max"),
-    budget_field="",
-    exclude_field="",
-    reasoning_off={"thinking": {"type": "disabled"}},
-    reasoning_on={"thinking": {"type": "enabled"}},
-    reasoning_demanded=r"deepseek-reasoner",  # api-docs.deepseek.com, thinking mode: 400 for a turn of a tool loop without it
-    user_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-OPENROUTER = Dialect(
-    refusal_field=True,
-    media=frozenset({"image_url", "input_audio", "file", "file_url", "video_url"}),
-    reasoning_replay="reasoning",
-    provider_tools="plugins",
-    effort_field="reasoning.effort",
-    efforts=("none", "minimal", "low", "medium", "high", "xhigh"),
-    budget_field="reasoning.max_tokens",
-    exclude_field="reasoning.exclude",
-    metadata_field="metadata",
-)
-
-TOGETHER = Dialect(
-    service_tiers={},
-    modalities=False,
-    media=frozenset({"image_url", "video_url", "audio_url", "input_audio"}),
-    cache_breakpoint="",
-    provider_tools="",
-    efforts=("low", "medium", "high"),
-    budget_field="",
-    exclude_field="",
-    reasoning_off={"reasoning": {"enabled": False}},
-    metadata_field="",
-    cache_key_field="",
-    error_codes={
-        "403": errors.ContextWindowExceeded
-    },  # docs.together.ai, error codes: input and max_tokens exceed the context
-)
-
-FIREWORKS = Dialect(
-    service_tiers={gateway_pb2.SERVICE_TIER_PRIORITY: "priority"},
-    modalities=False,
-    media=frozenset({"image_url"}),
-    cache_breakpoint="",
-    provider_tools="",
-    efforts=("none", "low", "medium", "high"),
-    budget_field="",
-    exclude_field="",
-)
-
-CEREBRAS = Dialect(
-    output_limit="max_completion_tokens",
-    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
-    service_tiers=SERVICE_TIERS,
-    modalities=False,
-    tool_media=False,
-    message_name=(),
-    media=frozenset(),
-    cache_breakpoint="",
-    reasoning_replay="reasoning",
-    provider_tools="",
-    efforts=("none", "low", "medium", "high"),
-    budget_field="",
-    exclude_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-PERPLEXITY = Dialect(
-    alternates=True,
-    sampling=_without("min_p", "repetition_penalty", "candidate_count", "seed", "logprobs", "top_logprobs"),
-    service_tiers={},
-    logit_bias=False,
-    modalities=False,
-    message_name=(),
-    tool_media=False,
-    text_lists=False,
-    media=frozenset({"image_url", "file", "file_url"}),
-    cache_breakpoint="",
-    reasoning_replay="",
-    provider_tools="web_search_options",
-    json_object=False,
-    efforts=("minimal", "low", "medium", "high"),
-    budget_field="",
-    exclude_field="",
-    user_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-# ---------------------------------------------------------------- local servers
-VLLM = Dialect(
-    service_tiers={},
-    modalities=False,
-    prefix="continue_final_message",
-    media=frozenset({"image_url", "input_audio", "audio_url", "video_url"}),
-    cache_breakpoint="",
-    reasoning_replay="reasoning",
-    explicit_auto=True,
-    provider_tools="",
-    budget_field="thinking_token_budget",
-    include_field="include_reasoning",
-    exclude_field="",
-    reasoning_off={"chat_template_kwargs": {"enable_thinking": False}},
-    metadata_field="",
-    cache_key_field="",
-)
-
-LLAMA_CPP = Dialect(
-    sampling=_without("repetition_penalty", repetition_penalty="repeat_penalty"),
-    service_tiers={},
-    modalities=False,
-    tool_media=False,
-    media=frozenset({"image_url", "input_audio"}),
-    cache_breakpoint="",
-    provider_tools="",
-    budget_field="",
-    exclude_field="",
-    reasoning_off={"chat_template_kwargs": {"enable_thinking": False}},
-    user_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-LMSTUDIO = Dialect(
-    chat_path="/v1/chat/completions",
-    models_path="/api/v1/models",  # of its own REST API, which tells what is loaded with which context; since LM Studio 0.4.0
-    sampling=_without(
-        "min_p",
-        "candidate_count",
-        "logprobs",
-        "top_logprobs",
-        "repetition_penalty",
-        repetition_penalty="repeat_penalty",
-    ),
-    service_tiers={},
-    modalities=False,
-    message_name=(),
-    tool_media=False,
-    media=frozenset({"image_url"}),
-    cache_breakpoint="",
-    named_tool_choice=False,
-    parallel_tool_calls=False,
-    provider_tools="",
-    json_object=False,
-    budget_field="",
-    exclude_field="",
-    user_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-LMSTUDIO_V0 = replace(LMSTUDIO, models_path="/api/v0/models")
-LMSTUDIO_V1 = replace(LMSTUDIO, models_path="/v1/models")
-"""The lists of older releases."""
-
-OLLAMA_OPENAI = Dialect(
-    sampling=_without("top_k", "min_p", "repetition_penalty", "candidate_count"),
-    service_tiers={},
-    logit_bias=False,
-    modalities=False,
-    message_name=(),
-    media=frozenset({"image_url"}),
-    cache_breakpoint="",
-    reasoning_replay="reasoning",
-    strict=False,
-    tool_choice=False,
-    parallel_tool_calls=False,
-    provider_tools="",
-    efforts=("none", "low", "medium", "high", "max"),
-    budget_field="",
-    exclude_field="",
-    user_field="",
-    metadata_field="",
-    cache_key_field="",
-)
-
-# ---------------------------------------------------------------- the long tail
-LITELLM = Dialect(
-    sampling=_without("min_p", "repetition_penalty"),
-    media=frozenset({"image_url", "input_audio", "file"}),
-    call_breakpoint=True,
-    provider_tools="web_search_options",
-    budget_field="",
-    exclude_field="",
-    metadata_field="",
-    error_codes={
-        "ContextWindowExceededError": errors.ContextWindowExceeded,
-        "ContentPolicyViolationError": errors.ContentBlocked,
-    },
-)
-"""What `litellm.acompletion` takes (https://docs.litellm.ai/docs/completion/input); it turns that into each provider's own."""
+def __getattr__(name: str) -> ChatDialect:
+    """The dialects that stood here in version 0.1: CHAT of a provider's file."""
+    if not name.isupper():
+        raise AttributeError(name)
+    try:
+        found: ChatDialect = importlib.import_module(f"llm_gateway.providers.{name.lower()}").CHAT
+    except (ImportError, AttributeError):
+        raise AttributeError(f"there is no dialect {name}", name=name) from None
+    told = f"{name} is CHAT of llm_gateway.providers.{name.lower()}; openai_dialects.{name} goes with the next minor version."
+    warnings.warn(told, DeprecationWarning, stacklevel=2)
+    return found

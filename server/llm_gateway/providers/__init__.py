@@ -1,1 +1,1 @@
-"""Kinds of provider: `rows` are data, `choice` picks one of the APIs of a kind, `plugins` finds the kinds of other packages."""
+"""Kinds of provider: one a module, whose name it is; `rows` is what such a module says, `plugins` finds them and those of other packages."""

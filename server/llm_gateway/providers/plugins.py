@@ -1,22 +1,28 @@
-"""Kinds of provider: those of `rows`, and those that other packages add through the entry point group GROUP.
+"""Kinds of provider: one a module of this package, and those that other packages add through the entry point group GROUP.
 
-An entry point's name is the kind, its object the kind's `Row`. A row names modules: bare names are this package's, dotted ones are
-imported as they are. docs/plugins.md is the guide. A plugin is loaded when a provider of its kind is configured, never before.
+A module's name is its kind, its ROW the kind's `Row`; an entry point's name is the kind, its object the `Row`. A row names modules: bare
+names are this package's, dotted ones are imported as they are. docs/plugins.md is the guide. Our own files are imported by name too, all
+of them only where the order of kinds or their variables are asked for; a plugin when a provider of its kind is configured, never before.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+import pkgutil
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from llm_gateway import config
-from llm_gateway.providers.rows import ROWS, Row
+from llm_gateway import providers
+from llm_gateway.protocols import openai_choice
+from llm_gateway.protocols.openai_choice import Chooser
+from llm_gateway.providers.rows import Row, Spoken
 
 GROUP = "llm_gateway.providers"
+_NO_KINDS = frozenset({"plugins", "rows"})
+"""Modules of this package that are no kind."""
 
 WIRE_FORMAT = (
     "framing",
@@ -34,14 +40,36 @@ class PluginError(Exception):
     """A kind's plugin is not what it should be; the text says what is wrong, for the operator."""
 
 
+@lru_cache(maxsize=1)
+def own() -> frozenset[str]:
+    """The kinds that come with the gateway."""
+    return frozenset(found.name for found in pkgutil.iter_modules(providers.__path__)) - _NO_KINDS
+
+
+@lru_cache(maxsize=1)
+def names() -> frozenset[str]:
+    """Every kind there is."""
+    return own() | {found.name for found in _entry_points()}
+
+
+@lru_cache(maxsize=1)
+def rows() -> dict[str, Row]:
+    """Our own kinds, by their rank."""
+    return dict(sorted(((kind, row(kind)) for kind in own()), key=lambda found: (found[1].rank, found[0])))
+
+
 def kinds() -> tuple[str, ...]:
-    """Every kind there is, those of plugins last."""
-    return tuple(dict.fromkeys((*config.KINDS, *(found.name for found in _entry_points()))))
+    """Every kind there is, ours by their rank, those of plugins last."""
+    return tuple(dict.fromkeys((*rows(), *(found.name for found in _entry_points()))))
 
 
+@lru_cache(maxsize=256)
 def row(kind: str) -> Row:
-    """The row of a kind other than `echo`. Raises PluginError."""
-    return ROWS[kind] if kind in ROWS else _plugged(kind)
+    """The row of a kind. Raises PluginError."""
+    if kind in own():
+        found: Row = importlib.import_module(f"{providers.__name__}.{kind}").ROW
+        return found
+    return _plugged(kind)
 
 
 def module(room: str, name: str) -> ModuleType:
@@ -49,22 +77,23 @@ def module(room: str, name: str) -> ModuleType:
     return importlib.import_module(name if "." in name else f"llm_gateway.{room}.{name}")
 
 
-def check(providers: Mapping[str, config.Provider]) -> None:
-    """Load the plugins that providers are configured for. Raises ConfigError with every problem."""
-    problems = []
-    added: Iterable[EntryPoint] = _entry_points()
-    for found in added:
-        if found.name in config.KINDS:
-            wrong = f"adds the kind {found.name}, which the gateway has itself"
-            problems.append(config.ConfigProblem(file=_origin(found), wrong=wrong, right="rename it"))
-    for name, provider in providers.items():
-        if provider.kind not in config.KINDS:
-            try:
-                row(provider.kind)
-            except PluginError as error:
-                problems.append(config.ConfigProblem(file="plugin", key=f"providers.{name}.kind", wrong=str(error)))
-    if problems:
-        raise config.ConfigError(problems)
+def dialect(spoken: Spoken) -> Any:
+    """What an API's wire format is told of its server."""
+    if not isinstance(spoken.dialect, str):
+        return spoken.dialect
+    return getattr(module("protocols", spoken.dialects or spoken.wire), spoken.dialect)
+
+
+def chooser(choice: Chooser | str) -> Chooser:
+    """What picks an API for a request; a name is `chat`, or the kind that chooses so."""
+    if not isinstance(choice, str):
+        return choice
+    return openai_choice.chat_only if choice == "chat" else chooser(row(choice).choice)
+
+
+def shadows() -> Iterator[tuple[str, str]]:
+    """(package, kind) of plugins that add a kind of ours."""
+    return ((_origin(found), found.name) for found in _entry_points() if found.name in own())
 
 
 @lru_cache(maxsize=1)
@@ -76,7 +105,6 @@ def _origin(found: EntryPoint) -> str:
     return found.dist.name if found.dist is not None else found.value
 
 
-@lru_cache(maxsize=64)
 def _plugged(kind: str) -> Row:
     candidates = [found for found in _entry_points() if found.name == kind]
     if len({found.value for found in candidates}) != 1:
@@ -91,18 +119,19 @@ def _plugged(kind: str) -> Row:
     if not isinstance(added, Row):
         raise PluginError(f"{origin} is a {type(added).__name__}, not a Row of llm_gateway.plugin")
     for label, spoken in added.apis.items():
-        _check_api(f"{origin}, API {label!r}", spoken.wire, spoken.dialects, spoken.dialect)
+        _check_api(f"{origin}, API {label!r}", spoken)
     if added.transport and not hasattr(_imported(origin, "upstream", added.transport), "client"):
         raise PluginError(f"{origin}: {added.transport} has no client")
     return added
 
 
-def _check_api(origin: str, wire: str, dialects: str, dialect: str) -> None:
-    missing = [name for name in WIRE_FORMAT if not hasattr(_imported(origin, "protocols", wire), name)]
+def _check_api(origin: str, spoken: Spoken) -> None:
+    missing = [name for name in WIRE_FORMAT if not hasattr(_imported(origin, "protocols", spoken.wire), name)]
     if missing:
-        raise PluginError(f"{origin}: the wire format {wire} lacks {', '.join(missing)}")
-    if not hasattr(_imported(origin, "protocols", dialects), dialect):
-        raise PluginError(f"{origin}: {dialects} has no dialect {dialect}")
+        raise PluginError(f"{origin}: the wire format {spoken.wire} lacks {', '.join(missing)}")
+    dialects = spoken.dialects or spoken.wire
+    if isinstance(spoken.dialect, str) and not hasattr(_imported(origin, "protocols", dialects), spoken.dialect):
+        raise PluginError(f"{origin}: {dialects} has no dialect {spoken.dialect}")
 
 
 def _imported(origin: str, room: str, name: str) -> ModuleType:

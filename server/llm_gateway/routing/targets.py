@@ -75,6 +75,10 @@ class Provider:
     flat: bool = False
     """No model id of its kind contains a slash (ids that begin with their maker's name do)."""
     local: bool = False
+    otel: str = ""
+    """Its kind's name in OpenTelemetry; "" for the kind."""
+    operation: str = "chat"
+    """What a call of it is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -57,17 +57,3 @@ SAMPLING: Mapping[str, str] = {
     "candidate_count": "gen_ai.request.choice.count",
 }
 """Attribute by field of GenerationConfig. Stop sequences are the caller's texts and have none."""
-
-OTEL_PROVIDERS: Mapping[str, str] = {
-    "gemini": "gcp.gemini",
-    "vertex": "gcp.vertex_ai",
-    "xai": "x_ai",
-    "mistral": "mistral_ai",
-    "bedrock": "aws.bedrock",
-    "azure_openai": "azure.ai.openai",
-    "lmstudio": "lm_studio",
-}
-"""`gen_ai.provider.name` by provider kind; a kind that is not here is its own name."""
-
-OPERATIONS: Mapping[str, str] = {"gemini": "generate_content", "vertex": "generate_content"}
-"""`gen_ai.operation.name` by provider kind, `chat` for all others."""

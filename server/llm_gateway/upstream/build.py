@@ -13,8 +13,8 @@ from msgspec import structs
 from llm_gateway import config
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols.wire import MODEL_NAME, Api
-from llm_gateway.providers import choice, plugins
-from llm_gateway.providers.rows import DATED, Row, Spoken
+from llm_gateway.providers import plugins
+from llm_gateway.providers.rows import Row, Spoken
 from llm_gateway.routing.targets import Upstream
 from llm_gateway.upstream import credentials
 from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
@@ -96,8 +96,6 @@ async def described_models(one: Upstream) -> list[model_pb2.Model]:
 
 def usual_model(provider: config.Provider) -> str:
     """What the kind's row asks when nobody names a model, where the provider is; "" where only its list can tell."""
-    if provider.kind == "echo":
-        return ""
     row = plugins.row(provider.kind)
     place = provider.region or provider.publisher or ""
     begins = max((begin for begin in row.default_models if place.startswith(begin)), key=len, default=None)
@@ -117,16 +115,12 @@ def _settings(provider: config.Provider, server: config.Endpoint | None) -> Mapp
 
 
 def _row(kind: str, settings: Mapping[str, Any]) -> Row:
-    dated = kind in DATED and _DATE.match(settings["api_version"] or "")
-    return DATED[kind] if dated else plugins.row(kind)
+    row = plugins.row(kind)
+    return row.dated if row.dated is not None and _DATE.match(settings["api_version"] or "") else row
 
 
 def _api(spoken: Spoken, name: str) -> Api:
-    return Api(
-        wire=plugins.module("protocols", spoken.wire),
-        dialect=getattr(plugins.module("protocols", spoken.dialects), spoken.dialect),
-        name=name,
-    )
+    return Api(wire=plugins.module("protocols", spoken.wire), dialect=plugins.dialect(spoken), name=name)
 
 
 def _chooser(
@@ -134,7 +128,7 @@ def _chooser(
 ) -> Callable[[gateway_pb2.SendRequest, str], Api]:
     """The API of the configuration, else of the row's rule, else the only one."""
     if row.choice and not (configured and configured in apis):
-        rule: choice.Chooser = getattr(choice, row.choice)
+        rule = plugins.chooser(row.choice)
         return lambda request, model: apis[rule(request, model, settings)]
     only = apis[configured] if configured in apis else apis[""]  # type: ignore[index]
     return lambda request, model: only

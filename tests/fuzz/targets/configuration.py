@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from llm_gateway import config
 from llm_gateway.app.gateway import Gateway
 from llm_gateway.config import models
+from llm_gateway.providers import plugins
 from llm_gateway.telemetry import redaction
 from msgspec import Struct
 from msgspec.structs import fields
@@ -107,7 +108,7 @@ def _structs(kind: Any = models.Config) -> Iterator[type[Struct]]:
 
 
 NAMES = sorted({name.name for kind in _structs() for name in fields(kind)})
-KINDS = sorted(config.KINDS)
+KINDS = sorted(plugins.own())
 VALUES = (
     LITERAL, f"Bearer {LITERAL}", f"'{LITERAL}'", f"{LITERAL} {LITERAL}", f"{LITERAL}\u00e9", f"{LITERAL}${{", f"http://u:{LITERAL}@", f"ftp://u:{LITERAL}@h", f"{LITERAL}/m",
     "none", "${A}", "${FUZZ_KEY}", "${ADDRESS}", "${B}", "${B:-2s}", "$${", "${", LITERAL, "2s", "500h", "0", "1e999", "0e999999999", "1e-999999999", "-1", "true", "null",

@@ -9,7 +9,7 @@ from google.protobuf import json_format, message
 from hypothesis import strategies as st
 from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols.wire import Rendering, render
-from llm_gateway.providers import choice
+from llm_gateway.providers import azure_openai, openai, vertex, xai
 from llm_gateway.routing.needs import needs_of
 from llm_gateway.rpc.validation import validate_stream
 from llmgateway.v1 import gateway_pb2
@@ -24,7 +24,7 @@ from tests.support.requests import requests
 
 SPOKEN = tuple([one for one in APIS if one[2] is wire] for wire in dict.fromkeys(wire for _, _, wire, _ in APIS))
 """The APIs of each wire format: an input goes to one of each, by turns."""
-RULES = (choice.openai, choice.azure_dated, choice.xai, choice.chat, choice.vertex)
+RULES = (openai.choose, azure_openai.choose_dated, xai.choose, vertex.choose)
 
 
 def check(data: bytes) -> None:

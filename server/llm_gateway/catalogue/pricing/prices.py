@@ -12,34 +12,12 @@ from llmgateway.v1 import gateway_pb2, model_pb2, usage_pb2
 from llm_gateway import config
 from llm_gateway.catalogue.pricing.pricelist import PriceList, Steps, tiers
 from llm_gateway.catalogue.pricing.rates import Rates, tier
+from llm_gateway.providers.plugins import row
 from llm_gateway.telemetry import logs
 
 if TYPE_CHECKING:
     from llm_gateway.protocols.events import EventWriter
 
-LISTS: Mapping[str, str] = {
-    "openai": "openai",
-    "azure_openai": "azure",
-    "anthropic": "anthropic",
-    "claude_code": "anthropic",
-    "gemini": "google",
-    "vertex": "google",
-    "bedrock": "aws",
-    "xai": "x-ai",
-    "mistral": "mistral",
-    "groq": "groq",
-    "deepseek": "deepseek",
-    "openrouter": "openrouter",
-    "together": "together",
-    "fireworks": "fireworks",
-    "cerebras": "cerebras",
-    "perplexity": "perplexity",
-}
-"""Kind of provider to its price list in genai-prices. A kind that is not here has the operator's prices or none."""
-BILLED_ELSEWHERE = frozenset({"claude_code"})
-"""Kinds that run on the operator's machines and are billed all the same."""
-NAMED_BY_OPERATOR = frozenset({"azure_openai"})
-"""Kinds whose model names are the operator's own, so that the answer tells which model it was."""
 DIVERGENCE = 0.01
 """Share by which our cost and the provider's may differ before it is logged."""
 MOST_KEPT = 10_000
@@ -88,8 +66,8 @@ class Prices:
 
     def lists(self) -> frozenset[str]:
         """The lists that these providers need; empty when none of them is billed."""
-        kinds = (provider.kind for name, provider in self._providers.items() if not self._free(name))
-        return frozenset(LISTS[kind] for kind in kinds if kind in LISTS)
+        found = (row(provider.kind).prices for name, provider in self._providers.items() if not self._free(name))
+        return frozenset(filter(None, found))
 
     def rates(
         self,
@@ -134,8 +112,8 @@ class Prices:
 
     def context(self, provider: str, model: str) -> int | None:
         """The model's context window in tokens by the list."""
-        kind = self._providers[provider].kind
-        found = self._list.find(LISTS[kind], model) if self._list is not None and kind in LISTS else None
+        name = row(self._providers[provider].kind).prices
+        found = self._list.find(name, model) if self._list is not None and name else None
         return found[1].context if found is not None else None
 
     def add_cost(self, provider: str, model: str, usage: usage_pb2.Usage, writer: EventWriter) -> None:
@@ -144,7 +122,7 @@ class Prices:
         fast = isinstance(counted, dict) and counted.get("speed") == "fast"
         known = self.rates(provider, model, served=writer.response_model, service_tier=writer.service_tier, fast=fast)
         if not known:
-            if self._list is not None or self._providers[provider].kind not in LISTS:
+            if self._list is not None or not row(self._providers[provider].kind).prices:
                 self._tell("price unknown", provider, model)
             return
         chosen = known[0] if len(known) == 1 else tier(known, usage.input_tokens)
@@ -162,21 +140,22 @@ class Prices:
                 )
 
     def _free(self, provider: str) -> bool:
-        return provider in self._local and self._providers[provider].kind not in BILLED_ELSEWHERE
+        return provider in self._local and not row(self._providers[provider].kind).billed
 
     def _chosen(self, key: _Key, now: float) -> tuple[tuple[Rates, ...], float]:
         provider, model, served, service_tier, fast = key
         settings = self._providers[provider]
+        kind = row(settings.kind)
         price, rates, until = "", dict[str, Steps](), math.inf
         if self._free(provider):
             price, rates = "local", dict(_FREE)
-        elif self._list is not None and settings.kind in LISTS:
+        elif self._list is not None and kind.prices:
             circumstances = {"speed": "fast"} if fast else {}
             if service_tier in _TIERS:
                 circumstances["service_tier"] = _TIERS[service_tier]
-            names = (served, model) if settings.kind in NAMED_BY_OPERATOR else (model, served)
+            names = (served, model) if kind.deployments else (model, served)
             for name in filter(None, names):
-                found = self._list.price(LISTS[settings.kind], name.removeprefix("models/"), circumstances, now)
+                found = self._list.price(kind.prices, name.removeprefix("models/"), circumstances, now)
                 if found is not None:
                     price, rates, until = found[0], dict(found[1]), found[2]
                     break

@@ -1,6 +1,5 @@
 """Chat Completions: OpenAI's, and that of every server that speaks it.
 
-    dialect.py    what differs between servers, as data (`Dialect`); the rows stand in protocols/openai_dialects.py
     request.py    the contract's request to the wire
     response.py   answers, whole and streamed, to the contract
     values.py     usage, citations, log probabilities, media
@@ -13,11 +12,12 @@ source of vLLM, llama.cpp and Ollama.
 
 from typing import Literal
 
-from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
 from llm_gateway.protocols.openai_chat.failure import parse_error
 from llm_gateway.protocols.openai_chat.models import parse_models, render_list_models
 from llm_gateway.protocols.openai_chat.request import render_request
 from llm_gateway.protocols.openai_chat.response import parse_response, stream_parser
+from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
+from llm_gateway.protocols.openai_dialects import ModelRule
 
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 

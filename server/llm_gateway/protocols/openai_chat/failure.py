@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from llm_gateway import errors
 from llm_gateway.protocols import failures, google, json
-from llm_gateway.protocols.openai_chat.dialect import Dialect
+from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
 from llm_gateway.protocols.wire import Headers
 
 _Wire = dict[str, Any]

@@ -8,7 +8,7 @@ from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import errors
 from llm_gateway.protocols import json, reading
-from llm_gateway.protocols.openai_chat.dialect import Dialect
+from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
 from llm_gateway.protocols.wire import ModelPage, Outgoing
 
 _Wire = dict[str, Any]

@@ -12,7 +12,8 @@ from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import LOOSE, Conversation, plain
 from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, SETTINGS, VIDEO, Medium
-from llm_gateway.protocols.openai_chat.dialect import Dialect, ModelRule
+from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
+from llm_gateway.protocols.openai_dialects import ModelRule
 from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 

@@ -16,8 +16,8 @@ from llm_gateway.protocols import callids, json, reading
 from llm_gateway.protocols.events import EventWriter, FinishReason
 from llm_gateway.protocols.framing import Sse
 from llm_gateway.protocols.openai_chat import values
-from llm_gateway.protocols.openai_chat.dialect import Dialect
 from llm_gateway.protocols.openai_chat.failure import raise_error, read_error
+from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
 from llm_gateway.protocols.wire import StreamParser
 
 _Wire = dict[str, Any]

@@ -1,6 +1,5 @@
 """OpenAI's Responses API, as OpenAI, Azure, xAI and compatible servers serve it.
 
-    dialect.py     what differs between servers: data, beside the server's Chat Completions dialect
     request.py     the contract to a request: items, statelessly
     response.py    answers and streams to the contract
 
@@ -14,7 +13,7 @@ from typing import Literal
 
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols import openai_chat
-from llm_gateway.protocols.openai_responses.dialect import AZURE, AZURE_DATED, GENERIC, LMSTUDIO, OPENAI, XAI, Dialect
+from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.openai_responses.request import render_request
 from llm_gateway.protocols.openai_responses.response import parse_response, stream_parser
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
@@ -38,12 +37,6 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
 
 
 __all__ = [
-    "AZURE",
-    "AZURE_DATED",
-    "GENERIC",
-    "LMSTUDIO",
-    "OPENAI",
-    "XAI",
     "Dialect",
     "framing",
     "parse_error",

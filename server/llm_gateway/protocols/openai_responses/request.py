@@ -13,7 +13,7 @@ from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import Conversation, plain
 from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
 from llm_gateway.protocols.openai_chat.request import attribute, retention, wished
-from llm_gateway.protocols.openai_responses.dialect import Dialect
+from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
 

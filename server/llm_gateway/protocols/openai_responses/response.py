@@ -14,7 +14,7 @@ from llm_gateway.protocols import failures, json, reading
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.openai_chat.failure import ERROR_CODES as CHAT_CODES
 from llm_gateway.protocols.openai_chat.values import reported_cost
-from llm_gateway.protocols.openai_responses.dialect import Dialect
+from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.wire import CUSTOM
 
 _Wire = dict[str, Any]

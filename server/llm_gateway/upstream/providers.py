@@ -2,10 +2,12 @@
 
 import warnings
 
-from llm_gateway.providers.rows import ROWS, Row, Spoken
+from llm_gateway.providers.plugins import rows
+from llm_gateway.providers.rows import Row, Spoken
 
 __all__ = ["ROWS", "Row", "Spoken"]
 
+ROWS = rows()
 warnings.warn(
     "Import Row and Spoken from llm_gateway.plugin; llm_gateway.upstream.providers goes with the next minor version.",
     DeprecationWarning,

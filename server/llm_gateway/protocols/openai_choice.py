@@ -1,4 +1,4 @@
-"""Which of its APIs a provider is asked by, request by request. Pure; the rules are data, their sources the providers' API references.
+"""By which of OpenAI's two formats a provider is asked, request by request. Pure; what is known of a provider's models is data of its file.
 
 A chooser is given the request, the model's id and the provider's settings, and names one of the APIs of the provider's row.
 """
@@ -18,61 +18,39 @@ Chooser = Callable[[gateway_pb2.SendRequest, str, Mapping[str, Any]], str]
 NO_MODEL = r"(?!)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Models:
-    """Which of a server's models want the Responses API. Patterns match at the start of an id; the first field that holds decides.
-
-    chat: served by Chat Completions only. responses: served by Responses only. tools: take function tools while they reason by
-    Responses only. better: do more by Responses, which keeps their reasoning between turns, so Chat Completions is left for what it
-    alone has: a seed, several candidates, audio, stop sequences. stops: take stop sequences there; stops_at_rest: while they do not
-    reason; rests: do not reason unless they are told to.
-    """
+    """Which of a server's models want the Responses API. Patterns match at the start of an id; the first field that holds decides."""
 
     chat: str = NO_MODEL
+    """Served by Chat Completions only."""
     responses: str = NO_MODEL
+    """Served by Responses only."""
     tools: str = NO_MODEL
+    """Take function tools while they reason by Responses only."""
     better: str = NO_MODEL
+    """Do more by Responses, which keeps their reasoning between turns, so Chat Completions is left for what it alone has: a seed, several
+    candidates, audio, stop sequences."""
     stops: str = NO_MODEL
+    """Take stop sequences there."""
     stops_at_rest: str = NO_MODEL
+    """Take them while they do not reason."""
     rests: str = NO_MODEL
+    """Do not reason unless they are told to."""
 
 
-OPENAI = Models(
-    chat=r"gpt-[\w.-]+-(search|audio)|gpt-audio|gpt-5(\.\d+)?-chat",
-    responses=r"(o\d|gpt-[\w.]+)(-[\w.]+)*-(pro|codex|deep-research)|codex|computer-use",
-    tools=r"gpt-(5\.[4-9]|[6-9])",
-    better=r"o\d|gpt-[5-9]",
-    stops=r"o1|o3-mini",
-    stops_at_rest=r"gpt-5\.[1-9]|gpt-[6-9]",
-    rests=r"gpt-5\.[1-4]",
-)
-XAI = Models(responses=r"grok-[\w.]+-multi-agent")
-
-
-def openai(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
-    """`chat` or `responses`, for OpenAI's models at OpenAI or on Azure, where deployments often bear their model's name."""
-    return _by_model(OPENAI, request, model)
-
-
-def azure_dated(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
-    """`chat` or `responses`, where the API version is a date: Responses came with 2025-03-01-preview."""
-    return openai(request, model, settings) if str(settings["api_version"]) >= "2025-03-01" else "chat"
-
-
-def xai(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
-    """`chat` or `responses`, for Grok."""
-    return _by_model(XAI, request, model)
-
-
-def chat(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
+def chat_only(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
     """`chat`, for servers of which nothing else is known."""
     return "chat"
 
 
-def vertex(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
-    """`gemini` or `anthropic`: by the publisher that is configured, else by the model."""
-    publisher = settings.get("publisher") or ("anthropic" if model.startswith("claude") else "google")
-    return "anthropic" if publisher == "anthropic" else "gemini"
+def by_model(models: Models) -> Chooser:
+    """`chat` or `responses`, by what is known of a server's models."""
+
+    def choose(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
+        return _by_model(models, request, model)
+
+    return choose
 
 
 def _by_model(models: Models, request: gateway_pb2.SendRequest, model: str) -> str:

@@ -1,0 +1,22 @@
+"""The dialects of the gateway's providers, by the names that golden cases give them: CHAT.GROQ, RESPONSES.XAI."""
+
+import importlib
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from llm_gateway.protocols import openai_dialects
+from llm_gateway.protocols.openai_dialects import ChatDialect, ResponsesDialect
+from llm_gateway.providers import plugins
+
+
+def _found(of: type, named: str) -> Iterator[tuple[str, Any]]:
+    """Those of a class, with the provider's name in the place of what its file calls them."""
+    for kind in plugins.rows():
+        for name, value in vars(importlib.import_module(f"llm_gateway.providers.{kind}")).items():
+            if isinstance(value, of) and name.startswith(named):
+                yield f"{kind.upper()}{name.removeprefix(named)}", value
+
+
+CHAT = SimpleNamespace(GENERIC=openai_dialects.GENERIC, **dict(_found(ChatDialect, "CHAT")))
+RESPONSES = SimpleNamespace(GENERIC=openai_dialects.GENERIC_RESPONSES, **dict(_found(ResponsesDialect, "RESPONSES")))
