@@ -12,7 +12,8 @@ BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup
 CODEGEN := build/codegen
 CLIENT := clients/python
-GENERATED := $(CLIENT)/src/llmgateway/v1
+# The contract: what callers use, and the administration, in packages of their own.
+CONTRACT := llmgateway/v1 llmgateway/admin/v1
 # Beside Python, whose code the server uses.
 LANGUAGES := go java rust typescript
 TYPED := server $(CLIENT)/src tests
@@ -45,13 +46,13 @@ $(CODEGEN)/.setup: requirements-codegen.lock
 	@$(CODEGEN)/bin/python $(PIP) check
 	@touch $@
 
-# $(1): the folder that receives llmgateway/v1. Services live in gateway.proto alone.
+# $(1): the folder that receives the contract's packages. Files with a service get a stub too.
 define generate
 	@mkdir -p $(1)
 	@PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" python -m grpc_tools.protoc -Iprotos \
-	  --python_out=$(1) --mypy_out=quiet:$(1) protos/llmgateway/v1/*.proto
+	  --python_out=$(1) --mypy_out=quiet:$(1) $(CONTRACT:%=protos/%/*.proto)
 	@PATH="$(CURDIR)/$(CODEGEN)/bin:$$PATH" python -m grpc_tools.protoc -Iprotos \
-	  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) protos/llmgateway/v1/gateway.proto
+	  --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $$(grep -l '^service' $(CONTRACT:%=protos/%/*.proto))
 endef
 
 .PHONY: clients
@@ -61,15 +62,15 @@ clients: proto ## Regenerate the code of all clients from protos/
 
 .PHONY: proto
 proto: $(CODEGEN)/.setup ## Regenerate the Python code of the contract
-	@rm -f $(GENERATED)/*_pb2*
+	@rm -f $(CONTRACT:%=$(CLIENT)/src/%/*_pb2*)
 	$(call generate,$(CLIENT)/src)
 
 .PHONY: check-generate
 check-generate: $(CODEGEN)/.setup ## Fail when the generated code is not what protos/ says
 	@rm -rf build/generated
 	$(call generate,build/generated)
-	@diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/llmgateway/v1 $(GENERATED) \
-	  || { echo "The generated code is stale: run 'make clients' and commit." >&2; exit 1; }
+	@for package in $(CONTRACT); do diff -r --exclude=__init__.py --exclude=__pycache__ build/generated/$$package $(CLIENT)/src/$$package \
+	  || { echo "The generated code is stale: run 'make clients' and commit." >&2; exit 1; }; done
 	@for language in $(LANGUAGES) envoy; do .ci/fresh $$language; done
 	@echo "Generated code is up to date."
 

@@ -169,6 +169,32 @@ class ProviderNotConfigured(CallerError):
     reason = "PROVIDER_NOT_CONFIGURED"
 
 
+class ResourceNotFound(CallerError):
+    """Nothing of this name is configured. For the administration."""
+
+    code = Code.NOT_FOUND
+    reason = "RESOURCE_NOT_FOUND"
+
+    def __init__(self, message: str, *, resource: str) -> None:
+        """resource: its name, such as `providers/edge`."""
+        super().__init__(message)
+        self.resource = resource
+
+
+class RoleRequired(CallerError):
+    """The administrator may not do this."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "ROLE_REQUIRED"
+
+
+class ConfigInvalid(CallerError):
+    """The configuration is wrong. The fields of its violations are files and lines."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "CONFIG_INVALID"
+
+
 class NoCapableTarget(CallerError):
     """No target can serve what the request needs."""
 

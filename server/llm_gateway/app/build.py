@@ -24,7 +24,7 @@ from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.health import HealthView
 from llm_gateway.rpc.service import Snapshot
 from llm_gateway.telemetry import redaction, tracing
-from llm_gateway.upstream.build import address_of, described_models, secrets, upstream, usual_model
+from llm_gateway.upstream.build import address_of, described_models, is_local, secrets, upstream, usual_model
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Builder:
         upstreams: list[Upstream] = []
         providers: dict[str, Provider] = {}
         states: dict[Hashable, Any] = {}
-        local = {name for name, provider in settings.providers.items() if _is_local(provider)}
+        local = {name for name, provider in settings.providers.items() if is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
         for name, provider in settings.providers.items():
             endpoints, of_kind = self._endpoints(name, provider, settings, prices, states), row(provider.kind)
@@ -247,9 +247,3 @@ def _override_check(allowed: config.Overrides) -> Callable[[str, str, Route], No
             raise OverrideNotAllowed("x-llm-model may not name this model.")
 
     return check
-
-
-def _is_local(provider: config.Provider) -> bool:
-    if provider.local is not None:
-        return provider.local
-    return row(provider.kind).local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 
 import grpc
 from llmgateway.v1 import gateway_pb2_grpc
@@ -34,6 +35,7 @@ class Gateway:
 
     def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
         self.settings = settings
+        self.loaded = datetime.now(UTC)
         self._listen = settings.server.listen
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
@@ -79,18 +81,23 @@ class Gateway:
             self._built.prices.pricelist = self._builder.pricelist
             self._built.catalogue.refresh()
 
-    async def reload(self, settings: config.Config) -> None:
-        """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
-        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was. Raises ConfigError where everyone could call then."""
+    def check(self, settings: config.Config) -> None:
+        """Raises ConfigError for a configuration that would open this server, where it listens now, to everyone."""
         if not settings.server.api_keys and not config.is_private(self._listen):
             wrong = f"is gone, and the gateway listens on {self._listen} until it is started again"
             right = "keep a key, or restart"
             raise config.ConfigError(
                 [config.ConfigProblem(file="reload", key="server.api_keys", wrong=wrong, right=right)]
             )
+
+    async def reload(self, settings: config.Config) -> None:
+        """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
+        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was. Raises what `check` raises."""
+        self.check(settings)
         old, self._built = self._built, self._builder.build(settings, self._route_anew)
         self._built.catalogue.inherit(old.catalogue)
         self.settings = settings
+        self.loaded = datetime.now(UTC)
         self.service.snapshot = self._built.snapshot
         self._auth.take(settings.server.api_keys)
         self.admission.end_unless(self._auth.admit)

@@ -82,7 +82,7 @@ class Lifecycle:
             reflection.add_to(self._server, (GATEWAY.full_name, HEALTH.full_name))
         try:
             if settings.tls is not None and settings.tls.cert_file is not None:
-                port = self._server.add_secure_port(settings.listen, _credentials(settings.tls))
+                port = self._server.add_secure_port(settings.listen, server_credentials(settings.tls))
             else:
                 port = self._server.add_insecure_port(settings.listen)
         except RuntimeError:
@@ -173,7 +173,8 @@ class Lifecycle:
                 admitted, last = self._admission.admitted, now()
 
 
-def _credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
+def server_credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
+    """What a port shows and demands. Raises OSError for files that cannot be read."""
     assert tls.cert_file is not None and tls.key_file is not None  # noqa: S101, PT018 - the configuration's check
     client_ca = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file is not None else None
     return grpc.ssl_server_credentials(

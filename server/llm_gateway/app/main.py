@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from llm_gateway import config
 from llm_gateway.app import memory
 from llm_gateway.app.gateway import RESTART, Gateway
 from llm_gateway.telemetry import logs, tracing
+
+if TYPE_CHECKING:
+    from llm_gateway.app.administration import Administration
 
 
 async def run(
@@ -24,13 +29,24 @@ async def run(
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
+    reloading = Reload(gateway, reload or (lambda: settings))
+    if settings.admin is not None:
+        from llm_gateway.app.administration import Administration
+
+        reloading.administration = Administration(settings.admin, gateway, reloading.asked)
+    administration = reloading.administration
     try:
+        admin_port = administration.start() if administration is not None else 0
         port = await gateway.start(after=prices)
     except OSError:
         prices.cancel()
+        if administration is not None:
+            await administration.stop()
         raise
     if reload is not None:
-        gateway.lifecycle.on_hangup(lambda: _reload(gateway, reload))
+        gateway.lifecycle.on_hangup(reloading.hung_up)
+    if settings.admin is not None:
+        logs.log().info("administration", listen=settings.admin.listen, port=admin_port)
     memory.settle()
     logs.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
     if ready is not None:
@@ -40,20 +56,67 @@ async def run(
     for task in beside:
         task.cancel()
     await asyncio.gather(gateway.stop(), *beside, return_exceptions=True)
+    if administration is not None:
+        await administration.stop()
     if spans is not None:
         spans.shutdown()
 
 
-async def _reload(gateway: Gateway, read: Callable[[], config.Config]) -> None:
-    """Take the new configuration if it is right; else keep the old one and say so."""
-    try:
-        settings = await asyncio.to_thread(read)
-        waiting = [name for name in RESTART if getattr(settings.server, name) != getattr(gateway.settings.server, name)]
-        await gateway.reload(settings)
-    except (config.ConfigError, OSError, ValueError) as error:
-        logs.log().error("configuration not reloaded", problem=str(error))
-    else:
+class Reload:
+    """Reads the configuration again and serves by it, on SIGHUP and when the administration asks; one at a time."""
+
+    def __init__(self, gateway: Gateway, read: Callable[[], config.Config]) -> None:
+        self.administration: Administration | None = None
+        self._gateway = gateway
+        self._read = read
+        self._one = asyncio.Lock()
+        self._pricing: asyncio.Task[None] | None = None
+
+    async def hung_up(self) -> None:
+        """Take the new configuration if it is right; else keep the old one and say so."""
+        with suppress(config.ConfigError, OSError, ValueError):
+            await self._reload()
+            await self._gateway.load_prices()
+
+    async def asked(self, check_only: bool) -> tuple[config.Config, Sequence[str]]:
+        """The configuration that is in force then, or that is only checked, and its changed settings that need a restart. Raises ConfigError, OSError
+        and ValueError for a wrong one."""
+        if check_only:
+            async with self._one:
+                settings = await asyncio.to_thread(self._read)
+                self._gateway.check(settings)
+                return settings, self._waiting(settings)
+        done = await self._reload()
+        self._pricing = asyncio.create_task(self._gateway.load_prices())
+        return done
+
+    async def _reload(self) -> tuple[config.Config, Sequence[str]]:
+        async with self._one:
+            try:
+                settings = await asyncio.to_thread(self._read)
+                waiting = self._waiting(settings)
+                await self._gateway.reload(settings)
+            except (config.ConfigError, OSError, ValueError) as error:
+                logs.log().error("configuration not reloaded", problem=str(error))
+                raise
+            if self.administration is not None:
+                self.administration.take(settings.admin)
         logs.log().info("configuration reloaded", version=config.fingerprint(settings))
         if waiting:
-            logs.log().warning("settings need a restart", settings=[f"server.{name}" for name in waiting])
-        await gateway.load_prices()
+            logs.log().warning("settings need a restart", settings=waiting)
+        return settings, waiting
+
+    def _waiting(self, settings: config.Config) -> Sequence[str]:
+        """Settings that differ from those in force, and go on as they are until a restart."""
+        old = self._gateway.settings
+        waiting = [f"server.{name}" for name in RESTART if getattr(settings.server, name) != getattr(old.server, name)]
+        if (settings.admin is None) != (old.admin is None):
+            waiting.append("admin")
+        elif settings.admin is not None:
+            names = [name for name in ADMIN_RESTART if getattr(settings.admin, name) != getattr(old.admin, name)]
+            waiting += [f"admin.{name}" for name in names]
+        return waiting
+
+
+ADMIN_RESTART = ("listen", "client_certificates", "tls")
+"""Settings of `admin` that a reload does not change; taking the section out leaves the port open to nobody until then."""

@@ -9,8 +9,10 @@ import argparse
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from llm_gateway import __version__
 
@@ -25,9 +27,14 @@ exit codes: 0 all well; 1 the call failed, or the gateway is not serving; 2 wron
 environment:
   LLM_GATEWAY_ADDRESS  address of the gateway for chat, models and health (127.0.0.1:50051)
   LLM_GATEWAY_API_KEY  API key for the same
+  LLM_GATEWAY_ADMIN    address of its administration for status, routes, config show and reload, providers list, show and test (127.0.0.1:50052)
+  LLM_GATEWAY_ADMIN_KEY  key of the administration
   LLM_GATEWAY_CONFIG   configuration file for serve, config check and providers check
   LLM_GATEWAY_ENV_FILE file of variables for the same; see --env-file
 """
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class UsageError(Exception):
@@ -172,9 +179,56 @@ def _parser() -> argparse.ArgumentParser:
         "--no-env", action="store_true", help="check the file for any environment, as CI does: ${VAR} need not be set"
     )
 
+    reload = _add_admin(config, "reload", "config reload", "have a running gateway read its configuration again")
+    reload.add_argument("--check", action="store_true", help="only check it")
+    shown = _add_admin(config, "show", "config show", "show a running gateway's settings, and where each comes from")
+    shown.add_argument("key", nargs="?", default="", metavar="KEY", help="only this one and those below it")
+    shown.add_argument("--all", action="store_true", help="those too that nobody set")
+
+    _add_admin(commands, "status", "status", "show what a running gateway serves by, from its administration")
+    key = commands.add_parser("admin-key", help="make a key of the administration").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    new = key.add_parser(
+        "new",
+        help="make a key, and the line for the configuration",
+        description="Make a key of the administration, which is shown once, and the line for admin.keys of the configuration, which has its hash"
+        " only.",
+    )
+    new.set_defaults(module="admin_key")
+    new.add_argument("--name", required=True, type=_name, metavar="NAME", help="what log lines call who has it")
+    new.add_argument(
+        "--role",
+        required=True,
+        choices=("viewer", "operator", "admin"),
+        help="look; test and reload too; change settings too",
+    )
+    new.add_argument("--json", action="store_true", help="print JSON")
+
+    routes = commands.add_parser("routes", help="look at a running gateway's routes").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    _add_admin(routes, "list", "routes list", "list the routes of a running gateway")
+    _add_admin(routes, "show", "routes show", "show a route").add_argument("route", metavar="ROUTE")
+    explained = _add_admin(
+        routes, "explain", "routes explain", "show where a request would go now at a running gateway, and why"
+    )
+    explained.add_argument("model", metavar="MODEL", help="a route, provider/model, a model, or auto")
+    explained.add_argument("--needs", default="", metavar="LIST", help="what it needs, such as tools,vision")
+    explained.add_argument("--input-tokens", type=_count, default=0, metavar="N", help="tokens of the request")
+
     providers = commands.add_parser("providers", help="look at the providers").add_subparsers(
         metavar="COMMAND", required=True
     )
+    _add_admin(providers, "list", "providers list", "list the providers of a running gateway")
+    _add_admin(providers, "show", "providers show", "show a provider").add_argument("provider", metavar="PROVIDER")
+    tested = _add_admin(
+        providers,
+        "test",
+        "providers test",
+        "have a running gateway ask its providers for their models; no tokens are used",
+    )
+    tested.add_argument("provider", nargs="?", metavar="PROVIDER", help="only this one")
     check = providers.add_parser(
         "check",
         help="ask every configured provider for its models",
@@ -208,20 +262,41 @@ def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
-    group = parser.add_argument_group("connection")
-    group.add_argument("--address", metavar="ADDR", help="gateway to call")
+    group = _add_way(parser, "gateway to call", timeout=timeout)
     group.add_argument(
         "--api-key",
         default=os.environ.get("LLM_GATEWAY_API_KEY"),
         metavar="KEY",
         help="better given by LLM_GATEWAY_API_KEY: other users of this machine see the command line",
     )
+
+
+def _add_admin(commands: Commands, name: str, action: str, text: str) -> argparse.ArgumentParser:
+    """A command that asks the administration of a running gateway."""
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(module="admin", action=action)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    group = _add_way(parser, "the administration to call", timeout=60)
+    group.add_argument("--admin-key-file", metavar="FILE", help="file with its key, instead of LLM_GATEWAY_ADMIN_KEY")
+    return parser
+
+
+def _add_way(parser: argparse.ArgumentParser, what: str, *, timeout: float) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("connection")
+    group.add_argument("--address", metavar="ADDR", help=what)
     group.add_argument("--tls", action="store_true", help="use TLS with the default authorities")
     group.add_argument("--ca-file", metavar="PEM", help="use TLS and trust these authorities")
     group.add_argument("--cert-file", metavar="PEM", help="client certificate (mTLS)")
     group.add_argument("--key-file", metavar="PEM", help="its private key")
     group.add_argument("--insecure", action="store_true", help="send the API key in plaintext to another machine")
     group.add_argument("--timeout", type=_seconds, default=timeout, metavar="S", help=f"seconds to wait ({timeout:g})")
+    return group
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise argparse.ArgumentTypeError("must be letters, digits, '.', '_' and '-', starting with a letter or digit")
+    return text
 
 
 def _seconds(text: str) -> float:

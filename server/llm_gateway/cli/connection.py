@@ -28,7 +28,7 @@ def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
         client = Client(
             address(args),
             api_key=args.api_key or None,
-            tls=_tls(args),
+            tls=tls_of(args),
             timeout=args.timeout,
             insecure=args.insecure,
         )
@@ -37,7 +37,7 @@ def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
         raise UsageError(text) from None
     began, told = monotonic(), False
     while patient and is_local(client.address) and monotonic() < began + PATIENCE:
-        found = diagnose(client.address, _tls(args), timeout=1.0)
+        found = diagnose(client.address, tls_of(args), timeout=1.0)
         if found is None or found.kind != "refused":
             break
         if not told and monotonic() > began + UNTOLD:
@@ -49,13 +49,14 @@ def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
 
 def open_channel(args: argparse.Namespace) -> grpc.Channel:
     """The same way to the gateway for other services than LLMGateway; `connect` has checked the arguments."""
-    credentials, options = channel_credentials(_tls(args)), channel_options(address(args))
+    credentials, options = channel_credentials(tls_of(args)), channel_options(address(args))
     if credentials is None:
         return grpc.insecure_channel(address(args), options)
     return grpc.secure_channel(address(args), credentials, options)
 
 
-def _tls(args: argparse.Namespace) -> bool | TLS:
+def tls_of(args: argparse.Namespace) -> bool | TLS:
+    """What the flags say of TLS."""
     if args.ca_file or args.cert_file or args.key_file:
         return TLS(ca_file=args.ca_file, cert_file=args.cert_file, key_file=args.key_file)
     return bool(args.tls)
@@ -69,7 +70,7 @@ def address(args: argparse.Namespace) -> str:
 def report(error: GatewayError, args: argparse.Namespace) -> int:
     """Print what happened and what to do; returns the exit code."""
     silent = isinstance(error, (llmgateway.Unavailable, llmgateway.DeadlineExceeded)) and not error.reason
-    found = diagnose(address(args), _tls(args), timeout=1.0) if silent else None
+    found = diagnose(address(args), tls_of(args), timeout=1.0) if silent else None
     print(f"error: {one_line(explain(error, address(args), found))}", file=sys.stderr)
     return FAILED
 

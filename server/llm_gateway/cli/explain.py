@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.format(json.encode(to_builtins(found)), indent=2).decode())
     else:
-        _show(found)
+        show(found)
     return OK if found.groups else FAILED
 
 
@@ -44,7 +44,8 @@ async def _explain(settings: config.Config, args: argparse.Namespace) -> Explana
         raise UsageError(error.message) from None
 
 
-def _show(found: Explanation) -> None:
+def show(found: Explanation) -> None:
+    """Print it for people."""
     titles = ["targets", *(f"fallback {number}" for number in range(1, len(found.groups)))]
     groups = list(found.groups)
     if found.experiment:

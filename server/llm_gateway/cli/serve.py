@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping
@@ -49,7 +50,18 @@ def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config
     """The configuration with the flags that no variable stands for."""
     server = settings.server
     log = replace(server.log, level=args.log_level or server.log.level)
-    return replace(settings, server=replace(server, log=log, reflection=server.reflection or args.reflection))
+    server = replace(server, log=log, reflection=server.reflection or args.reflection)
+    settings = replace(settings, server=server)
+    if not isinstance(settings, config.Traced):
+        return settings
+    flags = {
+        "server.listen": args.listen,
+        "server.insecure": args.insecure,
+        "server.log.level": args.log_level,
+        "server.reflection": args.reflection,
+    }
+    given = {key: f"--{key.removeprefix('server.').replace('.', '-')}" for key, value in flags.items() if value}
+    return replace(settings, origins=dataclasses.replace(settings.origins, flags=given))
 
 
 def _environment(args: argparse.Namespace, env: Mapping[str, str] = os.environ) -> dict[str, str]:

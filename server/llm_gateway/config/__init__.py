@@ -15,6 +15,10 @@ from llm_gateway.config.checks import check, is_private
 from llm_gateway.config.completing import complete, override
 from llm_gateway.config.discovery import STAND_IN, discover, kind_of, local_servers, overlooked
 from llm_gateway.config.models import (
+    Admin,
+    AdminCertificate,
+    AdminKey,
+    AdminRole,
     ApiKey,
     Arm,
     Breaker,
@@ -36,11 +40,16 @@ from llm_gateway.config.models import (
     Target,
     Telemetry,
 )
+from llm_gateway.config.origins import Origins, Traced, origins_of
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.reading import INVALID, Reading, text_of
 from llm_gateway.config.secret import Secret
 
 __all__ = [
+    "Admin",
+    "AdminCertificate",
+    "AdminKey",
+    "AdminRole",
     "ApiKey",
     "Arm",
     "Breaker",
@@ -53,6 +62,7 @@ __all__ = [
     "Limits",
     "ModelInfo",
     "ModelPrice",
+    "Origins",
     "Overrides",
     "Provider",
     "ProviderTimeouts",
@@ -64,12 +74,14 @@ __all__ = [
     "ServerTls",
     "Target",
     "Telemetry",
+    "Traced",
     "config_path",
     "fingerprint",
     "is_private",
     "kind_of",
     "load",
     "local_servers",
+    "origins_of",
     "overlooked",
 ]
 
@@ -111,12 +123,16 @@ def load(
         config = msgspec.structs.replace(
             config, providers=found.providers, default_provider=default, default_model=model, defaults=defaults
         )
+    given = () if file and reading.has("providers") else ("providers", "default_provider", "default_model", "defaults")
     config = override(config, env, reading)
     config = complete(config, env, reading)
     check(config, reading)
     problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
     if problems:
         raise ConfigError(problems)
+    if config.admin is not None:
+        whole = {name: getattr(config, name) for name in Config.__struct_fields__}
+        config = Traced(**whole, origins=reading.origins(file or "", given))
     return config
 
 
@@ -145,4 +161,6 @@ def fingerprint(config: Config) -> str:
             return hashlib.sha256(value.reveal().encode()).hexdigest()[:4]
         raise TypeError(f"cannot fingerprint {type(value).__name__}")
 
+    if isinstance(config, Traced):
+        config = msgspec.structs.replace(config, origins=Origins())  # a line more in the file is no other setting
     return hashlib.sha256(msgspec.json.encode(config, enc_hook=hide, order="sorted")).hexdigest()[:12]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from llm_gateway.config import pem
 from llm_gateway.config.completing import known
-from llm_gateway.config.models import ClientTls, Config, Provider, Route, Server, ServerTls
+from llm_gateway.config.models import Admin, ClientTls, Config, Provider, Route, Server, ServerTls
 from llm_gateway.config.problems import ConfigProblem
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
@@ -22,6 +22,8 @@ def check(config: Config, reading: Reading) -> None:
     for package, kind in plugins.shadows():
         wrong = f"adds the kind {kind}, which the gateway has itself"
         reading.problems.append(ConfigProblem(file=package, wrong=wrong, right="rename it"))
+    if config.admin is not None:
+        _check_admin(config.admin, config.server, reading)
     for name, provider in config.providers.items():
         _check_provider(join("providers", name), name, provider, reading)
     for name, route in config.routes.items():
@@ -31,17 +33,9 @@ def check(config: Config, reading: Reading) -> None:
 
 def _check_server(server: Server, reading: Reading) -> None:
     path = "server.listen"
-    listen = server.listen
-    host, _, port = listen.rpartition(":")
-    if listen.startswith("unix:"):
-        if not re.fullmatch(r"unix:(//)?[^\0]+", listen):
-            reading.problem(path, f"{reading.shown(path)} names no socket", "write unix:/path/to/socket")
-        if server.workers > 1:
-            reading.problem("server.workers", "cannot share a Unix socket", "listen on host:port, or take it out")
-    elif not host or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535 or not _HOST.fullmatch(host):
-        right = "write host:port such as 127.0.0.1:50051 or [::1]:50051, or unix:/path"
-        reading.problem(path, f"{reading.shown(path)} is not an address", right)
-    elif not is_loopback(host):
+    if server.listen.startswith("unix:") and server.workers > 1:
+        reading.problem("server.workers", "cannot share a Unix socket", "listen on host:port, or take it out")
+    if _is_open(path, server.listen, 50051, reading):
         if not server.api_keys and not reading.troubled("server.api_keys"):
             right = "set server.api_keys, or listen on 127.0.0.1"
             reading.problem(path, "is open to other machines without server.api_keys", right)
@@ -64,6 +58,61 @@ def _check_server(server: Server, reading: Reading) -> None:
 
 
 _HOST = re.compile(r"\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._*-]+")
+
+
+def _is_open(path: str, listen: str, port: int, reading: Reading) -> bool:
+    """Whether other machines reach an address to listen at; notes a problem where it is none. port: the usual one."""
+    host, _, given = listen.rpartition(":")
+    if listen.startswith("unix:"):
+        if not re.fullmatch(r"unix:(//)?[^\0]+", listen):
+            reading.problem(path, f"{reading.shown(path)} names no socket", "write unix:/path/to/socket")
+        return False
+    if not host or not re.fullmatch(r"\d{1,5}", given) or int(given) > 65535 or not _HOST.fullmatch(host):
+        right = f"write host:port such as 127.0.0.1:{port} or [::1]:{port}, or unix:/path"
+        reading.problem(path, f"{reading.shown(path)} is not an address", right)
+        return False
+    return not is_loopback(host)
+
+
+def _check_admin(admin: Admin, server: Server, reading: Reading) -> None:
+    if server.workers > 1:
+        right = "set server.workers: 1, or take admin out"
+        reading.problem("admin", f"is not served beside {server.workers} worker processes", right)
+    if (
+        _is_open("admin.listen", admin.listen, 50052, reading)
+        and admin.tls is None
+        and not reading.troubled("admin.tls")
+    ):
+        right = "set admin.tls, or listen on 127.0.0.1"
+        reading.problem("admin.listen", "is open to other machines without TLS", right)
+    if admin.listen == server.listen and not admin.listen.endswith(":0"):
+        reading.problem(
+            "admin.listen", "is where server.listen is", "give it a port of its own, such as 127.0.0.1:50052"
+        )
+    required, tls = admin.client_certificates == "require", admin.tls
+    if tls is not None:
+        _check_pair("admin.tls", tls, reading, required=True)
+    if required and (tls is None or tls.client_ca_file is None) and not reading.troubled("admin.tls"):
+        right = "give admin.tls.client_ca_file, whose certificates are taken"
+        reading.problem("admin.client_certificates", "is require, but nothing says which ones", right)
+    elif not required and tls is not None and tls.client_ca_file is not None:
+        right = "set admin.client_certificates: require, or take it out"
+        reading.problem("admin.tls.client_ca_file", "is for client certificates, which are not asked for", right)
+    if admin.certificates and not required and not reading.troubled("admin.client_certificates"):
+        right = "set admin.client_certificates: require, or take them out"
+        reading.problem("admin.certificates", "is given, but certificates are not asked for", right)
+    if not admin.keys and not admin.certificates and not reading.troubled("admin"):
+        right = "make a key and its line with `llm-gateway admin-key new`"
+        reading.problem("admin.keys", "is missing, so nobody could call it", right)
+    _check_once("admin.keys", "name", [key.name for key in admin.keys], reading)
+    _check_once("admin.keys", "hash", [key.hash for key in admin.keys], reading)
+    _check_once("admin.certificates", "san", [certificate.san for certificate in admin.certificates], reading)
+
+
+def _check_once(path: str, field: str, found: Sequence[object], reading: Reading) -> None:
+    for at, value in zip(reading.places(path), enumerate(found), strict=False):
+        if value[1] in found[: value[0]]:
+            reading.problem(f"{at}.{field}", "is given twice", "keep one of them")
 
 
 def is_loopback(host: str) -> bool:

@@ -100,6 +100,8 @@ def _complete_provider(name: str, provider: Provider, env: Mapping[str, str], re
         if field != "endpoint" and getattr(provider, field) is None
         if (variable := first(env, usual.settings.get(field, ())))
     }
+    for field in settings:
+        reading.read_from(f"{path}.{field}", str(first(env, usual.settings[field])))
     provider = replace(provider, kind=kind, api_keys=_named(provider.api_keys), **settings)
     for field in usual.needs:
         met = provider.servers if field == "endpoint" else getattr(provider, field)
@@ -123,6 +125,7 @@ def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, st
         try:
             found = credential(env[variable])
             found.source = variable
+            reading.read_from(f"{path}.api_key", variable)
             return found
         except Unfit as unfit:
             reading.environment(variable, unfit.wrong, unfit.right)

@@ -38,12 +38,16 @@ Credential: TypeAlias = Annotated[Secret, "credential"]
 """A key: one word of printable ASCII that is no placeholder."""
 HeaderValue: TypeAlias = Annotated[Secret, "header"]
 """A secret of printable ASCII."""
+Digest: TypeAlias = Annotated[Secret, "digest"]
+"""SHA-256 of a key, written ``sha256:`` and 64 hexadecimal digits."""
 Name: TypeAlias = Annotated[str, "name"]
 """Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
 
 Strategy: TypeAlias = Literal[
     "weighted", "round_robin", "least_loaded", "lowest_latency", "lowest_cost", "capability_score"
 ]
+AdminRole: TypeAlias = Literal["viewer", "operator", "admin"]
+"""What an administrator may do: look; test and reload; change settings. Each may what those before it may."""
 Modality: TypeAlias = Literal["text", "image", "audio", "video", "document"]
 Capability: TypeAlias = Literal[
     "streaming",
@@ -355,10 +359,42 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Send ``traceparent`` to providers."""
 
 
+class AdminKey(Struct, frozen=True, kw_only=True):
+    """A key of the administration. The file has its hash only; ``llm-gateway admin-key new`` makes both."""
+
+    name: Name
+    role: AdminRole
+    hash: Digest
+
+
+class AdminCertificate(Struct, frozen=True, kw_only=True):
+    """Who presents a client certificate with this subject alternative name (a DNS name, an address, a URI), and what they may do."""
+
+    san: str
+    role: AdminRole
+
+
+class Admin(Struct, frozen=True, kw_only=True):
+    """The administration's port, beside the one that serves calls. Without this section there is none.
+
+    listen: ``host:port`` (port 0 picks one) or ``unix:/path``. Beyond loopback it needs ``tls``.
+    keys: one of them is demanded of every call, where there are any.
+    client_certificates: require demands a certificate by an authority in ``tls.client_ca_file``. certificates: their roles; where there are any,
+    a certificate that is not listed opens nothing. Where a key is demanded as well, the call may do what both roles allow.
+    """
+
+    listen: str = "127.0.0.1:50052"
+    keys: tuple[AdminKey, ...] = ()
+    client_certificates: Literal["none", "require"] = "none"
+    certificates: tuple[AdminCertificate, ...] = ()
+    tls: ServerTls | None = None
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
     server: Server = Server()
+    admin: Admin | None = None
     providers: Mapping[str, Provider] = {}
     """The enabled ones only; never empty."""
     routes: Mapping[str, Route] = {}

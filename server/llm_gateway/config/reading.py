@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from llm_gateway.config import values
 from llm_gateway.config.models import ApiKey, Capability, Endpoint, Provider, Target
+from llm_gateway.config.origins import Origins
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.secret import Secret
 from llm_gateway.config.values import Unfit, Unset, nearest
@@ -76,6 +77,9 @@ class Reading:
         self._lines: dict[str, int] = {}  # by path
         self._texts: dict[str, str] = {}  # by path: what the file has, for messages
         self._variables: dict[str, str] = {}  # by path: the variable that won over the file
+        self._named: dict[
+            str, tuple[str, ...]
+        ] = {}  # by path: the variables that its text names, or that it is read from
         self._dropped: set[str] = set()  # paths of list items that could not be read
         self._nodes = 0
         self._tags: dict[
@@ -109,6 +113,16 @@ class Reading:
     def override(self, path: str, variable: str) -> None:
         """Says that a variable gives the value of a path, so that problems with it name the variable."""
         self._variables[path] = variable
+
+    def read_from(self, path: str, variable: str) -> None:
+        """Says that a variable gives the value of a path that the file leaves out."""
+        self._named[path] = (variable,)
+
+    def origins(self, file: str, given: Sequence[str]) -> Origins:
+        """Where the settings are from. given: the environment's, as far as the file is silent."""
+        return Origins(
+            file=file, lines=self._lines, variables=self._named, overridden=self._variables, environment=tuple(given)
+        )
 
     def has(self, path: str) -> bool:
         """Whether the file sets the key."""
@@ -197,6 +211,8 @@ class Reading:
         mark = marks[0] if marks else base
         if node.id != "scalar":
             return self._not(path, node, "a single value")
+        if named := values.variables(node.value):
+            self._named[path] = tuple(named)
         try:
             text = self._expand(node)
             if typing.get_origin(kind) is typing.Literal:
@@ -275,7 +291,7 @@ class Reading:
                 return self._unfit(path, unfit)
         if node.id != "mapping":
             return self._not(path, node, "a mapping", "write key: value below it")
-        fields = _fields(kind)
+        fields = fields_of(kind)
         items = self._items(node, path)
         if kind is Provider and any(name == "enabled" and item.value == "false" for name, item in items):
             self._off = path
@@ -356,7 +372,7 @@ class Reading:
 
 
 @functools.cache
-def _fields(kind: type[Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+def fields_of(kind: type[Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
     """Reading the annotations of a struct takes as long as reading the values of one."""
     return {field.name: field for field in msgspec.structs.fields(kind)}
 

@@ -260,12 +260,20 @@ def header(text: str) -> Secret:
     return value
 
 
+def digest(text: str) -> Secret:
+    """The SHA-256 of a key of the administration, as `llm-gateway admin-key new` writes it; hidden, so that no message shows a key in its place."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text.strip()):
+        raise Unfit("is no hash of a key", "make a key and its line with `llm-gateway admin-key new`")
+    return Secret(text.strip())
+
+
 PARSERS: Final[Mapping[Any, Callable[[str], Any]]] = {
     str: string,
     bool: boolean,
     Secret: secret,
     "count": count,
     "credential": credential,
+    "digest": digest,
     "duration": _bounded(duration),
     "header": header,
     "name": name,

@@ -12,6 +12,19 @@ from llm_gateway.errors import CallerUnauthenticated
 from llm_gateway.rpc.chain import Handler, Rpc
 
 
+def bearer(rpc: Rpc) -> str:
+    """The key that a call carries. Raises CallerUnauthenticated."""
+    authorization = rpc.metadata.get("authorization", "")
+    scheme, _, key = authorization.partition(" ")
+    if "authorization" in rpc.repeated:
+        raise CallerUnauthenticated("The call carries authorization more than once.")
+    if not authorization:
+        raise CallerUnauthenticated("The call carries no authorization; send `authorization: Bearer <key>`.")
+    if scheme.lower() != "bearer" or not key:
+        raise CallerUnauthenticated("The authorization is not of the form `Bearer <key>`.")
+    return key
+
+
 class Auth:
     """Demands ``authorization: Bearer <key>``, exactly once, of every method but grpc.health.v1. Without keys everyone may call.
 
@@ -33,7 +46,7 @@ class Auth:
         """Sets `rpc.principal`. Raises CallerUnauthenticated."""
         rpc.keys = self._known
         if self._known and not rpc.method.open:
-            rpc.principal = self._principal(rpc.metadata.get("authorization", ""), rpc.repeated)
+            rpc.principal = self._principal(bearer(rpc))
 
     def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:
         """The request is there, perhaps long after the call began: its key must be one still."""
@@ -41,14 +54,7 @@ class Auth:
             self.admit(rpc)
         return proceed(rpc)
 
-    def _principal(self, authorization: str, repeated: Sequence[str]) -> str:
-        scheme, _, key = authorization.partition(" ")
-        if "authorization" in repeated:
-            raise CallerUnauthenticated("The call carries authorization more than once.")
-        if not authorization:
-            raise CallerUnauthenticated("The call carries no authorization; send `authorization: Bearer <key>`.")
-        if scheme.lower() != "bearer" or not key:
-            raise CallerUnauthenticated("The authorization is not of the form `Bearer <key>`.")
+    def _principal(self, key: str) -> str:
         digest = self._digest(key)
         principal = ""
         for known, name in self._known:

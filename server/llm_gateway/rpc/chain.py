@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NoReturn, Protocol
 
 from llm_gateway.errors import Code
@@ -73,6 +73,10 @@ class Rpc(ABC):
     @abstractmethod
     def peer(self) -> str:
         """Who is at the other end of the connection, as gRPC writes it: `ipv4:127.0.0.1:1234`."""
+
+    def certificate_names(self) -> Sequence[str]:
+        """The subject alternative names of the client's certificate, where one was demanded."""
+        return ()
 
     @abstractmethod
     def time_remaining(self) -> float | None:

@@ -13,6 +13,7 @@ from llm_gateway import durations
 from llm_gateway.errors import (
     CallerDeadline,
     Code,
+    ConfigInvalid,
     CredentialsRejected,
     GatewayError,
     InternalError,
@@ -21,6 +22,7 @@ from llm_gateway.errors import (
     ProviderNotConfigured,
     QuotaExhausted,
     RateLimited,
+    ResourceNotFound,
     StreamInterrupted,
     UnknownModel,
 )
@@ -90,6 +92,10 @@ def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
             room = MAX_DETAIL - RESERVED - status.ByteSize()
             while detail.ByteSize() > room and len(detail.field_violations) > 1:
                 del detail.field_violations[-1]
+        if isinstance(detail, error_details_pb2.PreconditionFailure):
+            room = MAX_DETAIL - RESERVED - status.ByteSize()
+            while detail.ByteSize() > room and len(detail.violations) > 1:
+                del detail.violations[-1]
         _pack(status, detail)
     if failure is not None:
         room = MAX_DETAIL - status.ByteSize()
@@ -166,6 +172,21 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
                         type=error.reason, subject=subject, description=_told(error)
                     )
                 ]
+            )
+        )
+    elif isinstance(error, ConfigInvalid):
+        found = [
+            error_details_pb2.PreconditionFailure.Violation(
+                type=one.reason, subject=one.field[:200], description=one.description[:300]
+            )
+            for one in error.violations[:20]
+        ]
+        details.append(error_details_pb2.PreconditionFailure(violations=found))
+    elif isinstance(error, ResourceNotFound):
+        kind = f"llmgateway.admin.v1/{error.resource.partition('/')[0].removesuffix('s').title()}"
+        details.append(
+            error_details_pb2.ResourceInfo(
+                resource_type=kind, resource_name=error.resource[:200], description=_told(error)
             )
         )
     elif isinstance(error, (RateLimited, QuotaExhausted)):

@@ -18,7 +18,7 @@ from llm_gateway.calls.chain import Chain
 from llm_gateway.errors import Code, InvalidRequest, MessageTooLarge
 from llm_gateway.rpc.chain import Handler, Link, Pairs, Rpc
 
-_STATUS = {code.value[0]: code for code in grpc.StatusCode}
+STATUS = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class AioRpc(Rpc):
@@ -44,7 +44,7 @@ class AioRpc(Rpc):
         with suppress(
             grpc.aio.InternalError
         ):  # a message waits for a client that reads nothing: no status overtakes it
-            await self.context.abort(_STATUS[code], text, tuple(trailers))
+            await self.context.abort(STATUS[code], text, tuple(trailers))
         raise asyncio.CancelledError
 
 
@@ -89,7 +89,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
         async def refuse(_: Rpc) -> None:
             raise error
 
-        run = _behind(outer, refuse)
+        run = behind(outer, refuse)
 
         async def hosted(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             rpc = _current.get()
@@ -126,7 +126,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
                 await rpc.write(response)
 
         streams = handler.request_streaming  # reflection: both sides stream
-        run = _behind(self._links, converse if streams else serve_early if early else serve)
+        run = behind(self._links, converse if streams else serve_early if early else serve)
 
         async def hosted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             rpc = _current.get()
@@ -149,5 +149,6 @@ async def _parsed(requests: AsyncIterator[bytes], parse: Callable[[bytes], Any])
             raise InvalidRequest("The request is not a message of this method.") from None
 
 
-def _behind(links: Sequence[Link], handler: Handler) -> Handler:
+def behind(links: Sequence[Link], handler: Handler) -> Handler:
+    """The handler behind those of the links that are more than guards."""
     return Chain(*(link for link in links if callable(link))).to(handler)

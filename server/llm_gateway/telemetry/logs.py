@@ -33,16 +33,17 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
 
 @lru_cache
-def _is_secret(key: str) -> bool:
+def is_secret(key: str) -> bool:
+    """Whether values of this name are never written."""
     return key.lower().replace("-", "_") in _SECRET_KEYS
 
 
-def _without_secrets(value: object) -> object:
+def without_secrets(value: object) -> object:
     """A field's value without nested values under a secret's name."""
     if isinstance(value, Mapping):
-        return {k: REDACTED if _is_secret(str(k)) else _without_secrets(v) for k, v in value.items()}
+        return {k: REDACTED if is_secret(str(k)) else without_secrets(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_without_secrets(each) for each in value]
+        return [without_secrets(each) for each in value]
     return value
 
 
@@ -58,10 +59,10 @@ def _line(level: int, event: str, exc_info: bool, fields: Mapping[str, Any]) -> 
     if exc_info:
         entry["frames"] = _frames(sys.exc_info()[2])
     for key, value in fields.items():
-        if _is_secret(key):
+        if is_secret(key):
             value = REDACTED
         elif type(value) not in _SCALARS:
-            value = _without_secrets(value)
+            value = without_secrets(value)
         entry[key] = value
     return redact(_encode(entry).decode())
 

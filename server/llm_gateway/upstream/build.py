@@ -80,6 +80,11 @@ def secrets(provider: config.Provider) -> Iterator[str]:
             yield value.reveal()
 
 
+def is_local(provider: config.Provider) -> bool:
+    """Whether a provider runs on the operator's own machines: by its own word, else its kind's."""
+    return plugins.row(provider.kind).local if provider.local is None else provider.local
+
+
 def address_of(one: Upstream) -> tuple[str, int] | None:
     """Host and port that an upstream calls; None where it is not on the network."""
     client = one.client if isinstance(one, HttpCaller) else None

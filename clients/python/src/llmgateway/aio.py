@@ -20,7 +20,7 @@ from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc, health_pb2, model_pb2
 
 
 @contextmanager
-def _typed_errors() -> Iterator[None]:
+def typed_errors() -> Iterator[None]:
     """Turn the failures of grpc.aio into GatewayErrors."""
     try:
         yield
@@ -59,7 +59,7 @@ class AsyncStream:
         Raises GatewayError when the call fails, StreamTruncated when it ends without `completed`.
         """
         async with self:
-            with _typed_errors():
+            with typed_errors():
                 async for event in self._call:
                     self._transcript.add(event)
                     yield event
@@ -157,7 +157,7 @@ class AsyncClient(ClientCore):
         self, request: gateway_pb2.SendRequest, *, timeout: float | None = None, metadata: Metadata = ()
     ) -> gateway_pb2.SendResponse:
         """The RPC Send."""
-        with _typed_errors():
+        with typed_errors():
             return await self._stub.Send(
                 self._addressed(request), timeout=self._deadline(timeout), metadata=self._metadata(metadata)
             )
@@ -190,7 +190,7 @@ class AsyncClient(ClientCore):
         )
         models = ModelList()
         while True:
-            with _typed_errors():
+            with typed_errors():
                 page = await self._stub.ListModels(
                     request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
                 )
@@ -217,7 +217,7 @@ class AsyncClient(ClientCore):
     ) -> health_pb2.HealthResponse:
         """Health of the gateway and its providers; `probe` has it ask the providers now."""
         request = health_pb2.HealthRequest(provider=provider or "", probe=probe)
-        with _typed_errors():
+        with typed_errors():
             return await self._stub.Health(request, timeout=self._deadline(timeout), metadata=self._metadata(metadata))
 
     async def health_check(self, *, timeout: float | None = 5.0, metadata: Metadata = ()) -> bool:

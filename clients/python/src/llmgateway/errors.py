@@ -30,6 +30,7 @@ class GatewayError(Exception):
     violations: what is wrong with which field of the request.
     provider_failure: what the last provider answered, or None.
     request_id: the gateway's id of the call; empty when it gave none.
+    preconditions: what must be mended first: the lines of a configuration that is wrong, say.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class GatewayError(Exception):
         violations: Sequence[error_details_pb2.BadRequest.FieldViolation] = (),
         provider_failure: error_pb2.ProviderFailure | None = None,
         request_id: str = "",
+        preconditions: Sequence[error_details_pb2.PreconditionFailure.Violation] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -53,6 +55,7 @@ class GatewayError(Exception):
         self.violations = tuple(violations)
         self.provider_failure = provider_failure
         self.request_id = request_id
+        self.preconditions = tuple(preconditions)
 
     @property
     def attempts(self) -> tuple[gateway_pb2.Attempt, ...]:
@@ -231,12 +234,13 @@ def from_rpc_error(error: grpc.RpcError) -> GatewayError:
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     bad_request = error_details_pb2.BadRequest()
+    precondition = error_details_pb2.PreconditionFailure()
     request_info = error_details_pb2.RequestInfo()
     failure = error_pb2.ProviderFailure()
     # grpc and grpc.aio differ in the type of the trailers; both are pairs of key and value, and either may have none.
     pairs: Any = error.trailing_metadata() or ()
     trailers: Mapping[str, Any] = dict(pairs)
-    found = _unpack(trailers.get(_DETAILS, b""), info, retry, bad_request, request_info, failure)
+    found = _unpack(trailers.get(_DETAILS, b""), info, retry, bad_request, precondition, request_info, failure)
     by_code = _BY_CODE.get(code, GatewayError)
     by_reason = _BY_REASON.get(info.reason, by_code)
     return (by_reason if issubclass(by_reason, by_code) else by_code)(
@@ -247,6 +251,7 @@ def from_rpc_error(error: grpc.RpcError) -> GatewayError:
         retry_delay=retry.retry_delay.ToNanoseconds() / 1e9 if retry in found else None,
         violations=bad_request.field_violations,
         provider_failure=failure if failure in found else None,
+        preconditions=precondition.violations,
         request_id=request_info.request_id or str(trailers.get(_REQUEST_ID, "")),
     )
 

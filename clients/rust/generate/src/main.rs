@@ -11,9 +11,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Vec<_>>()
         .try_into()
         .map_err(|_| "usage: llmgateway-generate PROTOS OUT")?;
-    let mut files = fs::read_dir(protos.join("llmgateway/v1"))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut files = Vec::new();
+    for package in ["llmgateway/v1", "llmgateway/admin/v1"] {
+        for entry in fs::read_dir(protos.join(package))? {
+            files.push(entry?.path());
+        }
+    }
     files.sort();
     fs::create_dir_all(&out)?;
     tonic_prost_build::configure()

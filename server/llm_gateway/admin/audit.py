@@ -1,0 +1,40 @@
+"""audit: one log line for every call that would change something: who, from where, what, and how it ended. Refused ones too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_gateway.admin.methods import METHODS
+from llm_gateway.errors import GatewayError
+from llm_gateway.rpc.chain import Handler, Rpc
+from llm_gateway.telemetry import logs
+
+
+class Audit:
+    """Stands around auth, so that it knows who was refused; the line's timestamp says when."""
+
+    async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
+        method = METHODS.get(rpc.path)
+        if method is None or not method.changes:
+            return await proceed(rpc)
+        result = "CANCELLED"
+        try:
+            answer = await proceed(rpc)
+            result = "OK"
+        except GatewayError as error:
+            result = error.reason
+            raise
+        except Exception:
+            result = "INTERNAL_ERROR"
+            raise
+        finally:
+            logs.log().warning(  # whatever the least level is, short of errors alone
+                "audit",
+                method=rpc.path.rpartition("/")[2],
+                principal=rpc.principal,
+                peer=rpc.peer(),
+                result=result,
+                request_id=rpc.request_id,
+                **rpc.outcome,
+            )
+        return answer

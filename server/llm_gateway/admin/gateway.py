@@ -1,0 +1,43 @@
+"""What the administration asks of the gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from llm_gateway import config
+from llm_gateway.routing.table import RoutingTable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """version, previous: fingerprints of what was read, and of what was in force before. restart: settings that changed and need one."""
+
+    version: str
+    previous: str
+    restart: tuple[str, ...] = ()
+
+
+class Administered(Protocol):
+    """The gateway, from a thread that is not its own.
+
+    settings: those in force, since `loaded`.
+    """
+
+    @property
+    def settings(self) -> config.Config: ...
+    @property
+    def loaded(self) -> datetime: ...
+
+    async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
+        """What `resolve` finds in the table in force, on the gateway's own event loop: it must be quick. See Service.learned."""
+        ...
+
+    async def reload(self, *, check_only: bool) -> Reloaded:
+        """Read the configuration again and serve new calls by it, or only check it. Raises ConfigError, and OSError, ValueError for what it
+        names; then everything is as before."""
+        ...

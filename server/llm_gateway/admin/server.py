@@ -1,0 +1,148 @@
+"""The administration's server, and the seam to gRPC's threads: each call has a thread, and an event loop, of its own.
+
+Not grpc.aio: all its servers share one queue of events, and every event wakes each of their loops, so that a second loop would cost the one that
+serves calls, and each would handle some of the other's events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import message, message_factory
+
+from llm_gateway.admin.methods import SERVICES
+from llm_gateway.errors import Code, InvalidRequest
+from llm_gateway.rpc.chain import Handler, Interceptor, Pairs, Rpc
+from llm_gateway.rpc.server import STATUS, behind
+
+THREADS, CALLS = 8, 64
+"""Calls that run at once, and that wait or run; more are refused."""
+GRACE = 1.0
+"""Seconds that calls under way have when the port closes."""
+
+
+class _Ended(Exception):
+    """A call that was ended with a status."""
+
+    def __init__(self, code: Code, text: str, trailers: Pairs) -> None:
+        super().__init__()
+        self.code, self.text, self.trailers = code, text, trailers
+
+
+class ThreadRpc(Rpc):
+    """A call of gRPC's threaded server."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, path: str, context: grpc.ServicerContext) -> None:
+        super().__init__(path, context.invocation_metadata())
+        self.context = context
+
+    def peer(self) -> str:
+        return self.context.peer()
+
+    def certificate_names(self) -> Sequence[str]:
+        names: Iterable[Any] = self.context.auth_context().get("x509_subject_alternative_name", ())
+        return [name.decode(errors="replace") for name in names]
+
+    def time_remaining(self) -> float | None:
+        return self.context.time_remaining()
+
+    def set_trailers(self, pairs: Pairs) -> None:
+        self.context.set_trailing_metadata(tuple(pairs))
+
+    async def end(self, code: Code, text: str = "", trailers: Pairs = ()) -> NoReturn:
+        self.ended = True
+        raise _Ended(code, text, trailers)
+
+
+class AdminServer:
+    """Serves the administration's services behind these links, the outermost first."""
+
+    def __init__(
+        self, servicers: Mapping[str, object], links: Sequence[Interceptor], options: Sequence[tuple[str, int]]
+    ) -> None:
+        """servicers: by the full name of their service."""
+        handlers = [_service(service, servicers[service.full_name], links) for service in SERVICES]
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix="administration")
+        self._server = grpc.server(pool, handlers, options=options, maximum_concurrent_rpcs=CALLS)
+
+    def start(self, listen: str, credentials: grpc.ServerCredentials | None) -> int:
+        """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
+        try:
+            if credentials is not None:
+                port = self._server.add_secure_port(listen, credentials)
+            else:
+                port = self._server.add_insecure_port(listen)
+        except RuntimeError:
+            port = None
+        if port is None:
+            raise OSError(f"the administration cannot listen on {listen}; is the port in use, or admin.tls no PEM?")
+        self._server.start()
+        return port
+
+    async def stop(self) -> None:
+        """Refuse new calls, let those under way finish for GRACE, then end them."""
+        await asyncio.to_thread(self._server.stop(GRACE).wait)
+
+
+def _service(service: Any, servicer: object, links: Sequence[Interceptor]) -> grpc.GenericRpcHandler:
+    """Every method of a service, hosted as a stream of requests: so its links run before the message is there."""
+    methods: dict[str, Any] = {}
+    for name, method in service.methods_by_name.items():
+        parse = _parser(method)
+        run = behind(links, _serving(parse, getattr(servicer, name)))
+        hosted = _hosted(f"/{service.full_name}/{name}", run)
+        methods[name] = grpc.stream_unary_rpc_method_handler(
+            hosted, response_serializer=lambda answer: answer.SerializeToString()
+        )
+    return grpc.method_handlers_generic_handler(service.full_name, methods)
+
+
+def _parser(method: Any) -> Callable[[bytes], Any]:
+    return message_factory.GetMessageClass(method.input_type).FromString
+
+
+def _serving(parse: Callable[[bytes], Any], behavior: Callable[[Any, Rpc], Any]) -> Handler:
+    async def serve(rpc: Rpc) -> Any:
+        raw = next(rpc.request, b"")  # blocks nothing but this call's own thread
+        try:
+            request = parse(raw)
+        except message.DecodeError:
+            raise InvalidRequest("The request is not a message of this method.") from None
+        return await behavior(request, rpc)
+
+    return serve
+
+
+def _hosted(path: str, run: Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
+    def hosted(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        rpc = ThreadRpc(path, context)
+        rpc.request = requests
+
+        async def call() -> Any:
+            task, loop = asyncio.current_task(), asyncio.get_running_loop()
+            assert task is not None  # noqa: S101 - a coroutine that asyncio runs
+
+            def cancel() -> None:
+                with suppress(RuntimeError):  # the call is over, and its loop closed
+                    loop.call_soon_threadsafe(task.cancel)
+
+            if not context.add_callback(cancel):
+                raise asyncio.CancelledError
+            return await run(rpc)
+
+        try:
+            return asyncio.run(call())
+        except _Ended as ended:
+            context.set_trailing_metadata(tuple(ended.trailers))
+            context.abort(STATUS[ended.code], ended.text)
+        except (asyncio.CancelledError, grpc.RpcError):  # the caller has left, also while its message was awaited
+            context.abort(grpc.StatusCode.CANCELLED, "The call was cancelled.")
+
+    return hosted

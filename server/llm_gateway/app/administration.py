@@ -1,0 +1,92 @@
+"""The administration's port put together: its services, its links, and what they ask of the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from llmgateway.admin.v1 import config_pb2, provider_pb2, route_pb2
+
+from llm_gateway import config
+from llm_gateway.admin.audit import Audit
+from llm_gateway.admin.auth import AdminAuth
+from llm_gateway.admin.config_service import ConfigService
+from llm_gateway.admin.gateway import Reloaded
+from llm_gateway.admin.provider_service import ProviderService
+from llm_gateway.admin.route_service import RouteService
+from llm_gateway.admin.server import AdminServer
+from llm_gateway.app.gateway import Gateway
+from llm_gateway.app.lifecycle import server_credentials, server_options
+from llm_gateway.routing.table import RoutingTable
+from llm_gateway.rpc.errors import Errors
+from llm_gateway.rpc.telemetry import Telemetry
+
+T = TypeVar("T")
+Reloading = Callable[[bool], Awaitable[tuple[config.Config, Sequence[str]]]]
+"""Reads the configuration again and serves by it, or only checks it; gives it, and its changed settings that need a restart."""
+MOST_BYTES = 1 << 20
+"""Of a request."""
+
+
+class Administration:
+    """Serves a gateway's administration. Made on the gateway's event loop."""
+
+    def __init__(self, settings: config.Admin, gateway: Gateway, reload: Reloading) -> None:
+        self._settings = settings
+        self._auth = AdminAuth(settings)
+        asked = _Asked(gateway, reload)
+        servicers = {
+            config_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name: ConfigService(asked),
+            provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name: ProviderService(asked),
+            route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(asked),
+        }
+        options = dict(server_options(gateway.settings.server)) | {"grpc.max_receive_message_length": MOST_BYTES}
+        self._server = AdminServer(servicers, (Errors(), Telemetry(), Audit(), self._auth), list(options.items()))
+
+    def start(self) -> int:
+        """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
+        tls = self._settings.tls
+        return self._server.start(self._settings.listen, server_credentials(tls) if tls is not None else None)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    def take(self, settings: config.Admin | None) -> None:
+        """Have the keys and certificates of a new configuration known, and no others."""
+        self._auth.take(settings or config.Admin())
+
+
+class _Asked:
+    """The gateway, as the administration's threads see it."""
+
+    def __init__(self, gateway: Gateway, reload: Reloading) -> None:
+        self._gateway = gateway
+        self._reload = reload
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def settings(self) -> config.Config:
+        return self._gateway.settings
+
+    @property
+    def loaded(self) -> datetime:
+        return self._gateway.loaded
+
+    async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
+        service = self._gateway.service
+        return await self._there(service.learned(lambda asked: resolve(service.snapshot.routing, asked)))
+
+    async def reload(self, *, check_only: bool) -> Reloaded:
+        previous = config.fingerprint(self.settings)
+        settings, waiting = await self._there(self._reload(check_only))
+        return Reloaded(version=config.fingerprint(settings), previous=previous, restart=tuple(waiting))
+
+    async def _there(self, asked: Awaitable[T]) -> T:
+        """What is awaited on the event loop that serves the calls."""
+
+        async def run() -> T:
+            return await asked
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._loop))

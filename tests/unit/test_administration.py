@@ -1,0 +1,164 @@
+"""The administration without a socket: what its contract declares, what its section of the file may say, settings one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from hypothesis import given
+from hypothesis import strategies as st
+from llm_gateway.admin.methods import METHODS, SERVICES, declared
+from llm_gateway.admin.pages import page
+from llm_gateway.cli import main
+from llm_gateway.config import ConfigError, Traced, fingerprint, load, models
+from llm_gateway.config.effective import Source, settings_of, text
+from llm_gateway.config.values import PARSERS
+from llmgateway.admin.v1 import role_pb2
+
+HASH = f"sha256:{hashlib.sha256(b'a-key').hexdigest()}"
+KEY = {"name": "ops", "role": "operator", "hash": HASH}
+
+
+def test_every_method_declares_its_role() -> None:
+    """And what only looks says so, as whatever else is told in an audit line."""
+    assert len(METHODS) == sum(len(service.methods) for service in SERVICES)
+    assert {path.rpartition("/")[2] for path, method in METHODS.items() if method.changes} == {"ReloadConfig"}
+    assert METHODS["/llmgateway.admin.v1.ConfigService/ReloadConfig"].role == role_pb2.ROLE_OPERATOR
+
+
+def test_a_method_without_a_role_is_found() -> None:
+    """So that nobody adds one that everyone may call."""
+    file = descriptor_pb2.FileDescriptorProto(name="bare.proto", package="bare")
+    file.message_type.add(name="Nothing")
+    method = file.service.add(name="Bare").method.add(name="Do")
+    method.input_type = method.output_type = ".bare.Nothing"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    with pytest.raises(LookupError, match=r"bare\.Bare\.Do declares no role"):
+        declared([pool.FindServiceByName("bare.Bare")])
+
+
+def loaded(folder: Path, config: Mapping[str, Any], env: Mapping[str, str] | None = None) -> models.Config:
+    path = folder / "gateway.yaml"
+    path.write_text(json.dumps(config, indent=1))
+    return load(str(path), env or {})
+
+
+@pytest.mark.parametrize(
+    ("admin", "server", "key", "said"),
+    [
+        ({}, {}, "admin.keys", "make a key and its line with `llm-gateway admin-key new`"),
+        ({"keys": [KEY], "listen": "0.0.0.0:1"}, {}, "admin.listen", "open to other machines without TLS"),
+        ({"keys": [KEY], "listen": "nowhere"}, {}, "admin.listen", "write host:port such as 127.0.0.1:50052"),
+        ({"keys": [KEY], "listen": "127.0.0.1:50051"}, {}, "admin.listen", "give it a port of its own"),
+        ({"keys": [KEY]}, {"workers": 2}, "admin", "set server.workers: 1, or take admin out"),
+        ({"keys": [{**KEY, "hash": "a-key-itself"}]}, {}, "admin.keys[0].hash", "is no hash of a key"),
+        ({"keys": [{**KEY, "role": "root"}]}, {}, "admin.keys[0].role", "is none of viewer, operator, admin"),
+        ({"keys": [{"name": "ops", "hash": HASH}]}, {}, "admin.keys[0].role", "is missing"),
+        ({"keys": [KEY, {**KEY, "name": "other"}]}, {}, "admin.keys[1].hash", "is given twice"),
+        ({"keys": [KEY], "client_certificates": "require"}, {}, "admin.client_certificates", "client_ca_file"),
+        (
+            {"keys": [KEY], "certificates": [{"san": "a", "role": "admin"}]},
+            {},
+            "admin.certificates",
+            "set admin.client_certificates: require",
+        ),
+    ],
+)
+def test_a_section_that_cannot_be_meant_says_what_would_be_right(
+    tmp_path: Path, admin: Mapping[str, Any], server: Mapping[str, Any], key: str, said: str
+) -> None:
+    """By its key; a key that stands where its hash belongs is not shown."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"admin": admin, "server": server, "providers": {"echo": {}}})
+    [problem] = caught.value.errors
+    assert problem.key == key
+    assert said in str(problem)
+    assert "a-key-itself" not in str(problem)
+
+
+def test_settings_are_told_with_their_places(tmp_path: Path) -> None:
+    """Bare texts that stand for a struct, items of lists, and what a variable of the vendor gives."""
+    config = {
+        "admin": {"keys": [KEY]},
+        "providers": {"anthropic": {"default_model": "m"}, "echo": {"options": {"api_key": "hidden", "n": 1}}},
+        "routes": {"r": {"targets": ["anthropic/m"], "retry": {"max_attempts": 5}}},
+        "default_provider": "echo",
+    }
+    found = {
+        one.key: one for one in settings_of(loaded(tmp_path, config, {"ANTHROPIC_API_KEY": "vendor-key-0123456789"}))
+    }
+    lines = (tmp_path / "gateway.yaml").read_text().splitlines()
+    key = found["providers.anthropic.api_key"]
+    assert (key.value, key.source, key.variables) == ("***", Source.ENVIRONMENT, ("ANTHROPIC_API_KEY",))
+    target = found["routes.r.targets[0].model"]
+    assert (target.value, target.source) == ("m", Source.FILE)
+    assert "anthropic/m" in lines[target.line - 1]
+    assert found["routes.r.retry.max_attempts"].source is Source.FILE
+    assert found["routes.r.retry.max_backoff"] == found["routes.r.retry.max_backoff"].__class__(
+        key="routes.r.retry.max_backoff", value="8s", source=Source.DEFAULT
+    )
+    assert found["admin.keys[0].hash"].value == "***"
+    assert found["providers.echo.options.api_key"].value == "***"
+
+
+def test_where_settings_stand_is_no_setting(tmp_path: Path) -> None:
+    """A blank line more changes no fingerprint, and without the section nothing of it is kept."""
+    config = loaded(tmp_path, {"admin": {"keys": [KEY]}, "providers": {"echo": {}}})
+    path = tmp_path / "gateway.yaml"
+    path.write_text("\n\n" + path.read_text())
+    assert fingerprint(load(str(path), {})) == fingerprint(config)
+    assert not isinstance(loaded(tmp_path, {"providers": {"echo": {}}}), Traced)
+
+
+@given(
+    st.one_of(
+        st.tuples(
+            st.just(models.Duration), st.integers(0, 10**9).map(lambda ms: ms / 1000).filter(lambda s: s < 1.8e6)
+        ),
+        st.tuples(st.just(models.Price), st.integers(0, 10**18)),
+        st.tuples(st.just(models.Size), st.integers(1, 2**31 - 1)),
+        st.tuples(st.just(models.Count), st.integers(0, 999_999_999)),
+        st.tuples(st.just(bool), st.booleans()),
+    )
+)
+def test_a_value_is_told_as_the_file_would_have_it(case: tuple[Any, Any]) -> None:
+    """What is shown, read again, is the same value."""
+    kind, value = case
+    parse: Callable[[str], Any] = PARSERS[kind.__metadata__[0] if hasattr(kind, "__metadata__") else kind]
+    assert parse(text(value, kind)) == pytest.approx(value, rel=1e-12)
+
+
+@given(st.sets(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,5}", fullmatch=True)), st.integers(1, 4))
+def test_pages_hold_every_name_once_and_in_order(names: set[str], size: int) -> None:
+    """Whatever their size."""
+    found, token = list[str](), ""
+    while True:
+        some, token = page(names, size, token)
+        found += some
+        if not token:
+            break
+        assert len(some) == size
+    assert found == sorted(names)
+
+
+def test_a_new_key_and_its_line_belong_together(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The line is read by the configuration as it is printed; the key is shown to a person and to a script."""
+    assert main(["admin-key", "new", "--name", "ops", "--role", "viewer"]) == 0
+    printed = capsys.readouterr().out
+    [key] = re.findall(r"lgwadm-[0-9a-f]{64}", printed)
+    [line] = re.findall(r"    - \{.*\}", printed)
+    (tmp_path / "gateway.yaml").write_text(f"admin:\n  keys:\n{line}\nproviders: {{echo: {{}}}}\n")
+    admin = load(str(tmp_path / "gateway.yaml"), {}).admin
+    assert admin is not None
+    assert admin.keys[0].hash.reveal() == f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    assert main(["admin-key", "new", "--name", "ops", "--role", "viewer", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["hash"] == f"sha256:{hashlib.sha256(made['key'].encode()).hexdigest()}"
+    assert made["key"] != key
