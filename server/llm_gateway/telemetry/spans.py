@@ -52,17 +52,10 @@ class Span(sdk.ReadableSpan, trace.Span):
     def update_name(self, name: str) -> None:
         self._name = name
 
-    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+    def add_event(self, *_: Any, **__: Any) -> None:
         pass
 
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: Attributes = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        pass
+    record_exception = add_event
 
     def end(self, end_time: int | None = None) -> None:
         if self._end_time is None:
@@ -88,8 +81,8 @@ class Tracer(trace.Tracer):
         attributes: Attributes = None,
         links: Sequence[Link] | None = (),
         start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
+        *_: Any,
+        **__: Any,
     ) -> trace.Span:
         parent: SpanContext | None = trace.get_current_span(context).get_span_context()
         if parent is not None and parent.is_valid:

@@ -180,12 +180,11 @@ class _Body:
     def arrived(self) -> bytes:
         return b""  # httpcore reads when it is asked to
 
-    def abort(self) -> None:
-        self.close()
-
     def close(self) -> None:
         if self._closing is None:
             self._closing = asyncio.get_running_loop().create_task(self._aclose())
+
+    abort = close
 
     async def _aclose(self) -> None:
         with suppress(*FAILURES):
