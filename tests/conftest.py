@@ -1,6 +1,5 @@
 """Fixtures shared by all tests."""
 
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -49,23 +48,6 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     """A real llama.cpp server with a tiny random model."""
     with llama_server.running(tmp_path_factory.mktemp("llama")) as server:
         yield server
-
-
-LogLines = Callable[[], list[dict[str, Any]]]
-
-
-@pytest.fixture
-def log_lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[LogLines]:
-    """Gives the gateway's log lines since it was last asked; they are written as in a process of its own."""
-    from llm_gateway.telemetry import logs
-
-    def read() -> list[dict[str, Any]]:
-        assert logs.flush(30)
-        return [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
-
-    logs.configure_logging("info")
-    yield read
-    logs.configure_logging("critical")
 
 
 GatewayFactory = Callable[[Mapping[str, Any]], Awaitable[gateways.Local]]

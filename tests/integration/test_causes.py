@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import trustme
+from llm_gateway.telemetry import logs
 from llmgateway import GatewayError, make_request
 from llmgateway.v1 import gateway_pb2, health_pb2
+from structlog import reset_defaults
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
@@ -25,9 +27,17 @@ ONCE = {"retry": {"max_attempts": 1}}
 
 
 @pytest.fixture
-def lines(log_lines: Lines) -> Lines:
+def lines(capfdbinary: pytest.CaptureFixture[bytes]) -> Iterator[Lines]:
     """The log lines of the calls so far."""
-    return lambda: [entry for entry in log_lines() if entry["event"] == "rpc"]
+    logs.configure_logging("info")
+
+    def read() -> list[dict[str, Any]]:
+        assert logs.flush(30)
+        entries = [json.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
+        return [entry for entry in entries if entry["event"] == "rpc"]
+
+    yield read
+    reset_defaults()
 
 
 @pytest.fixture

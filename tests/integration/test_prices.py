@@ -21,6 +21,7 @@ from llm_gateway.cli import main
 from llm_gateway.config import load
 from llm_gateway.rpc.health import SERVICE
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
+from structlog.testing import capture_logs
 
 from tests.support import gateway as gateways
 from tests.support.upstream import DONE, Script, Upstream, event, sse, stream, whole
@@ -249,7 +250,6 @@ async def test_without_the_extra_one_line_says_so_and_calls_are_served_unpriced(
     stub_of: "Callable[[str], Stub]",
     upstream: Upstream,
     monkeypatch: pytest.MonkeyPatch,
-    log_lines: "Callable[[], list[dict[str, Any]]]",
 ) -> None:
     """Cost unset, not 0."""
 
@@ -258,8 +258,9 @@ async def test_without_the_extra_one_line_says_so_and_calls_are_served_unpriced(
 
     monkeypatch.setattr(app, "load_pricelist", none)
     running = await gateway_factory({"providers": {"openai": openai(upstream.url)}})
-    await running.gateway.load_prices()
-    assert [(line["event"], line["problem"]) for line in log_lines()] == [("no price list", "It needs the extra.")]
+    with capture_logs() as logs:
+        await running.gateway.load_prices()
+    assert [(line["event"], line["problem"]) for line in logs] == [("no price list", "It needs the extra.")]
     upstream.script(answer())
     response = await stub_of(running.address).Send(ask())
     assert not response.usage.HasField("cost_nano_usd")

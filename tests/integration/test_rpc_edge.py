@@ -13,6 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from grpc_reflection.v1alpha import reflection_pb2
+from llm_gateway.telemetry import logs
 from llmgateway import (
     TLS,
     AsyncClient,
@@ -26,6 +27,7 @@ from llmgateway import (
     make_request,
 )
 from llmgateway.v1 import gateway_pb2, gateway_pb2_grpc
+from structlog import reset_defaults
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
@@ -338,9 +340,10 @@ async def test_mutual_tls(gateway_factory: Callable[..., Any], tmp_path: Path) -
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_message_beyond_the_limit_is_refused_by_name_and_size(
-    gateway_factory: Callable[..., Any], stream: bool, log_lines: Callable[[], list[dict[str, Any]]]
+    gateway_factory: Callable[..., Any], stream: bool, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """The gateway's own reason, limit and size, and a line in the log."""
+    logs.configure_logging("info")
     running = await gateway_factory({**ECHO, "server": {"max_message_bytes": "64KiB"}})
     request = make_request("x" * 100_000, model="echo/echo")
     size = request.ByteSize()
@@ -353,7 +356,9 @@ async def test_a_message_beyond_the_limit_is_refused_by_name_and_size(
     assert caught.value.message == (
         f"The request has {size:,} bytes; the gateway takes 65,536 (server.max_message_bytes)."
     )
-    assert "REQUEST_TOO_LARGE" in [line.get("reason") for line in log_lines()]
+    assert logs.flush(30)
+    reset_defaults()
+    assert b'"reason":"REQUEST_TOO_LARGE"' in capfdbinary.readouterr().err
 
 
 async def test_a_message_of_twice_the_limit_is_refused_by_grpc(gateway_factory: Callable[..., Any]) -> None:

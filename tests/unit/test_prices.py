@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from llm_gateway.config import ModelPrice
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.providers import plugins
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
+from structlog.testing import capture_logs
 
 BIG = ("openai", "azure", "anthropic", "google", "aws", "mistral", "x-ai", "deepseek", "groq", "cerebras", "perplexity")
 AUDIO, IMAGE, VIDEO = content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_VIDEO
@@ -335,26 +336,24 @@ def test_fast_mode_has_its_own_price(pricelist: PriceList) -> None:
     assert fast.price_id.endswith(":speed-fast")
 
 
-def test_an_unknown_price_stays_unset_and_is_told_once(
-    pricelist: PriceList, log_lines: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_an_unknown_price_stays_unset_and_is_told_once(pricelist: PriceList) -> None:
     """Unset, never 0; one log line for each model, none while the list is still to come."""
     table = prices("openai", pricelist)
-    for _ in range(2):
-        used = priced(table, "gpt-of-ours", usage(input_tokens=1))
-        assert not used.HasField("cost_nano_usd")
-        assert not used.price_id
-    priced(prices("openai", None), "gpt-5", usage(input_tokens=1))
-    assert [(line["event"], line["model"]) for line in log_lines()] == [("price unknown", "gpt-of-ours")]
+    with capture_logs() as logs:
+        for _ in range(2):
+            used = priced(table, "gpt-of-ours", usage(input_tokens=1))
+            assert not used.HasField("cost_nano_usd")
+            assert not used.price_id
+        priced(prices("openai", None), "gpt-5", usage(input_tokens=1))
+    assert [(line["event"], line["model"]) for line in logs] == [("price unknown", "gpt-of-ours")]
 
 
-def test_a_usage_that_does_not_add_up_is_told_once(
-    pricelist: PriceList, log_lines: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_a_usage_that_does_not_add_up_is_told_once(pricelist: PriceList) -> None:
     """Cost unset and a log line."""
-    used = priced(prices("openai", pricelist), "gpt-5", usage(input_tokens=1, cache_read_input_tokens=2))
+    with capture_logs() as logs:
+        used = priced(prices("openai", pricelist), "gpt-5", usage(input_tokens=1, cache_read_input_tokens=2))
     assert not used.HasField("cost_nano_usd")
-    assert [line["event"] for line in log_lines()] == ["usage cannot be priced"]
+    assert [line["event"] for line in logs] == ["usage cannot be priced"]
 
 
 def test_the_list_may_come_later(pricelist: PriceList) -> None:
@@ -401,15 +400,14 @@ def test_a_deployment_is_priced_as_the_model_that_it_says_it_is(pricelist: Price
     assert openai.price_id == f"{pricelist.source}:openai:gpt-4o"
 
 
-def test_a_cost_that_differs_from_the_provider_s_is_told(
-    pricelist: PriceList, log_lines: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_a_cost_that_differs_from_the_provider_s_is_told(pricelist: PriceList) -> None:
     """More than one per cent apart: one log line, and both costs stay."""
     table = prices("openai", pricelist)
-    for theirs_ in (1_250_000, 1_262_500, 1_300_000, 1_300_000):
-        used = priced(table, "gpt-5", usage(input_tokens=1000, provider_cost_nano_usd=theirs_))
-        assert (used.cost_nano_usd, used.provider_cost_nano_usd) == (1_250_000, theirs_)
-    assert [(line["event"], line["ours"], line["theirs"]) for line in log_lines()] == [
+    with capture_logs() as logs:
+        for theirs_ in (1_250_000, 1_262_500, 1_300_000, 1_300_000):
+            used = priced(table, "gpt-5", usage(input_tokens=1000, provider_cost_nano_usd=theirs_))
+            assert (used.cost_nano_usd, used.provider_cost_nano_usd) == (1_250_000, theirs_)
+    assert [(line["event"], line["ours"], line["theirs"]) for line in logs] == [
         ("cost differs from the provider's", 1_250_000, 1_300_000)
     ]
 

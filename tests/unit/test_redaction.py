@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from llm_gateway import errors
 from llm_gateway.telemetry import logs, redaction
+from structlog import reset_defaults
 
 SECRET = "correct horse/battery+staple \u00fc"
 
@@ -48,12 +47,13 @@ def test_secret_is_taken_out_of_what_a_provider_says_in_each_form(echo: str) -> 
 
 
 @pytest.mark.parametrize("echo", FORMS)
-def test_secret_is_taken_out_of_log_lines_in_each_form(
-    echo: str, log_lines: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_secret_is_taken_out_of_log_lines_in_each_form(echo: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """However deep, and as often as it is there; what is left is a line."""
+    logs.configure_logging("info")
     logs.log().info("canary", problem=f"said {echo}, twice {echo}", deep=[{"x": echo}])
-    (line,) = log_lines()
+    reset_defaults()
+    assert logs.flush(30)
+    line = json.loads(capfdbinary.readouterr().err)
     assert line["problem"] == "said [redacted], twice [redacted]"
     assert line["deep"] == [{"x": "[redacted]"}]
 

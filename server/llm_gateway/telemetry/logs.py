@@ -1,10 +1,9 @@
-"""Logs: JSON lines. No line holds a prompt, an answer, a key or a provider's words."""
+"""Logs: structlog's JSON lines. No line holds a prompt, an answer, a key or a provider's words."""
 
 from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import sys
 import threading
@@ -14,11 +13,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import msgspec
+import structlog
 
 from llm_gateway.telemetry.lines import Lines
+from llm_gateway.telemetry.names import SCOPE
 from llm_gateway.telemetry.redaction import REDACTED, redact
 
 _SECRET_KEYS = frozenset(
@@ -52,37 +53,32 @@ def _frames(trace: TracebackType | None) -> list[str]:
     return [f"{frame.filename.rpartition('llm_gateway/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-30:]]
 
 
-def _line(level: int, event: str, exc_info: bool, fields: Mapping[str, Any]) -> str:
-    """Event, level and timestamp, then the fields in their order. Of an exception only the frames are logged, without its text and without
-    values, since either may hold a prompt or a key."""
-    entry = {"event": event, "level": logging.getLevelName(level).lower(), "timestamp": datetime.now(UTC)}
-    if exc_info:
+def _entry(_: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The line's fields in order: event, level and timestamp first. Of an exception only the frames are logged, without its text and
+    without values, since either may hold a prompt or a key."""
+    entry = {"event": event.pop("event"), "level": level, "timestamp": datetime.now(UTC)}
+    if event.pop("exc_info", None):
         entry["frames"] = _frames(sys.exc_info()[2])
-    for key, value in fields.items():
+    for key, value in event.items():
         if is_secret(key):
             value = REDACTED
         elif type(value) not in _SCALARS:
             value = without_secrets(value)
         entry[key] = value
-    return redact(_encode(entry).decode())
+    return entry
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
-def _for_people(line: str) -> str:
-    """The line in colours: redacted in the same way, and harmless to the reader's terminal."""
-    fields = {
-        key: _visible(value) if isinstance(value, str) else value for key, value in msgspec.json.decode(line).items()
-    }
-    event, level, timestamp = (fields.pop(name) for name in ("event", "level", "timestamp"))
-    rest = "".join(f" \x1b[36m{key}\x1b[0m=\x1b[35m{_quoted(value)}\x1b[0m" for key, value in sorted(fields.items()))
-    colour = {"info": 32, "warning": 33}.get(level, 31)
-    return f"\x1b[2m{timestamp}\x1b[0m [\x1b[{colour}m\x1b[1m{level:<9}\x1b[0m] \x1b[1m{event:<30}\x1b[0m{rest}"
+def _line(_: object, __: str, event: structlog.typing.EventDict) -> str:
+    return redact(_encode(event).decode())
 
 
-def _quoted(value: Any) -> str:
-    return value if isinstance(value, str) and not set(value) & set(" \t=\r\n\"'") else repr(value)
+def _parsed(_: object, __: str, line: Any) -> structlog.typing.EventDict:
+    """Back to fields, for people: redacted in the same way, and harmless to their terminal."""
+    fields = msgspec.json.decode(line)
+    return {key: _visible(value) if isinstance(value, str) else value for key, value in fields.items()}
 
 
 def _visible(text: str) -> str:
@@ -91,31 +87,13 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-class Logger:
-    """Writes a line for each event of its level or above; the event loop never waits for standard error. exc_info: with the frames of the
-    exception that is being handled. Nothing is written before `configure_logging`."""
+class _StandardError:
+    """Hands a line to the thread that writes it: the event loop never waits for standard error."""
 
-    def __init__(self) -> None:
-        self.least: float = math.inf
-        self.human = self.terminal = False
+    def write(self, line: str) -> None:
+        _lines.put(f"{line}\n".encode(errors="backslashreplace"))
 
-    def debug(self, event: str, **fields: Any) -> None:
-        self.log(logging.DEBUG, event, **fields)
-
-    def info(self, event: str, **fields: Any) -> None:
-        self.log(logging.INFO, event, **fields)
-
-    def warning(self, event: str, **fields: Any) -> None:
-        self.log(logging.WARNING, event, **fields)
-
-    def error(self, event: str, **fields: Any) -> None:
-        self.log(logging.ERROR, event, **fields)
-
-    def log(self, level: int, event: str, *, exc_info: bool = False, **fields: Any) -> None:
-        if level < self.least or (self.terminal and level == logging.INFO and event == "rpc" and _in_background()):
-            return
-        line = _line(level, event, exc_info, fields)
-        _lines.put(f"{_for_people(line) if self.human else line}\n".encode(errors="backslashreplace"))
+    debug = info = warning = error = critical = write
 
 
 _lines = Lines(2, lambda count: log().warning("log lines dropped", lines=count))
@@ -168,26 +146,33 @@ class _Libraries(logging.Handler):
         log().log(record.levelno, "library", **fields)
 
 
-def _in_background() -> bool:
+def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """A background job of a terminal does not log successful calls, which would clutter what its user runs in the foreground."""
-    with suppress(OSError):
-        return os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp()
-    return False
-
-
-_logger: Final = Logger()
+    if method == "info" and event.get("event") == "rpc":
+        with suppress(OSError):
+            if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
+                raise structlog.DropEvent
+    return event
 
 
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
     """JSON lines on standard error, one object a line; `human` gives coloured text instead. Warnings of libraries are lines too."""
-    _logger.least = logging.getLevelNamesMapping()[level.upper()]
-    _logger.human = human
-    _logger.terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            *((_unless_in_background,) if sys.stderr.isatty() else ()),
+            _entry,
+            _line,
+            *((_parsed, structlog.dev.ConsoleRenderer()) if human else ()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=lambda *_: _StandardError(),
+        cache_logger_on_first_use=True,
+    )
     root = logging.getLogger()
     if not any(isinstance(handler, _Libraries) for handler in root.handlers):
         root.addHandler(_Libraries(logging.WARNING))
 
 
-def log() -> Logger:
+def log() -> structlog.typing.FilteringBoundLogger:
     """The gateway's logger."""
-    return _logger
+    return structlog.get_logger(SCOPE)  # type: ignore[no-any-return]
