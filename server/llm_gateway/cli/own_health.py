@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import socket
 import ssl
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,10 @@ def run(args: argparse.Namespace, started_by: str = FIRST_PROCESS) -> int:
     env = {**os.environ, **({"LLM_GATEWAY_LISTEN": flags["--listen"]} if "--listen" in flags else {})}
     if "--insecure" in flags:
         env["LLM_GATEWAY_INSECURE"] = "true"
-    server = config_check.load(flags.get("--config"), env).server
+    try:
+        server = config_check.read(flags.get("--config"), env).server
+    except config.ConfigError as error:
+        return _in_spite_of(error, config.config_path(flags.get("--config"), env), env)
     address = _reached(server.listen)
     try:
         with _channel(address, server.tls) as channel:
@@ -45,6 +51,42 @@ def run(args: argparse.Namespace, started_by: str = FIRST_PROCESS) -> int:
     status = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     print(f"{status} at {address}")
     return OK if status == "SERVING" else FAILED
+
+
+def _in_spite_of(error: config.ConfigError, file: str | None, env: Mapping[str, str]) -> int:
+    """The answer where the files were changed to something wrong: a gateway that read them before serves on. That it listens is all that can be
+    known of it."""
+    print(f"the configuration is wrong: {error}", file=sys.stderr)
+    try:
+        found = _LISTEN.search(config.text_of(file)) if file is not None else None
+    except config.ConfigError:
+        found = None
+    address = _reached(env.get("LLM_GATEWAY_LISTEN") or (found[1] if found else config.Server().listen))
+    try:
+        with _connected(address):
+            print(f"listens at {address}; its files are wrong, so that more cannot be asked")
+    except (OSError, ValueError):
+        print(f"no answer at {address}")
+        return FAILED
+    return OK
+
+
+_LISTEN = re.compile(r"""\blisten["']?:\s*["']?([^\s"',}#]+)""")
+
+
+def _connected(address: str) -> socket.socket:
+    """A connection to what listens at an address. Raises OSError, and ValueError for what is none."""
+    if not address.startswith("unix:"):
+        host, _, port = address.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)), 2.0)
+    plain = socket.socket(socket.AF_UNIX)
+    try:
+        plain.settimeout(2.0)
+        plain.connect(address.removeprefix("unix:"))
+    except OSError:
+        plain.close()
+        raise
+    return plain
 
 
 def _flags(started_by: str) -> dict[str, str]:
@@ -86,15 +128,6 @@ def _names(address: str, tls: config.ServerTls) -> list[str]:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(tls.cert_file)
     context.set_alpn_protocols(["h2"])
-    host, _, port = address.rpartition(":")
-    with (
-        socket.socket(socket.AF_UNIX)
-        if address.startswith("unix:")
-        else socket.create_connection((host.strip("[]"), int(port)), 2.0) as plain
-    ):
-        if address.startswith("unix:"):
-            plain.settimeout(2.0)
-            plain.connect(address.removeprefix("unix:"))
-        with context.wrap_socket(plain) as secured:
-            found: dict[str, Any] = secured.getpeercert() or {}
+    with _connected(address) as plain, context.wrap_socket(plain) as secured:
+        found: dict[str, Any] = secured.getpeercert() or {}
     return [value for kind, value in found.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
