@@ -113,6 +113,56 @@ async def test_health_is_kept_for_what_stays_and_forgotten_for_what_changes(
     assert fourth.server is not third.server
 
 
+async def test_a_connection_outlives_the_configurations_that_call_by_it_and_their_calls_and_no_longer(
+    gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
+) -> None:
+    """The second configuration has it from the first, the third has none: the call of the first, which is the last one, is still answered."""
+    gate = asyncio.Event()
+    upstream.script((scripted.Until(gate), *scripted.chat("first")), scripted.chat("second"), scripted.chat("third"))
+    one = {"providers": {"edge": gateways.provider(upstream.url)}}
+    running = await gateway_factory(one)
+    first = asyncio.create_task(running.client.chat("hi", model="edge/m"))
+    await upstream.seen(requests=1)
+    for number in (1, 2):
+        routes = {f"route-{number}": {"targets": ["edge/m"]}}
+        await running.gateway.reload(read(tmp_path, {**one, "routes": routes}))
+        await running.client.chat("hi", model=f"route-{number}")
+    assert upstream.connections == 2  # one is busy
+    await running.gateway.reload(read(tmp_path, ECHO))
+    gate.set()
+    assert (await first).text == "first"
+    await upstream.idle()
+
+
+async def test_what_has_its_credentials_from_elsewhere_is_made_anew(
+    gateway_factory: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A reload is how an operator has files and profiles read again that the configuration does not show."""
+    settings = {"providers": {"bedrock": {"region": "eu-west-1"}, "edge": gateways.provider("http://127.0.0.1:9")}}
+    running = await gateway_factory(settings)
+
+    def upstreams() -> list[object]:
+        providers = running.gateway.service.snapshot.routing.providers
+        return [providers[name].endpoints[0].upstream for name in ("bedrock", "edge")]
+
+    before = upstreams()
+    await running.gateway.reload(read(tmp_path, settings))
+    assert [old is new for old, new in zip(before, upstreams(), strict=True)] == [False, True]
+
+
+async def test_a_connection_that_stays_is_priced_by_the_configuration_in_force(
+    gateway_factory: Callable[..., Any], upstream: Upstream, tmp_path: Path
+) -> None:
+    """It is its price list that is read anew."""
+    settings = {"providers": {"edge": gateways.provider(upstream.url)}}
+    running = await gateway_factory(settings)
+    [before] = running.gateway.service.snapshot.routing.providers["edge"].endpoints
+    await running.gateway.reload(read(tmp_path, settings))
+    [after] = running.gateway.service.snapshot.routing.providers["edge"].endpoints
+    assert after.upstream is before.upstream
+    assert after.upstream.price.prices is running.gateway._built.prices
+
+
 async def test_two_addresses_in_one_region_have_health_and_names_of_their_own(
     gateway_factory: Callable[..., Any], upstream: Upstream
 ) -> None:

@@ -18,7 +18,8 @@ from llm_gateway.admin.provider_service import ProviderService
 from llm_gateway.admin.route_service import RouteService
 from llm_gateway.admin.server import AdminServer
 from llm_gateway.app.gateway import Gateway
-from llm_gateway.app.lifecycle import server_credentials, server_options
+from llm_gateway.app.lifecycle import server_options
+from llm_gateway.app.tls import ServerCertificate
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.rpc.errors import Errors
 from llm_gateway.rpc.telemetry import Telemetry
@@ -35,6 +36,8 @@ class Administration:
 
     def __init__(self, settings: config.Admin, gateway: Gateway, reload: Reloading) -> None:
         self._settings = settings
+        self.certificate: ServerCertificate | None = None
+        """None where the port speaks without TLS, and before the start."""
         self._auth = AdminAuth(settings)
         asked = _Asked(gateway, reload)
         servicers = {
@@ -47,15 +50,26 @@ class Administration:
 
     def start(self) -> int:
         """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
-        tls = self._settings.tls
-        return self._server.start(self._settings.listen, server_credentials(tls) if tls is not None else None)
+        if self._settings.tls is not None:
+            self.certificate = ServerCertificate(self._settings.tls)
+        shown = self.certificate.credentials() if self.certificate is not None else None
+        return self._server.start(self._settings.listen, shown)
 
     async def stop(self) -> None:
         await self._server.stop()
 
-    def take(self, settings: config.Admin | None) -> None:
-        """Have the keys and certificates of a new configuration known, and no others."""
-        self._auth.take(settings or config.Admin())
+    def prepared(self, settings: config.Admin | None) -> Callable[[], None]:
+        """What has the keys and certificates of a new configuration known, and no others, and the server's own shown. Raises ConfigError or
+        OSError."""
+        settings = settings or config.Admin()
+        renew = self.certificate.renewed(settings.tls) if self.certificate is not None else None
+
+        def take() -> None:
+            self._auth.take(settings)
+            if renew is not None:
+                renew()
+
+        return take
 
 
 class _Asked:

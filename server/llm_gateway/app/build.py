@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from time import monotonic
+from time import monotonic, time
 from typing import Any, TypeVar
+
+from llmgateway.v1 import usage_pb2
+from msgspec import structs
 
 from llm_gateway import config
 from llm_gateway.calls.call import Call, Handler
@@ -15,6 +18,7 @@ from llm_gateway.catalogue.catalogue import Catalogue
 from llm_gateway.catalogue.pricing.pricelist import PriceList
 from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.errors import OverrideNotAllowed
+from llm_gateway.protocols.events import EventWriter
 from llm_gateway.providers.plugins import row
 from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
@@ -37,7 +41,7 @@ class Built:
     settings: config.Config
     secrets: tuple[str, ...]
     snapshot: Snapshot
-    upstreams: tuple[Upstream, ...]
+    upstreams: tuple[Shared, ...]
     prices: Prices
     catalogue: Catalogue
 
@@ -53,11 +57,48 @@ class Built:
         redaction.forget(*self.secrets)
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(one.aclose() for one in self.upstreams))
+        await asyncio.gather(*(one.release() for one in self.upstreams))
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Shared:
+    """An upstream, with its connections, for as long as a configuration calls by it. of: all that it was made of."""
+
+    of: tuple[object, ...]
+    upstream: Upstream
+    price: Pricing
+    holders: int = 0
+
+    async def release(self) -> None:
+        self.holders -= 1
+        if self.holders <= 0:
+            await self.upstream.aclose()
+
+
+class Pricing:
+    """Prices a provider's usage by the configuration in force."""
+
+    __slots__ = ("_provider", "prices")
+
+    def __init__(self, provider: str, prices: Prices) -> None:
+        self._provider = provider
+        self.prices = prices
+
+    def __call__(self, model: str, usage: usage_pb2.Usage, writer: EventWriter) -> None:
+        self.prices.add_cost(self._provider, model, usage, writer)
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What the next configuration takes over where it says the same: health, and connections."""
+
+    states: dict[Hashable, Any] = field(default_factory=dict)
+    shared: dict[Hashable, Shared] = field(default_factory=dict)
 
 
 class Builder:
-    """Keeps what outlives a configuration: the health of endpoints, the price list, and admission, which counts the calls."""
+    """Keeps what outlives a configuration: the health and connections of endpoints, the price list, the last refusal, and admission, which counts
+    the calls."""
 
     def __init__(self, call: Handler[Call], admission: Admission) -> None:
         """call: the provider-call chain."""
@@ -65,7 +106,9 @@ class Builder:
         self._call = call
         self._admission = admission
         self._started = monotonic()
-        self._states: dict[Hashable, Any] = {}
+        self._lasting = Lasting()
+        self.refused: tuple[str, float] | None = None
+        """Why the configuration that the files hold is not in force, and since when (Unix time)."""
 
     def build(self, settings: config.Config, changed: Callable[[], None]) -> Built:
         """changed: called when more is known of the models; `Built.rerouted` then has a new snapshot."""
@@ -78,14 +121,12 @@ class Builder:
             raise
 
     def _built(self, settings: config.Config, changed: Callable[[], None], known: tuple[str, ...]) -> Built:
-        upstreams: list[Upstream] = []
+        lasting = Lasting()
         providers: dict[str, Provider] = {}
-        states: dict[Hashable, Any] = {}
         local = {name for name, provider in settings.providers.items() if is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
         for name, provider in settings.providers.items():
-            endpoints, of_kind = self._endpoints(name, provider, settings, prices, states), row(provider.kind)
-            upstreams += [endpoint.upstream for endpoint in endpoints]
+            endpoints, of_kind = self._endpoints(name, provider, settings, prices, lasting), row(provider.kind)
             providers[name] = Provider(
                 id=name,
                 kind=provider.kind,
@@ -116,6 +157,8 @@ class Builder:
             draining=lambda: self._admission.draining,
             started=self._started,
             stands_in=settings.stands_in,
+            config_time=time(),
+            refused=lambda: self.refused,
         )
         snapshot = Snapshot(
             routing=_routing(settings, providers, catalogue),
@@ -127,12 +170,15 @@ class Builder:
             send_timeout=settings.server.send_timeout,
             max_output_tokens=settings.defaults.max_output_tokens,
         )
-        self._states = states
+        self._lasting, self.refused = lasting, None
+        for one in lasting.shared.values():
+            one.holders += 1
+            one.price.prices = prices
         return Built(
             settings=settings,
             secrets=known,
             snapshot=snapshot,
-            upstreams=tuple(upstreams),
+            upstreams=tuple(lasting.shared.values()),
             prices=prices,
             catalogue=catalogue,
         )
@@ -143,19 +189,32 @@ class Builder:
         provider: config.Provider,
         settings: config.Config,
         prices: Prices,
-        states: dict[Hashable, Any],
+        lasting: Lasting,
     ) -> tuple[Endpoint, ...]:
         """One endpoint for each address and key. A reload keeps what is known of their health, as long as address, key and breaker
-        policy stay the same."""
+        policy stay the same, and their connections, as long as nothing changes that they are called by."""
 
         def kept(what: str, make: Callable[[], T], *of: Hashable) -> T:
             key = (what, name, policy, *of)
-            states[key] = states.get(key) or self._states.get(key) or make()
-            return states[key]  # type: ignore[no-any-return]  # `what` says of which class it is
+            lasting.states[key] = lasting.states.get(key) or self._lasting.states.get(key) or make()
+            return lasting.states[key]  # type: ignore[no-any-return]  # `what` says of which class it is
 
         policy = settings.breaker
         trace_headers = tracing.trace_headers if settings.telemetry.propagate else None
-        price, named = partial(prices.add_cost, name), settings.models_named(name)
+        named = settings.models_named(name)
+        itself = structs.replace(provider, api_keys=(), endpoints=())
+
+        def called(server: config.Endpoint | None, key: config.ApiKey | None) -> Upstream:
+            of = (itself, server, key, named, settings.telemetry.propagate)
+            at = (name, server.url if server else None, server.region if server else None, key)
+            one = self._lasting.shared.get(at)
+            if one is None or one.of != of or (key is None and _asks_elsewhere(provider)):
+                price = Pricing(name, prices)
+                made = upstream(name, provider, server, key, price, trace=trace_headers, named=named)
+                one = Shared(of=of, upstream=made, price=price)
+            lasting.shared[at] = one
+            return one.upstream
+
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
@@ -174,15 +233,15 @@ class Builder:
                 state = EndpointState(server=breaker, key=cooldown, permits=permits, policy=policy, clock=monotonic)
                 labels = [address] if len(servers) > 1 else []
                 labels += [alias] if len(keys) > 1 else []
-                called = upstream(name, provider, server, key, price, trace=trace_headers, named=named)
+                one = called(server, key)
                 endpoints.append(
                     Endpoint(
                         provider=name,
                         deployment="/".join(labels),
-                        upstream=called,
+                        upstream=one,
                         state=kept("state", lambda: state, where, key),  # noqa: B023 - called at once
                         weight=server.weight if server is not None else 1.0,
-                        address=address_of(called),
+                        address=address_of(one),
                     )
                 )
         return tuple(endpoints)
@@ -247,3 +306,8 @@ def _override_check(allowed: config.Overrides) -> Callable[[str, str, Route], No
             raise OverrideNotAllowed("x-llm-model may not name this model.")
 
     return check
+
+
+def _asks_elsewhere(provider: config.Provider) -> bool:
+    """Whether its credentials come from files and variables outside the configuration."""
+    return bool(row(provider.kind).identity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from time import time
 
 import grpc
 from llmgateway.v1 import gateway_pb2_grpc
@@ -22,9 +23,11 @@ from llm_gateway.rpc.service import Service
 from llm_gateway.rpc.telemetry import Telemetry
 from llm_gateway.telemetry import logs
 
-RELOADED = frozenset({"api_keys", "max_in_flight", "overrides", "send_timeout"})
+RELOADED = frozenset({"api_keys", "max_in_flight", "overrides", "reload_interval", "send_timeout"})
 RESTART = tuple(name for name in config.Server.__struct_fields__ if name not in RELOADED)
-"""Settings of `server` that a reload does not change."""
+"""Settings of `server` that a reload does not change; of `tls` it changes the files, see ServerCertificate."""
+ADMIN_RESTART = ("listen", "client_certificates", "tls")
+"""The same of `admin`; taking the section out leaves the port open to nobody until then."""
 
 
 class Gateway:
@@ -36,7 +39,7 @@ class Gateway:
     def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
         self.settings = settings
         self.loaded = datetime.now(UTC)
-        self._listen = settings.server.listen
+        self._started = settings
         self.admission = Admission(settings.server.max_in_flight)
         self.health = MachineHealth()
         self._auth = Auth(settings.server.api_keys)
@@ -83,8 +86,9 @@ class Gateway:
 
     def check(self, settings: config.Config) -> None:
         """Raises ConfigError for a configuration that would open this server, where it listens now, to everyone."""
-        if not settings.server.api_keys and not config.is_private(self._listen):
-            wrong = f"is gone, and the gateway listens on {self._listen} until it is started again"
+        listen = self._started.server.listen
+        if not settings.server.api_keys and not config.is_private(listen):
+            wrong = f"is gone, and the gateway listens on {listen} until it is started again"
             right = "keep a key, or restart"
             raise config.ConfigError(
                 [config.ConfigProblem(file="reload", key="server.api_keys", wrong=wrong, right=right)]
@@ -92,9 +96,13 @@ class Gateway:
 
     async def reload(self, settings: config.Config) -> None:
         """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
-        endpoints that stay keep their health. Of `server`, what RESTART names stays as it was. Raises what `check` raises."""
+        endpoints that stay keep their health and connections. Of `server`, what RESTART names stays as it was. Raises what `check` raises."""
         self.check(settings)
+        certificate = self.lifecycle.certificate
+        renew = certificate.renewed(settings.server.tls) if certificate is not None else None
         old, self._built = self._built, self._builder.build(settings, self._route_anew)
+        if renew is not None:
+            renew()
         self._built.catalogue.inherit(old.catalogue)
         self.settings = settings
         self.loaded = datetime.now(UTC)
@@ -106,6 +114,29 @@ class Gateway:
         self._retiring[task] = old
         task.add_done_callback(self._retiring.pop)
 
+    def refuse(self, problem: str) -> None:
+        """Have Health say that what the files hold now is not in force, and why, until a reload."""
+        self._builder.refused = (problem, time())
+
+    def waiting(self, settings: config.Config) -> list[str]:
+        """The settings that are other than at the start, and that only a restart takes."""
+        old, new = self._started, settings
+        names = [f"server.{name}" for name in RESTART if _fixed(old.server, name) != _fixed(new.server, name)]
+        if (old.admin is None) != (new.admin is None):
+            names.append("admin")
+        elif old.admin is not None and new.admin is not None:
+            names += [f"admin.{name}" for name in ADMIN_RESTART if _fixed(old.admin, name) != _fixed(new.admin, name)]
+        if old.telemetry.service_name != new.telemetry.service_name:
+            names.append("telemetry.service_name")
+        return names
+
     def _route_anew(self) -> None:
         """New calls are routed by what is known of the models now."""
         self.service.snapshot = self._built.rerouted()
+
+
+def _fixed(port: config.Server | config.Admin, name: str) -> object:
+    """What a restart alone changes of a setting."""
+    if name == "tls" and port.tls is not None:
+        return port.tls.client_ca_file is not None
+    return getattr(port, name)

@@ -6,13 +6,13 @@ import asyncio
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from llm_gateway import config
+from llm_gateway.app.tls import ServerCertificate
 from llm_gateway.app.workers import is_worker, when_orphaned
 from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.health import MachineHealth
@@ -65,6 +65,8 @@ class Lifecycle:
         self._health = health
         self._admission = admission
         self._settings = settings
+        self.certificate: ServerCertificate | None = None
+        """None where the server speaks without TLS."""
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._readying: asyncio.Task[None] | None = None
@@ -75,14 +77,16 @@ class Lifecycle:
         """Bind, serve, say SERVING, once `after` is done or has taken READY_WITHIN. Returns the port, which means nothing for a Unix socket.
         Raises OSError when the address cannot be bound, and for certificates that cannot be read."""
         settings = self._settings
+        if settings.tls is not None and settings.tls.cert_file is not None:
+            self.certificate = ServerCertificate(settings.tls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             from llm_gateway.rpc import reflection
 
             reflection.add_to(self._server, (GATEWAY.full_name, HEALTH.full_name))
         try:
-            if settings.tls is not None and settings.tls.cert_file is not None:
-                port = self._server.add_secure_port(settings.listen, server_credentials(settings.tls))
+            if self.certificate is not None:
+                port = self._server.add_secure_port(settings.listen, self.certificate.credentials())
             else:
                 port = self._server.add_insecure_port(settings.listen)
         except RuntimeError:
@@ -109,8 +113,9 @@ class Lifecycle:
         when_orphaned(loop, self._on_orphaned)
         await self._signalled.wait()
 
-    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `reload` on SIGHUP, one at a time; once more when another signal came meanwhile, for the file may have changed since."""
+    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Run `reload` on SIGHUP, and when what is returned is called, one at a time; once more when that came meanwhile, for the file may have
+        changed since."""
         loop = asyncio.get_running_loop()
 
         async def reload_all() -> None:
@@ -124,6 +129,7 @@ class Lifecycle:
                 self._reloading = loop.create_task(reload_all())
 
         loop.add_signal_handler(signal.SIGHUP, hangup)
+        return hangup
 
     def _on_orphaned(self) -> None:
         if not self._signalled.is_set():
@@ -171,14 +177,3 @@ class Lifecycle:
             await asyncio.sleep(0.001)
             if self._admission.admitted != admitted:
                 admitted, last = self._admission.admitted, now()
-
-
-def server_credentials(tls: config.ServerTls) -> grpc.ServerCredentials:
-    """What a port shows and demands. Raises OSError for files that cannot be read."""
-    assert tls.cert_file is not None and tls.key_file is not None  # noqa: S101, PT018 - the configuration's check
-    client_ca = Path(tls.client_ca_file).read_bytes() if tls.client_ca_file is not None else None
-    return grpc.ssl_server_credentials(
-        [(Path(tls.key_file).read_bytes(), Path(tls.cert_file).read_bytes())],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
-    )

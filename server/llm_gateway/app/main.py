@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from llm_gateway import config
 from llm_gateway.app import memory
-from llm_gateway.app.gateway import RESTART, Gateway
+from llm_gateway.app.gateway import Gateway
+from llm_gateway.app.watching import Watcher
 from llm_gateway.telemetry import logs, tracing
 
 if TYPE_CHECKING:
@@ -20,16 +21,18 @@ async def run(
     settings: config.Config,
     *,
     ready: Callable[[int], None] | None = None,
-    reload: Callable[[], config.Config] | None = None,
+    reload: Callable[[config.Sources], config.Config] | None = None,
+    sources: config.Sources | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again on SIGHUP.
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again, on SIGHUP and when the files
+    that it notes, at first `sources`, have changed.
 
     Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
     """
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
-    reloading = Reload(gateway, reload or (lambda: settings))
+    reloading = Reload(gateway, reload or (lambda _: settings), sources or config.Sources())
     if settings.admin is not None:
         from llm_gateway.app.administration import Administration
 
@@ -44,7 +47,7 @@ async def run(
             await administration.stop()
         raise
     if reload is not None:
-        gateway.lifecycle.on_hangup(reloading.hung_up)
+        reloading.watch(gateway.lifecycle.on_hangup(reloading.hung_up))
     if settings.admin is not None:
         logs.log().info("administration", listen=settings.admin.listen, port=admin_port)
     memory.settle()
@@ -52,6 +55,8 @@ async def run(
     if ready is not None:
         ready(port)
     beside = [prices, asyncio.create_task(memory.give_back())]
+    shown = (gateway.lifecycle.certificate, administration.certificate if administration is not None else None)
+    beside += [asyncio.create_task(certificate.remind()) for certificate in shown if certificate is not None]
     await gateway.lifecycle.until_signal()
     for task in beside:
         task.cancel()
@@ -63,14 +68,33 @@ async def run(
 
 
 class Reload:
-    """Reads the configuration again and serves by it, on SIGHUP and when the administration asks; one at a time."""
+    """Reads the configuration again and serves by it, on SIGHUP, when its files have changed and when the administration asks; one at a time.
 
-    def __init__(self, gateway: Gateway, read: Callable[[], config.Config]) -> None:
+    read: reads it, and notes the files in what it is given. sources: the files of the last reading that was to be served by.
+    """
+
+    def __init__(
+        self, gateway: Gateway, read: Callable[[config.Sources], config.Config], sources: config.Sources
+    ) -> None:
         self.administration: Administration | None = None
         self._gateway = gateway
         self._read = read
+        self._sources = sources
         self._one = asyncio.Lock()
         self._pricing: asyncio.Task[None] | None = None
+        self._watcher: Watcher | None = None
+        self._told: list[str] = []
+
+    def watch(self, again: Callable[[], None]) -> None:
+        """Have `again` called on this event loop when the files have changed."""
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(again)
+
+        self._watcher = Watcher(self._sources, changed, self._gateway.settings.server.reload_interval)
+        self._watcher.start()
 
     async def hung_up(self) -> None:
         """Take the new configuration if it is right; else keep the old one and say so."""
@@ -83,9 +107,9 @@ class Reload:
         and ValueError for a wrong one."""
         if check_only:
             async with self._one:
-                settings = await asyncio.to_thread(self._read)
+                settings = await asyncio.to_thread(self._read, config.Sources())
                 self._gateway.check(settings)
-                return settings, self._waiting(settings)
+                return settings, self._gateway.waiting(settings)
         done = await self._reload()
         self._pricing = asyncio.create_task(self._gateway.load_prices())
         return done
@@ -93,30 +117,20 @@ class Reload:
     async def _reload(self) -> tuple[config.Config, Sequence[str]]:
         async with self._one:
             try:
-                settings = await asyncio.to_thread(self._read)
-                waiting = self._waiting(settings)
+                settings = await asyncio.to_thread(self._read, self._sources)
+                take = self.administration.prepared(settings.admin) if self.administration is not None else None
                 await self._gateway.reload(settings)
             except (config.ConfigError, OSError, ValueError) as error:
+                self._gateway.refuse(str(error))
                 logs.log().error("configuration not reloaded", problem=str(error))
                 raise
-            if self.administration is not None:
-                self.administration.take(settings.admin)
+            if take is not None:
+                take()
         logs.log().info("configuration reloaded", version=config.fingerprint(settings))
-        if waiting:
+        if self._watcher is not None:
+            self._watcher.interval = settings.server.reload_interval
+        waiting = self._gateway.waiting(settings)
+        if waiting and waiting != self._told:
             logs.log().warning("settings need a restart", settings=waiting)
+        self._told = waiting
         return settings, waiting
-
-    def _waiting(self, settings: config.Config) -> Sequence[str]:
-        """Settings that differ from those in force, and go on as they are until a restart."""
-        old = self._gateway.settings
-        waiting = [f"server.{name}" for name in RESTART if getattr(settings.server, name) != getattr(old.server, name)]
-        if (settings.admin is None) != (old.admin is None):
-            waiting.append("admin")
-        elif settings.admin is not None:
-            names = [name for name in ADMIN_RESTART if getattr(settings.admin, name) != getattr(old.admin, name)]
-            waiting += [f"admin.{name}" for name in names]
-        return waiting
-
-
-ADMIN_RESTART = ("listen", "client_certificates", "tls")
-"""Settings of `admin` that a reload does not change; taking the section out leaves the port open to nobody until then."""

@@ -42,6 +42,7 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
     stopping = False
     workers: list[subprocess.Popen[bytes]] = []
     told: set[subprocess.Popen[bytes]] = set()  # to stop
+    replaced = False
 
     def start(number: int) -> subprocess.Popen[bytes]:
         own = {**env, WORKER: str(number), "LLM_GATEWAY_LISTEN": address}
@@ -68,13 +69,13 @@ def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str
             code = worker.poll()
             if code is None or stopping:
                 continue
-            if code == 2:  # the configuration is wrong: another try would find the same
+            if code == 2 and not replaced:  # the configuration is wrong: another try would find the same
                 stopping, failed = True, code
                 pass_on(signal.SIGTERM, None)
                 break
             time.sleep(RESTART_PAUSE)
             if not stopping:
-                workers[index] = start(index)
+                workers[index], replaced = start(index), True  # the others may go on with what the files held before
     for worker in workers:
         if worker not in told:  # it was being started when the signal came
             worker.terminate()

@@ -65,10 +65,10 @@ def _address(kind: str, url: str) -> str:
     return ""
 
 
-def read(path: str | None, env: Mapping[str, str]) -> config.Config:
+def read(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Config:
     """The checked configuration. Raises ConfigError, also for a file by which only the embedded provider
     would answer though nobody asked for it."""
-    settings = config.load(path, env, local=config.local_servers)
+    settings = config.load(path, env, local=config.local_servers, sources=sources)
     file = config.config_path(path, env)
     if file and settings.stands_in:
         right = (
@@ -80,9 +80,9 @@ def read(path: str | None, env: Mapping[str, str]) -> config.Config:
     return settings
 
 
-def load(path: str | None, env: Mapping[str, str]) -> config.Config:
+def load(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
-    return _loaded(lambda: read(path, env))
+    return _loaded(lambda: read(path, env, sources))
 
 
 def _loaded(reader: Callable[[], config.Config]) -> config.Config:

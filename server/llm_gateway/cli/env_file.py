@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 
-from llm_gateway.config import envfile, overlooked
+from llm_gateway.config import Sources, envfile, overlooked
 
 VARIABLE = "LLM_GATEWAY_ENV_FILE"
 NO_PROVIDER = "no provider is configured: the embedded echo answers, which repeats what it is told"
 _taken: set[str] = set()
 
 
-def take(args: argparse.Namespace) -> None:
+def take(args: argparse.Namespace, sources: Sources | None = None) -> None:
     """Put the variables of the file that the command names, by flag or by LLM_GATEWAY_ENV_FILE, into this process's environment, where
     they are not set; once more after the file has changed. Raises ConfigError."""
     path = getattr(args, "env_file", None) or os.environ.get(VARIABLE)
     if not path or not hasattr(args, "env_file"):
         return
-    values = {name: value for name, value in envfile.read(path).items() if name in _taken or name not in os.environ}
+    values = {
+        name: value for name, value in envfile.read(path, sources).items() if name in _taken or name not in os.environ
+    }
     os.environ.update(values)
     for name in _taken - values.keys():
         os.environ.pop(name, None)

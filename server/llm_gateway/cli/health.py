@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, timedelta
 
 import grpc
-from google.protobuf import json_format
+from google.protobuf import json_format, timestamp_pb2
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llmgateway import GatewayError, Unauthenticated, from_rpc_error
@@ -58,6 +58,12 @@ def _print(health: health_pb2.HealthResponse) -> None:
         f"{status}{draining} | version {one_line(health.version)} | up {_duration(health.uptime.ToSeconds())}"
         f" | {health.in_flight} calls in flight"
     )
+    if health.HasField("config_time"):
+        print(f"configuration {one_line(health.config_version)}, since {_at(health.config_time)}")
+    if health.config_refusal:
+        print(f"its files were changed, and refused at {_at(health.config_refusal_time)}:")
+        for problem in health.config_refusal.splitlines():
+            print(f"  {one_line(problem)}")
     header = ("PROVIDER", "STATUS", "CIRCUIT", "ERRORS", "FIRST EVENT", "LAST ERROR")
     print_table(header, map(_row, health.providers))
     for provider in health.providers:
@@ -86,6 +92,10 @@ def _last_error(provider: health_pb2.ProviderHealth) -> str:
         else ""
     )
     return f"{name}, last error{at}: {provider.last_error_cause}"
+
+
+def _at(time: timestamp_pb2.Timestamp) -> str:
+    return f"{time.ToDatetime(UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _duration(seconds: int) -> str:

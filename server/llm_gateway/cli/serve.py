@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import dataclasses
 import os
+import re
 import sys
 from collections.abc import Mapping
 
@@ -20,7 +21,10 @@ from llm_gateway.telemetry import logs, tracing
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = _flagged(load(args.config, _environment(args)), args)
+    sources = config.Sources()
+    env_file.take(args, sources)
+    settings = _flagged(load(args.config, _environment(args), sources), args)
+    blank = _is_blank(config.config_path(args.config, _environment(args)), config.Sources())
     server = settings.server
     if server.workers > 1 and not workers.is_worker():
         return workers.supervise(
@@ -34,16 +38,28 @@ def run(args: argparse.Namespace) -> int:
         logs.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main.run(settings, reload=lambda: _read_again(args)))
+            runner.run(main.run(settings, reload=lambda seen: _read_again(args, seen, blank=blank), sources=sources))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
 
 
-def _read_again(args: argparse.Namespace) -> config.Config:
-    env_file.take(args)
-    return _flagged(read(args.config, _environment(args)), args)
+def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: bool) -> config.Config:
+    """The configuration as its files are now. blank: the file said nothing at the start. One that says nothing any more is being written: it would
+    mean the environment's providers, without a key or a route of its own. Raises ConfigError."""
+    sources.begin()
+    env_file.take(args, sources)
+    env = _environment(args)
+    if not blank and _is_blank(file := config.config_path(args.config, env), sources):
+        wrong, right = "is empty", "write it again; to serve by the environment alone, start without it"
+        raise config.ConfigError([config.ConfigProblem(file=str(file), wrong=wrong, right=right)])
+    return _flagged(read(args.config, env, sources), args)
+
+
+def _is_blank(file: str | None, sources: config.Sources) -> bool:
+    """Whether there is a file that has comments at most."""
+    return file is not None and os.path.isfile(file) and not re.sub(r"#.*", "", config.text_of(file, sources)).strip()
 
 
 def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config:

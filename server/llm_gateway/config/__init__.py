@@ -44,6 +44,7 @@ from llm_gateway.config.origins import Origins, Traced, origins_of
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.reading import INVALID, Reading, text_of
 from llm_gateway.config.secret import Secret
+from llm_gateway.config.sources import File, Sources
 
 __all__ = [
     "Admin",
@@ -59,6 +60,7 @@ __all__ = [
     "Defaults",
     "Endpoint",
     "Experiment",
+    "File",
     "Limits",
     "ModelInfo",
     "ModelPrice",
@@ -72,6 +74,7 @@ __all__ = [
     "Secret",
     "Server",
     "ServerTls",
+    "Sources",
     "Target",
     "Telemetry",
     "Traced",
@@ -83,6 +86,7 @@ __all__ = [
     "local_servers",
     "origins_of",
     "overlooked",
+    "text_of",
 ]
 
 
@@ -97,20 +101,23 @@ def load(
     *,
     local: Callable[[], Collection[str]] = tuple,
     any_environment: bool = False,
+    sources: Sources | None = None,
 ) -> Config:
     """Reads and checks the configuration.
 
     path: the YAML (or JSON) file; None: the one that ``LLM_GATEWAY_CONFIG`` names, else the environment alone decides. A file
         without a ``providers`` section takes the environment's providers, and the defaults that go with them.
-    env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas) and ``LLM_GATEWAY_INSECURE`` override the file.
+    env: the environment; ``LLM_GATEWAY_LISTEN``, ``LLM_GATEWAY_API_KEYS`` (by commas), ``LLM_GATEWAY_INSECURE`` and
+        ``LLM_GATEWAY_RELOAD_INTERVAL`` override the file.
     local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
-    any_environment: check the file for any environment: what a variable would give is no problem, and stays out of the result.
+    any_environment: check the file for any environment: what a variable or a secret's file would give is no problem, and stays out of the result.
+    sources: remembers what was read.
 
     Raises ConfigError with everything that is wrong.
     """
     file = config_path(path, env)
     env = {} if any_environment else env
-    reading = Reading(file or "environment", env)
+    reading = Reading(file or "environment", env, sources)
     config = _read(file, reading) if file else discover(env, local)
     if any_environment and not reading.has("providers"):
         reading.problem("providers", "are those of the environment", unset=True)
@@ -137,7 +144,7 @@ def load(
 
 
 def _read(file: str, reading: Reading) -> Config:
-    root = reading.parse(text_of(file))
+    root = reading.parse(text_of(file, reading.sources))
     if root is None:
         if reading.problems:
             raise ConfigError(reading.problems)
@@ -151,7 +158,7 @@ def _read(file: str, reading: Reading) -> Config:
 
 
 def fingerprint(config: Config) -> str:
-    """12 hexadecimal digits that change with any setting, for ``Health.config_version``.
+    """12 hexadecimal digits that change with any setting and any file of TLS, for ``Health.config_version``.
 
     A secret enters as 16 bits of its SHA-256: enough to notice that it was changed, too few to confirm a guess.
     """
@@ -159,6 +166,8 @@ def fingerprint(config: Config) -> str:
     def hide(value: object) -> str:
         if isinstance(value, Secret):
             return hashlib.sha256(value.reveal().encode()).hexdigest()[:4]
+        if isinstance(value, File):
+            return f"{value} {value.digest}"
         raise TypeError(f"cannot fingerprint {type(value).__name__}")
 
     if isinstance(config, Traced):

@@ -12,7 +12,7 @@ from llm_gateway.config.discovery import STAND_IN, first, kind_of, usual_of
 from llm_gateway.config.models import ApiKey, Arm, Config, Provider, Route, Target
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
-from llm_gateway.config.values import Unfit, boolean, credential
+from llm_gateway.config.values import Unfit, boolean, credential, duration
 from llm_gateway.providers import plugins
 from llm_gateway.providers.rows import Usual
 
@@ -26,6 +26,7 @@ def override(config: Config, env: Mapping[str, str], reading: Reading) -> Config
         ("listen", "LLM_GATEWAY_LISTEN", str),
         ("api_keys", "LLM_GATEWAY_API_KEYS", _key_list),
         ("insecure", "LLM_GATEWAY_INSECURE", boolean),
+        ("reload_interval", "LLM_GATEWAY_RELOAD_INTERVAL", duration),
     ):
         if variable not in env or not (env[variable].strip() or field == "api_keys"):
             continue  # keys set to nothing are a mistake that would open the server

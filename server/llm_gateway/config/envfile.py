@@ -7,6 +7,7 @@ from typing import Final
 
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.reading import text_of
+from llm_gateway.config.sources import Sources
 
 _LINE: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=[ \t]*(.*)", re.DOTALL)
 _SINGLE: Final = re.compile(r"'([^']*)'[ \t]*(?:#.*)?$")
@@ -15,9 +16,9 @@ _COMMENT: Final = re.compile(r"(?:^|[ \t])#.*")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t"}
 
 
-def read(path: str) -> dict[str, str]:
+def read(path: str, sources: Sources | None = None) -> dict[str, str]:
     """The variables of a file. Raises ConfigError with every line that is wrong, never with a value."""
-    return parse(text_of(path), path)
+    return parse(text_of(path, sources), path)
 
 
 def parse(text: str, path: str) -> dict[str, str]:

@@ -140,6 +140,8 @@ class Server(Struct, frozen=True, kw_only=True):
     max_connection_age_grace: Timeout = 600.0
     workers: Positive = 1
     """Processes that share the port (SO_REUSEPORT); limits hold for each."""
+    reload_interval: Duration = 1.0
+    """How often the files of the configuration are looked at; 0: only on SIGHUP."""
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):

@@ -23,12 +23,14 @@ from llm_gateway.config.models import ApiKey, Capability, Endpoint, Provider, Ta
 from llm_gateway.config.origins import Origins
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.secret import Secret
+from llm_gateway.config.sources import MOST_BYTES, File, Sources
 from llm_gateway.config.values import Unfit, Unset, nearest
 
 Node: TypeAlias = Any
 """A yaml.Node, whose stubs lack what tells the kinds of node apart."""
 
-MAX_FILE_BYTES = 1 << 20
+_MOST_SECRET = 64 << 10
+"""Bytes of a secret's file."""
 _MAX_NODES = 100_000  # aliases make a small file large
 _MAX_DEPTH = 32
 _MOST_OPEN = 500
@@ -52,26 +54,26 @@ def within(path: str, around: str) -> bool:
     return path == around or path.startswith((f"{around}.", f"{around}["))
 
 
-def text_of(file: str) -> str:
+def text_of(file: str, sources: Sources | None = None) -> str:
     """The text of a file that an operator wrote. Raises ConfigError."""
     try:
-        with open(file, "rb") as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
+        data = (sources or Sources()).read(file)
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise ConfigError([ConfigProblem(file=file, wrong=f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([ConfigProblem(file=file, wrong="is not UTF-8 text")]) from None
-    if len(data) > MAX_FILE_BYTES:
-        raise ConfigError([ConfigProblem(file=file, wrong=f"is larger than {MAX_FILE_BYTES >> 20} MiB")])
+    if len(data) > MOST_BYTES:
+        raise ConfigError([ConfigProblem(file=file, wrong=f"is larger than {MOST_BYTES >> 20} MiB")])
     return text
 
 
 class Reading:
     """One reading of one file: collects problems, and remembers on which line each key stands."""
 
-    def __init__(self, file: str, env: Mapping[str, str]) -> None:
+    def __init__(self, file: str, env: Mapping[str, str], sources: Sources | None = None) -> None:
         self.file = file
+        self.sources = sources or Sources()
         self.problems: list[ConfigProblem] = []
         self._env = env
         self._lines: dict[str, int] = {}  # by path
@@ -209,6 +211,8 @@ class Reading:
     def _scalar(self, node: Node, kind: Any, path: str) -> Any:
         base, *marks = typing.get_args(kind) if typing.get_origin(kind) is typing.Annotated else (kind,)
         mark = marks[0] if marks else base
+        if base is Secret and node.id == "mapping":
+            return self._secret_of_file(node, mark, path)
         if node.id != "scalar":
             return self._not(path, node, "a single value")
         if named := values.variables(node.value):
@@ -234,6 +238,45 @@ class Reading:
         named = values.variables(node.value)
         return f"{' and '.join(named)} ({path})" if named else path
 
+    def _secret_of_file(self, node: Node, mark: Any, path: str) -> Any:
+        """What stands in the file of ``{file: …}``, hidden."""
+        items = dict(self._items(node, path))
+        if [*items] != ["file"]:
+            right = 'write {file: /path/to/it}, or "${NAME}" for a variable'
+            self.problem(path, "is neither a secret nor the file of one", right)
+            return INVALID
+        at, named = join(path, "file"), items["file"]
+        self._lines[at] = named.start_mark.line + 1
+        if self._empty(named, at):
+            return INVALID
+        if named.id != "scalar" or not self._visit(named, at):
+            return INVALID if named.id == "scalar" else self._not(at, named, "a single value")
+        try:
+            file = self._existing(self._expand(named))
+        except Unset as unset:
+            return self._unfit(at, unset)
+        except Unfit as unfit:  # like a variable that is not set: another environment may have it
+            return self._unfit(at, Unset(f"{named.value!r} {unfit.wrong}", unfit.right))
+        try:
+            value: Secret = values.PARSERS[mark](self._content(file))
+        except Unfit as unfit:
+            return self._unfit(at, Unfit(f"{named.value!r}: its content {unfit.wrong}", unfit.right))
+        value.source = f"{named.value} ({path})"
+        return value
+
+    def _content(self, file: str) -> str:
+        try:
+            text = self.sources.read(file).decode("utf-8-sig")
+        except OSError as error:
+            raise Unfit(f"cannot be read: {error.strerror}", "check who may read it") from None
+        except UnicodeDecodeError:
+            raise Unfit("is not UTF-8 text") from None
+        if len(text) > _MOST_SECRET:
+            raise Unfit(f"is larger than {_MOST_SECRET >> 10} KiB", "give the file of the secret alone")
+        if values.variables(text):
+            raise Unfit("names a variable", "write the value itself into the file")
+        return text
+
     def _unfit(self, path: str, unfit: Unfit, text: str = "") -> Any:
         if not isinstance(unfit, Unset):
             self.problem(path, f"{text!r} {unfit.wrong}" if text else unfit.wrong, unfit.right)
@@ -249,11 +292,16 @@ class Reading:
             raise Unfit("is none of " + ", ".join(known), nearest(text, known))
         return text
 
-    def _existing(self, text: str) -> str:
+    def _existing(self, text: str) -> File:
         path = os.path.join(os.path.dirname(self.file), os.path.expanduser(values.string(text)))
         if "\0" in path or not os.path.isfile(path):
+            if "\0" not in path:
+                self.sources.lacks(path)
             raise Unfit("is not a file", "give a path from the configuration file's folder, or an absolute one")
-        return path
+        try:
+            return self.sources.file(path)
+        except OSError as error:
+            raise Unfit(f"cannot be read: {error.strerror}", "check who may read it") from None
 
     def _list(self, node: Node, kind: Any, path: str) -> Any:
         if node.id != "sequence":
@@ -291,6 +339,9 @@ class Reading:
                 return self._unfit(path, unfit)
         if node.id != "mapping":
             return self._not(path, node, "a mapping", "write key: value below it")
+        if kind is ApiKey and [key.value for key, _ in node.value] == ["file"]:
+            value = self._secret_of_file(node, "credential", path)
+            return INVALID if value is INVALID else ApiKey(key=value)
         fields = fields_of(kind)
         items = self._items(node, path)
         if kind is Provider and any(name == "enabled" and item.value == "false" for name, item in items):

@@ -94,10 +94,13 @@ class HealthView:
         draining: Callable[[], bool],
         started: float | None = None,
         stands_in: bool = False,
+        config_time: float = 0.0,
+        refused: Callable[[], tuple[str, float] | None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """started: when the gateway started, by the clock; now, unless given. stands_in: the only provider is there because nothing was
-        configured, which counts as degraded."""
+        configured, which counts as degraded. config_time: since when this configuration is in force (Unix time). refused: why the one in the files
+        is not, and since when; None: it is."""
         self._providers = {provider.id: provider for provider in providers}
         self._config_version = config_version
         self._in_flight = in_flight
@@ -105,6 +108,8 @@ class HealthView:
         self._clock = clock
         self._started = clock() if started is None else started
         self._stands_in = stands_in
+        self._config_time = config_time
+        self._refused = refused
         self._probed: dict[Endpoint, tuple[float, Failure | bool]] = {}
 
     async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
@@ -124,7 +129,7 @@ class HealthView:
         )
         status = health_pb2.HEALTH_STATUS_DEGRADED if sick else health_pb2.HEALTH_STATUS_SERVING
         uptime = self._clock() - self._started
-        return health_pb2.HealthResponse(
+        answer = health_pb2.HealthResponse(
             status=health_pb2.HEALTH_STATUS_NOT_SERVING if draining else status,
             version=__version__,
             uptime=durations.to_proto(uptime),
@@ -132,7 +137,12 @@ class HealthView:
             draining=draining,
             in_flight=self._in_flight(),
             config_version=self._config_version,
+            config_time=_timestamp(self._config_time),
         )
+        if refused := self._refused():
+            answer.config_refusal = refused[0]
+            answer.config_refusal_time.CopyFrom(_timestamp(refused[1]))
+        return answer
 
     async def _probe(self, endpoint: Endpoint) -> None:
         last = self._probed.get(endpoint)

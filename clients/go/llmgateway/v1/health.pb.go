@@ -216,8 +216,15 @@ type HealthResponse struct {
 	InFlight int32 `protobuf:"varint,6,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// Fingerprint of the configuration in force.
 	ConfigVersion string `protobuf:"bytes,7,opt,name=config_version,json=configVersion,proto3" json:"config_version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Since when that configuration is in force.
+	ConfigTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=config_time,json=configTime,proto3" json:"config_time,omitempty"`
+	// Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+	// while the one in force is the one of the files.
+	ConfigRefusal string `protobuf:"bytes,9,opt,name=config_refusal,json=configRefusal,proto3" json:"config_refusal,omitempty"`
+	// When it was refused.
+	ConfigRefusalTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=config_refusal_time,json=configRefusalTime,proto3" json:"config_refusal_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *HealthResponse) Reset() {
@@ -297,6 +304,27 @@ func (x *HealthResponse) GetConfigVersion() string {
 		return x.ConfigVersion
 	}
 	return ""
+}
+
+func (x *HealthResponse) GetConfigTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ConfigTime
+	}
+	return nil
+}
+
+func (x *HealthResponse) GetConfigRefusal() string {
+	if x != nil {
+		return x.ConfigRefusal
+	}
+	return ""
+}
+
+func (x *HealthResponse) GetConfigRefusalTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ConfigRefusalTime
+	}
+	return nil
 }
 
 // Health of one provider.
@@ -451,7 +479,7 @@ const file_llmgateway_v1_health_proto_rawDesc = "" +
 	"\x1allmgateway/v1/health.proto\x12\rllmgateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"A\n" +
 	"\rHealthRequest\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x14\n" +
-	"\x05probe\x18\x02 \x01(\bR\x05probe\"\xaf\x02\n" +
+	"\x05probe\x18\x02 \x01(\bR\x05probe\"\xdf\x03\n" +
 	"\x0eHealthResponse\x123\n" +
 	"\x06status\x18\x01 \x01(\x0e2\x1b.llmgateway.v1.HealthStatusR\x06status\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x121\n" +
@@ -459,7 +487,12 @@ const file_llmgateway_v1_health_proto_rawDesc = "" +
 	"\tproviders\x18\x04 \x03(\v2\x1d.llmgateway.v1.ProviderHealthR\tproviders\x12\x1a\n" +
 	"\bdraining\x18\x05 \x01(\bR\bdraining\x12\x1b\n" +
 	"\tin_flight\x18\x06 \x01(\x05R\binFlight\x12%\n" +
-	"\x0econfig_version\x18\a \x01(\tR\rconfigVersion\"\xf4\x04\n" +
+	"\x0econfig_version\x18\a \x01(\tR\rconfigVersion\x12;\n" +
+	"\vconfig_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"configTime\x12%\n" +
+	"\x0econfig_refusal\x18\t \x01(\tR\rconfigRefusal\x12J\n" +
+	"\x13config_refusal_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x11configRefusalTime\"\xf4\x04\n" +
 	"\x0eProviderHealth\x12\x1a\n" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x123\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1b.llmgateway.v1.HealthStatusR\x06status\x12@\n" +
@@ -514,20 +547,22 @@ var file_llmgateway_v1_health_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_llmgateway_v1_health_proto_depIdxs = []int32{
-	0, // 0: llmgateway.v1.HealthResponse.status:type_name -> llmgateway.v1.HealthStatus
-	5, // 1: llmgateway.v1.HealthResponse.uptime:type_name -> google.protobuf.Duration
-	4, // 2: llmgateway.v1.HealthResponse.providers:type_name -> llmgateway.v1.ProviderHealth
-	0, // 3: llmgateway.v1.ProviderHealth.status:type_name -> llmgateway.v1.HealthStatus
-	1, // 4: llmgateway.v1.ProviderHealth.circuit_state:type_name -> llmgateway.v1.CircuitState
-	5, // 5: llmgateway.v1.ProviderHealth.p50_first_event:type_name -> google.protobuf.Duration
-	6, // 6: llmgateway.v1.ProviderHealth.cooldown_until:type_name -> google.protobuf.Timestamp
-	6, // 7: llmgateway.v1.ProviderHealth.last_success_time:type_name -> google.protobuf.Timestamp
-	6, // 8: llmgateway.v1.ProviderHealth.last_error_time:type_name -> google.protobuf.Timestamp
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: llmgateway.v1.HealthResponse.status:type_name -> llmgateway.v1.HealthStatus
+	5,  // 1: llmgateway.v1.HealthResponse.uptime:type_name -> google.protobuf.Duration
+	4,  // 2: llmgateway.v1.HealthResponse.providers:type_name -> llmgateway.v1.ProviderHealth
+	6,  // 3: llmgateway.v1.HealthResponse.config_time:type_name -> google.protobuf.Timestamp
+	6,  // 4: llmgateway.v1.HealthResponse.config_refusal_time:type_name -> google.protobuf.Timestamp
+	0,  // 5: llmgateway.v1.ProviderHealth.status:type_name -> llmgateway.v1.HealthStatus
+	1,  // 6: llmgateway.v1.ProviderHealth.circuit_state:type_name -> llmgateway.v1.CircuitState
+	5,  // 7: llmgateway.v1.ProviderHealth.p50_first_event:type_name -> google.protobuf.Duration
+	6,  // 8: llmgateway.v1.ProviderHealth.cooldown_until:type_name -> google.protobuf.Timestamp
+	6,  // 9: llmgateway.v1.ProviderHealth.last_success_time:type_name -> google.protobuf.Timestamp
+	6,  // 10: llmgateway.v1.ProviderHealth.last_error_time:type_name -> google.protobuf.Timestamp
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_llmgateway_v1_health_proto_init() }

@@ -358,6 +358,16 @@ pub struct HealthResponse {
     /// Fingerprint of the configuration in force.
     #[prost(string, tag = "7")]
     pub config_version: ::prost::alloc::string::String,
+    /// Since when that configuration is in force.
+    #[prost(message, optional, tag = "8")]
+    pub config_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+    /// while the one in force is the one of the files.
+    #[prost(string, tag = "9")]
+    pub config_refusal: ::prost::alloc::string::String,
+    /// When it was refused.
+    #[prost(message, optional, tag = "10")]
+    pub config_refusal_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Health of one provider.
 #[derive(Clone, PartialEq, ::prost::Message)]

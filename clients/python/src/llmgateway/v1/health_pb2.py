@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1allmgateway/v1/health.proto\x12\rllmgateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\rHealthRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05probe\x18\x02 \x01(\x08\"\xe8\x01\n\x0eHealthResponse\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.llmgateway.v1.HealthStatus\x12\x0f\n\x07version\x18\x02 \x01(\t\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\tproviders\x18\x04 \x03(\x0b\x32\x1d.llmgateway.v1.ProviderHealth\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\x05\x12\x16\n\x0e\x63onfig_version\x18\x07 \x01(\t\"\xce\x03\n\x0eProviderHealth\x12\x10\n\x08provider\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.llmgateway.v1.HealthStatus\x12\x32\n\rcircuit_state\x18\x03 \x01(\x0e\x32\x1b.llmgateway.v1.CircuitState\x12\x12\n\nerror_rate\x18\x04 \x01(\x01\x12\x32\n\x0fp50_first_event\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0e\x63ooldown_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_success_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11last_error_reason\x18\x08 \x01(\t\x12\x12\n\ndeployment\x18\t \x01(\t\x12\x18\n\x10last_error_model\x18\n \x01(\t\x12\x18\n\x10last_error_cause\x18\x0b \x01(\t\x12\x33\n\x0flast_error_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9e\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_SERVING\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x1d\n\x19HEALTH_STATUS_NOT_SERVING\x10\x03\x12\x19\n\x15HEALTH_STATUS_UNKNOWN\x10\x04*|\n\x0c\x43ircuitState\x12\x1d\n\x19\x43IRCUIT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43IRCUIT_STATE_CLOSED\x10\x01\x12\x1b\n\x17\x43IRCUIT_STATE_HALF_OPEN\x10\x02\x12\x16\n\x12\x43IRCUIT_STATE_OPEN\x10\x03\x42l\n\x10io.llmgateway.v1P\x01ZFgithub.com/llmgateway/llmgateway/clients/go/llmgateway/v1;llmgatewayv1\xaa\x02\rLlmGateway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1allmgateway/v1/health.proto\x12\rllmgateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"0\n\rHealthRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05probe\x18\x02 \x01(\x08\"\xea\x02\n\x0eHealthResponse\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.llmgateway.v1.HealthStatus\x12\x0f\n\x07version\x18\x02 \x01(\t\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\tproviders\x18\x04 \x03(\x0b\x32\x1d.llmgateway.v1.ProviderHealth\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12\x11\n\tin_flight\x18\x06 \x01(\x05\x12\x16\n\x0e\x63onfig_version\x18\x07 \x01(\t\x12/\n\x0b\x63onfig_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63onfig_refusal\x18\t \x01(\t\x12\x37\n\x13\x63onfig_refusal_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xce\x03\n\x0eProviderHealth\x12\x10\n\x08provider\x18\x01 \x01(\t\x12+\n\x06status\x18\x02 \x01(\x0e\x32\x1b.llmgateway.v1.HealthStatus\x12\x32\n\rcircuit_state\x18\x03 \x01(\x0e\x32\x1b.llmgateway.v1.CircuitState\x12\x12\n\nerror_rate\x18\x04 \x01(\x01\x12\x32\n\x0fp50_first_event\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0e\x63ooldown_until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_success_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11last_error_reason\x18\x08 \x01(\t\x12\x12\n\ndeployment\x18\t \x01(\t\x12\x18\n\x10last_error_model\x18\n \x01(\t\x12\x18\n\x10last_error_cause\x18\x0b \x01(\t\x12\x33\n\x0flast_error_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x9e\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_SERVING\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x1d\n\x19HEALTH_STATUS_NOT_SERVING\x10\x03\x12\x19\n\x15HEALTH_STATUS_UNKNOWN\x10\x04*|\n\x0c\x43ircuitState\x12\x1d\n\x19\x43IRCUIT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43IRCUIT_STATE_CLOSED\x10\x01\x12\x1b\n\x17\x43IRCUIT_STATE_HALF_OPEN\x10\x02\x12\x16\n\x12\x43IRCUIT_STATE_OPEN\x10\x03\x42l\n\x10io.llmgateway.v1P\x01ZFgithub.com/llmgateway/llmgateway/clients/go/llmgateway/v1;llmgatewayv1\xaa\x02\rLlmGateway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmgateway.v1.health_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.llmgateway.v1P\001ZFgithub.com/llmgateway/llmgateway/clients/go/llmgateway/v1;llmgatewayv1\252\002\rLlmGateway.V1'
-  _globals['_HEALTHSTATUS']._serialized_start=861
-  _globals['_HEALTHSTATUS']._serialized_end=1019
-  _globals['_CIRCUITSTATE']._serialized_start=1021
-  _globals['_CIRCUITSTATE']._serialized_end=1145
+  _globals['_HEALTHSTATUS']._serialized_start=991
+  _globals['_HEALTHSTATUS']._serialized_end=1149
+  _globals['_CIRCUITSTATE']._serialized_start=1151
+  _globals['_CIRCUITSTATE']._serialized_end=1275
   _globals['_HEALTHREQUEST']._serialized_start=110
   _globals['_HEALTHREQUEST']._serialized_end=158
   _globals['_HEALTHRESPONSE']._serialized_start=161
-  _globals['_HEALTHRESPONSE']._serialized_end=393
-  _globals['_PROVIDERHEALTH']._serialized_start=396
-  _globals['_PROVIDERHEALTH']._serialized_end=858
+  _globals['_HEALTHRESPONSE']._serialized_end=523
+  _globals['_PROVIDERHEALTH']._serialized_start=526
+  _globals['_PROVIDERHEALTH']._serialized_end=988
 # @@protoc_insertion_point(module_scope)

@@ -118,6 +118,9 @@ class HealthResponse(google.protobuf.message.Message):
     DRAINING_FIELD_NUMBER: builtins.int
     IN_FLIGHT_FIELD_NUMBER: builtins.int
     CONFIG_VERSION_FIELD_NUMBER: builtins.int
+    CONFIG_TIME_FIELD_NUMBER: builtins.int
+    CONFIG_REFUSAL_FIELD_NUMBER: builtins.int
+    CONFIG_REFUSAL_TIME_FIELD_NUMBER: builtins.int
     status: Global___HealthStatus.ValueType
     """Overall. A failing provider makes it DEGRADED, never NOT_SERVING."""
     version: builtins.str
@@ -128,6 +131,10 @@ class HealthResponse(google.protobuf.message.Message):
     """Calls in flight."""
     config_version: builtins.str
     """Fingerprint of the configuration in force."""
+    config_refusal: builtins.str
+    """Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+    while the one in force is the one of the files.
+    """
     @property
     def uptime(self) -> google.protobuf.duration_pb2.Duration:
         """Time since the start."""
@@ -135,6 +142,14 @@ class HealthResponse(google.protobuf.message.Message):
     @property
     def providers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ProviderHealth]:
         """One entry per provider, in the order of the configuration."""
+
+    @property
+    def config_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Since when that configuration is in force."""
+
+    @property
+    def config_refusal_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was refused."""
 
     def __init__(
         self,
@@ -146,9 +161,12 @@ class HealthResponse(google.protobuf.message.Message):
         draining: builtins.bool = ...,
         in_flight: builtins.int = ...,
         config_version: builtins.str = ...,
+        config_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        config_refusal: builtins.str = ...,
+        config_refusal_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["uptime", b"uptime"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["config_version", b"config_version", "draining", b"draining", "in_flight", b"in_flight", "providers", b"providers", "status", b"status", "uptime", b"uptime", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["config_refusal_time", b"config_refusal_time", "config_time", b"config_time", "uptime", b"uptime"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["config_refusal", b"config_refusal", "config_refusal_time", b"config_refusal_time", "config_time", b"config_time", "config_version", b"config_version", "draining", b"draining", "in_flight", b"in_flight", "providers", b"providers", "status", b"status", "uptime", b"uptime", "version", b"version"]) -> None: ...
 
 Global___HealthResponse: typing_extensions.TypeAlias = HealthResponse
 

@@ -42,35 +42,38 @@ public final class Health {
       "\n\032llmgateway/v1/health.proto\022\rllmgateway" +
       ".v1\032\036google/protobuf/duration.proto\032\037goo" +
       "gle/protobuf/timestamp.proto\"0\n\rHealthRe" +
-      "quest\022\020\n\010provider\030\001 \001(\t\022\r\n\005probe\030\002 \001(\010\"\350" +
-      "\001\n\016HealthResponse\022+\n\006status\030\001 \001(\0162\033.llmg" +
+      "quest\022\020\n\010provider\030\001 \001(\t\022\r\n\005probe\030\002 \001(\010\"\352" +
+      "\002\n\016HealthResponse\022+\n\006status\030\001 \001(\0162\033.llmg" +
       "ateway.v1.HealthStatus\022\017\n\007version\030\002 \001(\t\022" +
       ")\n\006uptime\030\003 \001(\0132\031.google.protobuf.Durati" +
       "on\0220\n\tproviders\030\004 \003(\0132\035.llmgateway.v1.Pr" +
       "oviderHealth\022\020\n\010draining\030\005 \001(\010\022\021\n\tin_fli" +
-      "ght\030\006 \001(\005\022\026\n\016config_version\030\007 \001(\t\"\316\003\n\016Pr" +
-      "oviderHealth\022\020\n\010provider\030\001 \001(\t\022+\n\006status" +
-      "\030\002 \001(\0162\033.llmgateway.v1.HealthStatus\0222\n\rc" +
-      "ircuit_state\030\003 \001(\0162\033.llmgateway.v1.Circu" +
-      "itState\022\022\n\nerror_rate\030\004 \001(\001\0222\n\017p50_first" +
-      "_event\030\005 \001(\0132\031.google.protobuf.Duration\022" +
-      "2\n\016cooldown_until\030\006 \001(\0132\032.google.protobu" +
-      "f.Timestamp\0225\n\021last_success_time\030\007 \001(\0132\032" +
-      ".google.protobuf.Timestamp\022\031\n\021last_error" +
-      "_reason\030\010 \001(\t\022\022\n\ndeployment\030\t \001(\t\022\030\n\020las" +
-      "t_error_model\030\n \001(\t\022\030\n\020last_error_cause\030" +
-      "\013 \001(\t\0223\n\017last_error_time\030\014 \001(\0132\032.google." +
-      "protobuf.Timestamp*\236\001\n\014HealthStatus\022\035\n\031H" +
-      "EALTH_STATUS_UNSPECIFIED\020\000\022\031\n\025HEALTH_STA" +
-      "TUS_SERVING\020\001\022\032\n\026HEALTH_STATUS_DEGRADED\020" +
-      "\002\022\035\n\031HEALTH_STATUS_NOT_SERVING\020\003\022\031\n\025HEAL" +
-      "TH_STATUS_UNKNOWN\020\004*|\n\014CircuitState\022\035\n\031C" +
-      "IRCUIT_STATE_UNSPECIFIED\020\000\022\030\n\024CIRCUIT_ST" +
-      "ATE_CLOSED\020\001\022\033\n\027CIRCUIT_STATE_HALF_OPEN\020" +
-      "\002\022\026\n\022CIRCUIT_STATE_OPEN\020\003Bl\n\020io.llmgatew" +
-      "ay.v1P\001ZFgithub.com/llmgateway/llmgatewa" +
-      "y/clients/go/llmgateway/v1;llmgatewayv1\252" +
-      "\002\rLlmGateway.V1b\006proto3"
+      "ght\030\006 \001(\005\022\026\n\016config_version\030\007 \001(\t\022/\n\013con" +
+      "fig_time\030\010 \001(\0132\032.google.protobuf.Timesta" +
+      "mp\022\026\n\016config_refusal\030\t \001(\t\0227\n\023config_ref" +
+      "usal_time\030\n \001(\0132\032.google.protobuf.Timest" +
+      "amp\"\316\003\n\016ProviderHealth\022\020\n\010provider\030\001 \001(\t" +
+      "\022+\n\006status\030\002 \001(\0162\033.llmgateway.v1.HealthS" +
+      "tatus\0222\n\rcircuit_state\030\003 \001(\0162\033.llmgatewa" +
+      "y.v1.CircuitState\022\022\n\nerror_rate\030\004 \001(\001\0222\n" +
+      "\017p50_first_event\030\005 \001(\0132\031.google.protobuf" +
+      ".Duration\0222\n\016cooldown_until\030\006 \001(\0132\032.goog" +
+      "le.protobuf.Timestamp\0225\n\021last_success_ti" +
+      "me\030\007 \001(\0132\032.google.protobuf.Timestamp\022\031\n\021" +
+      "last_error_reason\030\010 \001(\t\022\022\n\ndeployment\030\t " +
+      "\001(\t\022\030\n\020last_error_model\030\n \001(\t\022\030\n\020last_er" +
+      "ror_cause\030\013 \001(\t\0223\n\017last_error_time\030\014 \001(\013" +
+      "2\032.google.protobuf.Timestamp*\236\001\n\014HealthS" +
+      "tatus\022\035\n\031HEALTH_STATUS_UNSPECIFIED\020\000\022\031\n\025" +
+      "HEALTH_STATUS_SERVING\020\001\022\032\n\026HEALTH_STATUS" +
+      "_DEGRADED\020\002\022\035\n\031HEALTH_STATUS_NOT_SERVING" +
+      "\020\003\022\031\n\025HEALTH_STATUS_UNKNOWN\020\004*|\n\014Circuit" +
+      "State\022\035\n\031CIRCUIT_STATE_UNSPECIFIED\020\000\022\030\n\024" +
+      "CIRCUIT_STATE_CLOSED\020\001\022\033\n\027CIRCUIT_STATE_" +
+      "HALF_OPEN\020\002\022\026\n\022CIRCUIT_STATE_OPEN\020\003Bl\n\020i" +
+      "o.llmgateway.v1P\001ZFgithub.com/llmgateway" +
+      "/llmgateway/clients/go/llmgateway/v1;llm" +
+      "gatewayv1\252\002\rLlmGateway.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -89,7 +92,7 @@ public final class Health {
     internal_static_llmgateway_v1_HealthResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_v1_HealthResponse_descriptor,
-        new java.lang.String[] { "Status", "Version", "Uptime", "Providers", "Draining", "InFlight", "ConfigVersion", });
+        new java.lang.String[] { "Status", "Version", "Uptime", "Providers", "Draining", "InFlight", "ConfigVersion", "ConfigTime", "ConfigRefusal", "ConfigRefusalTime", });
     internal_static_llmgateway_v1_ProviderHealth_descriptor =
       getDescriptor().getMessageTypes().get(2);
     internal_static_llmgateway_v1_ProviderHealth_fieldAccessorTable = new

@@ -25,6 +25,7 @@ private static final long serialVersionUID = 0L;
     version_ = "";
     providers_ = java.util.Collections.emptyList();
     configVersion_ = "";
+    configRefusal_ = "";
   }
 
   @java.lang.Override
@@ -297,6 +298,131 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int CONFIG_TIME_FIELD_NUMBER = 8;
+  private com.google.protobuf.Timestamp configTime_;
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   * @return Whether the configTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasConfigTime() {
+    return ((bitField0_ & 0x00000002) != 0);
+  }
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   * @return The configTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getConfigTime() {
+    return configTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configTime_;
+  }
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getConfigTimeOrBuilder() {
+    return configTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configTime_;
+  }
+
+  public static final int CONFIG_REFUSAL_FIELD_NUMBER = 9;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object configRefusal_ = "";
+  /**
+   * <pre>
+   * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+   * while the one in force is the one of the files.
+   * </pre>
+   *
+   * <code>string config_refusal = 9;</code>
+   * @return The configRefusal.
+   */
+  @java.lang.Override
+  public java.lang.String getConfigRefusal() {
+    java.lang.Object ref = configRefusal_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      configRefusal_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+   * while the one in force is the one of the files.
+   * </pre>
+   *
+   * <code>string config_refusal = 9;</code>
+   * @return The bytes for configRefusal.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getConfigRefusalBytes() {
+    java.lang.Object ref = configRefusal_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      configRefusal_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int CONFIG_REFUSAL_TIME_FIELD_NUMBER = 10;
+  private com.google.protobuf.Timestamp configRefusalTime_;
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   * @return Whether the configRefusalTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasConfigRefusalTime() {
+    return ((bitField0_ & 0x00000004) != 0);
+  }
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   * @return The configRefusalTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getConfigRefusalTime() {
+    return configRefusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configRefusalTime_;
+  }
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getConfigRefusalTimeOrBuilder() {
+    return configRefusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configRefusalTime_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -331,6 +457,15 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(configVersion_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 7, configVersion_);
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      output.writeMessage(8, getConfigTime());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(configRefusal_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 9, configRefusal_);
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      output.writeMessage(10, getConfigRefusalTime());
     }
     getUnknownFields().writeTo(output);
   }
@@ -367,6 +502,17 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(configVersion_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(7, configVersion_);
     }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(8, getConfigTime());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(configRefusal_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(9, configRefusal_);
+    }
+    if (((bitField0_ & 0x00000004) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(10, getConfigRefusalTime());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -398,6 +544,18 @@ private static final long serialVersionUID = 0L;
         != other.getInFlight()) return false;
     if (!getConfigVersion()
         .equals(other.getConfigVersion())) return false;
+    if (hasConfigTime() != other.hasConfigTime()) return false;
+    if (hasConfigTime()) {
+      if (!getConfigTime()
+          .equals(other.getConfigTime())) return false;
+    }
+    if (!getConfigRefusal()
+        .equals(other.getConfigRefusal())) return false;
+    if (hasConfigRefusalTime() != other.hasConfigRefusalTime()) return false;
+    if (hasConfigRefusalTime()) {
+      if (!getConfigRefusalTime()
+          .equals(other.getConfigRefusalTime())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -428,6 +586,16 @@ private static final long serialVersionUID = 0L;
     hash = (53 * hash) + getInFlight();
     hash = (37 * hash) + CONFIG_VERSION_FIELD_NUMBER;
     hash = (53 * hash) + getConfigVersion().hashCode();
+    if (hasConfigTime()) {
+      hash = (37 * hash) + CONFIG_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getConfigTime().hashCode();
+    }
+    hash = (37 * hash) + CONFIG_REFUSAL_FIELD_NUMBER;
+    hash = (53 * hash) + getConfigRefusal().hashCode();
+    if (hasConfigRefusalTime()) {
+      hash = (37 * hash) + CONFIG_REFUSAL_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getConfigRefusalTime().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -564,6 +732,8 @@ private static final long serialVersionUID = 0L;
               .alwaysUseFieldBuilders) {
         getUptimeFieldBuilder();
         getProvidersFieldBuilder();
+        getConfigTimeFieldBuilder();
+        getConfigRefusalTimeFieldBuilder();
       }
     }
     @java.lang.Override
@@ -587,6 +757,17 @@ private static final long serialVersionUID = 0L;
       draining_ = false;
       inFlight_ = 0;
       configVersion_ = "";
+      configTime_ = null;
+      if (configTimeBuilder_ != null) {
+        configTimeBuilder_.dispose();
+        configTimeBuilder_ = null;
+      }
+      configRefusal_ = "";
+      configRefusalTime_ = null;
+      if (configRefusalTimeBuilder_ != null) {
+        configRefusalTimeBuilder_.dispose();
+        configRefusalTimeBuilder_ = null;
+      }
       return this;
     }
 
@@ -654,6 +835,21 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000040) != 0)) {
         result.configVersion_ = configVersion_;
+      }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
+        result.configTime_ = configTimeBuilder_ == null
+            ? configTime_
+            : configTimeBuilder_.build();
+        to_bitField0_ |= 0x00000002;
+      }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.configRefusal_ = configRefusal_;
+      }
+      if (((from_bitField0_ & 0x00000200) != 0)) {
+        result.configRefusalTime_ = configRefusalTimeBuilder_ == null
+            ? configRefusalTime_
+            : configRefusalTimeBuilder_.build();
+        to_bitField0_ |= 0x00000004;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -750,6 +946,17 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000040;
         onChanged();
       }
+      if (other.hasConfigTime()) {
+        mergeConfigTime(other.getConfigTime());
+      }
+      if (!other.getConfigRefusal().isEmpty()) {
+        configRefusal_ = other.configRefusal_;
+        bitField0_ |= 0x00000100;
+        onChanged();
+      }
+      if (other.hasConfigRefusalTime()) {
+        mergeConfigRefusalTime(other.getConfigRefusalTime());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -821,6 +1028,25 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000040;
               break;
             } // case 58
+            case 66: {
+              input.readMessage(
+                  getConfigTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000080;
+              break;
+            } // case 66
+            case 74: {
+              configRefusal_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 74
+            case 82: {
+              input.readMessage(
+                  getConfigRefusalTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000200;
+              break;
+            } // case 82
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1650,6 +1876,417 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000040;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Timestamp configTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> configTimeBuilder_;
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     * @return Whether the configTime field is set.
+     */
+    public boolean hasConfigTime() {
+      return ((bitField0_ & 0x00000080) != 0);
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     * @return The configTime.
+     */
+    public com.google.protobuf.Timestamp getConfigTime() {
+      if (configTimeBuilder_ == null) {
+        return configTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configTime_;
+      } else {
+        return configTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public Builder setConfigTime(com.google.protobuf.Timestamp value) {
+      if (configTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        configTime_ = value;
+      } else {
+        configTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public Builder setConfigTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (configTimeBuilder_ == null) {
+        configTime_ = builderForValue.build();
+      } else {
+        configTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public Builder mergeConfigTime(com.google.protobuf.Timestamp value) {
+      if (configTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00000080) != 0) &&
+          configTime_ != null &&
+          configTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getConfigTimeBuilder().mergeFrom(value);
+        } else {
+          configTime_ = value;
+        }
+      } else {
+        configTimeBuilder_.mergeFrom(value);
+      }
+      if (configTime_ != null) {
+        bitField0_ |= 0x00000080;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public Builder clearConfigTime() {
+      bitField0_ = (bitField0_ & ~0x00000080);
+      configTime_ = null;
+      if (configTimeBuilder_ != null) {
+        configTimeBuilder_.dispose();
+        configTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getConfigTimeBuilder() {
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return getConfigTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getConfigTimeOrBuilder() {
+      if (configTimeBuilder_ != null) {
+        return configTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return configTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : configTime_;
+      }
+    }
+    /**
+     * <pre>
+     * Since when that configuration is in force.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_time = 8;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getConfigTimeFieldBuilder() {
+      if (configTimeBuilder_ == null) {
+        configTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getConfigTime(),
+                getParentForChildren(),
+                isClean());
+        configTime_ = null;
+      }
+      return configTimeBuilder_;
+    }
+
+    private java.lang.Object configRefusal_ = "";
+    /**
+     * <pre>
+     * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+     * while the one in force is the one of the files.
+     * </pre>
+     *
+     * <code>string config_refusal = 9;</code>
+     * @return The configRefusal.
+     */
+    public java.lang.String getConfigRefusal() {
+      java.lang.Object ref = configRefusal_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        configRefusal_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+     * while the one in force is the one of the files.
+     * </pre>
+     *
+     * <code>string config_refusal = 9;</code>
+     * @return The bytes for configRefusal.
+     */
+    public com.google.protobuf.ByteString
+        getConfigRefusalBytes() {
+      java.lang.Object ref = configRefusal_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        configRefusal_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+     * while the one in force is the one of the files.
+     * </pre>
+     *
+     * <code>string config_refusal = 9;</code>
+     * @param value The configRefusal to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConfigRefusal(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      configRefusal_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+     * while the one in force is the one of the files.
+     * </pre>
+     *
+     * <code>string config_refusal = 9;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearConfigRefusal() {
+      configRefusal_ = getDefaultInstance().getConfigRefusal();
+      bitField0_ = (bitField0_ & ~0x00000100);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+     * while the one in force is the one of the files.
+     * </pre>
+     *
+     * <code>string config_refusal = 9;</code>
+     * @param value The bytes for configRefusal to set.
+     * @return This builder for chaining.
+     */
+    public Builder setConfigRefusalBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      configRefusal_ = value;
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp configRefusalTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> configRefusalTimeBuilder_;
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     * @return Whether the configRefusalTime field is set.
+     */
+    public boolean hasConfigRefusalTime() {
+      return ((bitField0_ & 0x00000200) != 0);
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     * @return The configRefusalTime.
+     */
+    public com.google.protobuf.Timestamp getConfigRefusalTime() {
+      if (configRefusalTimeBuilder_ == null) {
+        return configRefusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : configRefusalTime_;
+      } else {
+        return configRefusalTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public Builder setConfigRefusalTime(com.google.protobuf.Timestamp value) {
+      if (configRefusalTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        configRefusalTime_ = value;
+      } else {
+        configRefusalTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public Builder setConfigRefusalTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (configRefusalTimeBuilder_ == null) {
+        configRefusalTime_ = builderForValue.build();
+      } else {
+        configRefusalTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public Builder mergeConfigRefusalTime(com.google.protobuf.Timestamp value) {
+      if (configRefusalTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00000200) != 0) &&
+          configRefusalTime_ != null &&
+          configRefusalTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getConfigRefusalTimeBuilder().mergeFrom(value);
+        } else {
+          configRefusalTime_ = value;
+        }
+      } else {
+        configRefusalTimeBuilder_.mergeFrom(value);
+      }
+      if (configRefusalTime_ != null) {
+        bitField0_ |= 0x00000200;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public Builder clearConfigRefusalTime() {
+      bitField0_ = (bitField0_ & ~0x00000200);
+      configRefusalTime_ = null;
+      if (configRefusalTimeBuilder_ != null) {
+        configRefusalTimeBuilder_.dispose();
+        configRefusalTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getConfigRefusalTimeBuilder() {
+      bitField0_ |= 0x00000200;
+      onChanged();
+      return getConfigRefusalTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getConfigRefusalTimeOrBuilder() {
+      if (configRefusalTimeBuilder_ != null) {
+        return configRefusalTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return configRefusalTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : configRefusalTime_;
+      }
+    }
+    /**
+     * <pre>
+     * When it was refused.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getConfigRefusalTimeFieldBuilder() {
+      if (configRefusalTimeBuilder_ == null) {
+        configRefusalTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getConfigRefusalTime(),
+                getParentForChildren(),
+                isClean());
+        configRefusalTime_ = null;
+      }
+      return configRefusalTimeBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -157,4 +157,80 @@ public interface HealthResponseOrBuilder extends
    */
   com.google.protobuf.ByteString
       getConfigVersionBytes();
+
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   * @return Whether the configTime field is set.
+   */
+  boolean hasConfigTime();
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   * @return The configTime.
+   */
+  com.google.protobuf.Timestamp getConfigTime();
+  /**
+   * <pre>
+   * Since when that configuration is in force.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_time = 8;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getConfigTimeOrBuilder();
+
+  /**
+   * <pre>
+   * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+   * while the one in force is the one of the files.
+   * </pre>
+   *
+   * <code>string config_refusal = 9;</code>
+   * @return The configRefusal.
+   */
+  java.lang.String getConfigRefusal();
+  /**
+   * <pre>
+   * Why the configuration was refused that has stood in the files since: a line for each problem, with file, line and key, never with a secret. Empty
+   * while the one in force is the one of the files.
+   * </pre>
+   *
+   * <code>string config_refusal = 9;</code>
+   * @return The bytes for configRefusal.
+   */
+  com.google.protobuf.ByteString
+      getConfigRefusalBytes();
+
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   * @return Whether the configRefusalTime field is set.
+   */
+  boolean hasConfigRefusalTime();
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   * @return The configRefusalTime.
+   */
+  com.google.protobuf.Timestamp getConfigRefusalTime();
+  /**
+   * <pre>
+   * When it was refused.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp config_refusal_time = 10;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getConfigRefusalTimeOrBuilder();
 }
