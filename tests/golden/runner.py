@@ -31,7 +31,7 @@ from llm_gateway.errors import Code, GatewayError, InvalidRequest, StreamTruncat
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.protocols.framing import Ndjson, Sse
 from llm_gateway.protocols.json import MalformedJson
-from llm_gateway.protocols.wire import Rendering, WireFormat
+from llm_gateway.protocols.wire import Rendering, WireFormat, guarded
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import gateway_pb2
 
@@ -201,7 +201,7 @@ def check_response(wire: WireFormat, dialect: Any, provider: str, case: Case) ->
     for run in runs:
         if "raises" in case:
             with pytest.raises(GatewayError) as caught:
-                run()
+                guarded(run)
             assert caught.value.reason == case["raises"]
             continue
         seen = run()

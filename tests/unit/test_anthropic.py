@@ -14,7 +14,7 @@ from llm_gateway.protocols import anthropic
 from llm_gateway.protocols.anthropic.rules import BY_MODEL, UNKNOWN, rules_of
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
-from llm_gateway.protocols.wire import Rendering
+from llm_gateway.protocols.wire import Rendering, guarded
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
@@ -212,11 +212,11 @@ def test_parser_survives_anything(events: list[Any]) -> None:
     parser = anthropic.stream_parser(writer, anthropic.ANTHROPIC)
     for value in events:
         with contextlib.suppress(ProviderError, MalformedJson):
-            parser.feed("", json.dumps(value).encode())
+            guarded(parser.feed, "", json.dumps(value).encode())
         with contextlib.suppress(ProviderError, MalformedJson):
-            anthropic.parse_response(json.dumps(value).encode(), EventWriter(PROVIDER), anthropic.ANTHROPIC)
+            guarded(anthropic.parse_response, json.dumps(value).encode(), EventWriter(PROVIDER), anthropic.ANTHROPIC)
         with contextlib.suppress(ProviderError, MalformedJson):
-            anthropic.parse_models(json.dumps(value).encode(), anthropic.ANTHROPIC)
+            guarded(anthropic.parse_models, json.dumps(value).encode(), anthropic.ANTHROPIC)
         anthropic.parse_error(400, runner.LowerCase(), json.dumps(value).encode(), anthropic.ANTHROPIC)
     writer.end()
 
@@ -227,7 +227,7 @@ def test_errors_and_answers_survive_any_bytes(body: bytes, status: int) -> None:
     """parse_error never raises."""
     anthropic.parse_error(status, runner.LowerCase(), body, anthropic.ANTHROPIC)
     with contextlib.suppress(ProviderError, MalformedJson):
-        anthropic.parse_response(body, EventWriter(PROVIDER), anthropic.ANTHROPIC)
+        guarded(anthropic.parse_response, body, EventWriter(PROVIDER), anthropic.ANTHROPIC)
 
 
 _OPTIONS = st.dictionaries(

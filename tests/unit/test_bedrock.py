@@ -16,6 +16,7 @@ from llm_gateway.protocols import bedrock, framing
 from llm_gateway.protocols.bedrock.families import family_of
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import guarded
 
 from tests.golden import runner
 from tests.golden.runner import Case
@@ -222,11 +223,11 @@ def test_parser_survives_anything(events: list[tuple[str, Any]]) -> None:
     for name, value in events:
         body = json.dumps(value).encode()
         with contextlib.suppress(ProviderError, MalformedJson):
-            parser.feed(name, body)
+            guarded(parser.feed, name, body)
         with contextlib.suppress(ProviderError, MalformedJson):
-            bedrock.parse_response(body, EventWriter(PROVIDER), bedrock.BEDROCK)
+            guarded(bedrock.parse_response, body, EventWriter(PROVIDER), bedrock.BEDROCK)
         with contextlib.suppress(ProviderError, MalformedJson):
-            bedrock.parse_models(body, bedrock.BEDROCK)
+            guarded(bedrock.parse_models, body, bedrock.BEDROCK)
         bedrock.parse_error(400, runner.LowerCase(), body, bedrock.BEDROCK)
     parser.close()
 

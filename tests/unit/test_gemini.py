@@ -12,6 +12,7 @@ from llm_gateway.errors import ProviderError, RateLimited
 from llm_gateway.protocols import callids, framing, gemini
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import guarded
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, model_pb2
 
@@ -236,7 +237,7 @@ def test_models_of_vertex() -> None:
 def test_list_of_models_in_a_strange_shape_is_a_provider_error(body: bytes) -> None:
     """Never anything else."""
     with pytest.raises(ProviderError):
-        gemini.parse_models(body, gemini.GEMINI)
+        guarded(gemini.parse_models, body, gemini.GEMINI)
 
 
 _KEYS = st.sampled_from([
@@ -277,9 +278,9 @@ def test_no_chunk_breaks_the_parser(values: list[Any]) -> None:
     parser = gemini.stream_parser(writer, gemini.GEMINI)
     try:
         for value in values:
-            parser.feed("", json.dumps(value).encode())
-        parser.close()
-        parser.end()
+            guarded(parser.feed, "", json.dumps(value).encode())
+        guarded(parser.close)
+        guarded(parser.end)
     except ProviderError:
         return
     assert writer.done

@@ -13,6 +13,7 @@ from llm_gateway.errors import ProviderError
 from llm_gateway.protocols import ollama
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import guarded
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, model_pb2
 
@@ -129,7 +130,7 @@ def test_loaded_models_are_named() -> None:
 def test_lists_in_a_strange_shape_are_a_provider_error(read: Callable[[bytes], object], body: bytes) -> None:
     """Never anything else."""
     with pytest.raises(ProviderError):
-        read(body)
+        guarded(read, body)
 
 
 _KEYS = st.sampled_from([
@@ -155,7 +156,7 @@ def test_no_line_breaks_the_parser(values: list[Any]) -> None:
     parser = ollama.stream_parser(writer, ollama.OLLAMA)
     try:
         for value in values:
-            parser.feed("", json.dumps(value).encode())
+            guarded(parser.feed, "", json.dumps(value).encode())
     except ProviderError:
         return
     parser.close()

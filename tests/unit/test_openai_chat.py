@@ -13,6 +13,7 @@ from llm_gateway.errors import GatewayError, ProviderError
 from llm_gateway.protocols import openai_chat
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import guarded
 
 from tests.golden import runner
 from tests.support import dialects
@@ -152,25 +153,25 @@ def test_garbage_is_an_error_of_the_provider(values: list[Any]) -> None:
         parser = openai_chat.stream_parser(EventWriter("p"), dialect)
         with contextlib.suppress(ProviderError):
             for value in values:
-                parser.feed("", json.dumps(value).encode())
-            parser.close()
+                guarded(parser.feed, "", json.dumps(value).encode())
+            guarded(parser.close)
         for value in values:
             with contextlib.suppress(ProviderError):
-                openai_chat.parse_response(json.dumps(value).encode(), EventWriter("p"), dialect)
+                guarded(openai_chat.parse_response, json.dumps(value).encode(), EventWriter("p"), dialect)
             assert isinstance(
                 openai_chat.parse_error(400, runner.LowerCase(), json.dumps(value).encode(), dialect), ProviderError
             )
             with contextlib.suppress(ProviderError):
-                openai_chat.parse_models(json.dumps(value).encode(), dialect)
+                guarded(openai_chat.parse_models, json.dumps(value).encode(), dialect)
 
 
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_json_are_reported_as_such(data: bytes) -> None:
     """A frame that is not JSON raises MalformedJson, which the caller counts; a body that is not JSON raises a ProviderError."""
     with contextlib.suppress(ProviderError, MalformedJson):
-        openai_chat.stream_parser(EventWriter("p"), dialects.CHAT.GENERIC).feed("", data)
+        guarded(openai_chat.stream_parser(EventWriter("p"), dialects.CHAT.GENERIC).feed, "", data)
     with contextlib.suppress(GatewayError):
-        openai_chat.parse_response(data, EventWriter("p"), dialects.CHAT.GENERIC)
+        guarded(openai_chat.parse_response, data, EventWriter("p"), dialects.CHAT.GENERIC)
     openai_chat.parse_error(500, runner.LowerCase(), data, dialects.CHAT.GENERIC)
 
 

@@ -12,6 +12,7 @@ from llm_gateway.errors import ProviderError
 from llm_gateway.protocols import openai_responses
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.wire import guarded
 from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import gateway_pb2
 
@@ -174,7 +175,7 @@ def test_no_event_breaks_the_parser(values: list[Any]) -> None:
     ends = ("response.completed", "response.incomplete")
     try:
         for value in values:
-            parser.feed("", json.dumps(value).encode())
+            guarded(parser.feed, "", json.dumps(value).encode())
     except ProviderError:
         return
     parser.close()
@@ -192,7 +193,7 @@ def test_no_body_breaks_the_readers(body: bytes, value: Any) -> None:
         openai_responses.stream_parser(EventWriter(PROVIDER), dialects.RESPONSES.OPENAI).feed("", b"\x00" + body)
     writer = EventWriter(PROVIDER)
     try:
-        openai_responses.parse_response(json.dumps(value).encode(), writer, dialects.RESPONSES.OPENAI)
+        guarded(openai_responses.parse_response, json.dumps(value).encode(), writer, dialects.RESPONSES.OPENAI)
     except ProviderError:
         return
     assert writer.done

@@ -15,7 +15,7 @@ import pytest
 from llm_gateway.errors import GatewayError, InternalError, ProviderError
 from llm_gateway.protocols import framing, ollama
 from llm_gateway.protocols.events import EventWriter
-from llm_gateway.protocols.wire import Api, WireFormat
+from llm_gateway.protocols.wire import Api, WireFormat, guarded
 from llm_gateway.upstream import caller
 
 from tests.golden import runner
@@ -183,7 +183,7 @@ def test_value_of_another_type_in_what_ollama_tells_of_models_is_a_documented_er
         "model_info": {"x.context_length": 5},
         "models": [{"model": "m", "name": "n"}],
     }
-    assert checked("", lambda body: caller._guarded(parse, encoded(body)), value, Counter()) == []
+    assert checked("", lambda body: guarded(parse, encoded(body)), value, Counter()) == []
 
 
 def message(payload: bytes) -> bytes:

@@ -271,12 +271,7 @@ class _Line(msgspec.Struct):
     errors: Any = None
 
 
-class _Contents(msgspec.Struct):
-    content: list[msgspec.Raw]
-
-
 _decode = msgspec.json.Decoder(_Line).decode
-_contents = msgspec.json.Decoder(_Contents).decode
 
 
 def _line(data: bytes) -> _Line:
@@ -340,14 +335,7 @@ class OutputParser:
 
     def feed(self, event: str, data: bytes) -> None:
         """One line. Raises MalformedJson for one that is no JSON object, which warnings of the runtime are."""
-        try:
-            self._feed(_line(data))
-        except json.MalformedJson:  # is a ValueError
-            raise
-        except json.WRONG_SHAPE as broken:
-            raise errors.ResponseInvalid("A line of Claude Code's output is not in its format.") from broken
-
-    def _feed(self, line: _Line) -> None:
+        line = _line(data)
         if line.parent_tool_use_id is not None:
             return
         if line.type == "stream_event":
@@ -387,7 +375,7 @@ class OutputParser:
             self._message.begin(message)
         if self._streamed or self._held:
             return
-        for block, text in zip(message["content"], _contents(raw).content, strict=True):
+        for block, text in zip(message["content"], json.items(json.raw_at(raw, "content")), strict=True):
             self._content = True
             if block["type"] == "text":
                 self._message.whole_text(block)

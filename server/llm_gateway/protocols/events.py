@@ -105,6 +105,13 @@ class EventWriter:
         """Whether a part with this key is open."""
         return (candidate, key) in self._open
 
+    def ensure(self, key: Hashable, kind: str) -> None:
+        """Open an empty part of text, or of reasoning that the provider signs, unless one with this key is open."""
+        if not self.is_open(key):
+            part = content_pb2.Part(signature_provider=self.provider if kind == "reasoning" else "")
+            getattr(part, kind).SetInParent()
+            self.start(key, part)
+
     def text(
         self,
         key: Hashable,
@@ -221,6 +228,11 @@ class EventWriter:
         self._start(candidate, ("whole",), part)
         self.complete(("whole",), candidate=candidate)
         self.committed = True
+
+    def opaque(self, kind: str, text: str, *, candidate: int = 0, item_id: str = "") -> None:
+        """A block of the provider's own that the contract has no part for, as JSON text; it goes back to this provider as it came."""
+        block = content_pb2.OpaquePart(provider=self.provider, type=kind, json=text)
+        self.whole(content_pb2.Part(opaque=block, item_id=item_id), candidate=candidate)
 
     @property
     def empty(self) -> bool:

@@ -44,6 +44,9 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
 rest is NotSupported: 3xx, 405, 406, 411, 415, 418, 421, 426, 451 and the like speak of an address that does not take such calls, now or
 in a moment, and say nothing of the request."""
 
+NO_HEADERS: Headers = dict[str, str]()
+"""Of an error inside an answer or a stream."""
+
 _GENERAL = frozenset({
     "", "accessdenied", "accessdeniedexception", "apierror", "badrequest", "badrequesterror", "clientspecifiedaninvalidargument", "error",
     "failedprecondition", "forbidden", "httperror", "invalidargument", "invalidinput", "invalidparameter", "invalidrequest",

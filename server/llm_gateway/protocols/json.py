@@ -14,6 +14,8 @@ encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 fields = msgspec.json.Decoder(dict[str, Raw]).decode
 """The fields of an object, each as its own text."""
+items = msgspec.json.Decoder(list[Raw]).decode
+"""Those of an array."""
 
 
 class MalformedJson(ValueError):
@@ -71,6 +73,33 @@ def name(value: Any) -> str:
     if isinstance(value, str):
         return value
     return text(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+
+
+def raw_at(data: bytes, *path: str | int) -> Raw:
+    """The text of a value as it stands inside objects and arrays: with its spelling of numbers and its order of keys, which `decode`
+    would lose. Raises one of WRONG_SHAPE where nothing stands at the path."""
+    for step in path:
+        data = items(data)[step] if isinstance(step, int) else fields(data)[step]
+    return Raw(data)
+
+
+def spelled(value: Any, data: bytes, *path: str | int) -> bytes:
+    """The text of a decoded value as it stands at a path of the data; written anew where only `decode` can read that."""
+    try:
+        return bytes(raw_at(data, *path))
+    except _NOT_PLAIN:
+        return encode(value)
+
+
+def compact(value: Any, data: bytes, *path: str | int) -> str:
+    """The same without white space between what it holds."""
+    try:
+        return msgspec.json.format(bytes(raw_at(data, *path)), indent=-1).decode()
+    except _NOT_PLAIN:
+        return text(value)
+
+
+_NOT_PLAIN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def octets(value: Any) -> bytes:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
@@ -287,39 +286,6 @@ _MESSAGE_KEYS = {"role", "content", "thinking", "tool_calls", "images"}
 _MAGIC = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
 
-class _RawFunction(msgspec.Struct):
-    arguments: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _RawCall(msgspec.Struct):
-    function: _RawFunction = msgspec.field(default_factory=_RawFunction)
-
-
-class _RawMessage(msgspec.Struct):
-    tool_calls: list[_RawCall] = []
-
-
-class _RawLine(msgspec.Struct):
-    message: _RawMessage = msgspec.field(default_factory=_RawMessage)
-
-
-_decode_raw = msgspec.json.Decoder(_RawLine).decode
-
-
-def _arguments(data: bytes, calls: list[dict[str, Any]]) -> list[str]:
-    """The arguments of all calls of a line, with numbers as the model spelled them."""
-    try:
-        found = [
-            msgspec.json.format(bytes(call.function.arguments), indent=-1).decode()
-            if bytes(call.function.arguments)
-            else "{}"
-            for call in _decode_raw(data).message.tool_calls
-        ]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = [json.text(call["function"].get("arguments") or {}) for call in calls]
-    return [json.decode(text) if text.startswith('"') else "{}" if text == "null" else text for text in found]
-
-
 class Reader:
     """Reads the lines of an answer; a whole answer is one line."""
 
@@ -335,11 +301,7 @@ class Reader:
         """One line. Nothing follows the end mark."""
         if self._writer.done:
             return
-        line = json.decode(data)
-        try:
-            self._line(line, data)
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
+        self._line(json.decode(data), data)
 
     def close(self) -> None:
         """The end mark is a line of its own: a stream without it was cut."""
@@ -380,12 +342,16 @@ class Reader:
             writer.whole(content_pb2.Part(media=content_pb2.MediaPart(mime_type=mime_type, data=blob)))
         calls = message.get("tool_calls")
         if calls:
-            for call, arguments in zip(calls, _arguments(data, calls), strict=True):
+            raws = json.items(json.spelled(calls, data, "message", "tool_calls"))
+            for call, raw in zip(calls, raws, strict=True):
                 if json.is_blank(call):
                     continue
                 call_id = call.get("id") or callids.make_up(created_at, self._calls)
                 self._calls += 1
-                part = content_pb2.ToolCall(id=call_id, name=call["function"]["name"], arguments_json=arguments)
+                given = call["function"].get("arguments")
+                if not isinstance(given, str):  # with numbers as the model spelled them
+                    given = "{}" if given is None else json.compact(given, raw, "function", "arguments")
+                part = content_pb2.ToolCall(id=call_id, name=call["function"]["name"], arguments_json=given)
                 writer.whole(content_pb2.Part(tool_call=part))
         self._metadata.update((key, value) for key, value in message.items() if key not in _MESSAGE_KEYS)
 
@@ -414,11 +380,7 @@ def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole answer; one without its end mark was cut on the server."""
-    reader = Reader(writer)
-    try:
-        reader.feed("", body)
-    except json.MalformedJson:
-        raise errors.ResponseInvalid from None
+    Reader(writer).feed("", body)
     if not writer.done:
         raise errors.ResponseInvalid
 
@@ -426,11 +388,6 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
 # ---------------------------------------------------------------- errors
 _UNSUPPORTED = re.compile(r"\S+ does not support ")  # the model stands between quotation marks, or bare
 _USED_UP = re.compile(r"you\b.{0,80}\b(?:reached|exceeded) your .{0,40}usage limit", re.IGNORECASE)
-
-
-class _NoHeaders:
-    def get(self, name: str, /) -> None:
-        return None
 
 
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
@@ -453,7 +410,7 @@ def _in_stream_error(line: dict[str, Any]) -> errors.ProviderError:
     error = line["error"]
     message = failures.word(error.get("message") if isinstance(error, dict) else error)
     status = failures.named_status(line.get("status_code") or line.get("code")) or 500
-    return failures.from_http(status, _NoHeaders(), message=message)
+    return failures.from_http(status, failures.NO_HEADERS, message=message)
 
 
 # ---------------------------------------------------------------- models
@@ -475,18 +432,15 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
     """The models the server holds. What they can do is told by `render_show`, model by model."""
-    try:
-        models = []
-        for wire in json.decode(body).get("models") or ():
-            model_id = wire.get("model") or wire["name"]
-            model = model_pb2.Model(model_id=model_id, display_name=wire.get("name") or model_id, local=dialect.local)
-            if wire.get("remote_host") or wire.get("remote_model"):
-                model.local = False
-            reading.set_moment(model.create_time, wire.get("modified_at"))
-            models.append(model)
-        return ModelPage(models=models)
-    except json.WRONG_SHAPE:
-        raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
+    models = []
+    for wire in json.decode(body).get("models") or ():
+        model_id = wire.get("model") or wire["name"]
+        model = model_pb2.Model(model_id=model_id, display_name=wire.get("name") or model_id, local=dialect.local)
+        if wire.get("remote_host") or wire.get("remote_model"):
+            model.local = False
+        reading.set_moment(model.create_time, wire.get("modified_at"))
+        models.append(model)
+    return ModelPage(models=models)
 
 
 def render_show(model: str, /) -> Outgoing:
@@ -497,27 +451,24 @@ def render_show(model: str, /) -> Outgoing:
 def parse_show(body: bytes, /) -> model_pb2.Model:
     """Capabilities, modalities and context window of one model, to be merged into the entry of the list. The window is num_ctx
     where the model's file sets it, because that is what the server allocates."""
-    try:
-        wire = json.decode(body)
-        able = wire.get("capabilities") or ()
-        model = model_pb2.Model()
-        if not able or "completion" in able:
-            model.capabilities.extend((model_pb2.MODEL_CAPABILITY_STREAMING, model_pb2.MODEL_CAPABILITY_JSON_SCHEMA))
-            model.output_modalities.append(content_pb2.MODALITY_TEXT)
-        model.capabilities.extend(found for name, found in _CAPABILITIES.items() if name in able)
-        model.input_modalities.append(content_pb2.MODALITY_TEXT)
-        model.input_modalities.extend(found for name, found in _INPUTS.items() if name in able)
-        if "image" in able:
-            model.output_modalities.append(content_pb2.MODALITY_IMAGE)
-        own = _NUM_CTX.search(wire.get("parameters") or "")
-        window = next((v for k, v in (wire.get("model_info") or {}).items() if k.endswith(".context_length")), None)
-        if own is not None:
-            model.input_token_limit = int(own[1])
-        elif window:
-            model.input_token_limit = window
-        return model
-    except json.WRONG_SHAPE:
-        raise errors.ResponseInvalid("The provider's description of the model is not in its own format.") from None
+    wire = json.decode(body)
+    able = wire.get("capabilities") or ()
+    model = model_pb2.Model()
+    if not able or "completion" in able:
+        model.capabilities.extend((model_pb2.MODEL_CAPABILITY_STREAMING, model_pb2.MODEL_CAPABILITY_JSON_SCHEMA))
+        model.output_modalities.append(content_pb2.MODALITY_TEXT)
+    model.capabilities.extend(found for name, found in _CAPABILITIES.items() if name in able)
+    model.input_modalities.append(content_pb2.MODALITY_TEXT)
+    model.input_modalities.extend(found for name, found in _INPUTS.items() if name in able)
+    if "image" in able:
+        model.output_modalities.append(content_pb2.MODALITY_IMAGE)
+    own = _NUM_CTX.search(wire.get("parameters") or "")
+    window = next((v for k, v in (wire.get("model_info") or {}).items() if k.endswith(".context_length")), None)
+    if own is not None:
+        model.input_token_limit = int(own[1])
+    elif window:
+        model.input_token_limit = window
+    return model
 
 
 def render_loaded() -> Outgoing:
@@ -527,7 +478,4 @@ def render_loaded() -> Outgoing:
 
 def parse_loaded(body: bytes, /) -> frozenset[str]:
     """Ids of the models that are in memory."""
-    try:
-        return frozenset(str(wire.get("model") or wire["name"]) for wire in json.decode(body).get("models") or ())
-    except json.WRONG_SHAPE:
-        raise errors.ResponseInvalid("The provider's list of loaded models is not in its own format.") from None
+    return frozenset(str(wire.get("model") or wire["name"]) for wire in json.decode(body).get("models") or ())

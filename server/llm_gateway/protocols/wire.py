@@ -7,17 +7,20 @@ same format is data: a `dialect`, a frozen dataclass that the module defines and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Protocol, runtime_checkable
+from typing import Any, Literal, NoReturn, ParamSpec, Protocol, TypeVar, runtime_checkable
 from urllib.parse import quote
 
 import msgspec
 from llmgateway.v1 import gateway_pb2, model_pb2
 
-from llm_gateway.errors import InvalidRequest, ProviderError, UnsupportedField, Violation
+from llm_gateway.errors import InvalidRequest, ProviderError, ResponseInvalid, UnsupportedField, Violation
 from llm_gateway.protocols import json
 from llm_gateway.protocols.events import EventWriter
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BEGINNING = "(The conversation begins with a message of yours.)"
 """What stands in for the user's first turn where a conversation that the model begins is refused."""
@@ -227,8 +230,8 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 class StreamParser(Protocol):
     """Reads one stream, frame by frame, into an EventWriter.
 
-    Both methods raise ProviderError for an error that the provider reported in the stream, and MalformedJson for a frame that is not
-    JSON (the caller counts and skips it).
+    Both methods raise ProviderError for an error that the provider reported in the stream, MalformedJson for a frame that is not JSON (the
+    caller counts and skips it), and one of json.WRONG_SHAPE for one that is not in the format.
     """
 
     def feed(self, event: str, data: bytes) -> None:
@@ -240,7 +243,7 @@ class StreamParser(Protocol):
 
 
 class WireFormat(Protocol):
-    """What a wire format module offers."""
+    """What a wire format module offers. Its parsers read values as the format has them, and leave it to `guarded` to say that one has not."""
 
     framing: Literal["sse", "ndjson", "eventstream"]
 
@@ -261,6 +264,14 @@ class WireFormat(Protocol):
 
     def parse_models(self, body: bytes, dialect: Any, /) -> ModelPage:
         """One page of models."""
+
+
+def guarded(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a parser returns. Raises ResponseInvalid for values of another type or form than the format's."""
+    try:
+        return parse(*args, **kwargs)
+    except json.WRONG_SHAPE as error:
+        raise ResponseInvalid(f"The provider's answer is not of its format ({type(error).__name__}).") from None
 
 
 def render(wire: WireFormat, rendering: Rendering) -> Outgoing:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,12 +39,11 @@ from llm_gateway.protocols.wire import (
     StreamParser,
     TellsLoaded,
     WireFormat,
+    guarded,
     render,
 )
 from llm_gateway.upstream import http
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Price = Callable[[str, usage_pb2.Usage, EventWriter], None]
 """Puts the cost into a usage of a model, by what the writer knows of the answer."""
 
@@ -248,7 +247,7 @@ class HttpCaller:
             with suppress(ProviderError):
                 async with self._answering(self.timeouts.connect + 10.0):
                     response = await self.send(wire.render_loaded())
-                    loaded = _guarded(wire.parse_loaded, await response.read())
+                    loaded = guarded(wire.parse_loaded, await response.read())
                     await response.aclose()
                 for model in models:
                     model.loaded = model.model_id in loaded
@@ -260,7 +259,7 @@ class HttpCaller:
                     async with self._answering(self.timeouts.connect + 10.0):
                         response = await self.send(wire.render_show(model.model_id))
                         if 200 <= response.status < 300:
-                            shown = _guarded(wire.parse_show, await response.read())
+                            shown = guarded(wire.parse_show, await response.read())
                             model.MergeFrom(shown)
                             if not shown.output_modalities:
                                 mute.add(model.model_id)
@@ -421,7 +420,7 @@ class _Source:
             return self._parse(self._frames.feed(chunk))
         size = self._parse(self._frames.close())
         if not self._writer.done:
-            _guarded(self._parser.close)
+            guarded(self._parser.close)
         if not self._writer.done:
             raise StreamTruncated("The provider's stream ended without its end mark.")
         return size
@@ -578,23 +577,16 @@ def _written(kind: str, like: str) -> str:
 
 
 def _parse_whole(wire: WireFormat, body: bytes, writer: EventWriter, dialect: Any) -> None:
-    _guarded(wire.parse_response, body, writer, dialect)
+    guarded(wire.parse_response, body, writer, dialect)
     if not writer.done:
         raise ResponseInvalid("The provider's answer is not whole.")
     if writer.empty:
         raise ResponseInvalid("The provider's answer holds nothing.")
 
 
-def _guarded(parse: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    try:
-        return parse(*args, **kwargs)
-    except json.WRONG_SHAPE as error:
-        raise ResponseInvalid(f"The provider's answer is not of its format ({type(error).__name__}).") from None
-
-
 def _page(api: Api, body: bytes) -> ModelPage:
     """One page of a list; an entry without a name is no model that could be asked for."""
-    page = _guarded(api.wire.parse_models, body, api.dialect)
+    page = guarded(api.wire.parse_models, body, api.dialect)
     return ModelPage(models=[model for model in page.models if model.model_id], next=page.next)
 
 

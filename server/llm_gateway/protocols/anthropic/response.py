@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
@@ -75,52 +74,22 @@ _COUNTS = frozenset(
 _TTLS = {"5m": 300, "1h": 3600}
 
 
-class _Blocks(msgspec.Struct):
-    content: list[msgspec.Raw]
-
-
-class _Frame(msgspec.Struct):
-    content_block: msgspec.Raw
-
-
-class _Input(msgspec.Struct):
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_raw_blocks = msgspec.json.Decoder(_Blocks).decode
-_raw_block = msgspec.json.Decoder(_Frame).decode
-_raw_input = msgspec.json.Decoder(_Input).decode
-
-
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole message; see `WireFormat.parse_response`."""
     answer = json.decode(body)
-    try:
-        if answer.get("type") == "error" or "content" not in answer:
-            raise _stream_error(answer)
-        parser = MessageParser(writer)
-        parser.begin(answer)
-        blocks = answer["content"]
-        raws = None
-        for index, block in enumerate(blocks):
-            if block["type"] == "text":
-                parser.whole_text(block)
-                continue
-            if raws is None:
-                raws = _raws(body, blocks)
-            parser.whole(block, raws[index])
-        parser.finish(answer)
-    except json.WRONG_SHAPE as broken:
-        raise errors.ResponseInvalid("The answer is not a message.") from broken
+    if answer.get("type") == "error" or "content" not in answer:
+        raise _stream_error(answer)
+    parser = MessageParser(writer)
+    parser.begin(answer)
+    raws: list[json.Raw] = []
+    for index, block in enumerate(answer["content"]):
+        if block["type"] == "text":
+            parser.whole_text(block)
+            continue
+        raws = raws or json.items(json.spelled(answer["content"], body, "content"))
+        parser.whole(block, bytes(raws[index]))
+    parser.finish(answer)
     writer.end()
-
-
-def _raws(body: bytes, blocks: list[Any]) -> list[bytes]:
-    """The text of each block as it came: number spelling and key order are kept."""
-    try:
-        return [bytes(raw) for raw in _raw_blocks(body).content]
-    except msgspec.MsgspecError:
-        return [json.encode(block) for block in blocks]
 
 
 def stream_parser(writer: EventWriter, dialect: Dialect, /) -> MessageParser:
@@ -143,28 +112,23 @@ class MessageParser:
     def feed(self, event: str, data: bytes) -> None:
         """One event. The API sends `type` in the data as well."""
         value = json.decode(data)
-        try:
-            kind = value.get("type") or event
-            if kind == "content_block_delta":
-                self._delta(value["index"], value["delta"])
-            elif kind == "content_block_start":
-                self._start(value["index"], value["content_block"], data)
-            elif kind == "content_block_stop":
-                self._stop(value["index"])
-            elif kind == "message_start":
-                self.begin(value["message"])
-            elif kind == "message_delta":
-                self._message_delta(value)
-            elif kind == "message_stop":
-                self._writer.end()
-            elif kind == "error" or event == "error" or not json.is_blank(value.get("error")):
-                if isinstance(value.get("usage"), dict):  # the API sends none; servers that are compatible with it may
-                    self._count(value["usage"])
-                raise _stream_error(value)
-        except json.MalformedJson:  # is a ValueError
-            raise
-        except json.WRONG_SHAPE as broken:
-            raise errors.ResponseInvalid("An event of the stream is not in the Messages format.") from broken
+        kind = value.get("type") or event
+        if kind == "content_block_delta":
+            self._delta(value["index"], value["delta"])
+        elif kind == "content_block_start":
+            self._start(value["index"], value["content_block"], data)
+        elif kind == "content_block_stop":
+            self._stop(value["index"])
+        elif kind == "message_start":
+            self.begin(value["message"])
+        elif kind == "message_delta":
+            self._message_delta(value)
+        elif kind == "message_stop":
+            self._writer.end()
+        elif kind == "error" or event == "error" or not json.is_blank(value.get("error")):
+            if isinstance(value.get("usage"), dict):  # the API sends none; servers that are compatible with it may
+                self._count(value["usage"])
+            raise _stream_error(value)
 
     def close(self) -> None:
         """The stream ends by `message_stop` only."""
@@ -239,7 +203,7 @@ class MessageParser:
         kind = block["type"]
         if kind == "tool_use":
             part = self._tool_use(block)
-            part.tool_call.arguments_json = bytes(_raw_input(raw).input).decode()
+            part.tool_call.arguments_json = bytes(json.fields(raw).get("input", b"{}")).decode()
             self._writer.whole(part)
         elif kind == "thinking":
             part = self._thinking(block)
@@ -248,7 +212,7 @@ class MessageParser:
         elif kind == "redacted_thinking":
             self._writer.whole(self._redacted(block))
         else:
-            self._opaque(kind, raw)
+            self._writer.opaque(kind, raw.decode())
 
     def _tool_use(self, block: dict[str, Any]) -> content_pb2.Part:
         part = content_pb2.Part()
@@ -266,11 +230,6 @@ class MessageParser:
         part = content_pb2.Part(signature_provider=self._writer.provider)
         part.reasoning.encrypted = (block.get("data") or "").encode()
         return part
-
-    def _opaque(self, kind: str, raw: bytes) -> None:
-        part = content_pb2.Part()
-        part.opaque.provider, part.opaque.type, part.opaque.json = self._writer.provider, kind, raw.decode()
-        self._writer.whole(part)
 
     def _extras(self, part: content_pb2.Part, block: dict[str, Any], known: tuple[str, ...]) -> None:
         """Fields of a block that the contract has none for (`caller` of a tool_use, say) come back with the part."""
@@ -297,17 +256,12 @@ class MessageParser:
         elif kind == "redacted_thinking":
             writer.whole(self._redacted(block))
         else:
-            try:
-                raw = bytes(_raw_block(data).content_block)
-            except msgspec.MsgspecError:
-                raw = json.encode(block)
-            self._held[index] = (block, raw, [])
+            self._held[index] = (block, json.spelled(block, data, "content_block"), [])
 
     def _delta(self, index: int, delta: dict[str, Any]) -> None:
         kind, writer = delta["type"], self._writer
         if kind == "text_delta":
-            if not writer.is_open(index):
-                self._open(index, "text")
+            writer.ensure(index, "text")
             writer.text(index, delta["text"])
         elif kind == "input_json_delta":
             fragment = delta["partial_json"]
@@ -317,27 +271,16 @@ class MessageParser:
                 self._inputs.pop(index, None)
                 writer.arguments(index, fragment)
         elif kind == "thinking_delta":
-            if not writer.is_open(index):
-                self._open(index, "reasoning")
+            writer.ensure(index, "reasoning")
             writer.text(index, delta["thinking"])
         elif kind == "signature_delta":
-            if not writer.is_open(index):
-                self._open(index, "reasoning")
+            writer.ensure(index, "reasoning")
             self._signatures[index] = self._signatures.get(index, "") + delta["signature"]
         elif kind == "citations_delta":
-            if not writer.is_open(index):
-                self._open(index, "text")
+            writer.ensure(index, "text")
             writer.citation(index, citation(delta["citation"]))
         elif index in self._held:
             self._grow(index, delta)
-
-    def _open(self, index: int, kind: str) -> None:
-        """A block that no content_block_start announced."""
-        part = content_pb2.Part()
-        getattr(part, kind).SetInParent()
-        if kind == "reasoning":
-            part.signature_provider = self._writer.provider
-        self._writer.start(index, part)
 
     def _grow(self, index: int, delta: dict[str, Any]) -> None:
         block, _, fragments = self._held[index]
@@ -354,7 +297,7 @@ class MessageParser:
             text = "".join(fragments)
             if text:
                 raw = json.encode({**block, "input": _json_or_text(text)})
-            self._opaque(block["type"], raw or json.encode(block))
+            self._writer.opaque(block["type"], (raw or json.encode(block)).decode())
             return
         whole = self._inputs.pop(index, None)
         if whole is not None:
@@ -462,16 +405,13 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 
 
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
-    """One page of the model list (`data`), or of Vertex AI's publisher models. Raises ResponseInvalid."""
-    try:
-        page = json.decode(body)
-        if "publisherModels" in page:
-            models = [_model({"id": entry["name"].rpartition("/")[2]}) for entry in page["publisherModels"]]
-            return ModelPage(models=models, next=json.name(page.get("nextPageToken")))
-        models = [_model(entry) for entry in page.get("data") or ()]
-        return ModelPage(models=models, next=json.name(page.get("last_id")) if page.get("has_more") else "")
-    except json.WRONG_SHAPE as broken:
-        raise errors.ResponseInvalid("The model list is not in its format.") from broken
+    """One page of the model list (`data`), or of Vertex AI's publisher models."""
+    page = json.decode(body)
+    if "publisherModels" in page:
+        models = [_model({"id": entry["name"].rpartition("/")[2]}) for entry in page["publisherModels"]]
+        return ModelPage(models=models, next=json.name(page.get("nextPageToken")))
+    models = [_model(entry) for entry in page.get("data") or ()]
+    return ModelPage(models=models, next=json.name(page.get("last_id")) if page.get("has_more") else "")
 
 
 def _model(entry: dict[str, Any]) -> model_pb2.Model:

@@ -7,7 +7,6 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
@@ -46,47 +45,16 @@ _ANSWER = frozenset({"output", "stopReason", "usage", "p"})
 _TTLS = {"5m": 300, "1h": 3600}
 
 
-class _Message(msgspec.Struct):
-    content: list[msgspec.Raw]
-
-
-class _Output(msgspec.Struct):
-    message: _Message
-
-
-class _Answer(msgspec.Struct):
-    output: _Output
-
-
-class _Use(msgspec.Struct):
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _UseBlock(msgspec.Struct, rename="camel"):
-    tool_use: _Use
-
-
-_raw_blocks = msgspec.json.Decoder(_Answer).decode
-_raw_use = msgspec.json.Decoder(_UseBlock).decode
-
-
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole answer; see `WireFormat.parse_response`."""
     answer = json.decode(body)
-    try:
-        if "output" not in answer:
-            raise _in_answer(answer)
-        blocks = answer["output"]["message"]["content"]
-        try:
-            raws = [bytes(raw) for raw in _raw_blocks(body).output.message.content]
-        except msgspec.MsgspecError:
-            raws = [json.encode(block) for block in blocks]
-        for block, raw in zip(blocks, raws, strict=True):
-            _whole(writer, block, raw)
-        _finish(writer, answer)
-        _describe(writer, answer)
-    except json.WRONG_SHAPE as broken:
-        raise errors.ResponseInvalid("The answer is not in the Converse format.") from broken
+    if "output" not in answer:
+        raise _in_answer(answer)
+    blocks = answer["output"]["message"]["content"]
+    for block, raw in zip(blocks, json.items(json.spelled(blocks, body, "output", "message", "content")), strict=True):
+        _whole(writer, block, bytes(raw))
+    _finish(writer, answer)
+    _describe(writer, answer)
     writer.end()
 
 
@@ -102,7 +70,7 @@ def _whole(writer: EventWriter, block: dict[str, Any], raw: bytes) -> None:
     elif "toolUse" in block and block["toolUse"].get("type", "tool_use") == "tool_use":
         use = block["toolUse"]
         part.tool_call.id, part.tool_call.name = use["toolUseId"], use["name"]
-        part.tool_call.arguments_json = bytes(_raw_use(raw).tool_use.input).decode()
+        part.tool_call.arguments_json = bytes(json.fields(json.raw_at(raw, "toolUse")).get("input", b"{}")).decode()
     elif "reasoningContent" in block:
         reasoning = block["reasoningContent"]
         part.signature_provider = writer.provider
@@ -120,14 +88,9 @@ def _whole(writer: EventWriter, block: dict[str, Any], raw: bytes) -> None:
         part.media.mime_type = f"image/{block['image']['format']}"
         part.media.data = base64.b64decode(block["image"]["source"]["bytes"])
     else:
-        part = _opaque(writer, next(iter(block)), raw)
+        writer.opaque(next(iter(block)), raw.decode())
+        return
     writer.whole(part)
-
-
-def _opaque(writer: EventWriter, kind: str, raw: bytes) -> content_pb2.Part:
-    part = content_pb2.Part()
-    part.opaque.provider, part.opaque.type, part.opaque.json = writer.provider, kind, raw.decode()
-    return part
 
 
 def _finish(writer: EventWriter, answer: dict[str, Any]) -> None:
@@ -224,30 +187,27 @@ class ConverseParser:
 
     def feed(self, event: str, data: bytes) -> None:
         value = json.decode(data)
-        try:
-            if event == "contentBlockDelta":
-                self._delta(value["contentBlockIndex"], value["delta"])
-            elif event == "contentBlockStart":
-                self._start(value["contentBlockIndex"], value["start"])
-            elif event == "contentBlockStop":
-                self._stop(value["contentBlockIndex"])
-            elif event == "messageStop":
-                _finish(self._writer, value)
-                more = value.get("additionalModelResponseFields")
-                if more:
-                    self._writer.metadata["additionalModelResponseFields"] = more
-                self._stopped = True
-            elif event == "metadata":
-                _describe(self._writer, value)
-                self._told = True
-            elif aws.is_exception(event):
-                raise aws.in_stream(event, failures.word(value.get("message")))
-            elif event == "error":
-                raise aws.in_stream(failures.word(value.get("code")), failures.word(value.get("message")))
-            if self._stopped and self._told:
-                self._writer.end()
-        except json.WRONG_SHAPE as broken:
-            raise errors.ResponseInvalid("An event of the stream is not in the Converse format.") from broken
+        if event == "contentBlockDelta":
+            self._delta(value["contentBlockIndex"], value["delta"])
+        elif event == "contentBlockStart":
+            self._start(value["contentBlockIndex"], value["start"])
+        elif event == "contentBlockStop":
+            self._stop(value["contentBlockIndex"])
+        elif event == "messageStop":
+            _finish(self._writer, value)
+            more = value.get("additionalModelResponseFields")
+            if more:
+                self._writer.metadata["additionalModelResponseFields"] = more
+            self._stopped = True
+        elif event == "metadata":
+            _describe(self._writer, value)
+            self._told = True
+        elif aws.is_exception(event):
+            raise aws.in_stream(event, failures.word(value.get("message")))
+        elif event == "error":
+            raise aws.in_stream(failures.word(value.get("code")), failures.word(value.get("message")))
+        if self._stopped and self._told:
+            self._writer.end()
 
     def close(self) -> None:
         """`messageStop` alone is an end too: some streams close without `metadata`."""
@@ -271,8 +231,7 @@ class ConverseParser:
     def _delta(self, index: int, delta: dict[str, Any]) -> None:
         writer = self._writer
         if "text" in delta:
-            if not writer.is_open(index):
-                self._open(index, "text")
+            writer.ensure(index, "text")
             writer.text(index, delta["text"])
         elif "toolUse" in delta:
             fragment = delta["toolUse"]["input"]
@@ -285,8 +244,7 @@ class ConverseParser:
         elif "reasoningContent" in delta:
             self._reasoning(index, delta["reasoningContent"])
         elif "citation" in delta:
-            if not writer.is_open(index):
-                self._open(index, "text")
+            writer.ensure(index, "text")
             writer.citation(index, citation(delta["citation"]))
         elif "image" in delta:
             source = delta["image"].get("source") or {}
@@ -299,16 +257,8 @@ class ConverseParser:
                 else:
                     content.append(piece)
 
-    def _open(self, index: int, kind: str) -> None:
-        part = content_pb2.Part()
-        getattr(part, kind).SetInParent()
-        if kind == "reasoning":
-            part.signature_provider = self._writer.provider
-        self._writer.start(index, part)
-
     def _reasoning(self, index: int, delta: dict[str, Any]) -> None:
-        if not self._writer.is_open(index):
-            self._open(index, "reasoning")
+        self._writer.ensure(index, "reasoning")
         if "text" in delta:
             self._writer.text(index, delta["text"])
         if "signature" in delta:
@@ -329,7 +279,7 @@ class ConverseParser:
                     block["input"] = text
             elif kind == "toolUse":
                 block.setdefault("input", {})
-            self._writer.whole(_opaque(self._writer, kind, json.encode({kind: block})))
+            self._writer.opaque(kind, json.text({kind: block}))
             return
         if held is not None:
             self._writer.arguments(index, "{}")
@@ -361,25 +311,18 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 
 
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
-    """One page of models that can be called by their own id, or of inference profiles. Raises ResponseInvalid."""
-    try:
-        page = json.decode(body)
-        if "inferenceProfileSummaries" in page:
-            more = page.get("nextToken")
-            profiles = [
-                _profile(entry)
-                for entry in page["inferenceProfileSummaries"]
-                if entry.get("status", "ACTIVE") == "ACTIVE"
-            ]
-            return ModelPage(models=profiles, next=_PROFILES + more if more else "")
-        models = [
-            _model(entry)
-            for entry in page["modelSummaries"]
-            if "ON_DEMAND" in (entry.get("inferenceTypesSupported") or ("ON_DEMAND",))
-        ]
-        return ModelPage(models=models, next=_PROFILES)
-    except json.WRONG_SHAPE as broken:
-        raise errors.ResponseInvalid("The model list is not in its format.") from broken
+    """One page of models that can be called by their own id, or of inference profiles."""
+    page = json.decode(body)
+    if "inferenceProfileSummaries" in page:
+        more, entries = page.get("nextToken"), page["inferenceProfileSummaries"]
+        profiles = [_profile(entry) for entry in entries if entry.get("status", "ACTIVE") == "ACTIVE"]
+        return ModelPage(models=profiles, next=_PROFILES + more if more else "")
+    models = [
+        _model(entry)
+        for entry in page["modelSummaries"]
+        if "ON_DEMAND" in (entry.get("inferenceTypesSupported") or ("ON_DEMAND",))
+    ]
+    return ModelPage(models=models, next=_PROFILES)
 
 
 _MODALITIES = {

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from llmgateway.v1 import content_pb2, model_pb2
 
-from llm_gateway import errors
 from llm_gateway.protocols import json
 from llm_gateway.protocols.gemini.dialect import Dialect, family_of
 from llm_gateway.protocols.wire import ModelPage, Outgoing
@@ -38,13 +37,10 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
     """One page of `models` (AI Studio) or `publisherModels` (Vertex). Models that do not generate content are left out."""
-    try:
-        answer = json.decode(body)
-        listed = answer.get("models") or answer.get("publisherModels") or []
-        models = [_model(wire) for wire in listed if _generates(wire)]
-        return ModelPage(models=models, next=json.name(answer.get("nextPageToken")))
-    except json.WRONG_SHAPE:
-        raise errors.ResponseInvalid("The provider's list of models is not in its own format.") from None
+    answer = json.decode(body)
+    listed = answer.get("models") or answer.get("publisherModels") or []
+    models = [_model(wire) for wire in listed if _generates(wire)]
+    return ModelPage(models=models, next=json.name(answer.get("nextPageToken")))
 
 
 def _generates(wire: dict[str, Any]) -> bool:

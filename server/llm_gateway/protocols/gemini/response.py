@@ -12,7 +12,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway import errors
@@ -75,6 +74,8 @@ _CANDIDATE_KEYS = {
     "logprobsResult",
 }
 _CONTENT_KEYS = {"parts", "role"}
+_Origin = tuple[bytes, *tuple[str | int, ...]]
+"""Data, and the path in it at which something stands."""
 _TEXT_KEYS = {"text", "thought", "thoughtSignature"}
 _PART_FLAGS = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
 _USAGE_KEYS = {
@@ -82,42 +83,6 @@ _USAGE_KEYS = {
     "cachedContentTokenCount", "promptTokensDetails", "candidatesTokensDetails", "toolUsePromptTokensDetails", "cacheTokensDetails",
     "serviceTier", "trafficType",
 }  # fmt: skip
-
-
-# ---------------------------------------------------------------- arguments as the provider spelled them
-class _RawCall(msgspec.Struct):
-    args: msgspec.Raw = msgspec.Raw(b"")
-
-
-class _RawPart(msgspec.Struct):
-    functionCall: _RawCall | None = None  # noqa: N815
-
-
-class _RawContent(msgspec.Struct):
-    parts: list[_RawPart] = []
-
-
-class _RawCandidate(msgspec.Struct):
-    content: _RawContent | None = None
-
-
-class _RawFrame(msgspec.Struct):
-    candidates: list[_RawCandidate] = []
-
-
-_decode_raw = msgspec.json.Decoder(_RawFrame).decode
-_decode_raws = msgspec.json.Decoder(list[_RawFrame]).decode
-
-
-def _spelled(data: bytes, frame: int | None, candidate: int, part: int) -> str | None:
-    """The arguments of one function call as they stand in the bytes: decoding them would lose the spelling of numbers."""
-    try:
-        raw = _decode_raw(data) if frame is None else _decode_raws(data)[frame]
-        content = raw.candidates[candidate].content
-        call = content.parts[part].functionCall if content else None
-        return msgspec.json.format(bytes(call.args), indent=-1).decode() if call else None
-    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, RecursionError):
-        return None
 
 
 # ---------------------------------------------------------------- calls that arrive in pieces (Vertex, streamFunctionCallArguments)
@@ -229,46 +194,38 @@ class Reader:
     def feed(self, event: str, data: bytes) -> None:
         """One chunk, or, where the answer is an array of chunks, all of them."""
         chunk = json.decode(data)
-        try:
-            if isinstance(chunk, list):
-                for index, one in enumerate(chunk):
-                    self._chunk(one, data, index)
-            else:
-                self._chunk(chunk, data, None)
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
+        if isinstance(chunk, list):
+            for index, one in enumerate(chunk):
+                self._chunk(one, (data, index))
+        else:
+            self._chunk(chunk, (data,))
 
     def close(self) -> None:
         """The stream ends by closing once a finish reason or a blocked prompt was seen."""
         if self._ended:
             self.end()
-            return
-        try:
+        else:
             self._report_usage()
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
 
     def end(self) -> None:
         """Write what comes last: citations, signatures, finish reasons."""
         if self._writer.done:
             return
-        try:
-            self._report_usage()
-            if self._feedback:
-                self._blocked()
-            for candidate in self._candidates.values():
-                self._finish(candidate)
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
+        self._report_usage()
+        if self._feedback:
+            self._blocked()
+        for candidate in self._candidates.values():
+            self._finish(candidate)
         self._writer.end()
 
     # ------------------------------------------------------------ a chunk
-    def _chunk(self, chunk: dict[str, Any], data: bytes, place: int | None) -> None:
+    def _chunk(self, chunk: dict[str, Any], origin: _Origin) -> None:
+        """origin: where it stands."""
         writer = self._writer
         if not json.is_blank(chunk.get("error")):
             error = in_stream_error(chunk)
             with suppress(*json.WRONG_SHAPE):
-                self._chunk({key: value for key, value in chunk.items() if key != "error"}, data, place)
+                self._chunk({key: value for key, value in chunk.items() if key != "error"}, origin)
                 self._report_usage()
             raise error
         if not chunk.keys() <= _FRAME_KEYS:
@@ -305,7 +262,7 @@ class Reader:
                             candidate.text.pieces.append(text)
                             writer.text(candidate.text.key, text, candidate=index)
                     else:
-                        self._part(candidate, part, (data, place, position, number))
+                        self._part(candidate, part, (*origin, "candidates", position, "content", "parts", number))
                 if not content.keys() <= _CONTENT_KEYS:
                     candidate.metadata["content"] = _beyond(content, _CONTENT_KEYS)
             if not wire.keys() <= _GROWING:
@@ -342,7 +299,7 @@ class Reader:
                 candidate.metadata[key] = value
 
     # ------------------------------------------------------------ parts
-    def _part(self, candidate: _Candidate, part: dict[str, Any], origin: tuple[bytes, int | None, int, int]) -> None:
+    def _part(self, candidate: _Candidate, part: dict[str, Any], origin: _Origin) -> None:
         if not part.keys() <= _TEXT_KEYS:
             part = {key: value for key, value in part.items() if key == "text" or not json.is_blank(value)}
         signature = _signature(part)
@@ -381,8 +338,7 @@ class Reader:
             return
         kinds = [key for key in part if key not in _PART_FLAGS]
         if kinds:
-            opaque = content_pb2.OpaquePart(provider=self._writer.provider, type=kinds[0], json=json.text(part))
-            self._writer.whole(content_pb2.Part(opaque=opaque), candidate=candidate.index)
+            self._writer.opaque(kinds[0], json.text(part), candidate=candidate.index)
         elif signature:
             self._begin_text(candidate, "text", signature)
             self._close_part(candidate, signature)
@@ -419,9 +375,7 @@ class Reader:
         if signature or not mime_type.startswith("audio/"):
             self._close_part(candidate, signature)
 
-    def _call(
-        self, candidate: _Candidate, call: dict[str, Any], signature: bytes, origin: tuple[bytes, int | None, int, int]
-    ) -> None:
+    def _call(self, candidate: _Candidate, call: dict[str, Any], signature: bytes, origin: _Origin) -> None:
         partial, name = candidate.call, call.get("name")
         if partial is not None and not name:
             for piece in call.get("partialArgs") or ():
@@ -444,7 +398,8 @@ class Reader:
             return
         args = call.get("args")
         if args:
-            self._writer.arguments(key, _spelled(*origin) or json.text(args), candidate=candidate.index)
+            spelled = json.compact(args, *origin, "functionCall", "args")
+            self._writer.arguments(key, spelled, candidate=candidate.index)
             self._writer.complete(key, candidate=candidate.index, signature=signature)
             candidate.call = None
         else:
@@ -660,10 +615,7 @@ def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole answer, or an array of chunks, which is whole when a chunk says why it ended."""
     reader = Reader(writer)
-    try:
-        reader.feed("", body)
-    except json.MalformedJson:
-        raise errors.ResponseInvalid from None
+    reader.feed("", body)
     if not body.lstrip().startswith(b"["):
         reader.end()
     reader.close()

@@ -70,11 +70,6 @@ def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect) ->
     return _classified(status, headers, error, message, dialect)
 
 
-class _NoHeaders:
-    def get(self, name: str, /) -> str | None:
-        return None
-
-
 def raise_error(value: _Wire, dialect: Dialect) -> NoReturn:
     """Raise the error inside an answer with status 200."""
     raise read_error(value, dialect)
@@ -85,7 +80,7 @@ def read_error(value: _Wire, dialect: Dialect) -> errors.ProviderError:
     error, message = failures.body_words(json.encode(value))
     if not message and not value.get("error"):
         return errors.ResponseInvalid("The provider's answer has no choices.")
-    return _classified(_status(error), _NoHeaders(), error, message, dialect)
+    return _classified(_status(error), failures.NO_HEADERS, error, message, dialect)
 
 
 def _status(error: _Wire) -> int:

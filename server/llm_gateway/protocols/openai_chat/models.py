@@ -55,10 +55,7 @@ def render_list_models(token: str, dialect: Dialect) -> Outgoing:
 
 def parse_models(body: bytes, dialect: Dialect) -> ModelPage:
     """Reads {"data": [...]}, {"models": [...]} (LM Studio, xAI) and a bare list (Together). Models that cannot chat are left out."""
-    try:
-        value = json.decode(body)
-    except json.MalformedJson:
-        raise errors.ResponseInvalid("The provider's model list is not JSON.") from None
+    value = json.decode(body)
     if isinstance(value, dict):
         value = value.get("data", value.get("models"))
     if not isinstance(value, list):

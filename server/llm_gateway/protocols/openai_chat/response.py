@@ -18,7 +18,6 @@ from llm_gateway.protocols.framing import Sse
 from llm_gateway.protocols.openai_chat import values
 from llm_gateway.protocols.openai_chat.failure import raise_error, read_error
 from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
-from llm_gateway.protocols.wire import StreamParser
 
 _Wire = dict[str, Any]
 
@@ -76,10 +75,7 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect) -> None:
     if text.startswith(b"data:") or text.startswith(b": "):  # a server that streams whether asked to or not
         _parse_streamed(text, writer, dialect)
         return
-    try:
-        value = json.decode(text)
-    except json.MalformedJson:
-        raise errors.ResponseInvalid("The provider's answer is not JSON.") from None
+    value = json.decode(text)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -104,10 +100,6 @@ def _parse_streamed(text: bytes, writer: EventWriter, dialect: Dialect) -> None:
     parser.close()
     if not writer.done:
         raise errors.StreamTruncated()
-
-
-def stream_parser(writer: EventWriter, dialect: Dialect) -> StreamParser:
-    return _Stream(writer, dialect)
 
 
 class _Stream:
@@ -195,6 +187,9 @@ class _Stream:
             self._answer.end()
 
 
+stream_parser = _Stream
+
+
 _UNDECIDED, _THINKING, _PLAIN = range(3)
 
 
@@ -267,14 +262,14 @@ class _Answer:
         self.citations: list[Any] = []
 
     def guarded(self, value: _Wire, whole: bool = False) -> None:
-        """`read`, with values of the wrong type reported as what they are."""
+        """`read`, where an error that the value tells of comes before its form."""
         error = value.get("error")
         failed = bool(error) and not json.is_blank(error)
         try:
             self.read(value, whole)
         except json.WRONG_SHAPE:
             if not failed:
-                raise errors.ResponseInvalid("The provider's answer is not in its own format.") from None
+                raise
         if failed:  # what stands beside it counts: text, and above all usage
             raise_error(value, self.dialect)
 
@@ -611,10 +606,8 @@ class _Answer:
         self.writer.whole(content_pb2.Part(media=media), candidate=candidate.index)
 
     def opaque(self, candidate: _Candidate, kind: str, block: Any) -> None:
-        part = content_pb2.Part()
-        part.opaque.provider, part.opaque.type, part.opaque.json = self.writer.provider, kind, json.text(block)
         self.release(candidate)
-        self.writer.whole(part, candidate=candidate.index)
+        self.writer.opaque(kind, json.text(block), candidate=candidate.index)
 
     # ------------------------------------------------------------ tool calls
     def tool_call(self, candidate: _Candidate, delta: _Wire, whole: bool) -> None:

@@ -110,24 +110,21 @@ class Reader:
         if data == b"[DONE]" or self._writer.done:
             return
         frame = json.decode(data)
-        try:
-            kind = frame.get("type")
-            if "output_index" not in frame or self._moved:
-                self._place(frame)
-            if kind == "response.output_text.delta":
-                key = ("text", frame["output_index"], frame.get("content_index", 0))
-                if key not in self._items.get(key[1], ()):
-                    self._open(key)
-                logprobs = frame.get("logprobs")
-                self._writer.text(key, frame["delta"], logprobs=reading.logprobs(logprobs) if logprobs else ())
-                return
-            handle = _EVENTS.get(kind)
-            if handle is not None:
-                handle(self, frame)
-            elif kind is None and not json.is_blank(frame.get("error")):
-                raise _error(frame["error"], self._dialect)
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
+        kind = frame.get("type")
+        if "output_index" not in frame or self._moved:
+            self._place(frame)
+        if kind == "response.output_text.delta":
+            key = ("text", frame["output_index"], frame.get("content_index", 0))
+            if key not in self._items.get(key[1], ()):
+                self._open(key)
+            logprobs = frame.get("logprobs")
+            self._writer.text(key, frame["delta"], logprobs=reading.logprobs(logprobs) if logprobs else ())
+            return
+        handle = _EVENTS.get(kind)
+        if handle is not None:
+            handle(self, frame)
+        elif kind is None and not json.is_blank(frame.get("error")):
+            raise _error(frame["error"], self._dialect)
 
     def _place(self, frame: _Wire) -> None:
         """Give an event of an item its place: llama.cpp leaves the output_index out, so that ids tell items apart, and where they
@@ -161,15 +158,12 @@ class Reader:
 
     def whole(self, response: _Wire) -> None:
         """A whole answer."""
-        try:
-            if "output" not in response and "status" not in response:
-                if not json.is_blank(response.get("error")):
-                    raise _error(response["error"], self._dialect)
-                raise errors.ResponseInvalid("The provider's answer has no output.")
-            self._header(response)
-            self._end(response)
-        except json.WRONG_SHAPE:
-            raise errors.ResponseInvalid from None
+        if "output" not in response and "status" not in response:
+            if not json.is_blank(response.get("error")):
+                raise _error(response["error"], self._dialect)
+            raise errors.ResponseInvalid("The provider's answer has no output.")
+        self._header(response)
+        self._end(response)
 
     # ------------------------------------------------------------ the answer as a whole
     def _on_response(self, frame: _Wire) -> None:
@@ -290,8 +284,7 @@ class Reader:
         elif kind == "image_generation_call" and item.get("result"):
             self._image(item)
         else:
-            opaque = content_pb2.OpaquePart(provider=self._writer.provider, type=kind or "", json=json.text(item))
-            self._writer.whole(content_pb2.Part(opaque=opaque, item_id=identity))
+            self._writer.opaque(kind or "", json.text(item), item_id=identity)
         if kind and kind.endswith("_call") and kind not in ("function_call", "custom_tool_call"):
             tool = kind.removesuffix("_call")
             self._tools[tool] = self._tools.get(tool, 0) + 1
@@ -330,10 +323,7 @@ class Reader:
         for content, (key, told) in zip(contents, _opened(keys, opened), strict=True):
             kind = key[0]
             if not kind:
-                opaque = content_pb2.OpaquePart(
-                    provider=self._writer.provider, type=content.get("type") or "", json=json.text(content)
-                )
-                self._writer.whole(content_pb2.Part(opaque=opaque, item_id=item.get("id") or ""))
+                self._writer.opaque(content.get("type") or "", json.text(content), item_id=item.get("id") or "")
                 continue
             if not told:
                 if not content.get(kind) and not content.get("annotations"):
@@ -579,11 +569,6 @@ def _bytes(text: str) -> bytes:
         raise ValueError("base64") from None
 
 
-class _NoHeaders:
-    def get(self, name: str, /) -> None:
-        return None
-
-
 def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> errors.ProviderError:
     """An error inside an answer whose status was 200. A code that names the request's fault has no HTTP status beside it."""
     found = raw if isinstance(raw, dict) else {"message": raw}
@@ -594,7 +579,7 @@ def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> 
     kind = failures.word(found.get("type"))
     error = failures.from_http(
         status,
-        _NoHeaders(),
+        failures.NO_HEADERS,
         code=code,
         kind="" if kind in ("error", "response.failed") else kind,
         message=found.get("message"),
@@ -604,17 +589,9 @@ def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> 
     return error
 
 
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
-    """A parser for one streamed answer."""
-    return Reader(writer, dialect)
+stream_parser = Reader
 
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole answer."""
-    try:
-        response = json.decode(body)
-    except json.MalformedJson:
-        raise errors.ResponseInvalid from None
-    if not isinstance(response, dict):
-        raise errors.ResponseInvalid
-    Reader(writer, dialect).whole(response)
+    Reader(writer, dialect).whole(json.decode(body))
