@@ -10,6 +10,11 @@ from llm_gateway.protocols.openai_dialects import ChatDialect, ResponsesDialect
 from llm_gateway.providers import plugins
 
 
+def named(home: Any, of: type) -> Iterator[tuple[str, Any]]:
+    """The dialects of a class that a module or a namespace holds, by their lower-case names."""
+    return ((name.lower(), value) for name, value in vars(home).items() if isinstance(value, of))
+
+
 def _found(of: type, named: str) -> Iterator[tuple[str, Any]]:
     """Those of a class, with the provider's name in the place of what its file calls them."""
     for kind in plugins.rows():

@@ -14,11 +14,11 @@ from llm_gateway.protocols import conversation, effort
 from llm_gateway.protocols.conversation import KINDS, Conversation
 from llm_gateway.protocols.media import Medium
 from llm_gateway.protocols.summary import summary_of
-from llm_gateway.protocols.wire import Outgoing, Rendering
 from llmgateway.v1 import content_pb2, gateway_pb2
 
+from tests.support.targets import TARGETS
 from tests.unit import test_losses
-from tests.unit.test_losses import FIELDS, MARK, OPTIONS, ROLES, TARGETS, Target
+from tests.unit.test_losses import FIELDS, MARK, OPTIONS, ROLES
 
 Part = content_pb2.Part
 NAMES = frozenset(
@@ -38,19 +38,6 @@ def walks(of: type[Conversation] = Conversation) -> Iterator[type[Conversation]]
 
 
 WALKS = [walk for walk in walks() if hasattr(walk, "rendered")]
-
-
-def render(target: Target, request: gateway_pb2.SendRequest) -> tuple[Outgoing, list[gateway_pb2.Warning]]:
-    rendering = Rendering(
-        request=request,
-        model=target.model,
-        stream=False,
-        provider="p",
-        kind="k",
-        dialect=target.dialect,
-        settings={"project": "p", "location": "l", "region": "r"},
-    )
-    return target.wire.render_request(rendering), rendering.notes.warnings
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -109,7 +96,7 @@ def test_a_kind_without_a_leaf_is_named(name: str, kind: str, monkeypatch: pytes
         part = Part(**{kind: {"provider": "p", "json": "{}"} if kind == "opaque" else {}})  # type: ignore[arg-type]
         request, place = test_losses.conversation(role, part)
         try:
-            _, warnings = render(TARGETS[name], request)
+            _, warnings = TARGETS[name].render(request)
             told = {warning.field for warning in warnings if warning.reason == "FIELD_DROPPED"}
         except InvalidRequest as refused:
             told = {violation.field for violation in refused.violations}
@@ -133,7 +120,7 @@ def test_name_and_options_of_a_message_are_sent_or_told(name: str, role: str) ->
                 else:
                     message.provider_options_json["p"] = OPTIONS
                 try:
-                    outgoing, warnings = render(TARGETS[name], request)
+                    outgoing, warnings = TARGETS[name].render(request)
                 except InvalidRequest:
                     continue
                 told = {warning.field for warning in warnings}
@@ -173,7 +160,7 @@ def test_the_short_way_of_plain_texts_says_what_the_long_way_does(name: str, mon
                     for walk in WALKS if long else ():
                         patched.setattr(sys.modules[walk.__module__], "plain", lambda parts: None, raising=False)
                     try:
-                        outgoing, warnings = render(TARGETS[name], alone)
+                        outgoing, warnings = TARGETS[name].render(alone)
                         seen.append((json.loads(outgoing.body), warnings))
                     except InvalidRequest as refused:
                         seen.append(([(v.field, v.description) for v in refused.violations], []))
@@ -212,7 +199,7 @@ def test_a_broken_data_uri_is_refused_by_its_path(name: str, uri: str) -> None:
     request = gateway_pb2.SendRequest()
     request.messages.add(role=content_pb2.ROLE_USER).parts.add(media=content_pb2.MediaPart(uri=uri))
     with pytest.raises(InvalidRequest) as caught:
-        render(TARGETS[name], request)
+        TARGETS[name].render(request)
     assert [violation.field for violation in caught.value.violations] == ["messages[0].parts[0].media.uri"]
 
 
@@ -317,11 +304,11 @@ def test_a_setting_is_sent_or_told(name: str) -> None:
         json_format.ParseDict({group: {inner: value} if inner else value}, asked)
         asked.MergeFrom(bare)
         try:
-            outgoing, warnings = render(TARGETS[name], asked)
+            outgoing, warnings = TARGETS[name].render(asked)
         except InvalidRequest:
             continue
         told = any(path == warning.field or path.startswith(f"{warning.field}.") for warning in warnings)
-        if outgoing == render(TARGETS[name], bare)[0] and not told:
+        if outgoing == TARGETS[name].render(bare)[0] and not told:
             lost.append(path)
     assert lost == []
 
@@ -346,7 +333,7 @@ def test_what_hangs_on_a_tool_is_sent_or_told(name: str) -> None:
             else:
                 tool.function.strict = True
             try:
-                outgoing, warnings = render(TARGETS[name], request)
+                outgoing, warnings = TARGETS[name].render(request)
             except InvalidRequest:
                 continue
             body = outgoing.body.decode()
@@ -364,5 +351,5 @@ def test_a_tool_that_holds_nothing_is_refused() -> None:
     for name in TARGETS:
         if name != "claude_code":
             with pytest.raises(InvalidRequest) as caught:
-                render(TARGETS[name], request)
+                TARGETS[name].render(request)
             assert [violation.field for violation in caught.value.violations] == ["tools[0]"]

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 from llm_gateway.errors import GatewayError
-from llm_gateway.protocols.wire import Rendering, render
+from llm_gateway.protocols.wire import render
 from llm_gateway.routing import needs
 from llm_gateway.rpc.validation import validate
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from tests.unit.test_losses import TARGETS
+from tests.support.targets import TARGETS
 
 Request = gateway_pb2.SendRequest
 Part = content_pb2.Part
@@ -205,11 +205,6 @@ def test_rendering_is_linear(target: str, shape: Callable[[Request, int], None])
     to = TARGETS[target]
 
     def step(request: Request) -> object:
-        return render(
-            to.wire,
-            Rendering(
-                request=request, model=to.model, stream=True, provider="p", kind="k", dialect=to.dialect, settings={}
-            ),
-        )
+        return render(to.wire, to.rendering(request, stream=True))
 
     check_linear(step, shape)

@@ -8,25 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from google.protobuf import duration_pb2
 from llm_gateway.errors import InvalidRequest
-from llm_gateway.protocols import (
-    anthropic,
-    bedrock,
-    claude_code,
-    gemini,
-    ollama,
-    openai_chat,
-    openai_responses,
-)
-from llm_gateway.protocols.wire import Rendering, WireFormat
 from llmgateway.v1 import content_pb2, gateway_pb2
 
-from tests.support import dialects
+from tests.support.targets import TARGETS, Target
 
 Message = content_pb2.Message
 Part = content_pb2.Part
@@ -34,44 +22,6 @@ MARK = "marked-by-the-test"
 OPTIONS = json.dumps({"x_option": MARK})
 SECONDS = duration_pb2.Duration(seconds=7301)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A wire format in one of its dialects."""
-
-    wire: WireFormat
-    dialect: Any
-    model: str
-
-
-def _dialects(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
-    return ((name.lower(), value) for name, value in vars(module).items() if isinstance(value, kind))
-
-
-TARGETS: dict[str, Target] = {
-    **{
-        f"chat-{name}": Target(wire=openai_chat, dialect=dialect, model="m")
-        for name, dialect in _dialects(dialects.CHAT, openai_chat.Dialect)
-    },
-    "chat-openai-gpt-5.6": Target(wire=openai_chat, dialect=dialects.CHAT.OPENAI, model="gpt-5.6"),
-    **{
-        f"responses-{name}": Target(wire=openai_responses, dialect=dialect, model="gpt-5.6")
-        for name, dialect in _dialects(dialects.RESPONSES, openai_responses.Dialect)
-    },
-    **{
-        f"anthropic-{name}": Target(wire=anthropic, dialect=dialect, model="claude-opus-4-5")
-        for name, dialect in _dialects(anthropic, anthropic.Dialect)
-    },
-    "bedrock-claude": Target(wire=bedrock, dialect=bedrock.BEDROCK, model="us.anthropic.claude-opus-4-5-v1:0"),
-    "bedrock-llama": Target(wire=bedrock, dialect=bedrock.BEDROCK, model="meta.llama3-1-70b-instruct-v1:0"),
-    **{
-        f"gemini-{name}-{model}": Target(wire=gemini, dialect=dialect, model=model)
-        for name, dialect in _dialects(gemini, gemini.Dialect)
-        for model in ("gemini-3-pro", "gemini-2.5-flash", "gemma-3-27b-it")
-    },
-    "ollama": Target(wire=ollama, dialect=ollama.OLLAMA, model="llama3.2"),
-    "claude_code": Target(wire=claude_code, dialect=anthropic.ANTHROPIC, model="sonnet"),
-}
 
 # ---------------------------------------------------------------- parts, each with a mark in one field
 Change = Callable[[Part], object]
@@ -207,17 +157,8 @@ def marks(part: Part, field: str) -> list[str]:
 def lost(target: Target, role: str, field: str, part: Part) -> bool:
     """Whether the mark went neither out nor into a warning or violation of its field."""
     request, place = conversation(role, part)
-    rendering = Rendering(
-        request=request,
-        model=target.model,
-        stream=False,
-        provider="p",
-        kind="k",
-        dialect=target.dialect,
-        settings={"project": "p", "location": "l", "region": "r"},
-    )
     try:
-        outgoing = target.wire.render_request(rendering)
+        outgoing, warnings = target.render(request)
     except InvalidRequest:
         return False
     body = outgoing.body.decode().replace("\\/", "/")
@@ -226,9 +167,7 @@ def lost(target: Target, role: str, field: str, part: Part) -> bool:
     at = next(number for number, one in enumerate(request.messages[place].parts) if one == part)
     whole = f"messages[{place}].parts[{at}].{field}"
     here = f"messages[{place}].parts[{at}]"
-    return not any(
-        _names(warning.field, here, whole) for warning in rendering.notes.warnings if warning.reason == "FIELD_DROPPED"
-    )
+    return not any(_names(warning.field, here, whole) for warning in warnings if warning.reason == "FIELD_DROPPED")
 
 
 def _names(said: str, here: str, whole: str) -> bool:

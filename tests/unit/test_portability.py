@@ -38,6 +38,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from tests.golden import runner
 from tests.support import dialects
 from tests.support.answers import FORMATS
+from tests.support.dialects import named
 
 ORIGIN = "origin"
 Json = dict[str, Any]
@@ -80,11 +81,6 @@ class Target:
         )
         body: Json = json.loads(self.wire.render_request(rendering).body)
         return body, rendering
-
-
-def named(module: Any, kind: type) -> Iterator[tuple[str, Any]]:
-    """The dialects that a module defines, by their lower-case names."""
-    return ((name.lower(), value) for name, value in vars(module).items() if isinstance(value, kind))
 
 
 @cache
