@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from tests.golden import runner
+from tests.support import dialects
 from tests.support.answers import FORMATS
 
 GIVEN = {
@@ -84,3 +86,10 @@ def test_every_field_of_a_case_is_looked_at(format_: str) -> None:
         assert case.keys() - {"about", "dialect", "provider", "kind", given} <= GIVEN[given], name
         assert case["about"], name
         assert {"wire", "violations", "response", "raises", "reason", "models"} & case.keys(), name
+
+
+@pytest.mark.parametrize(("format_", "of"), [("openai_chat", dialects.CHAT), ("openai_responses", dialects.RESPONSES)])
+def test_every_dialect_has_a_golden_request(format_: str, of: SimpleNamespace) -> None:
+    """A provider is a file and a case: who adds one shows what becomes of a request there."""
+    played = {case.get("dialect", FORMATS[format_][2]) for case in runner.every(format_).values() if "wire" in case}
+    assert vars(of).keys() - played == set()
