@@ -422,11 +422,12 @@ async def test_the_administrations_certificate_is_renewed_as_well(
     certificates.write_pair(authority, tmp_path / "new.pem", tmp_path / "new.key", "localhost", "127.0.0.1")
     (tmp_path / "new.key").replace(key)
     (tmp_path / "new.pem").replace(cert)
-    await told(running, "certificate taken")
+    assert (await told(running, "certificate taken"))["file"] == str(cert)
     assert await asyncio.to_thread(presented, address) == in_der(cert)
-    admin = {**config["admin"], "tls": {**pair, "client_ca_file": "authority.pem"}}
+    demanding = {"tls": {**pair, "client_ca_file": "authority.pem"}, "client_certificates": "require"}
+    admin = {**config["admin"], **demanding}
     replaced(tmp_path / "gateway.yaml", written({**config, "admin": admin}))
-    assert (await told(running, "settings need a restart"))["settings"] == ["admin.tls"]
+    assert (await told(running, "settings need a restart"))["settings"] == ["admin.client_certificates", "admin.tls"]
 
 
 async def test_files_of_tls_towards_a_provider_are_taken_too(

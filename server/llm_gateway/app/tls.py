@@ -54,7 +54,7 @@ class ServerCertificate:
 
         def take() -> None:
             self._tls, self._current = tls, current
-            logs.log().info("certificate taken", file=tls.cert_file, ends=_day(self.ends()))
+            logs.log().info("certificate taken", file=str(tls.cert_file), ends=_day(self.ends()))
 
         return take
 
@@ -67,7 +67,7 @@ class ServerCertificate:
         while True:
             ends = await asyncio.to_thread(self.ends)
             if ends is not None and ends < datetime.now(UTC) + SOON:
-                logs.log().warning("certificate ends soon", file=self._tls.cert_file, ends=_day(ends))
+                logs.log().warning("certificate ends soon", file=str(self._tls.cert_file), ends=_day(ends))
             await asyncio.sleep(REMIND_EVERY)
 
 
