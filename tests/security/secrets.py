@@ -253,7 +253,7 @@ def render_request(rendering):
 CRASHING_ROW = """
 from llm_gateway.providers.rows import Row, Spoken
 
-ROW = Row(apis={"": Spoken(wire="crashing.wire", dialects="dialects.CHAT", dialect="GENERIC")}, lists=("",), base_url="http://127.0.0.1:9")
+ROW = Row(apis={"": Spoken(wire="crashing.wire", dialects="openai_dialects", dialect="GENERIC")}, lists=("",), base_url="http://127.0.0.1:9")
 """
 """A plugin whose wire format fails with the caller's words in its exceptions."""
 

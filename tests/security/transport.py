@@ -38,7 +38,7 @@ NEW = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 
 @row("G13", star=True, most=0)
 async def nothing_is_plain_that_was_not_meant_to_be(rig: Rig) -> float:
-    """TLS below 1.2, weak ciphers, wrong client certificates, plaintext: taken by the gateway, or by it from a provider; starts and reloads that open it to others. A renewed certificate needs a restart."""
+    """TLS below 1.2, weak ciphers, wrong client certificates, plaintext: taken by the gateway, or by it from a provider; starts and reloads that open it to others."""
     flaws = [*_starts(rig.folder), *await _commands(rig.folder), *await _reloads(rig)]
     flaws += await _towards_the_gateway(rig)
     flaws += await _towards_a_provider(rig)
