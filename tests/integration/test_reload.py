@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from llm_gateway import config
 from llm_gateway.app.lifecycle import Lifecycle
+from llm_gateway.app.main import Reload
 from llm_gateway.config import load
 from llm_gateway.telemetry import redaction
 from llmgateway import AsyncClient, GatewayError, Unauthenticated
@@ -161,6 +162,29 @@ async def test_a_connection_that_stays_is_priced_by_the_configuration_in_force(
     [after] = running.gateway.service.snapshot.routing.providers["edge"].endpoints
     assert after.upstream is before.upstream
     assert after.upstream.price.prices is running.gateway._built.prices
+
+
+async def test_files_that_were_only_checked_are_still_to_be_taken(
+    gateway_factory: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A reload that validates alone does not make the watcher believe that they are in force."""
+    running = await gateway_factory(ECHO)
+    file, sources = tmp_path / "file", config.Sources()
+
+    def reading(seen: config.Sources) -> config.Config:
+        seen.begin()
+        seen.read(str(file))
+        settings: config.Config = running.gateway.settings
+        return settings
+
+    file.write_text("one")
+    reading(sources)
+    reload = Reload(running.gateway, reading, sources)
+    file.write_text("two")
+    await reload.asked(check_only=True)
+    assert sources.seen() != sources.now()
+    await reload.asked(check_only=False)
+    assert sources.seen() == sources.now()
 
 
 async def test_two_addresses_in_one_region_have_health_and_names_of_their_own(
