@@ -128,6 +128,11 @@ class CallerError(GatewayError):
 class InvalidRequest(CallerError):
     """The request is not valid."""
 
+    @classmethod
+    def of(cls, field: str, description: str, reason: str = "INVALID_VALUE", message: str = "") -> InvalidRequest:
+        """For one field; message: a sentence of its own, where the class's says too little."""
+        return cls(message, violations=[Violation(field=field, description=description, reason=reason)])
+
 
 class MessageTooLarge(CallerError):
     """The request is larger than the gateway accepts."""

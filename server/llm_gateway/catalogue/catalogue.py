@@ -16,7 +16,7 @@ from llm_gateway import config
 from llm_gateway.catalogue import known_models
 from llm_gateway.catalogue.facts import Listing, ModelFacts
 from llm_gateway.catalogue.pricing.prices import Prices
-from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured, Violation
+from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured
 from llm_gateway.providers.rows import KnownModel
 
 DEFAULT_PAGE = 100
@@ -124,9 +124,7 @@ class Catalogue:
     async def list_models(self, request: model_pb2.ListModelsRequest) -> model_pb2.ListModelsResponse:
         """One page. Raises InvalidRequest for a negative size or a foreign token, ProviderNotConfigured."""
         if request.page_size < 0:
-            raise InvalidRequest(
-                violations=[Violation(field="page_size", description="Must be 0 or more.", reason="OUT_OF_RANGE")]
-            )
+            raise InvalidRequest.of("page_size", "Must be 0 or more.", "OUT_OF_RANGE")
         if request.provider and request.provider not in self._listers:
             raise ProviderNotConfigured(
                 f"No provider of this name is configured; there are: {', '.join(sorted(self._listers))}."
@@ -246,15 +244,8 @@ class Catalogue:
         except ValueError:
             digest, name = "", ""
         if not name or digest != _digest(request):
-            raise InvalidRequest(
-                violations=[
-                    Violation(
-                        field="page_token",
-                        description="Send next_page_token of the page before, with the other fields unchanged.",
-                        reason="INVALID_TOKEN",
-                    )
-                ]
-            )
+            told = "Send next_page_token of the page before, with the other fields unchanged."
+            raise InvalidRequest.of("page_token", told, "INVALID_TOKEN")
         return name
 
 

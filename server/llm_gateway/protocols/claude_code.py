@@ -17,7 +17,6 @@ import msgspec
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
-from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols import effort, failures, json, settings
 from llm_gateway.protocols.anthropic import Dialect
 from llm_gateway.protocols.anthropic.request import NEUTRAL, Messages
@@ -26,7 +25,7 @@ from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.anthropic.turns import Block, Turn
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.framing import Ndjson
-from llm_gateway.protocols.wire import OWNED, Headers, ModelPage, Outgoing, Rendering
+from llm_gateway.protocols.wire import OWNED, Headers, ModelPage, Outgoing, Rendering, refuse
 
 framing: Literal["sse", "ndjson", "eventstream"] = "ndjson"
 
@@ -106,7 +105,7 @@ def render_request(rendering: Rendering, /) -> Outgoing:
     for index, argument in enumerate(arguments):
         if "\0" in argument:
             field = "model" if index == len(ARGUMENTS) else "output_format"
-            raise InvalidRequest(violations=[Violation(field=field, description="Must hold no NUL character.")])
+            refuse(field, "Must hold no NUL character.")
     body = {
         "arguments": arguments,
         "environment": environment,
@@ -209,14 +208,8 @@ def _output_format(rendering: Rendering, instructions: list[str]) -> Iterator[st
                 rendering.notes.dropped(f"output_format.json_schema.{name}", "Claude Code takes the schema alone")
         argument = f"--json-schema={asked.schema_json}"
         if len(argument.encode()) >= LONGEST_ARGUMENT:
-            raise InvalidRequest(
-                violations=[
-                    Violation(
-                        field="output_format.json_schema.schema_json",
-                        description=f"Claude Code takes schemas of less than {LONGEST_ARGUMENT >> 10} KiB.",
-                    )
-                ]
-            )
+            told = f"Claude Code takes schemas of less than {LONGEST_ARGUMENT >> 10} KiB."
+            refuse("output_format.json_schema.schema_json", told)
         yield argument
 
 
@@ -227,7 +220,7 @@ def _options(rendering: Rendering) -> Iterator[str]:
             described = OWNED.get(name) or f"Claude Code takes the option {' and '.join(OPTIONS)}, a number."
             given = rendering.addressed(rendering.request.provider_options_json)
             field = next(f'provider_options_json["{key}"].{name}' for key, options in given if name in options)
-            raise InvalidRequest(violations=[Violation(field=field, description=described, reason="NOT_ALLOWED")])
+            refuse(field, described, "NOT_ALLOWED")
         yield f"{flag}={value}"
 
 

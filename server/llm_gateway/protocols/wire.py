@@ -51,7 +51,7 @@ MODEL_NAME = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
 
 def refuse(field: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
     """Raise InvalidRequest for one field."""
-    raise InvalidRequest(violations=[Violation(field=field, description=description, reason=reason)])
+    raise InvalidRequest.of(field, description, reason)
 
 
 def json_object(text: str, field: str) -> json.Raw:
@@ -183,7 +183,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
         fallbacks = enumerate(self.request.routing.fallback_models)
         found = [f"routing.fallback_models[{index}]" for index, name in fallbacks if name.endswith(self.model)]
         field = found[0] if found and not self.request.model.endswith(self.model) else "model"
-        return InvalidRequest(violations=[Violation(field=field, description=description, reason="INVALID_VALUE")])
+        return InvalidRequest.of(field, description)
 
     def options(self, by_provider: Mapping[str, str]) -> dict[str, Any]:
         """The JSON object that a `provider_options_json` map holds for this provider; {} when none. Validation has parsed it before."""

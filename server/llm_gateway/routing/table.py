@@ -19,7 +19,6 @@ from llm_gateway.errors import (
     ProviderError,
     ProviderNotConfigured,
     UnknownModel,
-    Violation,
 )
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.needs import Lacks, Needs, needs_of
@@ -169,10 +168,8 @@ class RoutingTable:
         if len(serving) == 1:
             return self._direct(serving[0], name, asked)
         advice = f"Name one of {', '.join(f'{p.id}/{name}' for p in serving)}."
-        raise InvalidRequest(
-            f"Several providers serve this model. {advice}",
-            violations=[Violation(field="model", description=advice, reason="AMBIGUOUS_MODEL")],
-        )
+        told = f"Several providers serve this model. {advice}"
+        raise InvalidRequest.of("model", advice, "AMBIGUOUS_MODEL", told)
 
     def _keep(self, name: str, route: Route) -> Route:
         self.direct["", name] = route
@@ -188,10 +185,8 @@ class RoutingTable:
                 plain = rest
             elif other in self.providers and not self._may_serve(provider, plain, asked):
                 advice = f"Leave the provider out, or name a model of {provider.id}."
-                raise InvalidRequest(
-                    f"The model is one of provider {other}, and the call names provider {provider.id}. {advice}",
-                    violations=[Violation(field="provider", description=advice, reason="CONTRADICTION")],
-                )
+                told = f"The model is one of provider {other}, and the call names provider {provider.id}. {advice}"
+                raise InvalidRequest.of("provider", advice, "CONTRADICTION", told)
         return self._direct(provider, plain, asked)
 
     def _may_serve(self, provider: Provider, model: str, asked: bool) -> bool:
@@ -319,10 +314,7 @@ class RoutingTable:
         elif some:
             what, like = f"lists {len(listed.models)} models, such as {', '.join(some)}", f"{name}/{some[0]}"
         advice = f"Name one, as in --model {like}, or set default_model (without a file LLM_MODEL)."
-        raise InvalidRequest(
-            f"{name} has no default model and {what}. {advice}",
-            violations=[Violation(field="model", description=advice, reason="REQUIRED")],
-        )
+        raise InvalidRequest.of("model", advice, "REQUIRED", f"{name} has no default model and {what}. {advice}")
 
     def _auto(self) -> Route:
         """All models known by name: those declared, and the defaults."""

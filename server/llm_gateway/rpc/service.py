@@ -14,7 +14,7 @@ from llmgateway.v1 import gateway_pb2, health_pb2, model_pb2
 from msgspec.structs import replace
 
 from llm_gateway.calls.call import Call, Handler, Reply
-from llm_gateway.errors import CallerTooSlow, GatewayError, InvalidRequest, StreamInterrupted, Violation
+from llm_gateway.errors import CallerTooSlow, GatewayError, InvalidRequest, StreamInterrupted
 from llm_gateway.protocols.events import Event
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.table import ListsNeeded, RoutingTable
@@ -176,9 +176,7 @@ class Service:
         if provider or model:
             for key in ("x-llm-provider", "x-llm-model"):
                 if key in rpc.repeated:
-                    raise InvalidRequest(
-                        violations=[Violation(field=key, description="Send this metadata key once.", reason="REPEATED")]
-                    )
+                    raise InvalidRequest.of(key, "Send this metadata key once.", "REPEATED")
         validate_names(metadata)
         route = self.snapshot.routing.resolve(
             request,

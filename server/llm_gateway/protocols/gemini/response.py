@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Set
@@ -597,10 +596,7 @@ def _signature(part: dict[str, Any]) -> bytes:
 def _bytes(text: str) -> bytes:
     """Base64 of either alphabet, with or without padding."""
     plain = text.translate(_URL_SAFE).rstrip("=")
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4))
-    except binascii.Error:
-        raise ValueError("base64") from None
+    return base64.b64decode(plain + "=" * (-len(plain) % 4))
 
 
 _URL_SAFE = str.maketrans("-_", "+/")

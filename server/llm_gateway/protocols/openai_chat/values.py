@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
@@ -147,7 +146,7 @@ def decoded(data: Any) -> bytes:
         return b""
     try:
         return base64.b64decode(data + "=" * (-len(data) % 4))
-    except (binascii.Error, ValueError):
+    except ValueError:
         return b""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from llm_gateway import errors
 from llm_gateway.protocols import failures, json, reading
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.openai_chat.failure import ERROR_CODES as CHAT_CODES
+from llm_gateway.protocols.openai_chat.response import SERVICE_TIERS
 from llm_gateway.protocols.openai_chat.values import reported_cost
 from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.wire import CUSTOM
@@ -29,26 +29,10 @@ INCOMPLETE: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
 }
 """incomplete_details.reason; what is not here is OTHER."""
 
-TIERS: Mapping[str, gateway_pb2.ServiceTier.ValueType] = {
-    "auto": _F.SERVICE_TIER_AUTO,
-    "default": _F.SERVICE_TIER_STANDARD,
-    "standard": _F.SERVICE_TIER_STANDARD,
-    "flex": _F.SERVICE_TIER_FLEX,
-    "priority": _F.SERVICE_TIER_PRIORITY,
-    "fast": _F.SERVICE_TIER_PRIORITY,
-}
-
 ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
-    "rate_limit_exceeded": errors.RateLimited,
-    "insufficient_quota": errors.QuotaExhausted,
-    "credit_balance_exhausted": errors.QuotaExhausted,
     "server_error": errors.ProviderUnavailable,
-    "server_is_overloaded": errors.ProviderOverloaded,
     "slow_down": errors.ProviderOverloaded,
     "vector_store_timeout": errors.ProviderTimeout,
-    "context_length_exceeded": errors.ContextWindowExceeded,
-    "content_filter": errors.ContentBlocked,
-    "invalid_prompt": errors.ContentBlocked,
     "bio_policy": errors.ContentBlocked,
     "cyber_policy": errors.ContentBlocked,
     "misalignment_policy_violation": errors.ContentBlocked,
@@ -57,7 +41,7 @@ ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
     "failed_to_download_image": errors.MediaUnreachable,
     "image_file_not_found": errors.MediaUnreachable,
 }
-"""Codes of errors inside an answer (ResponseError.code), and of the error event."""
+"""Codes of errors inside an answer (ResponseError.code), and of the error event, beside those that Chat Completions has too."""
 
 _ECHO = frozenset({
     "id", "object", "created_at", "status", "error", "incomplete_details", "model", "output", "output_text", "usage", "service_tier",
@@ -187,7 +171,7 @@ class Reader:
             writer.create_time = reading.moment(response.get("created_at"))
         tier = response.get("service_tier")
         if tier:
-            writer.service_tier = TIERS.get(tier, _F.SERVICE_TIER_UNSPECIFIED)
+            writer.service_tier = SERVICE_TIERS.get(tier, _F.SERVICE_TIER_UNSPECIFIED)
             if not writer.service_tier:
                 writer.metadata["service_tier"] = tier
 
@@ -386,7 +370,7 @@ class Reader:
 
     def _image(self, item: _Wire) -> None:
         kind = item.get("output_format") or "png"
-        media = content_pb2.MediaPart(mime_type=f"image/{kind}", data=_bytes(item["result"]))
+        media = content_pb2.MediaPart(mime_type=f"image/{kind}", data=base64.b64decode(item["result"]))
         part = content_pb2.Part(media=media, item_id=item.get("id") or "")
         self._keep(part, item, _IMAGE)
         self._writer.whole(part)
@@ -560,13 +544,6 @@ def _citation(annotation: _Wire) -> content_pb2.Citation:
         source_id=annotation.get("file_id") or "",
         provider_json=json.text(annotation),
     )
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error:
-        raise ValueError("base64") from None
 
 
 def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> errors.ProviderError:
