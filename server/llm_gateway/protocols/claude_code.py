@@ -302,11 +302,6 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
     raise errors.StreamTruncated("Claude Code ended without a result.")
 
 
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> OutputParser:
-    """A parser for the lines of one process."""
-    return OutputParser(writer)
-
-
 class OutputParser:
     """Reads the lines of one process. `is_error` of the result decides, whatever its `subtype` says.
 
@@ -317,7 +312,7 @@ class OutputParser:
 
     __slots__ = ("_content", "_failure", "_held", "_message", "_message_id", "_streamed", "_writer")
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, dialect: object = None, /) -> None:
         self._writer = writer
         self._message = MessageParser(writer)
         self._message_id: str | None = None
@@ -415,6 +410,9 @@ class OutputParser:
             provider_message=words,
             usage=usage if usage.total_tokens or usage.output_tokens or usage.input_tokens else None,
         )
+
+
+stream_parser = OutputParser
 
 
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:

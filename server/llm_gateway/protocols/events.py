@@ -78,7 +78,7 @@ class EventWriter:
     # ------------------------------------------------------------ parts
     def start(self, key: Hashable, part: content_pb2.Part, *, candidate: int = 0) -> None:
         """Open a part with what is known of it. A tool call commits the answer."""
-        self._close_flow(candidate)
+        self.end_flow(candidate)
         self._start(candidate, key, part)
 
     def _start(self, candidate: int, key: Hashable, part: content_pb2.Part) -> None:
@@ -206,16 +206,18 @@ class EventWriter:
         if not text and not logprobs:
             return
         if self._flow.get(candidate) != kind:
-            self._close_flow(candidate)
+            self.end_flow(candidate)
             self._flow[candidate] = kind
             part = content_pb2.Part()
             getattr(part, kind).SetInParent()
             self._start(candidate, ("flow", kind), part)
         self.text(("flow", kind), text, candidate=candidate, logprobs=logprobs)
 
-    def end_flow(self, *, candidate: int = 0, signature: bytes = b"") -> None:
+    def end_flow(self, candidate: int = 0, signature: bytes = b"") -> None:
         """Complete the part that `flow` has open, if any."""
-        self._close_flow(candidate, signature)
+        kind = self._flow.pop(candidate, None)
+        if kind is not None:
+            self.complete(("flow", kind), candidate=candidate, signature=signature)
 
     def flow_key(self, *, candidate: int = 0) -> Hashable | None:
         """Key of the part that `flow` has open, for citations and the like; None when none is."""
@@ -224,7 +226,7 @@ class EventWriter:
 
     def whole(self, part: content_pb2.Part, *, candidate: int = 0) -> None:
         """A part that is known whole."""
-        self._close_flow(candidate)
+        self.end_flow(candidate)
         self._start(candidate, ("whole",), part)
         self.complete(("whole",), candidate=candidate)
         self.committed = True
@@ -363,11 +365,6 @@ class EventWriter:
             "generation_config.candidate_count",
             f"{self.wanted} candidates were asked for, the provider gave {ended}.",
         )
-
-    def _close_flow(self, candidate: int, signature: bytes = b"") -> None:
-        kind = self._flow.pop(candidate, None)
-        if kind is not None:
-            self.complete(("flow", kind), candidate=candidate, signature=signature)
 
     def _delta(self, candidate: int, index: int, merge: str) -> gateway_pb2.PartDelta:
         if self._pieces:

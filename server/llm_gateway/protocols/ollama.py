@@ -291,7 +291,7 @@ class Reader:
 
     __slots__ = ("_calls", "_metadata", "_scores", "_writer")
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, dialect: object = None, /) -> None:
         self._writer = writer
         self._calls = 0
         self._metadata: dict[str, Any] = {}
@@ -373,9 +373,7 @@ class Reader:
         writer.end()
 
 
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
-    """A parser for one streamed answer."""
-    return Reader(writer)
+stream_parser = Reader
 
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:

@@ -472,14 +472,19 @@ def _output_format(rendering: Rendering, rules: Rules, output: dict[str, Any], s
             schema = schemas.within(form.json_schema.schema_json, schemas.CLAUDE, rendering.notes, field)
             output["format"] = {"type": "json_schema", "schema": schema}
             return
-        told = f"Answer with one JSON value only, without code fences, that matches this JSON Schema: {form.json_schema.schema_json}"
-        system.append({"type": "text", "text": told})
-        rendering.notes.emulated("output_format.json_schema", "an instruction: the model enforces no schema")
-    elif kind == "json_object":
-        system.append({"type": "text", "text": "Answer with one JSON object only, without code fences."})
-        rendering.notes.emulated(
-            "output_format.json_object", "an instruction: Claude has no JSON mode without a schema"
-        )
+    if kind is not None:
+        system.append({"type": "text", "text": instruction(rendering, "Claude")})
+
+
+def instruction(rendering: Rendering, who: str) -> str:
+    """The output format in words, for what holds a model to none. who: has no JSON mode."""
+    form, notes = rendering.request.output_format, rendering.notes
+    if form.HasField("json_object"):
+        notes.emulated("output_format.json_object", f"an instruction: {who} has no JSON mode without a schema")
+        return "Answer with one JSON object only, without code fences."
+    notes.emulated("output_format.json_schema", "an instruction: the model enforces no schema")
+    schema = form.json_schema.schema_json
+    return f"Answer with one JSON value only, without code fences, that matches this JSON Schema: {schema}"
 
 
 def _service_tier(rendering: Rendering, body: dict[str, Any]) -> None:

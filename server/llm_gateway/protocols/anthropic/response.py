@@ -92,17 +92,12 @@ def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> Non
     writer.end()
 
 
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> MessageParser:
-    """A parser for the named events of one stream."""
-    return MessageParser(writer)
-
-
 class MessageParser:
     """Reads the events of one message. Blocks without a portable shape are held until they are whole."""
 
     __slots__ = ("_held", "_inputs", "_signatures", "_usage", "_writer")
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, dialect: object = None, /) -> None:
         self._writer = writer
         self._usage: dict[str, Any] = {}
         self._signatures: dict[int, str] = {}
@@ -303,6 +298,9 @@ class MessageParser:
         if whole is not None:
             self._writer.arguments(index, whole.decode())
         self._writer.complete(index, signature=self._signatures.pop(index, "").encode())
+
+
+stream_parser = MessageParser
 
 
 def _json_or_text(text: str) -> Any:

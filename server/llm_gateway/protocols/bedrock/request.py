@@ -20,6 +20,7 @@ from llm_gateway.protocols.anthropic.request import (
     chosen_tools,
     fields_of,
     input_schema,
+    instruction,
     provider_tool,
     stop_sequences,
     tool_choice,
@@ -470,16 +471,8 @@ def _output_format(rendering: Rendering, family: Family, output: dict[str, Any],
                 schema["description"] = wanted.description
             output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
             return
-        told = (
-            f"Answer with one JSON value only, without code fences, that matches this JSON Schema: {wanted.schema_json}"
-        )
-        system.append({"text": told})
-        rendering.notes.emulated("output_format.json_schema", "an instruction: the model enforces no schema")
-    elif kind == "json_object":
-        system.append({"text": "Answer with one JSON object only, without code fences."})
-        rendering.notes.emulated(
-            "output_format.json_object", "an instruction: Converse has no JSON mode without a schema"
-        )
+    if kind is not None:
+        system.append({"text": instruction(rendering, "Converse")})
 
 
 def _refuse(rendering: Rendering, family: Family, turns: list[Turn]) -> None:

@@ -166,18 +166,13 @@ def citation(wire: dict[str, Any]) -> content_pb2.Citation:
 
 
 # ---------------------------------------------------------------- streams
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> ConverseParser:
-    """A parser for the events of one ConverseStream."""
-    return ConverseParser(writer)
-
-
 class ConverseParser:
     """Reads the events of one message. Text and reasoning begin with their first delta; the stream is over when both `messageStop` and
     `metadata` have come, in either order."""
 
     __slots__ = ("_encrypted", "_held", "_signatures", "_stopped", "_told", "_writer")
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, dialect: object = None, /) -> None:
         self._writer = writer
         self._signatures: dict[int, str] = {}
         self._encrypted: dict[int, bytes] = {}
@@ -288,6 +283,9 @@ class ConverseParser:
             signature=self._signatures.pop(index, "").encode(),
             encrypted=self._encrypted.pop(index, b""),
         )
+
+
+stream_parser = ConverseParser
 
 
 # ---------------------------------------------------------------- errors

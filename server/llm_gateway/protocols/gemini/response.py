@@ -180,7 +180,7 @@ class Reader:
 
     __slots__ = ("_calls", "_candidates", "_counts", "_ended", "_feedback", "_reported", "_writer")
 
-    def __init__(self, writer: EventWriter) -> None:
+    def __init__(self, writer: EventWriter, dialect: object = None, /) -> None:
         self._writer = writer
         self._candidates: dict[int, _Candidate] = {}
         self._counts: dict[str, Any] = {}
@@ -508,6 +508,9 @@ class Reader:
             writer.report_usage(usage_of(counts))
 
 
+stream_parser = Reader
+
+
 def _beyond(wire: dict[str, Any], known: Set[str]) -> dict[str, Any]:
     """What a part of an answer holds beside what has a field of the contract."""
     return {key: value for key, value in wire.items() if key not in known}
@@ -603,11 +606,6 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 # ---------------------------------------------------------------- the seam
-def stream_parser(writer: EventWriter, dialect: Dialect, /) -> Reader:
-    """A parser for one streamed answer."""
-    return Reader(writer)
-
-
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
     """A whole answer, or an array of chunks, which is whole when a chunk says why it ended."""
     reader = Reader(writer)
