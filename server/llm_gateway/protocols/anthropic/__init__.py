@@ -11,27 +11,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from llm_gateway.protocols.anthropic.request import ANTHROPIC, COMPATIBLE, VERTEX, Dialect, render_request
-from llm_gateway.protocols.anthropic.response import (
-    parse_error,
-    parse_models,
-    parse_response,
-    render_list_models,
-    stream_parser,
-)
-
-__all__ = [
-    "ANTHROPIC",
-    "COMPATIBLE",
-    "VERTEX",
-    "Dialect",
-    "framing",
-    "parse_error",
-    "parse_models",
-    "parse_response",
-    "render_list_models",
-    "render_request",
-    "stream_parser",
-]
+from llm_gateway.protocols.anthropic.request import ANTHROPIC as ANTHROPIC
+from llm_gateway.protocols.anthropic.request import COMPATIBLE as COMPATIBLE
+from llm_gateway.protocols.anthropic.request import VERTEX as VERTEX
+from llm_gateway.protocols.anthropic.request import Dialect as Dialect
+from llm_gateway.protocols.anthropic.request import render_request as render_request
+from llm_gateway.protocols.anthropic.response import parse_error as parse_error
+from llm_gateway.protocols.anthropic.response import parse_models as parse_models
+from llm_gateway.protocols.anthropic.response import parse_response as parse_response
+from llm_gateway.protocols.anthropic.response import render_list_models as render_list_models
+from llm_gateway.protocols.anthropic.response import stream_parser as stream_parser
 
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"

@@ -14,23 +14,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from llm_gateway.protocols.gemini.dialect import GEMINI, VERTEX, Dialect
-from llm_gateway.protocols.gemini.errors import parse_error
-from llm_gateway.protocols.gemini.models import parse_models, render_list_models
-from llm_gateway.protocols.gemini.request import render_request
-from llm_gateway.protocols.gemini.response import parse_response, stream_parser
+from llm_gateway.protocols.gemini.dialect import GEMINI as GEMINI
+from llm_gateway.protocols.gemini.dialect import VERTEX as VERTEX
+from llm_gateway.protocols.gemini.dialect import Dialect as Dialect
+from llm_gateway.protocols.gemini.errors import parse_error as parse_error
+from llm_gateway.protocols.gemini.models import parse_models as parse_models
+from llm_gateway.protocols.gemini.models import render_list_models as render_list_models
+from llm_gateway.protocols.gemini.request import render_request as render_request
+from llm_gateway.protocols.gemini.response import parse_response as parse_response
+from llm_gateway.protocols.gemini.response import stream_parser as stream_parser
 
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
-
-__all__ = [
-    "GEMINI",
-    "VERTEX",
-    "Dialect",
-    "framing",
-    "parse_error",
-    "parse_models",
-    "parse_response",
-    "render_list_models",
-    "render_request",
-    "stream_parser",
-]

@@ -13,11 +13,13 @@ from typing import Literal
 
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols import openai_chat
-from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
-from llm_gateway.protocols.openai_responses.request import render_request
-from llm_gateway.protocols.openai_responses.response import parse_response, stream_parser
+from llm_gateway.protocols.openai_dialects import ResponsesDialect
+from llm_gateway.protocols.openai_responses.request import render_request as render_request
+from llm_gateway.protocols.openai_responses.response import parse_response as parse_response
+from llm_gateway.protocols.openai_responses.response import stream_parser as stream_parser
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
 
+Dialect = ResponsesDialect
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
 
 
@@ -34,15 +36,3 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
     """One page of models."""
     return openai_chat.parse_models(body, dialect.chat)
-
-
-__all__ = [
-    "Dialect",
-    "framing",
-    "parse_error",
-    "parse_models",
-    "parse_response",
-    "render_list_models",
-    "render_request",
-    "stream_parser",
-]
