@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from llm_gateway import durations
 from llm_gateway.calls.call import Attempt, Call, Handler, Reply
-from llm_gateway.errors import Code, GatewayError, ProviderError
+from llm_gateway.errors import GatewayError, ProviderError, outcome
 from llm_gateway.telemetry import names
 from llm_gateway.telemetry.redaction import without_known
 
@@ -164,30 +164,19 @@ def _took(attempt: gateway_pb2.Attempt, seconds: float) -> None:
 
 def _fail(attempt: gateway_pb2.Attempt, error: BaseException, seconds: float) -> None:
     _took(attempt, seconds)
-    if isinstance(error, asyncio.CancelledError):
-        attempt.code, attempt.reason = Code.CANCELLED, "CANCELLED"
-    elif isinstance(error, GatewayError):
-        attempt.code, attempt.reason = error.code, error.reason
-        if error.retry_after is not None:
-            attempt.retry_delay.CopyFrom(durations.to_proto(error.retry_after))
-        if isinstance(error, ProviderError):
-            attempt.cause = error.cause[:MAX_CAUSE]
-            attempt.provider_status = error.status
-            if error.usage is not None:
-                attempt.usage.CopyFrom(error.usage)
-    else:
-        attempt.code, attempt.reason = Code.INTERNAL, "INTERNAL_ERROR"
+    attempt.code, attempt.reason = outcome(error)
+    if isinstance(error, GatewayError) and error.retry_after is not None:
+        attempt.retry_delay.CopyFrom(durations.to_proto(error.retry_after))
+    if isinstance(error, ProviderError):
+        attempt.cause = error.cause[:MAX_CAUSE]
+        attempt.provider_status = error.status
+        if error.usage is not None:
+            attempt.usage.CopyFrom(error.usage)
 
 
 def _settle(attempt: gateway_pb2.Attempt, reply: Reply) -> None:
     if reply.error is not None:
         _fail(attempt, reply.error, durations.to_seconds(attempt.duration))
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError):
-        return "CANCELLED"
-    return error.reason if isinstance(error, GatewayError) else "INTERNAL_ERROR"
 
 
 def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
@@ -214,7 +203,7 @@ def _answered(call: Call, reply: Reply, seconds: float) -> dict[str, Attribute]:
 def _end(span: Span, error: BaseException | None, attributes: dict[str, Attribute]) -> None:
     """End the span of a call that succeeded, failed, broke or was abandoned; abandoning is no error."""
     if error is not None:
-        attributes[names.ERROR_TYPE] = _reason(error)
+        attributes[names.ERROR_TYPE] = outcome(error)[1]
         if isinstance(error, ProviderError) and error.status:
             attributes[names.HTTP_STATUS] = error.status
         if not isinstance(error, asyncio.CancelledError):

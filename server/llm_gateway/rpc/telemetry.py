@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from time import monotonic
 from typing import Any
@@ -13,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from llm_gateway.errors import Code, GatewayError
+from llm_gateway.errors import Code, GatewayError, outcome
 from llm_gateway.rpc.chain import Handler, Rpc
 from llm_gateway.telemetry import logs, names, tracing
 
@@ -83,7 +82,8 @@ class Telemetry:
 
     def _finish(self, rpc: Rpc, error: BaseException | None, span: Span, started: float) -> None:
         """End the span and write the line."""
-        code, reason = _outcome(error)
+        code, reason = outcome(error)
+        reason = "" if code is Code.CANCELLED else reason
         fault = code in _SERVER_FAULTS
         if span.is_recording():
             span.set_attributes(_attributes(rpc, code, reason))
@@ -121,13 +121,3 @@ def _attributes(rpc: Rpc, code: Code, reason: str) -> dict[str, str | int]:
         attributes[names.PEER_ADDRESS] = unquote(host).strip("[]")
         attributes[names.PEER_PORT] = int(port)
     return attributes
-
-
-def _outcome(error: BaseException | None) -> tuple[Code, str]:
-    if error is None:
-        return Code.OK, ""
-    if isinstance(error, GatewayError):
-        return error.code, error.reason
-    if isinstance(error, asyncio.CancelledError):
-        return Code.CANCELLED, ""
-    return Code.INTERNAL, "INTERNAL_ERROR"

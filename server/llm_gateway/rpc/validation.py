@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 from google.protobuf import duration_pb2
+from google.protobuf.message import Message
 from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.errors import InvalidRequest, Violation
@@ -47,7 +48,8 @@ MOST = {
         ("labels", "safety_settings", "stop_sequences", "required_specialisations", "excluded_providers"), MAX_VALUES
     ),
 }
-"""By the names of fields that occur in one message only. Those that occur in several (options) may be there MAX_PARTS times in all."""
+"""By the names of fields that occur in one message only; MAX_VALUES where none is set. Those that occur in several messages (options) may be there
+MAX_PARTS times in all."""
 MAX_NAME = 1024
 """Characters of a name or an id: they are kept as keys, and appear in trailers, spans and log lines."""
 
@@ -120,7 +122,8 @@ class _Texts:
     def options(self, path: str, options: Mapping[str, str]) -> None:
         """A map of options; its size is limited too."""
         if len(options) > MAX_VALUES:
-            self.beyond += _most(path, options, MAX_VALUES)
+            name = path.rpartition(".")[2]
+            self.beyond.append((path, f"Send at most {MAX_VALUES} (max_{name}).", "OUT_OF_RANGE"))
         for provider in options:
             if self.beyond:
                 return
@@ -160,12 +163,8 @@ def _violations(request: gateway_pb2.SendRequest, summary: Summary) -> Found:
     if not messages and not request.provider_options_json:  # a stored prompt of the provider's may stand in for them
         yield "messages", "Send at least one message.", "REQUIRED"
     beyond = [
-        *_most("messages", messages, MAX_MESSAGES),
-        *_most("tools", request.tools, MAX_TOOLS),
-        *_most("labels", request.labels, MAX_VALUES),
-        *_most("safety_settings", request.safety_settings, MAX_VALUES),
-        *_most("provider_options_json", request.provider_options_json, MAX_VALUES),
-        *_most("routing.fallback_models", fallbacks, MAX_FALLBACKS),
+        *_most(request, "messages", "tools", "labels", "safety_settings", "provider_options_json"),
+        *_most(request.routing, "fallback_models", path="routing."),
     ]
     if not beyond and summary.parts > MAX_PARTS:
         beyond = [("messages", f"Send at most {MAX_PARTS} parts in all messages (max_parts).", "OUT_OF_RANGE")]
@@ -270,15 +269,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def _generation(config: gateway_pb2.GenerationConfig) -> Found:
-    beyond = [
-        found
-        for name, most in (
-            ("stop_sequences", MAX_VALUES),
-            ("output_modalities", MAX_VALUES),
-            ("logit_bias", MAX_BIASES),
-        )
-        for found in _most(f"generation_config.{name}", getattr(config, name), most)
-    ]
+    beyond = [*_most(config, "stop_sequences", "output_modalities", "logit_bias", path="generation_config.")]
     if beyond:
         yield from beyond
         return
@@ -326,7 +317,7 @@ def _tools(request: gateway_pb2.SendRequest, texts: _Texts) -> Found:
 
 def _tool_config(request: gateway_pb2.SendRequest) -> Found:
     config = request.tool_config
-    yield from _most("tool_config.allowed_tool_names", config.allowed_tool_names, MAX_TOOLS)
+    yield from _most(config, "allowed_tool_names", path="tool_config.")
     yield from _known("tool_config.mode", gateway_pb2.ToolConfig.Mode, config.mode)
     if config.mode == gateway_pb2.ToolConfig.MODE_REQUIRED and not request.tools and not request.provider_options_json:
         yield "tool_config.mode", "REQUIRED needs tools.", "INVALID_VALUE"
@@ -358,8 +349,8 @@ def _routing(policy: gateway_pb2.RoutingPolicy) -> Found:
     if policy.HasField("max_cost_nano_usd") and policy.max_cost_nano_usd < 0:
         yield "routing.max_cost_nano_usd", "Must be 0 or more.", "OUT_OF_RANGE"
     yield from _long("routing.affinity_key", policy.affinity_key)
-    for field in ("required_capabilities", "required_specialisations", "excluded_providers"):
-        yield from _most(f"routing.{field}", getattr(policy, field), MAX_VALUES)
+    lists = ("required_capabilities", "required_specialisations", "excluded_providers")
+    yield from _most(policy, *lists, path="routing.")
     for field in ("required_specialisations", "excluded_providers", "fallback_models"):
         yield from _long(f"routing.{field}", *getattr(policy, field))
     for index, name in enumerate(policy.fallback_models):
@@ -371,9 +362,12 @@ def _numbered(path: str, values: Iterable[str]) -> Iterator[tuple[str, str]]:
     return ((f"{path}[{index}]", value) for index, value in enumerate(values))
 
 
-def _most(path: str, values: Sized, most: int) -> Found:
-    if len(values) > most:
-        yield path, f"Send at most {most} (max_{path.rpartition('.')[2]}).", "OUT_OF_RANGE"
+def _most(message: Message, *names: str, path: str = "") -> Found:
+    """Lists and maps of a message, by their names."""
+    for name in names:
+        most = MOST.get(name, MAX_VALUES)
+        if len(getattr(message, name)) > most:
+            yield f"{path}{name}", f"Send at most {most} (max_{name}).", "OUT_OF_RANGE"
 
 
 def _long(path: str, *names: str) -> Found:
