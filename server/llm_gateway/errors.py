@@ -13,7 +13,6 @@ Codes and reasons are the contract's; docs/errors.md lists them.
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import re
 from collections.abc import Sequence
@@ -112,17 +111,6 @@ class GatewayError(Exception):
         if self.violations:
             text += ": " + ", ".join(f"{violation.field} {violation.reason}" for violation in self.violations[:3])
         return text[:1].lower() + text[1:]
-
-
-def outcome(error: BaseException | None) -> tuple[Code, str]:
-    """Code and reason of what a call ended with."""
-    if error is None:
-        return Code.OK, ""
-    if isinstance(error, GatewayError):
-        return error.code, error.reason
-    if isinstance(error, asyncio.CancelledError):
-        return Code.CANCELLED, "CANCELLED"
-    return Code.INTERNAL, InternalError.reason
 
 
 class InternalError(GatewayError):

@@ -15,7 +15,15 @@ from typing import Self, TypeAlias, TypeVar
 import msgspec
 from llmgateway.v1 import gateway_pb2, usage_pb2
 
-from llm_gateway.errors import AttemptTimeout, CallerDeadline, GatewayError, ProviderError, StreamInterrupted
+from llm_gateway.errors import (
+    AttemptTimeout,
+    CallerDeadline,
+    Code,
+    GatewayError,
+    InternalError,
+    ProviderError,
+    StreamInterrupted,
+)
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.routing.targets import Candidate, Endpoint, Group, Route, Target
 
@@ -212,6 +220,17 @@ class Reply:
 
 Handler: TypeAlias = Callable[[C], Awaitable[Reply]]
 """What takes a Call, a GroupCall or an Attempt further in."""
+
+
+def outcome(error: BaseException | None) -> tuple[Code, str]:
+    """Code and reason of what a call ended with."""
+    if error is None:
+        return Code.OK, ""
+    if isinstance(error, GatewayError):
+        return error.code, error.reason
+    if isinstance(error, asyncio.CancelledError):
+        return Code.CANCELLED, "CANCELLED"
+    return Code.INTERNAL, InternalError.reason
 
 
 async def call_endpoint(attempt: Attempt) -> Reply:

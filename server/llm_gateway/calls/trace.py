@@ -12,8 +12,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from llm_gateway import durations
-from llm_gateway.calls.call import Attempt, Call, Handler, Reply
-from llm_gateway.errors import GatewayError, ProviderError, outcome
+from llm_gateway.calls.call import Attempt, Call, Handler, Reply, outcome
+from llm_gateway.errors import GatewayError, ProviderError
 from llm_gateway.telemetry import names
 from llm_gateway.telemetry.redaction import without_known
 

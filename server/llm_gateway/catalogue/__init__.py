@@ -1,1 +1,2 @@
-"""What is known of models: `catalogue` asks providers for their lists, `known_models` is data of ours, `pricing` what they cost, `facts` the nouns."""
+"""What is known of models: `catalogue` merges the providers' lists with the rest, `known_models` is our own data, `pricing` the cost,
+`facts` the nouns."""

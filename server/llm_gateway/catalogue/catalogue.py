@@ -1,4 +1,4 @@
-"""The models of all providers: what the operator, the providers' own lists and our table say of each, in that order; cached and paged."""
+"""The models of all providers, by what the operator, the provider's own list and our table say of each, in that order; cached and paged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRESH = 300.0
 FRESH_FAILURE = 5.0
 """Seconds before a provider that did not answer is asked again."""
 PATIENCE = 2.0
-"""Most seconds that a call waits for lists which nobody has asked for yet."""
+"""Seconds that a call waits at most for lists that were never fetched."""
 
 
 _MEDIA = {
@@ -45,8 +45,8 @@ _UNSAID = config.ModelInfo()
 
 
 class Catalogue:
-    """Lists models page by page, and tells routing what is known of one. A provider that does not answer is named as unreachable; its
-    declared models are listed all the same."""
+    """Lists models page by page, and tells routing what is known of a model. A provider that does not answer is reported as unreachable;
+    its declared models are listed all the same."""
 
     def __init__(
         self,
@@ -59,9 +59,8 @@ class Catalogue:
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """listers: provider id to its `list_models`. declared: provider id to the models that the configuration names, if any; they take
-        the place of its list. local: providers on the operator's machines. changed: told when `facts` may have changed.
-        """
+        """listers: provider id to its `list_models`. declared: provider id to the models that the configuration names, which replace its
+        list. local: providers on the operator's machines. changed: called when `facts` may have changed."""
         self._listers = listers
         self._providers = settings.providers
         self._prices = prices
@@ -90,12 +89,12 @@ class Catalogue:
         )
 
     def refresh(self) -> None:
-        """Other prices hold: what was made of the old ones is forgotten."""
+        """Prices have changed: drop what was computed from the old ones."""
         self._merged.clear()
         self._changed()
 
     def inherit(self, other: Catalogue) -> None:
-        """Take over what another catalogue knows of providers that are configured as they were."""
+        """Take over what another catalogue knows of providers whose configuration is the same."""
         for name, settings in self._providers.items():
             if name in other._listings and other._providers[name] == settings:
                 self._listings[name], self._cache[name] = other._listings[name], other._cache.get(name, (0.0, False))
@@ -103,16 +102,16 @@ class Catalogue:
                     self._listed[name] = other._listed[name]
 
     def listed(self, name: str) -> Listing | None:
-        """What a provider lists, for names in requests; None where nobody has asked for it yet, see `learn`. An old list is asked for again
-        in the background."""
+        """What a provider lists, for names in requests; None when its list was never fetched, see `learn`. An old list is refreshed in
+        the background."""
         cached = self._cache.get(name)
         if cached is not None and cached[0] <= self._clock():
             self._task(name)
         return self._listings.get(name)
 
     async def learn(self, names: Iterable[str]) -> None:
-        """Ask these providers for their lists, all at once and once for all callers; who takes longer than PATIENCE is done without until it
-        answers. A caller that is cancelled cancels nobody's asking."""
+        """Fetch these providers' lists, all at once and once for all callers; a list that takes longer than PATIENCE counts as empty
+        until it comes. A caller that is cancelled does not cancel the fetch for others."""
         asked = {name: self._task(name) for name in names if name not in self._listings}
         if asked:
             await asyncio.wait(asked.values(), timeout=PATIENCE)
@@ -147,14 +146,14 @@ class Catalogue:
         return response
 
     async def _reached(self, name: str, refresh: bool) -> bool:
-        """Whether the provider answered when it was last asked, which is now if that was long ago."""
+        """Whether the provider answered when it was last asked; it is asked now if that was long ago."""
         cached = self._cache.get(name)
         if cached is not None and not refresh and cached[0] > self._clock():
             return cached[1]
         return await asyncio.shield(self._task(name))
 
     def _task(self, name: str) -> asyncio.Task[bool]:
-        """The asking of one provider, which all who want its list share."""
+        """The request to one provider, shared by all who want its list."""
         task = self._asking.get(name)
         if task is None:
             task = self._asking[name] = asyncio.create_task(self._ask(name))
@@ -178,7 +177,7 @@ class Catalogue:
         return reached
 
     def _models(self, name: str) -> list[model_pb2.Model]:
-        """The models that the provider is declared to serve, else those of the list it last sent that chat."""
+        """The models that the provider is declared to serve, else the chat models of the list it last sent."""
         merged = self._merged.get(name)
         if merged is None:
             ids: Iterable[str] = self._declared.get(name) or (
@@ -250,11 +249,11 @@ class Catalogue:
 
 
 _UNDATED = re.compile(r"(?:[-@]\d{8}|-\d{4}-\d\d-\d\d|:latest)$")
-"""What ids end with that providers let callers leave out."""
+"""Endings of ids that providers let callers leave out."""
 
 
 def _chats(model: model_pb2.Model) -> bool:
-    """Whether a model answers in text: by what its list says of it, else by its name."""
+    """Whether a model answers in text, by its entry in the list, else by its name."""
     if model.output_modalities:
         return content_pb2.MODALITY_TEXT in model.output_modalities
     return known_models.chats(model.model_id)
@@ -274,7 +273,8 @@ def _listing(models: Collection[model_pb2.Model]) -> Listing:
 
 
 def _abilities(known: KnownModel | None, listed: model_pb2.Model | None, info: config.ModelInfo) -> dict[str, bool]:
-    """Need → whether the model meets it; absent where nobody says. A list's silence about a modality counts where our table is silent too."""
+    """Need → whether the model meets it; absent when unknown. A modality missing from a list counts as lacking where our table says
+    nothing."""
     able: dict[str, bool] = {}
     if known is not None:
         able.update(dict.fromkeys(known.cannot, False))

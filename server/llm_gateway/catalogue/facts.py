@@ -11,7 +11,7 @@ from llm_gateway.errors import GatewayError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What is known of a model; None and absent keys are unknown, and what is unknown excludes nothing."""
+    """What is known of a model. None and absent keys mean unknown, and what is unknown excludes nothing."""
 
     input_limit: int | None = None
     output_limit: int | None = None
@@ -22,12 +22,12 @@ class ModelFacts:
     rates: tuple[Rates, ...] = ()
     """What it costs, one for each tier of input; () is unknown."""
     score: float = 0.0
-    """How good the model is in general, by the operator."""
+    """How good the model is in general, set by the operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What a provider's own model list says, as far as it matters for names."""
+    """What a provider's own model list says about names."""
 
     models: tuple[str, ...] = ()
     """Ids of those that chat."""

@@ -1,4 +1,9 @@
-"""What we know of models that their providers' endpoints do not tell: by the families of names of each provider's file."""
+"""What we know of models that their providers' endpoints do not report, by families of names. Kept by hand, from the providers'
+documentation.
+
+A family is a prefix of model ids, so that dated ids belong to it; the longest match counts. What no family says is unknown, and unknown
+excludes nothing. The facts are those of the provider's own API: the same weights elsewhere may support less.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +29,13 @@ _NO_CHAT = re.compile(
 
 
 def chats(model: str) -> bool:
-    """Whether a model may be one to talk to, by its name; false for those that embed, rank, speak or draw."""
+    """Whether a model may be a chat model, by its name; false for those that embed, rank, speak or draw."""
     return _NO_CHAT.search(model) is None
 
 
 def find(kind: str, model: str) -> KnownModel | None:
-    """What is known of a model by its id; None when nothing is. What has another trade (speech, images, search) is not of the family."""
+    """What is known of a model by its id, if anything. A model for another purpose (speech, images, search) does not belong to the
+    family."""
     families = row(kind).known
     name = _PATH.sub("", model.lower())
     found = max((family for family in families if name.startswith(family)), key=len, default="")

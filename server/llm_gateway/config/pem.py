@@ -1,4 +1,4 @@
-"""Files of TLS: whether they hold what they should, whether key and certificate belong together, and when a certificate ends."""
+"""TLS files: whether they contain what they should, whether key and certificate match, and when a certificate expires."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Wrong(NamedTuple):
-    """field: whose file it is. wrong, right: as of a ConfigProblem; nothing of the file stands in them."""
+    """field: which file. wrong, right: as in ConfigProblem, without any content of the file."""
 
     field: str
     wrong: str
@@ -23,7 +23,7 @@ _KEY = re.compile(rb"-----BEGIN (ENCRYPTED )?(?:[A-Z]+ )?PRIVATE KEY-----")
 
 
 def check_pair(cert_file: str, key_file: str) -> Iterator[Wrong]:
-    """What is wrong with a certificate chain and its private key, whoever uses them."""
+    """What is wrong with a certificate chain and its private key, a server's or a client's."""
     import ssl  # not paid for by a gateway without TLS
 
     cert, key = _read(cert_file), _read(key_file)
@@ -67,7 +67,7 @@ def check_authorities(field: str, file: str) -> Iterator[Wrong]:
 
 
 def ends(file: str) -> datetime | None:
-    """When the first certificate of a file ends; None where that cannot be read."""
+    """When the first certificate of a file expires; None where that cannot be read."""
     match = _CERTIFICATE.search(_read(file) or b"")
     try:
         return _not_after(base64.b64decode(match[1])) if match else None

@@ -1,4 +1,4 @@
-"""Errors as AWS services name them, in answers and in event streams.
+"""Errors by the names of AWS services, in answers and in event streams.
 
 Source: the errors of InvokeModel, Converse and ConverseStream in the Amazon Bedrock API reference, and AWS's common errors.
 """
@@ -62,7 +62,7 @@ def in_stream(event: str, message: str) -> errors.ProviderError:
 
 
 def from_http(status: int, headers: Headers, *, name: str = "", message: str = "") -> errors.ProviderError:
-    """The error of an answer that is not 2xx. name: the exception, where the body tells; else `x-amzn-errortype` does."""
+    """The error of an answer that is not 2xx. name: the exception, if the body has it; else `x-amzn-errortype` does."""
     name = (name or headers.get("x-amzn-errortype") or "").split(":")[0].rpartition("#")[2]
     found = _classify(status, name, message)
     return found(

@@ -1,7 +1,7 @@
-"""Ids of tool calls: for providers that give none, and for those that do not take another's.
+"""Ids of tool calls, for providers that issue none, and for those that do not accept another's.
 
-A made-up id is deterministic for its answer and unique in a conversation, because the salt differs from answer to answer; it holds
-only what every provider takes in an id. It is recognised on its way back, so that no provider is sent an id that it never issued.
+A made-up id is deterministic for its answer and unique in a conversation, because the salt differs from answer to answer; it uses only
+characters that every provider accepts. It is recognised when it comes back, so that no provider is sent an id that it never issued.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def make_up(salt: str, number: int) -> str:
-    """Id of the call at place `number` (from 0) of an answer. salt: the answer's own id or time, "" when it has neither."""
+    """Id of call `number` (from 0) of an answer. salt: the answer's own id or time, "" when it has neither."""
     salt = _UNSAFE.sub("", salt)[-24:]
     return f"{_PREFIX}{salt}_{number}" if salt else f"{_PREFIX}{number}"
 
@@ -27,45 +27,46 @@ def is_made_up(call_id: str) -> bool:
 
 
 class Calls:
-    """The calls of one conversation, by their place among all calls, and which of them results have answered."""
+    """The calls of one conversation, by their index among all calls, and which of them have results."""
 
     __slots__ = ("_answered", "_waiting", "names")
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self._waiting: dict[tuple[str, str | None], deque[int]] = {}
-        """Places by id and name, and by id alone (None), in order; those that have been answered by the other key are passed over."""
+        """Indexes by id and name, and by id alone (None), in order; those answered under the other key are skipped."""
         self._answered: set[int] = set()
 
     def call(self, given: str, name: str) -> int:
-        """Place of a call, in the order of the conversation."""
-        place = len(self.names)
+        """Index of a call in the conversation."""
+        index = len(self.names)
         self.names.append(name)
         for key in ((given, name), (given, None)):
-            self._waiting.setdefault(key, deque()).append(place)
-        return place
+            self._waiting.setdefault(key, deque()).append(index)
+        return index
 
     def result(self, given: str, name: str) -> int | None:
-        """Place of the call that a result answers: of those with its id, which may be empty, that have no result yet, the first of its
-        name, else the first; the last where all have one; None when no call has the id."""
+        """Index of the call that a result answers: of the calls with its id, which may be empty, and without a result so far, the first
+        of its name, else the first; the last if all have results; None when no call has the id."""
         for key in ((given, name), (given, None)):
             waiting = self._waiting.get(key) or deque()
             while waiting:
-                place = waiting[0]
-                if place not in self._answered:
-                    self._answered.add(place)
-                    return place
+                index = waiting[0]
+                if index not in self._answered:
+                    self._answered.add(index)
+                    return index
                 if key[1] is None and len(waiting) == 1:
-                    return place
+                    return index
                 waiting.popleft()
         return None
 
 
 class CallIds:
-    """The ids of one conversation as a provider takes them: a call and its result have the same, two calls never have.
+    """The ids of one conversation as a provider accepts them: a call and its result have the same, two calls never do.
 
-    pattern: regular expression that ids must match whole; "" takes all as they are. An id that is not valid, or that an earlier call
-    has, becomes nine letters and digits, which suits everyone, and the same ones in every request, so that prompt caches hold.
+    pattern: regular expression that ids must match entirely; "" accepts all as they are. An id that is not valid, or that an earlier
+    call has, becomes nine letters and digits, which every provider accepts, and the same ones in every request, so that prompt caches
+    hold.
     """
 
     __slots__ = ("_calls", "_made_of", "_pattern", "_sent", "_taken")
@@ -94,8 +95,8 @@ class CallIds:
         """Id of the call that a result names by its id, and perhaps by its name."""
         if not self._pattern:
             return given
-        place = self._calls.result(given, name)
-        return self.call(given, name) if place is None else self._sent[place]
+        index = self._calls.result(given, name)
+        return self.call(given, name) if index is None else self._sent[index]
 
     def _made(self, given: str) -> str:
         while True:

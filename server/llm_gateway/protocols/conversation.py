@@ -1,9 +1,9 @@
-"""The one walk over a conversation: messages, their parts, and the parts of tools' results.
+"""The one walk over a conversation: messages, their parts, and the parts of tool results.
 
-A wire format subclasses `Conversation`. It has a leaf for each kind of part that it carries, a method of that name, and puts what the
-leaves return where its provider wants it: roles, order and merging are the format's. What is the same everywhere is done here: what
-belongs to another provider stays out, media are read once, options are merged last, and what a format does not take is named in a
-warning, be it a kind of part without a leaf, or a field that no leaf and no hook has a place for.
+A wire format subclasses `Conversation`. It has a leaf, a method named like the kind, for each kind of part that it carries, and puts
+what the leaves return where its provider wants it: roles, order and merging are the format's. What is the same everywhere is done here:
+what belongs to another provider is left out, media are read once, options are merged last, and whatever the format does not take is
+named in a warning, be it a kind of part without a leaf, or a field that no leaf and no hook handles.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Leaf = Callable[[Any, content_pb2.Part, Any], Wire | None]
 
 KINDS = tuple(field.name for field in content_pb2.Part.DESCRIPTOR.oneofs_by_name["kind"].fields)
 LOOSE: Final[Wire] = {}
-"""What a leaf returns that has sent its part in no object of its own, such as a text that joins a string."""
+"""Returned by a leaf that sent its part, but not as an object of its own, such as a text that joins a string."""
 
 _ASSISTANT = content_pb2.ROLE_ASSISTANT
 
 
 def plain(parts: Sequence[content_pb2.Part]) -> str | None:
-    """The text that is all these parts hold; None where they are another number or anything else."""
+    """The text, if these parts are a single text and nothing else."""
     if len(parts) != 1:
         return None
     part = parts[0]
@@ -39,11 +39,9 @@ def plain(parts: Sequence[content_pb2.Part]) -> str | None:
 
 
 class Conversation:
-    """One walk in progress.
-
-    A leaf is given the part and what its kind holds (`TextPart`, `Medium`, `ToolCall`, ...), and returns the part's object on the
-    wire; LOOSE where it has none; None where nothing is sent, which the leaf has then said itself, unless a text was blank.
-    """
+    """One walk in progress. A leaf gets the part and what its kind holds (`TextPart`, `Medium`, `ToolCall`, ...), and returns the part's
+    object on the wire; LOOSE if it has none; None if nothing is sent, for which the leaf has then given the warning itself, unless a
+    text was blank."""
 
     leaves: ClassVar[Mapping[str, Leaf]] = {}
     """By kind of part: the methods of these names."""
@@ -81,15 +79,16 @@ class Conversation:
         raise NotImplementedError
 
     def names(self, message: content_pb2.Message) -> bool:
-        """Whether the name of a message has a place."""
+        """Whether the format has a field for the name of a message."""
         return False
 
     def breakpoint(self, part: content_pb2.Part, kind: str, wire: Wire | None) -> bool:
-        """Put the cache breakpoint of a part into its object, None where nothing is sent of it; whether there is a place for it."""
+        """Put the cache breakpoint of a part into its object, which is None where nothing of it is sent; returns whether that was
+        possible."""
         return False
 
     def sign(self, part: content_pb2.Part, kind: str, wire: Wire | None) -> bool:
-        """Put the signature of a part into its object; whether there is a place for it."""
+        """Put the signature of a part into its object; returns whether that was possible."""
         return False
 
     def foreign(self, kind: str) -> None:
@@ -126,7 +125,7 @@ class Conversation:
         self.inner = -1
 
     def render(self, part: content_pb2.Part) -> Wire | None:
-        """The object of the part at this place; LOOSE where it has none, None where nothing of it is sent."""
+        """The object of the part at this index; LOOSE where it has none, None where nothing of it is sent."""
         kind: str | None = part.WhichOneof("kind")
         leaf = self.leaves.get(kind)  # type: ignore[arg-type]
         if kind is None or leaf is None:
@@ -200,7 +199,7 @@ class Conversation:
         return self.role == _ASSISTANT
 
     def dropped(self, below: str, why: str) -> None:
-        """Note that a field of the part was left out. below: its path there, with its dot; "" for the part."""
+        """Warn that a field of the part was left out. below: its path in the part, with its dot; "" for the part itself."""
         self.notes.dropped(self.at + below, why)
 
     def left_out(self, kind: str, why: str) -> None:
@@ -212,7 +211,7 @@ class Conversation:
         refuse(self.at + below, description, reason)
 
     def object(self, text: str, below: str) -> json.Raw:
-        """JSON text of an object, to be sent as it stands. Raises InvalidRequest for anything else."""
+        """JSON text of an object, to be sent as it is. Raises InvalidRequest for anything else."""
         try:
             return json.raw_object(text)
         except json.MalformedJson:

@@ -39,7 +39,7 @@ def set_moment(into: timestamp_pb2.Timestamp, value: Any) -> bool:
 
 
 def logprob(raw: dict[str, Any], *, key: str = "logprob") -> gateway_pb2.TokenLogprob:
-    """A token and its log probability, with the likeliest tokens at its place. key: what the format calls the number."""
+    """A token and its log probability, with the likeliest tokens in its position. key: the format's name for the number."""
     found = gateway_pb2.TokenLogprob(token=str(raw.get("token") or ""), raw_bytes=json.octets(raw.get("bytes")))
     if isinstance(raw.get(key), (int, float)):
         found.logprob = raw[key]

@@ -1,4 +1,4 @@
-"""Settings of a request that a format has no place for, as a table: path and why, in the order in which they are told."""
+"""Settings of a request that a format has no field for, as a table: path and why, in the order of the warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEUTRAL: Mapping[str, Any] = {
     "temperature": 1, "top_p": 1, "min_p": 0, "frequency_penalty": 0, "presence_penalty": 0, "repetition_penalty": 1, "candidate_count": 1,
     "logprobs": False, "top_logprobs": 0,
 }  # fmt: skip
-"""Values of GenerationConfig that ask for what happens anyway, so that nothing is lost with them."""
+"""Values of GenerationConfig that ask for the default behaviour, so that nothing is lost without them."""
 
 _USUAL_TIERS = (gateway_pb2.SERVICE_TIER_AUTO, gateway_pb2.SERVICE_TIER_STANDARD)
 _GROUPS = ("generation_config", "cache_config")
@@ -35,8 +35,8 @@ def note(
     *,
     placed: Collection[str] = (),
 ) -> None:
-    """Note what the request asks for of what the format lacks. lacks: by path below SendRequest. neutral: values that ask for nothing.
-    placed: paths that have a place this time."""
+    """Warn of what the request asks for and the format lacks. lacks: by path below SendRequest. neutral: values that ask for nothing.
+    placed: paths that are carried this time."""
     asked = set()
     for field, value in rendering.request.ListFields():
         name = field.name

@@ -1,4 +1,4 @@
-"""What a conversation holds, read once before anything is known of a target: validation and routing read this instead of the parts."""
+"""The content of a conversation, read once before any target is known: validation and routing read this instead of the parts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ class Summary(msgspec.Struct, kw_only=True):
     modalities: set[int] = msgspec.field(default_factory=set)
     """What the media are; of those of which nothing tells it is UNSPECIFIED."""
     odd: list[tuple[int, int]] = msgspec.field(default_factory=list)
-    """What is more than a text, in order: index and place of a part; -1 for a message that is more than a known role and parts."""
+    """What is more than a text, in order: index of the message and of the part; -1 for a message that is more than a known role and
+    parts."""
 
 
 _ROLES = frozenset(content_pb2.Role.values()) - {content_pb2.ROLE_UNSPECIFIED}
 
 
 def summary_of(request: gateway_pb2.SendRequest, *, most_parts: int | None = None) -> Summary:
-    """The summary of a request. most_parts: where to stop reading, which `parts` above it tells."""
+    """The summary of a request. most_parts: where to stop reading; `parts` is then larger."""
     found = Summary()
     parts = characters = 0
     odd = found.odd

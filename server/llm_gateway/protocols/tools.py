@@ -23,10 +23,10 @@ def tools(
 ) -> Iterator[tuple[gateway_pb2.Tool, Wire]]:
     """The tools with their objects on the wire, options merged last.
 
-    function, provider_tool: the leaves. They are given what the tool holds and its path, that of functions also name, description and
-    `strict` as far as they are said; a provider's tool that returns None has said itself where it went. strict: whether the model is held
-    to schemas, None where the format deals with that itself. mark: puts a cache breakpoint behind an object, unless it returns False.
-    chosen: those that are sent, with their places; None for all.
+    function, provider_tool: the leaves. They get the tool's content and its path, functions also name, description and `strict` as far
+    as given; a provider's tool that returns None has reported itself where it went. strict: whether the model is held to schemas; None
+    where the format handles that itself. mark: puts a cache breakpoint after an object, unless it returns False. chosen: those to send,
+    by index; None for all.
     """
     notes = rendering.notes
     for index, tool in enumerate(rendering.request.tools) if chosen is None else chosen:

@@ -12,7 +12,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
-from llm_gateway.errors import Code, GatewayError, outcome
+from llm_gateway.calls.call import outcome
+from llm_gateway.errors import Code, GatewayError
 from llm_gateway.rpc.chain import Handler, Rpc
 from llm_gateway.telemetry import logs, names, tracing
 

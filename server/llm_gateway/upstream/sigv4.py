@@ -35,11 +35,9 @@ def sign(
     service: str,
     moment: datetime.datetime,
 ) -> list[tuple[str, str]]:
-    """The headers that sign a request.
-
-    target: path and query as they stand in the request line. headers: those that are signed, by lower-case name: `host` at least.
-    moment: now, in UTC; the service allows five minutes of difference. Every service but S3 wants the path percent-encoded once more.
-    """
+    """The headers that sign a request. target: path and query as in the request line. headers: those to sign, by lower-case name: at
+    least `host`. moment: now, in UTC; the service tolerates five minutes of difference. Every service except S3 wants the path
+    percent-encoded a second time."""
     date = moment.strftime("%Y%m%dT%H%M%SZ")
     signed = [*headers, ("x-amz-date", date)]
     if keys.token:

@@ -1,4 +1,4 @@
-"""PriceList: the rows that `export` wrote, and the choice of a model's rates among them by name, moment and circumstance."""
+"""PriceList: the rows that `export` wrote, and the choice of a model's rates by name, time and circumstances."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Rows(Struct, frozen=True, kw_only=True):
-    """A provider's list. fallback: lists to look into when a model is not here; their variants do not hold then."""
+    """A provider's list. fallback: lists to search when a model is not in this one; their variants do not apply then."""
 
     rows: tuple[Row, ...]
     fallback: tuple[str, ...] = ()
 
 
 class PriceList(Struct, frozen=True, kw_only=True):
-    """The lists of all providers that were asked for. source: name and version of the data."""
+    """The lists of all providers that were requested. source: name and version of the data."""
 
     source: str
     lists: Mapping[str, Rows]
@@ -101,9 +101,9 @@ class PriceList(Struct, frozen=True, kw_only=True):
     def price(
         self, provider: str, model: str, circumstances: Mapping[str, str], now: float
     ) -> tuple[str, Mapping[str, Steps], float] | None:
-        """Name of the price that holds for a model, its rates, and the Unix time until which it holds; None when the model is not listed.
+        """Name of the price in force for a model, its rates, and the Unix time until which it is; None when the model is not listed.
 
-        circumstances: what prices vary with beside the tokens: service_tier, speed.
+        circumstances: what prices depend on besides tokens: service_tier, speed.
         """
         found = self.find(provider, model)
         if found is None:

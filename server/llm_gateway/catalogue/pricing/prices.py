@@ -1,4 +1,4 @@
-"""Prices: which rates hold for a model of a configured provider, and the cost that a usage gets."""
+"""Prices: the rates of a model of a configured provider, and the cost of a usage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_gateway.protocols.events import EventWriter
 
 DIVERGENCE = 0.01
-"""Share by which our cost and the provider's may differ before it is logged."""
+"""Relative difference between our cost and the provider's above which it is logged."""
 MOST_KEPT = 10_000
 
 _TIERS: Mapping[gateway_pb2.ServiceTier.ValueType, str] = {
@@ -33,9 +33,9 @@ _Key = tuple[str, str, str, gateway_pb2.ServiceTier.ValueType, bool]
 
 
 class Prices:
-    """The operator's prices before the list's, rate by rate; models on the operator's own machines cost nothing.
+    """The operator's prices override the list's, rate by rate; models on the operator's own machines cost nothing.
 
-    What is not known stays unset, and is logged once for each model.
+    An unknown price stays unset, and is logged once per model.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Prices:
         return pricing
 
     def set_by_operator(self, provider: str, model: str) -> bool:
-        """Whether the operator's word decides: a configured price, or a provider on the operator's own machines."""
+        """Whether the operator decides: by a configured price, or because the provider runs on the operator's own machines."""
         prices = self._providers[provider].prices
         return self._free(provider) or model in prices or "*" in prices
 

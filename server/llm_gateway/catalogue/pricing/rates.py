@@ -1,4 +1,4 @@
-"""Rates: what a million tokens of each kind cost, and the cost of a usage by them. Integers only; nothing is rounded but the sum."""
+"""Rates: what a million tokens of each kind cost, and the cost of a usage. Integers only; nothing is rounded but the sum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmgateway.v1 import content_pb2, usage_pb2
 
 MILLION = 1_000_000
 LONG_TTL = 3600
-"""Cache writes that are kept for so many seconds, or longer, have their own rate."""
+"""Cache writes kept for this many seconds, or longer, have their own rate."""
 
 TOOLS: Mapping[str, str] = {
     "web_search": "web_searches",
@@ -96,7 +96,7 @@ class Rates:
         )
 
     def cost(self, usage: usage_pb2.Usage) -> int | None:
-        """Nano-USD of a usage; None where a rate is unknown, or where the parts are more than their total: nothing is guessed."""
+        """Nano-USD of a usage; None where a rate is unknown, or the parts exceed their total: nothing is guessed."""
         total, written_out = usage.input_tokens, usage.output_tokens
         rate_in, rate_out = self.input, self.output
         if rate_in is None:
@@ -129,7 +129,8 @@ class Rates:
         return (sum_ + fresh * rate_in + MILLION // 2) // MILLION
 
     def _special(self, usage: usage_pb2.Usage, fresh: int) -> int | None:
-        """What modalities with rates of their own cost more, or less, than text; None when their counts do not fit. fresh: uncached input."""
+        """The difference that modalities with their own rates make to the price of text; None when their counts do not add up. fresh:
+        uncached input."""
         rate_in, rate_out = self.input or 0, self.output or 0
         sum_, text_read, text_out = 0, usage.cache_read_input_tokens, usage.output_tokens
         for rates in self.modalities:
@@ -155,7 +156,7 @@ class Rates:
 
 
 def tier(tiers: tuple[Rates, ...], input_tokens: int) -> Rates:
-    """The rates of a request: the tier is chosen by all input, cached or not, and holds for the whole request."""
+    """The rates of a request. All input, cached or not, decides the tier, which holds for the whole request."""
     for rates in reversed(tiers):
         if input_tokens > rates.above:
             return rates

@@ -17,13 +17,13 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "
 
 
 class PriceListUnavailable(Exception):
-    """There is no price list; the message says why, and what helps."""
+    """There is no price list; the message says why, and what to do."""
 
 
 async def load(lists: Collection[str]) -> PriceList:
-    """The price lists of these providers (ids of genai-prices). The other process is told no secret: its environment is all but empty.
+    """The price lists of these providers (ids of genai-prices). The other process gets no secret: its environment is almost empty.
 
-    Raises PriceListUnavailable; the process is gone when this returns, is cancelled, or raises.
+    Raises PriceListUnavailable. The process is gone when this returns, is cancelled, or raises.
     """
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     try:

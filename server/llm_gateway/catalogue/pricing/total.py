@@ -18,7 +18,7 @@ _BY_MODALITY = ("input_by_modality", "output_by_modality", "cache_read_by_modali
 
 
 def total_usage(usages: Sequence[usage_pb2.Usage]) -> usage_pb2.Usage:
-    """The sum. A cost is there only when each of them has it: with an unknown part the whole is unknown. price_id is that of all, or ""."""
+    """The sum. It has a cost only if each of them has one: with an unknown part the whole is unknown. price_id is that of all, or ""."""
     total = usage_pb2.Usage(estimated=any(usage.estimated for usage in usages))
     for name in _COUNTS:
         setattr(total, name, sum(getattr(usage, name) for usage in usages))

@@ -16,11 +16,11 @@ MIN_BUDGET = 1_024
 def reasoning(
     rendering: Rendering, rules: Rules, max_tokens: int, *, forced: bool = False, mid_turn: bool = False
 ) -> tuple[dict[str, Any] | None, str]:
-    """(`thinking`, effort), None and "" for the model's defaults. forced: a tool must be called. mid_turn: the model goes on with a turn
+    """(`thinking`, effort), None and "" for the model's defaults. forced: a tool must be called. mid_turn: the model continues a turn
     that it began without thinking.
 
-    Effort asks for thinking: where a model does not think by itself it is told to. Models without `effort` get a budget for it, and
-    those without budgets an effort for the budget.
+    Asking for effort asks for thinking: it is turned on where a model does not think by default. Models without `effort` get a budget
+    instead, and those without budgets an effort instead.
     """
     if not rendering.request.HasField("reasoning"):
         return None, ""
@@ -84,7 +84,7 @@ def _no_thinking(rendering: Rendering, rules: Rules) -> tuple[dict[str, Any] | N
 
 
 def _manual(rendering: Rendering, budget: int, max_tokens: int, field: str) -> dict[str, Any]:
-    """Thinking with a budget, which must be at least 1024 and less than max_tokens; {} when there is no room for it."""
+    """Thinking with a budget, which must be at least 1024 and less than max_tokens; {} when that is impossible."""
     fitting = min(max(budget, MIN_BUDGET), max_tokens - 1)
     if fitting < MIN_BUDGET:
         rendering.notes.dropped(field, f"max_output_tokens leaves less than {MIN_BUDGET} tokens to think")
@@ -99,7 +99,7 @@ def _display(config: gateway_pb2.ReasoningConfig) -> str:
 
 
 def wished_effort(config: gateway_pb2.ReasoningConfig) -> str:
-    """The level asked for, by name or by a budget, for models that take levels only: "none" to "max", "" when nothing was said."""
+    """The level asked for, by name or by a budget, for models that take levels only: "none" to "max", "" when nothing was asked for."""
     if config.HasField("budget_tokens") and config.budget_tokens >= 0:
         return effort.of_budget(config.budget_tokens, effort.BUDGETS) if config.budget_tokens else "none"
     return effort.word(config)

@@ -196,10 +196,10 @@ class Messages(Turns):
         super().__init__(rendering, rules)
         self.betas = betas
         self.last: Block | None = None
-        """The block before; a breakpoint behind a part that is left out moves to it, where it says the same."""
+        """The previous block; a breakpoint after a part that is left out moves to it, where it means the same."""
 
     def rendered(self) -> tuple[list[Block], list[Turn]]:
-        """(system blocks, turns), with the tool results of a turn before everything else, as the API demands."""
+        """(system blocks, turns), with the tool results of a turn before everything else, as the API requires."""
         self.gather()
         for turn in self.turns:
             if turn.role == "user" and len(turn.content) > 1:
@@ -340,7 +340,7 @@ def fields_of(text: str | bytes, field: str) -> dict[str, msgspec.Raw]:
 
 
 def cache_control(control: content_pb2.CacheControl | None) -> dict[str, str]:
-    """The breakpoint with the longest retention that is not longer than asked for: 5 minutes, or one hour."""
+    """The breakpoint with the longest retention not longer than asked for: 5 minutes, or one hour."""
     if control is None or not control.HasField("ttl"):
         return {"type": "ephemeral"}
     return {"type": "ephemeral", "ttl": "1h" if control.ttl.seconds >= _HOUR else "5m"}
@@ -371,10 +371,8 @@ def _tools(rendering: Rendering, rules: Rules, betas: dict[str, None]) -> tuple[
 
 
 def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_pb2.Tool]]:
-    """The request's tools with their indexes. A choice that `tool_choice` cannot make is made by leaving the other functions out.
-
-    forced: whether `tool_choice` can name the one tool to be called.
-    """
+    """The request's tools with their indexes. A choice that `tool_choice` cannot express is made by leaving the other functions out.
+    forced: whether `tool_choice` can name the one tool to call."""
     config = rendering.request.tool_config
     allowed = set(config.allowed_tool_names)
     every = list(enumerate(rendering.request.tools))
@@ -385,7 +383,7 @@ def chosen_tools(rendering: Rendering, forced: bool) -> list[tuple[int, gateway_
 
 
 def input_schema(rendering: Rendering, text: str, field: str, strict: bool) -> Any:
-    """A function's schema; the API wants it to say that it is an object. strict: the API enforces it."""
+    """A function's schema; the API requires it to say that it is an object. strict: the API enforces it."""
     if not text:
         return {"type": "object", "properties": {}}
     fields = fields_of(text, field)
@@ -426,7 +424,7 @@ def provider_tool(kind: str, options: dict[str, msgspec.Raw]) -> Block:
 
 
 def tool_choice(rendering: Rendering, rules: Rules, declared: bool) -> dict[str, Any] | None:
-    """`tool_choice`, None for the default. Without tools there is nothing to choose: the API refuses it."""
+    """`tool_choice`, None for the default. Without tools the API refuses it."""
     config = rendering.request.tool_config
     serial = config.HasField("parallel_tool_calls") and not config.parallel_tool_calls
     if not declared:
@@ -454,7 +452,7 @@ def tool_choice(rendering: Rendering, rules: Rules, declared: bool) -> dict[str,
 
 # ---------------------------------------------------------------- the rest
 def stop_sequences(rendering: Rendering) -> list[str]:
-    """The stop sequences without those of white space only, which the API refuses."""
+    """The stop sequences, except those that are only white space, which the API refuses."""
     asked = rendering.request.generation_config.stop_sequences
     kept = [text for text in asked if text.strip()]
     if len(kept) < len(asked):
@@ -516,7 +514,7 @@ def _automatic_cache(rendering: Rendering, body: dict[str, Any], turns: list[Tur
 
 
 def _limit_breakpoints(rendering: Rendering, body: dict[str, Any], turns: list[Turn]) -> None:
-    """Leave the last four breakpoints, none with a longer retention than those before it, in the order of caching: tools, system,
+    """Keep the last four breakpoints, none with a longer retention than those before it, in the order of caching: tools, system,
     messages (prompt caching guide). The one for the whole request counts, and comes last."""
     blocks = [*body.get("tools", ()), *body.get("system", ())]
     for turn in turns:
@@ -558,7 +556,7 @@ LACKS = {
     "generation_config.output_modalities": "the model answers in text",
     "safety_settings": "the model has no safety thresholds",
 }
-"""What neither the Messages API nor Converse has a place for."""
+"""What neither the Messages API nor Converse has a field for."""
 _LACKS = {**LACKS, "labels": "the Messages API takes no labels"}
 NEUTRAL = {"logprobs": False, "candidate_count": 1}
 """Values that ask for nothing. Others are told: what the model does without a penalty is not documented."""

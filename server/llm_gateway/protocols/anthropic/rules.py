@@ -16,7 +16,7 @@ _TO_MAX = ("low", "medium", "high", "xhigh", "max")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Limits of one model. The defaults are those of a model that nothing is known of: everything goes through."""
+    """Limits of one model. The defaults are those of an unknown model: everything is passed on."""
 
     thinking: frozenset[str] = frozenset({"adaptive", "enabled", "disabled"})
     """`thinking.type` values that are accepted."""
@@ -95,8 +95,8 @@ _MODEL = re.compile(
 
 @lru_cache(maxsize=512)
 def rules_of(model: str, unknown: Rules = UNKNOWN) -> Rules:
-    """Rules of a model by its id, as any platform spells it (`us.anthropic.claude-opus-4-6-v1:0`, `claude-3-7-sonnet@20250219`);
-    `unknown` for what is no Claude."""
+    """Rules of a model by its id, in any platform's spelling (`us.anthropic.claude-opus-4-6-v1:0`, `claude-3-7-sonnet@20250219`);
+    `unknown` for models other than Claude."""
     found = _MODEL.search(model)
     if found is None:
         return unknown

@@ -19,7 +19,7 @@ Block = dict[str, Any]
 
 @dataclass(slots=True, kw_only=True)
 class Turn:
-    """Messages of one role that follow each other, being put together. options: the callers' options for their wire form."""
+    """Consecutive messages of one role, being merged. options: the callers' options for their wire form."""
 
     role: str
     content: list[Block]
@@ -60,10 +60,8 @@ class Turns(Conversation):
         raise NotImplementedError
 
     def gather(self) -> None:
-        """Fill `system` and `turns`.
-
-        Raises InvalidRequest for a conversation without content, and for a prefill that the model does not continue.
-        """
+        """Fill `system` and `turns`. Raises InvalidRequest for a conversation without content, and for a prefill that the model cannot
+        continue."""
         self.walk()
         _trim_prefill(self.turns)
         end_with_more_than_thoughts(self.rendering, self.turns, self.is_thought)
@@ -101,14 +99,14 @@ class Turns(Conversation):
         return kind == "reasoning" and not part.reasoning.encrypted
 
     def own(self, part: content_pb2.Part) -> bool:
-        """Whether reasoning is this provider's; notes it when nobody said whose it is."""
+        """Whether reasoning is this provider's; warns when it does not say whose it is."""
         if self.rendering.owns(part.signature_provider):
             return True
         self.left_out("reasoning", "It does not say which provider signed it.")
         return False
 
     def sources(self, text: content_pb2.TextPart, is_own: Callable[[Mapping[str, Any]], bool]) -> list[Block]:
-        """The sources of a text that this provider gave, as it gave them; notes the others."""
+        """The citations that this provider gave, as it gave them; warns of the others."""
         found = []
         for citation in text.citations:
             try:
@@ -123,8 +121,8 @@ class Turns(Conversation):
 
 
 def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thought: Callable[[Block], bool]) -> None:
-    """Leave out thoughts that end a turn of the model, such as those of an answer that was cut while it thought: Claude refuses a turn
-    whose last block is one."""
+    """Leave out thoughts at the end of a turn of the model, such as those of an answer that was cut while it was thinking: Claude
+    refuses a turn whose last block is one."""
     if not any(turn.role == "assistant" and is_thought(turn.content[-1]) for turn in turns):
         return
     rendering.notes.dropped("messages", "thoughts that nothing follows in a turn of the model cannot be sent back")
@@ -136,7 +134,7 @@ def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thou
 
 
 def join(turns: list[Turn]) -> None:
-    """Leave out turns without content; what stood around them may be of one role, and is one turn then."""
+    """Leave out turns without content, and merge their neighbours if they are of one role."""
     kept: list[Turn] = []
     for turn in turns:
         if kept and turn.content and kept[-1].role == turn.role:
@@ -150,8 +148,8 @@ def join(turns: list[Turn]) -> None:
 def goes_on_without_thought(
     turns: list[Turn], is_thought: Callable[[Block], bool], is_result: Callable[[Block], bool]
 ) -> bool:
-    """Whether the model goes on with a turn, a tool loop or a prefill, that does not begin with a thought: another model began it, or
-    this one when it was not thinking. Manual thinking is refused then (guide to extended thinking, tool use)."""
+    """Whether the model continues a turn (a tool loop or a prefill) that does not begin with a thought, because another model began it,
+    or this one without thinking. Manual thinking is refused then (guide to extended thinking, tool use)."""
     begin: Turn | None = None
     for turn in reversed(turns):
         if turn.role == "assistant":
@@ -162,7 +160,7 @@ def goes_on_without_thought(
 
 
 def begin_with_user(rendering: Rendering, turns: list[Turn], placeholder: Block) -> None:
-    """Put a turn of the user before a conversation that the model begins, which Claude and Converse refuse."""
+    """Insert a user's turn before a conversation that the model begins, which Claude and Converse refuse."""
     if turns[0].role == "assistant":
         turns.insert(0, Turn(role="user", content=[placeholder]))
         rendering.notes.emulated("messages", "a turn of the user was put first: the model may not begin")

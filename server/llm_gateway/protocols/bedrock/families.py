@@ -16,8 +16,8 @@ from llm_gateway.protocols.anthropic.rules import UNKNOWN, Rules, rules_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """Models that take the same fields. The defaults are those of a family that nothing is known of, such as that behind the ARN of an
-    application's own inference profile: it is sent what the caller asks for."""
+    """Models that take the same fields. The defaults are those of an unknown family, such as behind the ARN of an application's own
+    inference profile: it is sent what the caller asks for."""
 
     caches: bool = True
     """It takes cache points."""

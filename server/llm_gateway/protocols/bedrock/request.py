@@ -117,7 +117,7 @@ class _Messages(Turns):
         self.behind: list[Block] = []
         """One behind parts that were left out, and so behind the message before."""
         self.names_of_documents: dict[str, int] = {}
-        """Those taken, each with the number that the last like it has: none may occur twice in a request."""
+        """Names already used, each with the number of its last variant: none may occur twice in a request."""
         self.called: dict[str, None] = {}
         """Names of the tools that were called."""
         self.answered = False
@@ -248,7 +248,7 @@ def _is_thought(block: Block) -> bool:
 
 
 def _behind_something(rendering: Rendering, contents: list[list[Block]]) -> None:
-    """Cache points stand behind what they keep: one at the beginning of a turn belongs to the end of the turn before."""
+    """A cache point comes after what it caches: one at the beginning of a turn belongs at the end of the turn before."""
     before: list[Block] = []
     for content in contents:
         if not content or "cachePoint" not in content[0]:
@@ -282,7 +282,7 @@ def _accompany_documents(rendering: Rendering, content: list[Block]) -> None:
 
 
 def cache_point(control: content_pb2.CacheControl) -> Block:
-    """A cache point with the longest retention that is not longer than asked for: 5 minutes, or one hour."""
+    """A cache point with the longest retention not longer than asked for: 5 minutes, or one hour."""
     point = {"type": "default"}
     if control.HasField("ttl"):
         point["ttl"] = "1h" if control.ttl.seconds >= _HOUR else "5m"
@@ -319,7 +319,7 @@ _SPACES = re.compile(r"\s+")
 
 
 def _document_name(filename: str, names: dict[str, int]) -> str:
-    """A name in the characters that Converse takes, unlike the others of the request."""
+    """A name in characters that Converse accepts, different from the request's others."""
     plain = _SPACES.sub(" ", _NOT_IN_NAMES.sub("-", filename)).strip() or "document"
     name, count = plain, names.get(plain, 1)
     while name in names:
@@ -331,7 +331,7 @@ def _document_name(filename: str, names: dict[str, int]) -> str:
 
 # ---------------------------------------------------------------- tools
 def _tools(rendering: Rendering, family: Family, messages: _Messages, more: dict[str, Any]) -> dict[str, Any]:
-    """`toolConfig`. Tools of Anthropic's own go beside it, into `additionalModelRequestFields`."""
+    """`toolConfig`. Anthropic's own tools go into `additionalModelRequestFields` instead."""
 
     def function(wire: Block, tool: gateway_pb2.FunctionTool, at: str) -> Block:
         schema, strict = tool.parameters_json_schema, tool.strict and family.structured
@@ -409,7 +409,7 @@ def _tool_choice(
 def _reasoning(
     rendering: Rendering, family: Family, max_tokens: int, forced: bool, mid_turn: bool
 ) -> tuple[dict[str, Any], str]:
-    """(additional request fields, `outputConfig.effort`), as the family has it. Only Claude has budgets, so a budget tells it is one."""
+    """(additional request fields, `outputConfig.effort`), as the family takes them. Only Claude has budgets, so a budget means Claude."""
     budget = family.reasons == "effort" and rendering.request.reasoning.HasField("budget_tokens")
     if family.reasons == "claude" or budget:
         thinking, effort = reasoning(rendering, family.rules, max_tokens, forced=forced, mid_turn=mid_turn)
@@ -476,7 +476,7 @@ def _output_format(rendering: Rendering, family: Family, output: dict[str, Any],
 
 
 def _refuse(rendering: Rendering, family: Family, turns: list[Turn]) -> None:
-    """The rest: what Converse has another form of, or no place for."""
+    """The rest: what Converse has in another form, or not at all."""
     request, notes = rendering.request, rendering.notes
     settings.note(rendering, {**LACKS, "end_user_id": "Converse has no end user", **CACHES}, NEUTRAL)
     if request.cache_config.HasField("ttl"):

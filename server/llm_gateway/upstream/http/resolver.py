@@ -1,7 +1,7 @@
-"""Names to addresses: one look-up of a name at a time, kept for a while, in threads that wait for nothing else.
+"""DNS look-ups: one at a time for each name, cached for a while, in threads of their own.
 
-getaddrinfo(3) blocks, for as long as a name server says nothing. In the thread pool of an event loop, which is small, the look-ups of one
-provider whose name server hangs would hold up the connects to all others.
+getaddrinfo(3) blocks for as long as a name server is silent. In the event loop's small thread pool, the look-ups of one provider whose
+name server hangs would hold up connecting to all others.
 """
 
 import asyncio
@@ -14,12 +14,11 @@ from contextlib import suppress
 from typing import Final
 
 TTL: Final = 30.0
-"""Seconds for which addresses are good. getaddrinfo does not tell the time to live of what it found; 30 s is what DNS that steers traffic
-commonly has."""
+"""Seconds for which addresses are cached. getaddrinfo does not report their time to live; 30 s is common for DNS that steers traffic."""
 PATIENCE: Final = 1.0
-"""Seconds for which a look-up is waited for where there are addresses of an earlier one."""
+"""Seconds to wait for a look-up when there are addresses of an earlier one."""
 RETRY: Final = 5.0
-"""Seconds for which earlier addresses are good once more after a look-up that failed or took too long."""
+"""Seconds for which earlier addresses are used again after a look-up that failed or took too long."""
 
 Address = tuple[int, str]
 """Address family, and the address in digits."""
@@ -45,7 +44,7 @@ class Resolver:
         self._asked: dict[str, Future[list[Address]]] = {}
 
     async def addresses(self, host: str) -> Sequence[Address]:
-        """The addresses of a host, none twice. Where it cannot be looked up now, those of the last time. Raises OSError, UnicodeError."""
+        """The addresses of a host, without repeats; the last known ones if it cannot be looked up now. Raises OSError, UnicodeError."""
         for family in (socket.AF_INET, socket.AF_INET6):
             with suppress(OSError, ValueError):
                 socket.inet_pton(family, host)
@@ -92,7 +91,7 @@ class Resolver:
 
 
 async def _result(asked: "Future[list[Address]]") -> list[Address]:
-    """Wait for a look-up that others may wait for as well; who is cancelled leaves it to them."""
+    """Wait for a look-up that others may wait for as well; cancelling the wait does not cancel it."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
 
@@ -110,11 +109,11 @@ async def _result(asked: "Future[list[Address]]") -> list[Address]:
 
 
 SHARED: Final = Resolver()
-"""For all clients of the process: providers share hosts, and a new configuration the names of the old one."""
+"""Shared by all clients of the process: providers share hosts, and a new configuration those of the old one."""
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:
-    """By turns of each family, that of the first address first (RFC 8305, section 4)."""
+    """Alternating address families, the first address's family first (RFC 8305, section 4)."""
     families = list(dict.fromkeys(family for family, _ in addresses))
     queues = [[address for address in addresses if address[0] == family] for family in families]
     longest = max(map(len, queues), default=0)

@@ -1,9 +1,9 @@
-"""Claude Code as an upstream: one process for each call, spoken to in the terms of the HTTP seam.
+"""Claude Code as an upstream: one process per call, behind the interface of the HTTP transport.
 
-A process gets a home, a configuration and a working directory of its own, which are removed with it, and an environment that holds the
-configured key and nothing else of ours. The system prompt goes through a file and the conversation through a pipe, since arguments can
-be read by every user of the machine. Nothing is left behind: a call that is cut short kills the whole process group, and behind a
-gateway that was killed itself a watcher does.
+A process gets its own home, configuration and working directory, which are removed with it, and an environment that holds the configured
+key and nothing else of ours. The system prompt goes through a file and the conversation through a pipe, since every user of the machine
+can read arguments. Nothing is left behind: a call that is cut short kills the whole process group, and if the gateway itself is killed,
+a watcher does.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ class ClaudeCode:
     async def send(
         self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b""
     ) -> http.HttpResponse:
-        """Start a process; return when it has written something, with status 200, or has ended without, with status 500 and the end of
-        its standard error. A GET gives the version. Raises ConnectFailed when the command cannot be started."""
+        """Start a process. Returns status 200 once it has written something, or status 500 and the end of its standard error if it ended
+        without. A GET gives the version. Raises ConnectFailed when the command cannot be started."""
         if self._closed:
             raise http.ConnectFailed("client is closed")
         if method != "GET":
@@ -117,7 +117,7 @@ class ClaudeCode:
         return _response(200, _Bytes(version))
 
     async def aclose(self) -> None:
-        """Start no more processes. Those whose answer is whole are ended now, those of calls under way with their calls."""
+        """Start no more processes. Those whose answer is complete end now, those of calls under way with their calls."""
         self._closed = True
         for process in self._ending.values():
             process.kill()
@@ -172,7 +172,7 @@ class _Process(asyncio.SubprocessProtocol):
     """One run of the command; a `http.Body` of its standard output, which ends with its last line."""
 
     def __init__(self, folder: str, on_end: Callable[[_Process, float], None]) -> None:
-        """folder: its own. on_end: called once, with the seconds that the process may live on."""
+        """folder: its own. on_end: called once, with the seconds that the process may still live."""
         self.folder = folder
         self.pid = 0
         self._on_end: Callable[[_Process, float], None] | None = on_end
@@ -222,7 +222,7 @@ class _Process(asyncio.SubprocessProtocol):
         return path
 
     async def exchange(self, line: bytes) -> bool:
-        """Write standard input and close it. Whether anything is written before the process ends."""
+        """Write standard input and close it. Returns whether anything is written before the process ends."""
         assert self._transport is not None  # noqa: S101 - started before
         standard_input = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
         with suppress(*CLOSED):

@@ -1,8 +1,8 @@
-"""LiteLLM as an upstream: a child process with an interpreter of its own, spoken to by HTTP over a Unix socket.
+"""LiteLLM as an upstream: a child process with its own interpreter, spoken to by HTTP over a Unix socket.
 
-The child is started by the first call, and again after a crash, ever more slowly while it crashes. A crash breaks the connections of the
-calls under way, which are then UNAVAILABLE; nothing else notices. Its environment holds nothing of ours; what it needs to know comes by
-its standard input, keys with each request.
+The first call starts the child, and so does a call after a crash, after a pause that grows with every crash. A crash breaks the
+connections of the calls under way, which then fail as UNAVAILABLE; nothing else notices. Its environment holds nothing of ours; what it
+needs comes by its standard input, and keys with each request.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class LiteLlm:
         self, method: str, path: str, headers: Sequence[tuple[str, str]], body: bytes = b""
     ) -> http.HttpResponse:
         """Send a request to the child, which is started if there is none. Raises TransportError; ConnectFailed where LiteLLM is not
-        installed, and while the child rests after a crash. EndpointWrong for a host that the child may not call."""
+        installed, and while the child cools down after a crash; EndpointWrong for a host that the child may not call."""
         if self._closed:
             raise http.ConnectFailed("client is closed")
         loop = asyncio.get_running_loop()
@@ -128,7 +128,7 @@ class LiteLlm:
         return response
 
     async def aclose(self) -> None:
-        """Send no more requests. The child finishes the calls under way and ends; it is waited for no longer than EXIT_SECONDS."""
+        """Send no more requests. The child finishes the calls under way and ends; it is waited for EXIT_SECONDS at most."""
         self._closed = True
         if self._child is not None:
             with suppress(http.TransportError):
@@ -180,7 +180,7 @@ class _Child:
         self.connections = http.HttpClient("http://litellm", socket_path=self._socket, max_connections=max_connections)
 
     async def start(self, python: str, environment: Mapping[str, str], told: Mapping[str, Any]) -> None:
-        """Returns when it listens. Raises ConnectFailed, and leaves nothing behind then."""
+        """Returns once it listens. Raises ConnectFailed, and then leaves nothing behind."""
         said = b"missing"
         try:
             self._process = process = await asyncio.create_subprocess_exec(

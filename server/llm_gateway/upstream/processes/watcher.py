@@ -14,19 +14,19 @@ from pathlib import Path
 PROGRAM = Path(__file__).with_name("watcher_child.py")
 PREFIX = "llm-gateway-"
 CLOSED = (OSError, RuntimeError)
-"""What a pipe raises that the other side has closed, RuntimeError with uvloop."""
+"""What writing to a pipe raises once the other side has closed it; RuntimeError with uvloop."""
 
 
 class Watcher:
-    """Tells the program, which learns of our end by that of its standard input. A folder is told before a process is started in it, so that
-    there is no moment at which a kill leaves something behind."""
+    """Talks to the program, which learns of our end by the end of its standard input. A folder is reported before a process is started
+    in it, so that a kill at any moment leaves nothing behind."""
 
     def __init__(self) -> None:
         self._process: asyncio.Task[asyncio.subprocess.Process] | None = None
         self._locks: dict[str, int] = {}
 
     async def folder(self) -> str:
-        """A new folder, locked while we live. Raises OSError. Where the program cannot be started, children go on without."""
+        """A new folder, locked while we live. Raises OSError. If the program cannot be started, children run without it."""
         if self._process is None:
             self._process = asyncio.get_running_loop().create_task(
                 asyncio.create_subprocess_exec(

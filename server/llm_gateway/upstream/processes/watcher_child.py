@@ -47,7 +47,7 @@ def main(temporary: str) -> None:
 
 
 def _groups_in(folder: str) -> Iterator[int]:
-    """Process groups at work in a folder: one may have been started that nobody could tell of any more. None where there is no /proc."""
+    """Process groups at work in a folder, for one may have been started that nobody could report any more. None where there is no /proc."""
     with suppress(OSError):
         for name in os.listdir("/proc"):
             if name.isdigit():
@@ -58,7 +58,7 @@ def _groups_in(folder: str) -> Iterator[int]:
 
 
 def _forgotten(temporary: str) -> Iterator[str]:
-    """Our folders that no gateway holds a lock on. One lives as long as its gateway does, whatever its number is and in whichever container."""
+    """Our folders that no gateway has locked. A lock lasts as long as its gateway, whatever its pid and container."""
     with suppress(OSError), os.scandir(temporary) as found:
         for entry in found:
             if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
