@@ -349,7 +349,7 @@ async def test_no_place_for_the_childs_files_ends_with_the_cause(
     monkeypatch.setattr(child_of, "BACKOFF", 0.0)
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-        with pytest.raises(http.ConnectFailed, match="no place"):
+        with pytest.raises(http.ConnectFailed, match="no folder"):
             await upstream.send("POST", "/", ())
     with pytest.raises(http.ConnectFailed, match="interpreter"):
         await upstream.send("POST", "/", ())

@@ -72,9 +72,9 @@ def row(kind: str) -> Row:
     return _plugged(kind)
 
 
-def module(room: str, name: str) -> ModuleType:
-    """A module that a row names. room: our package that a bare name is in."""
-    return importlib.import_module(name if "." in name else f"llm_gateway.{room}.{name}")
+def module(package: str, name: str) -> ModuleType:
+    """A module that a row names. package: the one of ours that bare names are in."""
+    return importlib.import_module(name if "." in name else f"llm_gateway.{package}.{name}")
 
 
 def dialect(spoken: Spoken) -> Any:
@@ -134,8 +134,8 @@ def _check_api(origin: str, spoken: Spoken) -> None:
         raise PluginError(f"{origin}: {dialects} has no dialect {spoken.dialect}")
 
 
-def _imported(origin: str, room: str, name: str) -> ModuleType:
+def _imported(origin: str, package: str, name: str) -> ModuleType:
     try:
-        return module(room, name)
+        return module(package, name)
     except Exception as error:
         raise PluginError(f"{origin}: {name} cannot be imported ({type(error).__name__}: {error})") from error

@@ -137,7 +137,7 @@ class ClaudeCode:
             process = _Process(await self._watcher.folder(), self._end)
         except OSError:
             self._slots.release()
-            raise http.ConnectFailed("there is no place for the files of the command") from None
+            raise http.ConnectFailed("no folder can be made for the files of the command") from None
         except BaseException:
             self._slots.release()
             raise

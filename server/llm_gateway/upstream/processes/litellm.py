@@ -142,8 +142,8 @@ class LiteLlm:
             child = _Child(self._watcher, await self._watcher.folder(), self._max_connections)
             await child.start(self._python, self._environment, self._told)
         except (http.ConnectFailed, OSError) as failed:
-            problem = str(failed) if isinstance(failed, http.ConnectFailed) else "there is no place for LiteLLM's files"
-            self._rest(problem)
+            problem = str(failed) if isinstance(failed, http.ConnectFailed) else "no folder can be made for LiteLLM's files"
+            self._cool_down(problem)
             raise http.ConnectFailed(problem) from None
         watch = asyncio.get_running_loop().create_task(self._watch(child))
         self._watches.add(watch)
@@ -157,9 +157,9 @@ class LiteLlm:
         if loop.time() - started > HEALTHY_SECONDS:
             self._crashes = 0
         if not self._closed:
-            self._rest("LiteLLM's process ended")
+            self._cool_down("LiteLLM's process ended")
 
-    def _rest(self, problem: str) -> None:
+    def _cool_down(self, problem: str) -> None:
         """No child for a while."""
         seconds = min(BACKOFF * 2**self._crashes, LONGEST_BACKOFF)
         self._crashes += 1
