@@ -54,14 +54,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _message(words: Sequence[str]) -> str:
-    """The words given, and below them what was piped in: `git diff | llm-gateway chat "Review this:"`."""
+    """The words given, followed by what was piped in: `git diff | llm-gateway chat "Review this:"`."""
     told = " ".join(word for word in words if word != "-")
     piped = sys.stdin.read().strip() if not words or "-" in words or _piped() else ""
     return "\n\n".join(filter(None, (told, piped)))
 
 
 def _piped() -> bool:
-    """Whether standard input was meant for us: a pipe or a file, not a terminal nor what a service manager left there."""
+    """Whether standard input is meant for us: a pipe or a file, neither a terminal nor a service manager's leftover."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError):
@@ -70,7 +70,7 @@ def _piped() -> bool:
 
 
 def _converse(client: Client, args: argparse.Namespace, attached: Sequence[content_pb2.Part]) -> int:
-    """Turn by turn until end of input. A turn that fails, or that Ctrl-C cuts, is as if it had not been. attached: goes with the first."""
+    """Turn by turn until end of input. A turn that fails, or that Ctrl-C cuts, is dropped. attached: goes with the first."""
     with suppress(ImportError):
         import readline  # noqa: F401  # gives input() its line editing, where there is one
     print("Ctrl-C stops an answer, Ctrl-D ends the conversation, /help shows more.", file=sys.stderr)
@@ -105,7 +105,7 @@ def _converse(client: Client, args: argparse.Namespace, attached: Sequence[conte
 
 
 def _obey(command: str, turns: Turns, args: argparse.Namespace) -> bool:
-    """Do what a line that begins with a slash says; false when it ends the conversation."""
+    """Run a line that begins with a slash; false when it ends the conversation."""
     name, _, rest = command.partition(" ")
     match name:
         case "/exit" | "/quit":
@@ -124,7 +124,7 @@ def _obey(command: str, turns: Turns, args: argparse.Namespace) -> bool:
 
 
 def _ask(client: Client, turns: Turns, args: argparse.Namespace) -> ChatReply:
-    """Ask, print the answer, and print on standard error what there is to know about it."""
+    """Ask, print the answer, and on standard error who served it and what it cost."""
     request = make_request(turns, args.model, args.provider, args.system, **_generation(args))
     first: float | None = None
     if args.json:
@@ -163,7 +163,7 @@ def _shown(text: str) -> str:
 
 
 def summary(reply: ChatReply, first_token: float | None) -> str:
-    """Who served, after which attempts, tokens, cost, and the seconds to the first token where it was streamed."""
+    """Who served, after which attempts, tokens, cost, and for a stream the seconds to the first token."""
     route, usage = reply.route, reply.usage
     attempts = len(route.attempts)
     served = f"{route.provider}/{route.model}, {attempts} attempt{'' if attempts == 1 else 's'}"

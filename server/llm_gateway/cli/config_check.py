@@ -54,7 +54,7 @@ def _ending(file: str) -> str:
 
 
 def _address(kind: str, url: str) -> str:
-    """What an operator should know of an address: that it is called otherwise than it is written, or that it looks wrong."""
+    """What an operator should know of an address: that another one is called than is written, or that it looks wrong."""
     row = plugins.row(kind)
     called = trimmed(url, row)
     if called != url:

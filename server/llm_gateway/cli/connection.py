@@ -1,4 +1,4 @@
-"""From arguments to a client, and from a failed call to one line that a person can act on."""
+"""From arguments to a client, and from a failed call to one line that tells a person what to do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from llm_gateway.cli import FAILED, UsageError
 from llm_gateway.cli.terminal import one_line
 
 PATIENCE = 10.0
-"""Seconds that a gateway on this machine gets to start listening: `llm-gateway serve &` needs one, more on a busy machine."""
+"""Seconds to wait for a gateway on this machine to start listening: `llm-gateway serve &` needs one, more on a busy machine."""
 UNTOLD = 2.0
 """Seconds of them that nobody is told of."""
 
 
 def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
-    """The client that the arguments describe. patient: wait PATIENCE where nothing listens on this machine yet. Raises UsageError."""
+    """The client that the arguments describe. patient: wait PATIENCE if nothing listens on this machine yet. Raises UsageError."""
     try:
         client = Client(
             address(args),
@@ -76,7 +76,7 @@ def report(error: GatewayError, args: argparse.Namespace) -> int:
 
 
 def explain(error: GatewayError, where: str, found: Diagnosis | None = None) -> str:
-    """What happened, and what to do about it. found: why the address does not answer, once that was looked into."""
+    """What happened, and what to do about it. found: why the address does not answer, if that was examined."""
     if found is not None:
         return f"{found.cause}; {_remedy(found.kind, where)}"
     if isinstance(error, llmgateway.Unavailable) and not error.reason:

@@ -1,4 +1,4 @@
-"""``--env-file``: variables of a file, for what the environment does not set itself."""
+"""``--env-file``: variables from a file, for those that the environment does not set."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def take(args: argparse.Namespace, sources: Sources | None = None) -> None:
 
 
 def own() -> dict[str, str]:
-    """The environment without what the file gave, for a process that takes the file itself."""
+    """The environment without the file's variables, for a process that reads the file itself."""
     return {name: value for name, value in os.environ.items() if name not in _taken}
 
 
 def advice(args: argparse.Namespace) -> str:
-    """What to do where no provider is configured: what was nearly one, a file of variables in this folder that nobody named, or a key."""
+    """Advice when no provider is configured: what is missing for one, a file of variables in this folder that was not named, or a key."""
     if nearly := overlooked(os.environ):
         return "; ".join(nearly)
     named = getattr(args, "env_file", None) or os.environ.get(VARIABLE)

@@ -1,4 +1,5 @@
-"""``llm-gateway health --self``: the gateway of this container, found by its own configuration, asked by grpc.health.v1, which needs no key."""
+"""``llm-gateway health --self``: the health of this container's gateway, found by its own configuration and asked by grpc.health.v1,
+which needs no key."""
 
 from __future__ import annotations
 
@@ -90,7 +91,7 @@ def _connected(address: str) -> socket.socket:
 
 
 def _flags(started_by: str) -> dict[str, str]:
-    """The flags that the container's `serve` was given: a health check has its environment, and not its arguments."""
+    """The flags that the container's `serve` was given: a health check has its environment, but not its arguments."""
     try:
         words = Path(started_by).read_text(errors="replace").split("\0")
     except OSError:

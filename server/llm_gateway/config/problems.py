@@ -29,7 +29,7 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``errors`` is everything wrong with it, in the order of the file."""
+    """The configuration cannot be used. ``errors`` lists everything wrong with it, in the order of the file."""
 
     def __init__(self, errors: Iterable[ConfigProblem]) -> None:
         self.errors = sorted(errors, key=lambda problem: problem.line or 0)

@@ -92,7 +92,7 @@ class Reading:
     # --- problems
 
     def problem(self, path: str, wrong: str, right: str = "", *, line: int | None = None, unset: bool = False) -> None:
-        """Notes a problem at a path, on its own line or that of the nearest mapping around it. unset: a variable could mend it."""
+        """Notes a problem at a path, on its own line or that of the nearest mapping around it. unset: a variable could fix it."""
         for overridden, variable in self._variables.items():
             if within(path, overridden):
                 self.environment(variable, wrong, right)
@@ -108,7 +108,7 @@ class Reading:
         self.problems.append(ConfigProblem(file="environment", key=variable, wrong=wrong, right=right))
 
     def troubled(self, path: str) -> bool:
-        """Whether a problem was noted at the path, in it or around it: what follows from that one is not worth a second."""
+        """Whether a problem was noted at the path, in it or around it: its consequences need no second one."""
         keys = [problem.key for problem in self.problems if problem.key]
         return any(within(key, path) or within(path, key) for key in keys)
 
@@ -135,13 +135,13 @@ class Reading:
         return (at for index in itertools.count() if (at := f"{path}[{index}]") not in self._dropped)
 
     def shown(self, path: str) -> str:
-        """The value of a path as the file has it, in quotes, for the start of a sentence."""
+        """The value of a path as written in the file, in quotes, for the start of a sentence."""
         return "its value" if path in self._variables or path not in self._texts else repr(self._texts[path])
 
     # --- reading
 
     def parse(self, text: str) -> Node:
-        """The root node of a YAML text; None where it is empty, or not YAML and a problem was noted."""
+        """The root node of a YAML text; None if it is empty, or if it is not YAML, which was noted."""
         import yaml  # not paid for by a gateway without a file
 
         if text.lstrip().startswith("{"):
@@ -204,7 +204,7 @@ class Reading:
         )
 
     def finish(self) -> None:
-        """Notes what stands where nothing was read: tags of keys, of empty values and in what is unknown."""
+        """Notes tags where nothing was read: of keys, of empty values and in unknown keys."""
         for line in self._tags.values():
             self._tagged("", line)
 
@@ -424,7 +424,7 @@ class Reading:
 
 @functools.cache
 def fields_of(kind: type[Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """Reading the annotations of a struct takes as long as reading the values of one."""
+    """Cached: reading a struct's annotations takes as long as reading the values of one."""
     return {field.name: field for field in msgspec.structs.fields(kind)}
 
 
@@ -442,7 +442,7 @@ def _yaml_of_json(text: str) -> str:
 
 
 def _is_deep(text: str) -> bool:
-    """Whether more brackets stand open somewhere than can be read; YAML's parser looks at all of them again for every token."""
+    """Whether more brackets are open somewhere than can be read; YAML's parser looks at all of them again for every token."""
     steps = (1 if bracket in "[{" else -1 for bracket in _BRACKETS.findall(text))
     return any(depth > _MOST_OPEN for depth in itertools.accumulate(steps))
 

@@ -13,7 +13,7 @@ from llm_gateway.config.secret import Secret
 
 
 class Unfit(Exception):
-    """A text that is not what its key wants. wrong: follows the value in a sentence. right: what would do, or empty."""
+    """A text that does not fit its key. wrong: follows the value in a sentence. right: what would fit, or empty."""
 
     def __init__(self, wrong: str, right: str = "") -> None:
         super().__init__(wrong)
@@ -169,8 +169,8 @@ _PLACE = re.compile(r"(localhost|[\d.]{7,15}|\[[\da-fA-F:.]+\]|[\w-]+(?=:)|[\w-]
 
 
 def url(text: str) -> str:
-    """An http(s) URL that carries no credentials; without its trailing slash. A host without a scheme is http where its name has no dot or
-    is an address, as on one's own machines, else https."""
+    """An http(s) URL without credentials and trailing slash. A host without a scheme is http if its name has no dot or is an address, as
+    on one's own machines, else https."""
     right = "write something like https://host:port/v1"
     if "://" not in text and (place := _PLACE.fullmatch(text)) and "@" not in text:
         text = f"{'https' if place[2] else 'http'}://{text}"
@@ -199,7 +199,7 @@ _UNEXPANDED = re.compile(
     r"\$\(?([A-Z_][A-Z0-9_]*|[a-z]+(?:_[a-z0-9]+)+)\)?|%([A-Za-z_][A-Za-z0-9_]*)%"
     r"|\$?(?:(?i:env|secrets?)[:.]|process\.env\.|os\.environ\W+)([A-Za-z_][A-Za-z0-9_]*)\W*|\$?\{\{\s*([\w.]*)\s*\}\}"
 )
-"""What other programs write for a variable: shells, Windows, PowerShell, templates, languages. None of them is expanded here."""
+"""Variables in the notation of other programs: shells, Windows, PowerShell, templates, languages. None of them is expanded here."""
 
 
 def _expanded(text: str) -> str:
@@ -212,7 +212,7 @@ def _expanded(text: str) -> str:
 
 
 def string(text: str) -> str:
-    """Any text but none at all."""
+    """Any text that is not empty."""
     if not text:
         raise Unfit("is empty", "give a value or leave the key out")
     return _expanded(text)
@@ -224,7 +224,7 @@ def variables(text: str) -> list[str]:
 
 
 def secret(text: str) -> Secret:
-    """Any text but none at all, hidden; space around it (a file's last line break) does not count."""
+    """Any text that is not empty, hidden; surrounding space (a file's last line break) does not count."""
     if not text.strip():
         raise Unfit("is empty", "give the value or leave the key out")
     return Secret(_expanded(text.strip()))
@@ -234,11 +234,11 @@ _PLACEHOLDER = re.compile(
     r"(?i).*(?:\.\.\.|\u2026|\*{3}|x{5}).*|<.*>|\[.*\]|x{3,}|todo|placeholder|change[-_ ]?me|api[-_ ]?key"
     r"|(?:.*[-_ ])?(?:your|insert|replace|paste|put|fill)[-_ ].*|.*[-_ ]here"
 )
-"""What stands for a key in examples, and keys as dashboards show them. Words such as none, dummy or EMPTY are keys of local servers."""
+"""Placeholders for keys in examples, and keys as dashboards show them. Words such as none, dummy or EMPTY are keys of local servers."""
 
 
 def credential(text: str) -> Secret:
-    """A key: a header's secret in one word that is no example and brought no quotes along."""
+    """A key: a header's secret in one word that is no placeholder and contains no quotes."""
     if _PLACEHOLDER.fullmatch(text.strip()):
         raise Unfit("is a placeholder, not a key", "put the key itself there, or take the variable or the key out")
     value = header(text)

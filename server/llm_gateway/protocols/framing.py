@@ -19,8 +19,8 @@ MAX_FRAME = 16 << 20
 
 class Framing(Protocol):
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Frames that are whole now. Raises ResponseInvalid for a frame larger than MAX_FRAME bytes. Where whole frames come before what is
-        wrong they are returned, and the next feed or the close raises: nothing that was whole is lost."""
+        """Frames that are complete now. Raises ResponseInvalid for a frame larger than MAX_FRAME bytes. Complete frames before a fault
+        are returned, and the next feed or the close raises: nothing complete is lost."""
 
     def close(self) -> list[Frame]:
         """Frames that the end of the body makes whole."""
@@ -58,9 +58,9 @@ class _Lines:
 
 
 class Sse:
-    """Server-sent events (WHATWG HTML, section 9.2), plus what LLM servers do: a last event without its blank line counts, and
-    so does an `error:` field (llama.cpp). Lines that are no field are handed on as data of their own when they begin a JSON value
-    (Gemini sends errors that way)."""
+    """Server-sent events (WHATWG HTML, section 9.2), with the habits of LLM servers: a last event without its blank line counts, and so
+    does an `error:` field (llama.cpp). Lines that are no field are passed on as data if they begin a JSON value (Gemini sends errors
+    that way)."""
 
     __slots__ = ("_bare", "_data", "_event", "_lines", "_size", "_start")
 
@@ -144,7 +144,7 @@ class EventStream:
         self._kept: list[bytes] = []
         self._size = 0
         self._wanted = _PRELUDE.size
-        """Bytes that what is kept must have before there is more to read of it: tiny reads of a large message stay linear."""
+        """Bytes that must be buffered before there is more to read: tiny reads of a large message stay linear."""
         self._names: dict[bytes, Frame] = {}
 
     def feed(self, chunk: bytes) -> list[Frame]:
@@ -192,7 +192,7 @@ class EventStream:
         return frames
 
     def _name(self, headers: bytes) -> Frame:
-        """Name, and payload where the headers are it. Messages of one kind have the same headers, so they are read once."""
+        """Name, and payload if the headers hold it. Messages of one kind have the same headers, so they are parsed once."""
         found = self._names.get(headers)
         if found is None:
             try:

@@ -1,7 +1,5 @@
-"""Errors as Google's services name them (AIP-193: google.rpc.Status with details), in answers and in streams.
-
-Gemini and Vertex AI say so, and so do they by their OpenAI dialect, and Claude on Vertex AI.
-"""
+"""Errors by the names of Google's services (AIP-193: google.rpc.Status with details), in answers and in streams. Gemini and Vertex AI
+send them, also in their OpenAI dialect, and so does Claude on Vertex AI."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ _BY_REASON: Mapping[str, type[errors.ProviderError]] = {
     "FAILED_PRECONDITION": errors.NotSupported,
     "UNIMPLEMENTED": errors.NotSupported,
 }
-"""ErrorInfo.reason or the status. FAILED_PRECONDITION says that the service is not offered to this region or account."""
+"""ErrorInfo.reason or the status. FAILED_PRECONDITION means that the service is not offered to this region or account."""
 
 STATUS: Mapping[str, int] = {
     "INVALID_ARGUMENT": 400,
@@ -55,7 +53,7 @@ def from_http(
     *,
     codes: Mapping[str, type[errors.ProviderError]] | None = None,
 ) -> errors.ProviderError:
-    """The error of an answer, or of a stream where `headers` has none. codes: of the wire format; they win."""
+    """The error of an answer, or of a stream if `headers` is empty. codes: of the wire format; they win."""
     reason, retry_after, quota = "", None, False
     details = found.get("details")
     per_day = False

@@ -1,4 +1,4 @@
-"""Media of a request, read once: what they are, of what type, and where their bytes stand."""
+"""Media of a request, read once: what they are, of which type, and where their bytes are."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SETTINGS = ("filename", "detail", "transcript", "start_offset", "end_offset")
 class Medium:
     """A medium as the formats see it.
 
-    type: its media type as said, by its data URI, or by the ending of its name; "" where nothing tells. mime: the same in lower case,
-    without parameters. source: data, uri, file_id, or "" for none; a data URI is data. uri: that of what is not data.
+    type: its media type as given, from its data URI, or from the ending of its name; "" if unknown. mime: the same in lower case,
+    without parameters. source: data, uri, file_id, or "" for none; a data URI counts as data. uri: of anything but data.
     """
 
     __slots__ = ("_data", "_taken", "mime", "part", "source", "type", "uri")
@@ -40,7 +40,7 @@ class Medium:
 
     @property
     def modality(self) -> content_pb2.Modality.ValueType:
-        """What it is. Its type decides, then what the caller says; without either a URI is an image, and a file's id tells nothing."""
+        """What it is. Its type decides, then what the caller says; without either a URI is taken for an image, and a file id is unknown."""
         kind = self.mime.partition("/")[0]
         if kind in _BY_TYPE:
             return _BY_TYPE[kind]
@@ -67,7 +67,7 @@ class Medium:
         return f"data:{self.part.mime_type or 'application/octet-stream'};base64,{base64.b64encode(self.part.data).decode()}"
 
     def take(self, *names: str) -> None:
-        """Say that these settings have a place; the walk notes the others that are set."""
+        """Mark these settings as carried; the walk warns of the others that are set."""
         self._taken += names
 
     def left(self) -> list[str]:
@@ -81,7 +81,7 @@ class Medium:
 
 
 def _head(uri: str) -> str:
-    """The type that a data URI begins with; text/plain where it does not say (RFC 2397)."""
+    """The type in a data URI; text/plain where it has none (RFC 2397)."""
     return uri[5:].partition(",")[0].removesuffix(";base64").partition(";")[0] or "text/plain"
 
 

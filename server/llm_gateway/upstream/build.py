@@ -37,8 +37,8 @@ def upstream(
     trace: Trace | None = None,
     named: frozenset[str] = frozenset(),
 ) -> Upstream:
-    """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller.
-    named: models that the configuration names, which need not be what a caller may name."""
+    """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller. named: models
+    that the configuration names, beyond which a caller may be restricted."""
     if provider.kind == "echo":
         return Echo(provider=name)
     settings = {**_settings(provider, server), "named": named}
@@ -69,8 +69,7 @@ def upstream(
 
 
 def secrets(provider: config.Provider) -> Iterator[str]:
-    """What is nobody's business, for `redaction.know`. Not ids among the credentials, and of the headers only those that say so: texts
-    need the others."""
+    """Secrets for `redaction.know`. Not ids among the credentials, and only headers named like a secret: texts need the others."""
     named = (secret for name, secret in provider.credentials.items() if not name.endswith("_id"))
     for secret in (*(key.key for key in provider.keys), provider.proxy, *named):
         if secret is not None:
@@ -81,7 +80,7 @@ def secrets(provider: config.Provider) -> Iterator[str]:
 
 
 def is_local(provider: config.Provider) -> bool:
-    """Whether a provider runs on the operator's own machines: by its own word, else its kind's."""
+    """Whether a provider runs on the operator's own machines, by its own setting, else its kind's."""
     return plugins.row(provider.kind).local if provider.local is None else provider.local
 
 
@@ -92,7 +91,7 @@ def address_of(one: Upstream) -> tuple[str, int] | None:
 
 
 async def described_models(one: Upstream) -> list[model_pb2.Model]:
-    """The models of an upstream with all that it tells of them, which may cost a request a model: for catalogues, not for probes."""
+    """The models of an upstream with all that it reports, which may cost a request per model: for catalogues, not for probes."""
     models = await one.list_models()
     if isinstance(one, HttpCaller):
         return await one.describe(models)
@@ -100,7 +99,7 @@ async def described_models(one: Upstream) -> list[model_pb2.Model]:
 
 
 def usual_model(provider: config.Provider) -> str:
-    """What the kind's row asks when nobody names a model, where the provider is; "" where only its list can tell."""
+    """The row's model for calls that name none, at the provider's location; "" where only its list can tell."""
     row = plugins.row(provider.kind)
     place = provider.region or provider.publisher or ""
     begins = max((begin for begin in row.default_models if place.startswith(begin)), key=len, default=None)
@@ -142,8 +141,8 @@ def _chooser(
 def _listed_only(
     choose: Callable[[gateway_pb2.SendRequest, str], Api], listed: Sequence[str], named: frozenset[str]
 ) -> Callable[[gateway_pb2.SendRequest, str], Api]:
-    """The chooser of a library that calls whom the model's name says, and some at an address that stands in it: only the providers that
-    the configuration lists, or names a model of, and no address but in names that are the configuration's own."""
+    """The chooser of a library that calls the provider in the model's name, or even an address in it: only providers that the
+    configuration lists or names a model of, and no address except in the configuration's own names."""
     makers = frozenset((*listed, *(model.partition("/")[0] for model in named if "/" in model)))
 
     def choose_listed(request: gateway_pb2.SendRequest, model: str) -> Api:
@@ -184,8 +183,8 @@ _TWICE = re.compile(r"((?:/[^/]+)*?/(?:v\d+[a-z]*\d*|api))\1+$")
 
 
 def trimmed(url: str, row: Row) -> str:
-    """A configured base URL without what our own paths begin with, or are, and with its version once: people paste what another tool
-    takes, or the whole address of an operation. The beginning of the vendor's own base URL stands for all of it."""
+    """A configured base URL without what our own paths begin with, and with its version once: people paste what another tool takes, or
+    the whole address of an operation. A prefix of the vendor's own base URL stands for all of it."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/")
     if row.trims:
@@ -226,7 +225,7 @@ _SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential",
 
 
 def _key_from(name: str, row: Row, provider: config.Provider, key: config.ApiKey | None) -> str:
-    """Where the operator finds what authenticates us, in a sentence; never the value."""
+    """A sentence on where the credentials come from; never their value."""
     if key is not None and key.key:
         return f"The key is that of {key.key.source or f'providers.{name}'}."
     if provider.credentials:
@@ -246,7 +245,7 @@ _CHAINS: Mapping[str, str] = {
 def _credential(
     row: Row, provider: config.Provider, key: config.ApiKey | None, settings: Mapping[str, Any], *, prefix: str
 ) -> Credential:
-    """A key where there is one, nothing where the configuration says `none`, else what the row's identity gives."""
+    """The key if there is one, nothing where the configuration says `none`, else the row's identity."""
     secret = key.key.reveal() if key is not None else ""
     if secret and row.auth != "none":
         token = row.auth == "bearer" or (row.token_prefix and secret.startswith(row.token_prefix))

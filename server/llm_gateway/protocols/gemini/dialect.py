@@ -124,7 +124,7 @@ FAMILIES: tuple[Family, ...] = (
         validated=False,
     ),
 )
-"""First match wins. A model that matches none is believed to take what it is sent."""
+"""First match wins. A model that matches none is assumed to take whatever it is sent."""
 
 UNKNOWN = Family(pattern="", thinking="any", levels=("minimal", "low", "medium", "high", "xhigh"))
 

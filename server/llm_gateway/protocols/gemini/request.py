@@ -30,7 +30,7 @@ PROVIDER_TOOLS = {
 """The contract's portable types; any other type is the provider's own key."""
 
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
-"""Effort to thinkingBudget as Google's OpenAI compatibility layer has it; above that, the family's most."""
+"""Effort to thinkingBudget as in Google's OpenAI compatibility layer; above that, the family's maximum."""
 
 _MODES = {
     gateway_pb2.ToolConfig.MODE_AUTO: "AUTO",
@@ -97,11 +97,11 @@ class _Contents(Conversation):
         self.texts: list[str] = []
         self.beside: list[Wire] = []
         self.answered = 0
-        """Of the last result: its texts, the media that this family wants beside it, and the place of its call."""
+        """Of the last result: its texts, the media that this family wants beside it, and the index of its call."""
         self.places: dict[int, int] = {}
         """`id` of a functionResponse part to the place of its call."""
         self.unsorted: dict[int, int] = {}
-        """Place of a turn that has results to where the first message with some begins in it."""
+        """Index of a turn that has results to where the first message with some begins in it."""
 
     def rendered(self) -> tuple[list[Wire], list[Wire]]:
         """(system instruction, contents)."""
@@ -174,7 +174,7 @@ class _Contents(Conversation):
         return parts, results
 
     def sort_results(self) -> None:
-        """In each turn that has results: those in the order of their calls, before what stands between and behind them."""
+        """In each turn that has results, sort them in the order of their calls, before everything else in it."""
         beyond = len(self.calls.names) + 1
         for place, begins in self.unsorted.items():
             parts = self.contents[place]["parts"]
@@ -524,7 +524,7 @@ def _is_openapi(schema: str) -> bool:
 
 
 def _response(text: str, is_error: bool) -> Any:
-    """`functionResponse.response` is an object: other results stand under `output` or `error`, the names the API documents."""
+    """`functionResponse.response` is an object: other results go under `output` or `error`, the names that the API documents."""
     key = "error" if is_error else "output"
     try:
         value = json.raw_object(text)

@@ -129,7 +129,7 @@ class _Messages(Conversation):
         return None if part.HasField("tool_result") else self.render(part)
 
     def add(self, wire: _Wire) -> None:
-        """Add a message that is no tool result, as the server wants it to follow the one before."""
+        """Add a message that is no tool result, in the order that the server wants."""
         last = self.out[-1] if self.out else {}
         before, role = last.get("role"), wire["role"]
         if self.dialect.alternates and before == role and role in ("user", "assistant"):
@@ -138,7 +138,7 @@ class _Messages(Conversation):
             self.out.append(wire)
 
     def own(self, message: content_pb2.Message) -> bool:
-        """Fill a message of the model; False where the server takes none that is empty."""
+        """Fill a message of the model; False if it is empty and the server takes no empty one."""
         wire, content, calls = self.turn, list[_Wire](), list[_Wire]()
         for part in self.each(message.parts):
             block = self.beside_results(part)
@@ -346,7 +346,7 @@ def _audio_format(mime_type: str) -> str:
 
 
 def _collapse(blocks: list[_Wire], lists: bool, joint: str) -> Any:
-    """Content parts as a string where that says the same, or where the server takes no lists."""
+    """Content parts as a string where that means the same, or where the server takes no lists."""
     if not blocks:
         return ""
     if len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and blocks[0]["type"] == "text":
@@ -370,7 +370,7 @@ def _listed(content: Any) -> list[_Wire]:
 
 
 def retention(seconds: int) -> _Wire:
-    """The longest retention of OpenAI's that is not longer than asked for, but for the shortest."""
+    """OpenAI's longest retention not longer than asked for, or else the shortest."""
     return {"ttl": "12h" if seconds >= 12 * 3600 else "30m"} if seconds else {}
 
 
@@ -430,7 +430,7 @@ def _provider_tool(rendering: Rendering, tool: gateway_pb2.ProviderTool, field: 
 
 
 def _tool_choice(rendering: Rendering, body: _Wire, tools: list[_Wire], names: list[str]) -> list[_Wire]:
-    """Sets the tool choice; returns the tools, fewer where the choice has to be made that way."""
+    """Sets the tool choice; returns the tools, fewer if that is how the choice has to be made."""
     dialect: Dialect = rendering.dialect
     notes = rendering.notes
     config = rendering.request.tool_config
@@ -481,7 +481,7 @@ BUDGETS = {"none": 0, "low": 4095, "medium": 16383, "high": 0}
 
 
 def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
-    """Sets what the request says of reasoning; returns whether the model may be reasoning."""
+    """Sets what the request says about reasoning; returns whether the model may reason."""
     dialect: Dialect = rendering.dialect
     notes = rendering.notes
     config = rendering.request.reasoning
@@ -513,7 +513,7 @@ def _reasoning(rendering: Rendering, body: _Wire, rule: ModelRule) -> bool:
 
 
 def wished(rendering: Rendering, takes_effort: bool) -> tuple[str, str]:
-    """(word of effort asked for, the field that asks); a budget is told as a word where nothing else is said."""
+    """(effort asked for, the field that asks); a budget becomes an effort where nothing else is said."""
     config, notes = rendering.request.reasoning, rendering.notes
     word, at = effort.word(config), "reasoning.effort"
     if config.HasField("budget_tokens"):
@@ -625,7 +625,7 @@ def _attribution(rendering: Rendering, body: _Wire, rule: ModelRule) -> tuple[tu
 
 
 def attribute(rendering: Rendering, dialect: Dialect, keeps: bool, body: _Wire) -> tuple[tuple[str, str], ...]:
-    """Places of end user, labels and cache, which OpenAI's two APIs share; returns the headers. keeps: it takes a retention."""
+    """Sets end user, labels and cache key, which OpenAI's two APIs share; returns the headers. keeps: whether it takes a retention."""
     request, cache = rendering.request, rendering.request.cache_config
     headers: tuple[tuple[str, str], ...] = ()
     placed = []

@@ -35,7 +35,7 @@ _BY_MODALITY = (
 def read_usage(raw: Any) -> usage_pb2.Usage | None:
     """Usage in any of the servers' spellings; None when it counts nothing.
 
-    prompt_tokens include what was cached. completion_tokens include reasoning but at xAI, where it stands beside them: the total
+    prompt_tokens include what was cached. completion_tokens include reasoning, except at xAI, which counts it separately: the total
     tells (docs.x.ai, Chat Completions).
     """
     if not isinstance(raw, dict):
@@ -77,11 +77,11 @@ def _by_modality(details: _Wire, counts: RepeatedCompositeFieldContainer[usage_p
 
 
 def reported_cost(raw: _Wire) -> int | None:
-    """What a usage says that the call cost, in 1e-9 USD: xAI in ticks of 1e-10 USD, OpenRouter, LiteLLM (`cost`), Perplexity
-    (`cost.total_cost`) and DeepInfra (`estimated_cost`) in USD; None where it does not say.
+    """The cost that a usage reports, in 1e-9 USD: xAI in ticks of 1e-10 USD, OpenRouter, LiteLLM (`cost`), Perplexity
+    (`cost.total_cost`) and DeepInfra (`estimated_cost`) in USD; None if it reports none.
 
-    With one's own key at OpenRouter (`is_byok`) `cost` is OpenRouter's fee alone, and the provider behind it charges
-    `cost_details.upstream_inference_cost` besides; otherwise that is part of `cost`.
+    With your own key at OpenRouter (`is_byok`) `cost` is OpenRouter's fee alone, and the provider behind it charges
+    `cost_details.upstream_inference_cost` in addition; otherwise that is part of `cost`.
     """
     if not raw.keys() & _COSTS:
         return None
@@ -125,7 +125,7 @@ def citation_of(annotation: Any) -> content_pb2.Citation | None:
 
 
 def ratings(filters: _Wire, metadata: _Wire) -> list[gateway_pb2.SafetyRating]:
-    """Azure's content filter results; what has no place in a rating goes to `metadata`."""
+    """Azure's content filter results; what a rating has no field for goes to `metadata`."""
     found = []
     for category, result in filters.items():
         if (

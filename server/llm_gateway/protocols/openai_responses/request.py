@@ -47,7 +47,7 @@ class _Items(Conversation):
         self.stored = stored
         self.marks = self.dialect.rule(rendering.model).cache_options
         self.gaps = False
-        """Whether a reasoning item was left out: items that followed one are refused under their ids without it."""
+        """Whether a reasoning item was left out: the items that followed it are refused under their ids without it."""
         self.call_ids = CallIds(CALL_ID)
         self.custom: set[str] = set()
         self.items: list[_Wire] = []
@@ -55,7 +55,7 @@ class _Items(Conversation):
         """Places of reasoning items, with the part that each began with."""
         self.content: list[_Wire] = []
         self.belongs = ("", "")
-        """Content of a message that is not written yet, and the item and the phase that it belongs to."""
+        """Pending content of a message, and the item and the phase that it belongs to."""
 
     def rendered(self) -> list[_Wire]:
         self.walk()
@@ -70,7 +70,7 @@ class _Items(Conversation):
         return {part.item_id for message in messages for part in message.parts if part.reasoning.encrypted}
 
     def drop_unfollowed(self) -> None:
-        """Leave out reasoning that no item of the model follows, such as that of an answer cut while it reasoned: OpenAI refuses it."""
+        """Leave out reasoning that no item of the model follows, such as that of an answer cut while reasoning: OpenAI refuses it."""
         dropped: list[int] = []
         for place in sorted(self.thoughts, reverse=True):
             follower = self.items[place + 1] if place + 1 < len(self.items) else {"role": "user"}
@@ -116,7 +116,7 @@ class _Items(Conversation):
         self.close(role, message)
 
     def close(self, role: str, message: content_pb2.Message) -> None:
-        """Write the message that holds the content. The model's own messages go back with id and phase."""
+        """Write the message with the pending content. The model's own messages go back with id and phase."""
         content, self.content = self.content, []
         if not content:
             return
@@ -161,7 +161,7 @@ class _Items(Conversation):
         return decoded_object(opaque.json, f"{self.at}.opaque.json")
 
     def reasoning(self, part: content_pb2.Part, reasoning: content_pb2.ReasoningPart) -> _Wire | None:
-        """A reasoning item. Its parts share the item's id and come one after another: the later ones join the first."""
+        """A reasoning item. Its parts share the item's id and follow each other: later ones join the first."""
         if reasoning.encrypted and not part.signature_provider:
             self.dropped("", "Reasoning of another provider.")
             self.gaps = True
@@ -292,7 +292,7 @@ class _Request:
         return Outgoing(path=dialect.path, body=json.encode(body), headers=headers)
 
     def _wants_encrypted(self) -> bool:
-        """Models that do not reason refuse to be asked. Of a model that no rule knows the request tells."""
+        """Models that do not reason refuse these fields. For an unknown model the request decides."""
         if not self._dialect.stateless:
             return False
         if self._rule.pattern:
@@ -428,7 +428,7 @@ class _Request:
 
 
 def _annotations(part: content_pb2.Part) -> list[_Wire]:
-    """The sources of a text of the model, as it gave them; those of other providers have no id of an item beside them."""
+    """The citations of the model's text, as it gave them; those of other providers have no matching item id."""
     if not part.item_id:
         return []
     found = []

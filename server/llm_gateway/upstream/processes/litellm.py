@@ -142,7 +142,9 @@ class LiteLlm:
             child = _Child(self._watcher, await self._watcher.folder(), self._max_connections)
             await child.start(self._python, self._environment, self._told)
         except (http.ConnectFailed, OSError) as failed:
-            problem = str(failed) if isinstance(failed, http.ConnectFailed) else "no folder can be made for LiteLLM's files"
+            problem = (
+                str(failed) if isinstance(failed, http.ConnectFailed) else "no folder can be made for LiteLLM's files"
+            )
             self._cool_down(problem)
             raise http.ConnectFailed(problem) from None
         watch = asyncio.get_running_loop().create_task(self._watch(child))
