@@ -64,6 +64,8 @@ class LoadBalance:
     def _open(self, grouped: GroupCall, candidates: list[Candidate]) -> list[Candidate]:
         """The candidates that may be called, best first."""
         reasons = [endpoint.state.unavailable(target.model) for target, endpoint in candidates]
+        if not any(reasons):
+            return self._ordered(grouped, candidates)
         found = [candidate for candidate, why in zip(candidates, reasons, strict=True) if not why]
         alone = not found and not grouped.groups_left
         if alone:
