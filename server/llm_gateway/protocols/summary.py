@@ -36,10 +36,12 @@ def summary_of(request: gateway_pb2.SendRequest, *, most_parts: int | None = Non
         if message.role not in _ROLES or message.prefix or message.provider_options_json:
             odd.append((index, -1))
         held = message.parts
-        parts += len(held)
+        count = len(held)
+        parts += count
         if most_parts is not None and parts > most_parts:
             break
-        for place, part in enumerate(held):
+        for place in range(count):  # an iterator of protobuf's costs three times as much as its items do
+            part = held[place]
             if part.HasField("text"):
                 text = part.text
                 characters += len(text.text)

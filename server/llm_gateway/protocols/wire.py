@@ -202,7 +202,7 @@ class Rendering(msgspec.Struct, frozen=True, kw_only=True):
 
     def merged(self, wire: dict[str, Any], by_provider: Mapping[str, str]) -> dict[str, Any]:
         """`wire` with the caller's options for this provider merged last."""
-        options = self.options(by_provider)
+        options = self.options(by_provider) if by_provider else None  # most parts and messages have none
         return json.merge(wire, options) if options else wire
 
     def body(self, wire: dict[str, Any]) -> dict[str, Any]:
