@@ -37,6 +37,23 @@ func New(address string, options ...Option) (*Client, error) {
 	return &Client{connection: connection, stub: v1.NewLLMGatewayClient(connection), settings: settings}, nil
 }
 
+// Connection is the client's connection with its key, metadata and deadline, for the stubs of other services: those of llmgateway/admin/v1, where
+// the client was made for [DefaultAdminAddress] and has a key of the administration. Its calls end with an [*Error] too.
+func (c *Client) Connection() grpc.ClientConnInterface { return connection{c} }
+
+type connection struct{ client *Client }
+
+func (c connection) Invoke(ctx context.Context, method string, request, response any, options ...grpc.CallOption) error {
+	ctx, cancel := c.client.prepare(ctx)
+	defer cancel()
+	return asError(c.client.connection.Invoke(ctx, method, request, response, options...))
+}
+
+func (c connection) NewStream(ctx context.Context, what *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := c.client.connection.NewStream(c.client.outgoing(ctx), what, method, options...)
+	return stream, asError(err)
+}
+
 // Close closes the connection; calls in flight are cancelled.
 func (c *Client) Close() error {
 	return c.connection.Close()
@@ -119,6 +136,11 @@ func (c *Client) prepare(ctx context.Context) (context.Context, context.CancelFu
 	} else {
 		ctx, cancel = context.WithCancel(ctx)
 	}
+	return c.outgoing(ctx), cancel
+}
+
+// outgoing adds the key and the trace context.
+func (c *Client) outgoing(ctx context.Context) context.Context {
 	if c.settings.propagate != nil {
 		for key, value := range c.settings.propagate(ctx) {
 			ctx = metadata.AppendToOutgoingContext(ctx, key, value)
@@ -127,7 +149,7 @@ func (c *Client) prepare(ctx context.Context) (context.Context, context.CancelFu
 	if c.settings.apiKey != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.settings.apiKey)
 	}
-	return ctx, cancel
+	return ctx
 }
 
 // User is a turn of the user.

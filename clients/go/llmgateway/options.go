@@ -63,6 +63,9 @@ func WithDialOptions(options ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, options...) }
 }
 
+// DefaultAdminAddress is where the administration of a gateway listens.
+const DefaultAdminAddress = "127.0.0.1:50052"
+
 // MaxReceiveBytes is the size of the largest message that is received, or sent: images come inline. A gateway says by name and size what is
 // too large for it up to this size, with its default limit of half of it.
 const MaxReceiveBytes = 64 << 20

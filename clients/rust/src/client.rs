@@ -6,7 +6,9 @@ use std::time::Duration;
 use std::{error, fmt};
 
 use tokio::time::{timeout_at, Instant};
-use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
+use tonic::metadata::{Ascii, KeyAndValueRef, MetadataKey, MetadataMap, MetadataValue};
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::Interceptor;
 #[cfg(feature = "tls")]
 use tonic::transport::ClientTlsConfig;
 use tonic::transport::{Channel, Endpoint};
@@ -41,6 +43,7 @@ type Propagate = dyn Fn() -> HashMap<String, String> + Send + Sync;
 /// [`with_metadata`](Self::with_metadata) return, share the connection. To cancel a call, drop its future or its stream.
 #[derive(Clone)]
 pub struct Client {
+    channel: Channel,
     stub: LlmGatewayClient<Channel>,
     metadata: MetadataMap,
     timeout: Option<Duration>,
@@ -129,6 +132,14 @@ impl Client {
         Ok(response)
     }
 
+    /// The connection with this client's key, metadata and deadline, for the stubs of other services: those of [`admin`](crate::admin), where the
+    /// client was made for its address and has one of its keys. Their failures are tonic's, a deadline that passed is `Cancelled` there; [`Error`]
+    /// is made from them.
+    #[must_use]
+    pub fn channel(&self) -> ClientChannel {
+        InterceptedService::new(self.channel.clone(), CallSettings(self.clone()))
+    }
+
     /// Call with the client's metadata, deadline and retries; also returns the deadline.
     async fn call<M: Clone, T>(
         &self,
@@ -156,6 +167,27 @@ impl Client {
             }
         }
         Ok(metadata)
+    }
+}
+
+/// What [`Client::channel`] returns.
+pub type ClientChannel = InterceptedService<Channel, CallSettings>;
+
+/// Adds a client's metadata and deadline to each call.
+#[derive(Clone, Debug)]
+pub struct CallSettings(Client);
+
+impl Interceptor for CallSettings {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        for entry in self.0.metadata()?.iter() {
+            if let KeyAndValueRef::Ascii(key, value) = entry {
+                request.metadata_mut().append(key.clone(), value.clone());
+            }
+        }
+        if let Some(timeout) = self.0.timeout {
+            request.set_timeout(timeout);
+        }
+        Ok(request)
     }
 }
 
@@ -278,6 +310,7 @@ impl Builder {
         };
         let channel = (self.endpoint)(endpoint).connect_lazy();
         Ok(Client {
+            channel: channel.clone(),
             stub: LlmGatewayClient::new(channel).max_decoding_message_size(self.max_message_bytes),
             metadata,
             timeout: self.timeout,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accumulator;
+pub mod admin;
 mod client;
 mod error;
 mod reply;
@@ -15,7 +16,9 @@ mod stream;
 pub mod v1;
 
 pub use accumulator::Accumulator;
-pub use client::{Builder, Client, ConfigurationError, DEFAULT_ADDRESS, DEFAULT_TIMEOUT, MAX_MESSAGE_BYTES};
+pub use client::{
+    Builder, Client, ClientChannel, ConfigurationError, DEFAULT_ADDRESS, DEFAULT_TIMEOUT, MAX_MESSAGE_BYTES,
+};
 pub use error::{Error, Failure};
 pub use reply::{Models, Reply};
 pub use stream::ChatStream;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use llmgateway::admin::v1::provider_service_client::ProviderServiceClient;
+use llmgateway::admin::v1::ListProvidersRequest;
 use llmgateway::tonic::{Code, Status};
 use llmgateway::v1::part::Kind;
 use llmgateway::v1::part_delta::Delta;
@@ -151,6 +153,17 @@ async fn broken_connections_are_tried_again() {
 }
 
 /// The deadline is kept where the gateway does not answer.
+/// The deadline of the client holds for other stubs too; tonic has a code of its own for it.
+#[tokio::test]
+async fn the_administration_goes_over_the_channel() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let client = Client::builder(address).api_key("k1").timeout(Duration::from_millis(50)).build().unwrap();
+    let mut providers = ProviderServiceClient::new(client.channel());
+    let failed = providers.list_providers(ListProvidersRequest::default()).await.unwrap_err();
+    assert_eq!((failed.code(), failed.message()), (Code::Cancelled, "Timeout expired"));
+}
+
 #[tokio::test]
 async fn deadlines_are_kept() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

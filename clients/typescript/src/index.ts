@@ -1,9 +1,10 @@
 /** The client of LLMGateway for Node.js, over gRPC. */
 import type { SecureClientSessionOptions } from "node:http2";
 
+import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 
-import { Gateway, type GatewayOptions } from "./gateway.js";
+import { DEFAULT_TIMEOUT_MS, Gateway, type GatewayOptions } from "./gateway.js";
 
 export { Accumulator } from "./accumulator.js";
 export { type FieldViolation, GatewayError, type StatusCode, StreamTruncated } from "./errors.js";
@@ -12,6 +13,9 @@ export { Reply } from "./reply.js";
 export { Stream } from "./stream.js";
 
 export const DEFAULT_ADDRESS = "127.0.0.1:50051";
+
+/** Where the administration of a gateway listens by default. */
+export const DEFAULT_ADMIN_ADDRESS = "127.0.0.1:50052";
 
 /** Size of the largest message that is received; images come inline. */
 const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
@@ -25,6 +29,11 @@ export interface ClientOptions extends GatewayOptions {
 /** A gateway at `host:port`. Its connection opens with the first call; close it, or the process waits for it. */
 export class Client extends Gateway {
   readonly #sessions: Http2SessionManager;
+  /**
+   * The connection with this client's key and metadata, for `createClient` of other services: those of `@llmgateway/client/admin`, where this client
+   * was made for DEFAULT_ADMIN_ADDRESS and has a key of the administration. Failures are Connect's; `GatewayError.from` reads them.
+   */
+  readonly transport: Transport;
 
   /** @throws TypeError for settings that contradict each other. */
   constructor(address: string = DEFAULT_ADDRESS, options: ClientOptions = {}) {
@@ -36,14 +45,20 @@ export class Client extends Gateway {
       { pingIntervalMs: 60_000, pingTimeoutMs: 20_000 },
       typeof tls === "object" ? tls : undefined,
     );
-    const transport = createGrpcTransport({
+    const settings = {
       baseUrl,
       sessionManager: sessions,
       readMaxBytes: MAX_RECEIVE_BYTES,
       writeMaxBytes: MAX_RECEIVE_BYTES, // a gateway says by name and size what is too large for it up to here
-    });
-    super(transport, baseUrl, options);
+    };
+    super(createGrpcTransport(settings), baseUrl, options);
     this.#sessions = sessions;
+    const added: Interceptor = (next) => (request) => {
+      const headers = { ...options.propagate?.(), ...(options.apiKey ? { authorization: `Bearer ${options.apiKey}` } : {}) };
+      for (const [name, value] of Object.entries(headers)) request.header.set(name, value);
+      return next(request);
+    };
+    this.transport = createGrpcTransport({ ...settings, interceptors: [added], defaultTimeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS });
   }
 
   /** Close the connection; calls in flight are cancelled. */

@@ -1,9 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
 	"github.com/llmgateway/llmgateway/clients/go/llmgateway"
+	adminv1 "github.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1"
 	v1 "github.com/llmgateway/llmgateway/clients/go/llmgateway/v1"
 )
 
@@ -59,5 +68,45 @@ func TestAccumulatorGrows(t *testing.T) {
 	}
 	if started.Part.GetText().Text != "a" {
 		t.Error("the event changed")
+	}
+}
+
+// providers answers with the authorization that it was called with.
+type providers struct {
+	adminv1.UnimplementedProviderServiceServer
+}
+
+func (providers) GetProvider(ctx context.Context, request *adminv1.GetProviderRequest) (*adminv1.GetProviderResponse, error) {
+	if request.Name == "" {
+		return nil, status.Error(codes.InvalidArgument, "no name")
+	}
+	_, limited := ctx.Deadline()
+	called, _ := metadata.FromIncomingContext(ctx)
+	return &adminv1.GetProviderResponse{Provider: &adminv1.Provider{Name: request.Name, Kind: called["authorization"][0], Local: limited}}, nil
+}
+
+// The stubs of the administration go over a client's connection: with its key, its deadline and its errors.
+func TestAdministration(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	adminv1.RegisterProviderServiceServer(server, providers{})
+	go server.Serve(listener)
+	defer server.Stop()
+	client, err := llmgateway.New(listener.Addr().String(), llmgateway.WithAPIKey("k1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := adminv1.NewProviderServiceClient(client.Connection())
+	found, err := admin.GetProvider(context.Background(), &adminv1.GetProviderRequest{Name: "providers/edge"})
+	if err != nil || found.Provider.Kind != "Bearer k1" || !found.Provider.Local {
+		t.Errorf("%v, %v", found, err)
+	}
+	_, err = admin.GetProvider(context.Background(), &adminv1.GetProviderRequest{})
+	if failure := new(llmgateway.Error); !errors.As(err, &failure) || failure.Code != codes.InvalidArgument {
+		t.Errorf("%v", err)
 	}
 }

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http2";
 import { test } from "node:test";
 
+import { ProviderService } from "../../../../clients/typescript/dist/admin.js";
 import { Accumulator, Client, Reply } from "../../../../clients/typescript/dist/index.js";
 import { StreamSendResponseSchema } from "../../../../clients/typescript/dist/v1.js";
+import { createClient } from "../../../../clients/typescript/node_modules/@connectrpc/connect/dist/esm/index.js";
+import { connectNodeAdapter } from "../../../../clients/typescript/node_modules/@connectrpc/connect-node/dist/esm/index.js";
 import { create } from "../../../../clients/typescript/node_modules/@bufbuild/protobuf/dist/esm/index.js";
 
 test("a key goes in plaintext to this machine only, unless the program says otherwise", () => {
@@ -46,4 +50,23 @@ test("a fold may be looked at while it grows, and the events are left as they ca
     assert.equal(accumulator.finished, false);
   }
   assert.deepEqual([...started.event.value.part.kind.value.source.value], [1]);
+});
+
+test("stubs of the administration go over a client's transport, with its key and its deadline", async () => {
+  const routes = (router) =>
+    router.service(ProviderService, {
+      getProvider: ({ name }, context) => ({
+        provider: { name, kind: context.requestHeader.get("authorization"), local: context.timeoutMs() > 0 },
+      }),
+    });
+  const server = createServer(connectNodeAdapter({ routes }));
+  await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
+  const client = new Client(`127.0.0.1:${server.address().port}`, { apiKey: "k1" });
+  try {
+    const { provider } = await createClient(ProviderService, client.transport).getProvider({ name: "providers/edge" });
+    assert.deepEqual([provider.name, provider.kind, provider.local], ["providers/edge", "Bearer k1", true]);
+  } finally {
+    client.close();
+    server.close();
+  }
 });

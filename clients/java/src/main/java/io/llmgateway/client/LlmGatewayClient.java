@@ -51,6 +51,9 @@ public final class LlmGatewayClient implements AutoCloseable {
   /** Where a gateway listens by default. */
   public static final String DEFAULT_ADDRESS = "127.0.0.1:50051";
 
+  /** Where the administration of a gateway listens by default. */
+  public static final String DEFAULT_ADMIN_ADDRESS = "127.0.0.1:50052";
+
   /** The deadline of a call, unless the client has another. Long answers take minutes. */
   public static final Duration DEFAULT_DEADLINE = Duration.ofSeconds(600);
 
@@ -95,6 +98,17 @@ public final class LlmGatewayClient implements AutoCloseable {
    */
   public static Builder builder(String address) {
     return new Builder(address);
+  }
+
+  /**
+   * The connection with this client's key and metadata, for the stubs of other services: those of {@code io.llmgateway.admin.v1}, where the client
+   * was made for {@link #DEFAULT_ADMIN_ADDRESS} and has a key of the administration. Deadlines are the stubs' own; their failures are gRPC's, and
+   * {@link GatewayException#of} reads them.
+   *
+   * @return the channel, which closes with this client
+   */
+  public Channel channel() {
+    return channel;
   }
 
   /**

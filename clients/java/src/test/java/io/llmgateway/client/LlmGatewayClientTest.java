@@ -5,11 +5,21 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Context;
+import io.grpc.Contexts;
+import io.grpc.Metadata;
 import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import io.llmgateway.admin.v1.GetProviderRequest;
+import io.llmgateway.admin.v1.GetProviderResponse;
+import io.llmgateway.admin.v1.Provider;
+import io.llmgateway.admin.v1.ProviderServiceGrpc;
 import io.llmgateway.v1.HealthRequest;
 import io.llmgateway.v1.HealthResponse;
 import io.llmgateway.v1.LLMGatewayGrpc;
@@ -66,6 +76,27 @@ class LlmGatewayClientTest {
     public void health(HealthRequest request, StreamObserver<HealthResponse> answer) {}
   }
 
+  /** Answers with the key that it was called with. */
+  private static final class Providers extends ProviderServiceGrpc.ProviderServiceImplBase {
+    @Override
+    public void getProvider(GetProviderRequest request, StreamObserver<GetProviderResponse> answer) {
+      Provider provider = Provider.newBuilder().setName(request.getName()).setKind(String.valueOf(KEY.get())).build();
+      answer.onNext(GetProviderResponse.newBuilder().setProvider(provider).build());
+      answer.onCompleted();
+    }
+  }
+
+  private static final Context.Key<String> KEY = Context.key("authorization");
+
+  private static final ServerInterceptor KEYS =
+      new ServerInterceptor() {
+        @Override
+        public <Q, R> ServerCall.Listener<Q> interceptCall(ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+          String key = headers.get(Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER));
+          return Contexts.interceptCall(Context.current().withValue(KEY, key), call, headers, next);
+        }
+      };
+
   private final Scripted scripted = new Scripted();
   private Server server;
   private LlmGatewayClient gateway;
@@ -75,6 +106,8 @@ class LlmGatewayClientTest {
     server =
         NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
             .addService(scripted)
+            .addService(new Providers())
+            .intercept(KEYS)
             .build()
             .start();
     gateway = LlmGatewayClient.builder("127.0.0.1:" + server.getPort()).build();
@@ -84,6 +117,19 @@ class LlmGatewayClientTest {
   void stop() {
     gateway.close();
     server.shutdownNow();
+  }
+
+  /** Stubs of the administration go over a client's channel, with its key. */
+  @Test
+  void administrationGoesOverTheChannel() {
+    try (LlmGatewayClient admin = LlmGatewayClient.builder("127.0.0.1:" + server.getPort()).apiKey("k1").build()) {
+      Provider provider =
+          ProviderServiceGrpc.newBlockingStub(admin.channel())
+              .getProvider(GetProviderRequest.newBuilder().setName("providers/edge").build())
+              .getProvider();
+      assertEquals("providers/edge", provider.getName());
+      assertEquals("Bearer k1", provider.getKind());
+    }
   }
 
   private static StreamSendRequest asking(String model) {

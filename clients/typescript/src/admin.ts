@@ -1,0 +1,5 @@
+/** The services, messages and enums of llmgateway.admin.v1, generated. */
+export * from "./gen/llmgateway/admin/v1/config_pb.js";
+export * from "./gen/llmgateway/admin/v1/provider_pb.js";
+export * from "./gen/llmgateway/admin/v1/role_pb.js";
+export * from "./gen/llmgateway/admin/v1/route_pb.js";
