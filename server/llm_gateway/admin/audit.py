@@ -11,7 +11,7 @@ from llm_gateway.telemetry import logs
 
 
 class Audit:
-    """Stands around auth, so that it knows who was refused; the line's timestamp says when."""
+    """Refused calls pass through it too; the line's timestamp says when."""
 
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         method = METHODS.get(rpc.path)

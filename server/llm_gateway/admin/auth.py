@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable
-from typing import Any
 
 from llmgateway.admin.v1 import role_pb2
 
@@ -13,7 +11,7 @@ from llm_gateway import config
 from llm_gateway.admin.methods import METHODS, word
 from llm_gateway.errors import CallerUnauthenticated, RoleRequired
 from llm_gateway.rpc.auth import bearer
-from llm_gateway.rpc.chain import Handler, Rpc
+from llm_gateway.rpc.chain import Rpc
 
 
 class AdminAuth:
@@ -30,7 +28,7 @@ class AdminAuth:
         self._keys = [(bytes.fromhex(k.hash.reveal().partition(":")[2]), k.name, _role(k.role)) for k in settings.keys]
         self._certificates = {one.san: _role(one.role) for one in settings.certificates}
 
-    def __call__(self, rpc: Rpc, proceed: Handler) -> Awaitable[Any]:
+    def admit(self, rpc: Rpc) -> None:
         """Sets `rpc.principal`. Raises CallerUnauthenticated, RoleRequired."""
         found: list[tuple[str, int]] = []
         if self._certificates:
@@ -45,7 +43,6 @@ class AdminAuth:
             raise RoleRequired(
                 f"{rpc.path.rpartition('/')[2]} needs the role {word(needed)}; {rpc.principal} has {word(role)}."
             )
-        return proceed(rpc)
 
     def _by_key(self, rpc: Rpc) -> tuple[str, int]:
         digest = hashlib.sha256(bearer(rpc).encode("utf-8", "surrogateescape")).digest()

@@ -16,12 +16,13 @@ import grpc
 from google.protobuf import message, message_factory
 
 from llm_gateway.admin.methods import SERVICES
-from llm_gateway.errors import Code, InvalidRequest
-from llm_gateway.rpc.chain import Handler, Interceptor, Pairs, Rpc
+from llm_gateway.errors import Code, GatewayError, InvalidRequest
+from llm_gateway.rpc.chain import Guard, Handler, Interceptor, Pairs, Rpc
 from llm_gateway.rpc.server import STATUS, behind
 
-THREADS, CALLS = 8, 64
-"""Calls that run at once, and that wait or run; more are refused."""
+THREADS, CALLS = 4, 64
+"""Calls that run at once, and that wait or run; more are refused. Threads share one interpreter with the loop that serves calls: a flood
+of strangers on eight made its calls wait three times as long as on four."""
 GRACE = 1.0
 """Seconds that calls under way have when the port closes."""
 
@@ -62,13 +63,17 @@ class ThreadRpc(Rpc):
 
 
 class AdminServer:
-    """Serves the administration's services behind these links, the outermost first."""
+    """Serves the administration's services behind a guard and these links, the outermost first."""
 
     def __init__(
-        self, servicers: Mapping[str, object], links: Sequence[Interceptor], options: Sequence[tuple[str, int]]
+        self,
+        servicers: Mapping[str, object],
+        guard: Guard,
+        links: Sequence[Interceptor],
+        options: Sequence[tuple[str, int]],
     ) -> None:
-        """servicers: by the full name of their service."""
-        handlers = [_service(service, servicers[service.full_name], links) for service in SERVICES]
+        """servicers: by the full name of their service. guard: runs first, and its refusals pass through the links."""
+        handlers = [_service(service, servicers[service.full_name], guard, links) for service in SERVICES]
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="administration")
         self._server = grpc.server(pool, handlers, options=options, maximum_concurrent_rpcs=CALLS)
 
@@ -91,13 +96,13 @@ class AdminServer:
         await asyncio.to_thread(self._server.stop(GRACE).wait)
 
 
-def _service(service: Any, servicer: object, links: Sequence[Interceptor]) -> grpc.GenericRpcHandler:
-    """Every method of a service, hosted as a stream of requests: so its links run before the message is there."""
+def _service(service: Any, servicer: object, guard: Guard, links: Sequence[Interceptor]) -> grpc.GenericRpcHandler:
+    """Every method of a service, hosted as a stream of requests: so its guard and links run before the message is there."""
     methods: dict[str, Any] = {}
     for name, method in service.methods_by_name.items():
         parse = _parser(method)
         run = behind(links, _serving(parse, getattr(servicer, name)))
-        hosted = _hosted(f"/{service.full_name}/{name}", run)
+        hosted = _hosted(f"/{service.full_name}/{name}", guard, links, run)
         methods[name] = grpc.stream_unary_rpc_method_handler(
             hosted, response_serializer=lambda answer: answer.SerializeToString()
         )
@@ -120,7 +125,21 @@ def _serving(parse: Callable[[bytes], Any], behavior: Callable[[Any, Rpc], Any])
     return serve
 
 
-def _hosted(path: str, run: Handler) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
+def _refuse(rpc: Rpc, links: Sequence[Interceptor], error: GatewayError) -> None:
+    """Take the error through the links. They wait for nothing, so that strangers are not worth an event loop."""
+
+    async def refuse(_: Rpc) -> NoReturn:
+        raise error
+
+    async def refused() -> None:
+        await behind(links, refuse)(rpc)
+
+    refused().send(None)
+
+
+def _hosted(
+    path: str, guard: Guard, links: Sequence[Interceptor], run: Handler
+) -> Callable[[Iterator[bytes], grpc.ServicerContext], Any]:
     def hosted(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
         rpc = ThreadRpc(path, context)
         rpc.request = requests
@@ -138,6 +157,10 @@ def _hosted(path: str, run: Handler) -> Callable[[Iterator[bytes], grpc.Servicer
             return await run(rpc)
 
         try:
+            try:
+                guard.admit(rpc)
+            except GatewayError as error:
+                return _refuse(rpc, links, error)
             return asyncio.run(call())
         except _Ended as ended:
             context.set_trailing_metadata(tuple(ended.trailers))

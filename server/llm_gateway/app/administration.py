@@ -46,7 +46,7 @@ class Administration:
             route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(asked),
         }
         options = dict(server_options(gateway.settings.server)) | {"grpc.max_receive_message_length": MOST_BYTES}
-        self._server = AdminServer(servicers, (Errors(), Telemetry(), Audit(), self._auth), list(options.items()))
+        self._server = AdminServer(servicers, self._auth, (Errors(), Telemetry(), Audit()), list(options.items()))
 
     def start(self) -> int:
         """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
