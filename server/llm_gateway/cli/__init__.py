@@ -25,12 +25,12 @@ _EPILOG = """\
 exit codes: 0 all well; 1 the call failed, or the gateway is not serving; 2 wrong usage or configuration; 130 interrupted
 
 environment:
-  LLM_GATEWAY_ADDRESS  address of the gateway for chat, models and health (127.0.0.1:50051)
-  LLM_GATEWAY_API_KEY  API key for the same
-  LLM_GATEWAY_ADMIN    address of its administration for status, routes, config show and reload, providers list, show and test (127.0.0.1:50052)
+  LLM_GATEWAY_ADDRESS    address of the gateway for chat, models and health (127.0.0.1:50051)
+  LLM_GATEWAY_API_KEY    API key for the same
+  LLM_GATEWAY_ADMIN      address of its administration, for what asks it (127.0.0.1:50052)
   LLM_GATEWAY_ADMIN_KEY  key of the administration
-  LLM_GATEWAY_CONFIG   configuration file for serve, config check and providers check
-  LLM_GATEWAY_ENV_FILE file of variables for the same; see --env-file
+  LLM_GATEWAY_CONFIG     configuration file for serve, config check and providers check
+  LLM_GATEWAY_ENV_FILE   file of variables for the same; see --env-file
 """
 
 
@@ -273,7 +273,9 @@ def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
 
 def _add_admin(commands: Commands, name: str, action: str, text: str) -> argparse.ArgumentParser:
     """A command that asks the administration of a running gateway."""
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}. Asks the administration's port."
+    )
     parser.set_defaults(module="admin", action=action)
     parser.add_argument("--json", action="store_true", help="print JSON")
     group = _add_way(parser, "the administration to call", timeout=60)
