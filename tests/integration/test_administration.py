@@ -84,7 +84,7 @@ class Running:
 
 
 CONFIG: dict[str, Any] = {
-    "server": {"api_keys": [SECRETS["caller"]]},
+    "server": {"api_keys": [SECRETS["caller"]], "reload_interval": "0s"},  # only who is asked reads the file
     "admin": {"listen": "127.0.0.1:0", "keys": [key_line(role, role) for role in ROLES]},
     "providers": {
         "echo": {"default_model": "echo", "model_info": {"echo": {"aliases": ["mirror"]}}},
