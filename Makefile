@@ -144,8 +144,8 @@ audit: $(SETUP) build/supply/.setup ## Ask for advisories about every lock and c
 	$(PYTHON) -m tests.support.audit $(ARGS)
 
 .PHONY: docs
-docs: $(SETUP) ## Write docs/providers.md anew from the code
-	$(PYTHON) -m tests.support.provider_table > docs/providers.md
+docs: $(SETUP) ## Write docs/providers.md and the providers of .env.example anew from the code
+	$(PYTHON) -m tests.support.provider_table
 
 .PHONY: docker
 docker: ## Build the container image (IMAGE=llm-gateway, BASE=python:3.13-slim@sha256:..., EXTRAS="vertex prices")

@@ -1,11 +1,11 @@
-"""docs/providers.md, made from the code: `python -m tests.support.provider_table > docs/providers.md` (`make docs`).
+"""docs/providers.md and the providers of .env.example, made from the code: `python -m tests.support.provider_table` (`make docs`).
 
 Each cell is what the wire format really did with a request that uses the feature: rendered it, rendered it by other means, left it out
 with a warning, or refused it.
 """
 
-import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from google.protobuf import duration_pb2
 from llm_gateway.errors import GatewayError
@@ -148,9 +148,54 @@ def table() -> str:
             cells = [outcome(kind, row, spoken, use) for use in FEATURES.values()]
             auth = "none" if row.local else row.identity or row.auth
             rows.append([kind, api or spoken.wire.rpartition(".")[2], auth, *cells])
-    head = ["kind", "API", "credentials", *FEATURES]
-    lines = [head, ["---"] * len(head), *rows]
-    return PAGE.format(table="\n".join("| " + " | ".join(line) + " |" for line in lines))
+    features = _table(["kind", "API", "credentials", *FEATURES], rows)
+    return PAGE.format(table=features, variables=_table(["kind", "key", "address and more"], variables()))
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
+
+
+def variables() -> list[list[str]]:
+    """What each kind reads from the environment."""
+    found = []
+    for kind, row in plugins.rows().items():
+        usual = row.usual
+        when = [" and ".join(f"`{name}`" for name in group) for group in usual.when]
+        said = [f"`{name}`" for name in usual.key] + [
+            one for one in when if not any(one.strip("`") in names for names in usual.settings.values())
+        ]
+        more = [", ".join(f"`{name}`" for name in names) for names in usual.settings.values()]
+        if row.probe is not None:
+            more.append(f"or a server that answers at {row.base_url}")
+        if row.identity:
+            said.append(
+                {
+                    "aws": "AWS's credential chain",
+                    "google": "Google's application-default credentials",
+                    "entra": "Entra ID",
+                }[row.identity]
+            )
+        if said or more:
+            found.append([f"`{kind}`", ", ".join(said), "; ".join(more)])
+    return found
+
+
+ENV = Path(__file__).parents[2] / ".env.example"
+_SECTIONS = {"# --- providers": False, "# --- local servers": True}
+"""Beginnings of the headings that providers stand below, and whether those run on the operator's machines."""
+
+
+def sample(text: str) -> str:
+    """The text of .env.example with the variables of the providers as they are."""
+    for heading, local in _SECTIONS.items():
+        start = text.index("\n", text.index(heading)) + 1
+        lines = []
+        for row in plugins.rows().values():
+            shown = dict.fromkeys(row.usual.key[:1], "") if row.usual.shown is None else row.usual.shown
+            lines += [f"#{name}={value}\n" for name, value in shown.items() if row.local == local]
+        text = text[:start] + "".join(lines) + text[text.index("\n\n", start - 1) + 1 :]
+    return text
 
 
 PAGE = """\
@@ -168,7 +213,15 @@ take more or less, and the wire formats know which.
 Whatever has no field of its own goes into `provider_options_json`, verbatim; what the call is routed, priced and read by (`model`, `models`,
 `messages`, `stream`, `n`, `background` and the like) is refused there, with the field that says it instead. Kinds with two APIs choose by model and request; `api: chat` or
 `api: responses` fixes it. Other packages add kinds: see [plugins.md](plugins.md).
+
+## Variables
+
+What each kind reads from the environment, in the order in which the default provider is chosen; [configuration.md](configuration.md#without-a-file)
+says when. Of several variables the first that is set counts.
+
+{variables}
 """
 
 if __name__ == "__main__":
-    sys.stdout.write(table())
+    (ENV.parent / "docs" / "providers.md").write_text(table())
+    ENV.write_text(sample(ENV.read_text()))

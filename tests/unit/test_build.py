@@ -201,6 +201,7 @@ def test_every_kind_has_a_model_for_calls_that_name_none_or_takes_it_from_its_li
             "llama_cpp",
             "ollama",
             "openai_compatible",
+            "anthropic_compatible",
             "vllm",
         )
     }

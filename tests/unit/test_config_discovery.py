@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from llm_gateway.config import ConfigError, kind_of, load, local_servers, overlooked
@@ -366,14 +365,3 @@ def test_every_local_kind_is_probed_at_its_own_place() -> None:
         ("127.0.0.1", 11434, "/api/version", b'"version"'),
         ("127.0.0.1", 1234, "/v1/models", b'"data"'),
     ]
-
-
-def test_the_guide_names_every_variable() -> None:
-    """docs/configuration.md and .env.example keep up with the table of variables."""
-    root = Path(__file__).parents[2]
-    guide, sample = (root / "docs" / "configuration.md").read_text(), (root / ".env.example").read_text()
-    for kind, usual in USUAL.items():
-        names = [*usual.key[:1], *(names[0] for names in usual.settings.values())]
-        assert f"`{kind}`" in guide or not names
-        known = [name for name in names if name in sample or f"`{name}`" in guide]
-        assert known == names

@@ -12,6 +12,11 @@ def test_the_page_of_the_providers_is_not_stale() -> None:
     assert PAGE.read_text() == provider_table.table()
 
 
+def test_the_sample_of_variables_is_not_stale() -> None:
+    """`make docs` writes that too."""
+    assert provider_table.ENV.read_text() == provider_table.sample(provider_table.ENV.read_text())
+
+
 def test_every_word_of_the_legend_occurs() -> None:
     """A table that says yes to everything would tell nothing."""
     cells = {
