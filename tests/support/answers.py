@@ -27,10 +27,10 @@ Case = dict[str, Any]
 Frames = list[tuple[str, Any]]
 
 FORMATS: dict[str, tuple[WireFormat, Any, str]] = {
-    "anthropic": (anthropic, anthropic, "ANTHROPIC"),
+    "anthropic": (anthropic, dialects.MESSAGES, "ANTHROPIC"),
     "bedrock": (bedrock, bedrock, "BEDROCK"),
     "claude_code": (claude_code, anthropic, "ANTHROPIC"),
-    "gemini": (gemini, gemini, "GEMINI"),
+    "gemini": (gemini, dialects.GEMINI, "GEMINI"),
     "ollama": (ollama, ollama, "OLLAMA"),
     "openai_chat": (openai_chat, dialects.CHAT, "GENERIC"),
     "openai_responses": (openai_responses, dialects.RESPONSES, "OPENAI"),

@@ -1,13 +1,13 @@
-"""The dialects of the gateway's providers, by the names that golden cases give them: CHAT.GROQ, RESPONSES.XAI."""
+"""The dialects of the gateway's providers, by the names that golden cases give them: CHAT.GROQ, RESPONSES.XAI, MESSAGES.VERTEX."""
 
 import importlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from llm_gateway.protocols import openai_dialects
+from llm_gateway.protocols import anthropic, gemini, openai_dialects
 from llm_gateway.protocols.openai_dialects import ChatDialect, ResponsesDialect
-from llm_gateway.providers import plugins
+from llm_gateway.providers import anthropic_compatible, plugins, vertex
 
 
 def named(home: Any, of: type) -> Iterator[tuple[str, Any]]:
@@ -25,3 +25,9 @@ def _found(of: type, named: str) -> Iterator[tuple[str, Any]]:
 
 CHAT = SimpleNamespace(GENERIC=openai_dialects.GENERIC, **dict(_found(ChatDialect, "CHAT")))
 RESPONSES = SimpleNamespace(GENERIC=openai_dialects.GENERIC_RESPONSES, **dict(_found(ResponsesDialect, "RESPONSES")))
+MESSAGES = SimpleNamespace(
+    ANTHROPIC=anthropic.ANTHROPIC,
+    VERTEX=plugins.dialect(vertex.ROW.apis["anthropic"]),
+    COMPATIBLE=plugins.dialect(anthropic_compatible.ROW.apis[""]),
+)
+GEMINI = SimpleNamespace(GEMINI=gemini.GEMINI, VERTEX=plugins.dialect(vertex.ROW.apis["gemini"]))

@@ -53,13 +53,13 @@ TARGETS: dict[str, Target] = {
     },
     **{
         f"anthropic-{name}": Target(wire=anthropic, dialect=dialect, model="claude-opus-4-5")
-        for name, dialect in named(anthropic, anthropic.Dialect)
+        for name, dialect in named(dialects.MESSAGES, anthropic.Dialect)
     },
     "bedrock-claude": Target(wire=bedrock, dialect=bedrock.BEDROCK, model="us.anthropic.claude-opus-4-5-v1:0"),
     "bedrock-llama": Target(wire=bedrock, dialect=bedrock.BEDROCK, model="meta.llama3-1-70b-instruct-v1:0"),
     **{
         f"gemini-{name}-{model}": Target(wire=gemini, dialect=dialect, model=model)
-        for name, dialect in named(gemini, gemini.Dialect)
+        for name, dialect in named(dialects.GEMINI, gemini.Dialect)
         for model in ("gemini-3-pro", "gemini-2.5-flash", "gemma-3-27b-it")
     },
     "ollama": Target(wire=ollama, dialect=ollama.OLLAMA, model="llama3.2"),

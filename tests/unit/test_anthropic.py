@@ -19,12 +19,13 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 
 from tests.golden import runner
 from tests.golden.runner import Case
+from tests.support import dialects
 
 PROVIDER = "anthropic"
 
 
 def dialect(case: Case) -> anthropic.Dialect:
-    found: anthropic.Dialect = getattr(anthropic, case.get("dialect", "ANTHROPIC"))
+    found: anthropic.Dialect = getattr(dialects.MESSAGES, case.get("dialect", "ANTHROPIC"))
     return found
 
 
@@ -77,9 +78,9 @@ def test_model_pages_follow_each_other() -> None:
     assert anthropic.render_list_models(page.next, anthropic.ANTHROPIC).path == "/v1/models?limit=1000&after_id=a%2Fb"
     assert anthropic.parse_models(b'{"data":[],"has_more":false,"last_id":"a"}', anthropic.ANTHROPIC).next == ""
     body = b'{"publisherModels":[{"name":"publishers/anthropic/models/claude-opus-5-5"}],"nextPageToken":"t"}'
-    vertex = anthropic.parse_models(body, anthropic.VERTEX)
+    vertex = anthropic.parse_models(body, dialects.MESSAGES.VERTEX)
     assert ([model.model_id for model in vertex.models], vertex.next) == (["claude-opus-5-5"], "t")
-    assert anthropic.render_list_models("t", anthropic.VERTEX).path.endswith("?pageSize=100&pageToken=t")
+    assert anthropic.render_list_models("t", dialects.MESSAGES.VERTEX).path.endswith("?pageSize=100&pageToken=t")
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ from llmgateway.accumulator import Accumulator
 from llmgateway.v1 import content_pb2, model_pb2
 
 from tests.golden import runner
+from tests.support import dialects
 
 MODULE = PROVIDER = "gemini"
 Case = dict[str, Any]
 
 
 def dialect_of(case: Case) -> gemini.Dialect:
-    found: gemini.Dialect = getattr(gemini, case.get("dialect", "GEMINI"))
+    found: gemini.Dialect = getattr(dialects.GEMINI, case.get("dialect", "GEMINI"))
     return found
 
 
@@ -225,10 +226,10 @@ def test_what_a_model_can_do_is_known_by_its_kind(model_id: str, writes: list[in
 
 def test_models_of_vertex() -> None:
     """Base models are listed without a project."""
-    request = gemini.render_list_models("a b", gemini.VERTEX)
+    request = gemini.render_list_models("a b", dialects.GEMINI.VERTEX)
     assert (request.method, request.path) == ("GET", "/v1beta1/publishers/google/models?pageSize=1000&pageToken=a%20b")
     page = gemini.parse_models(
-        b'{"publisherModels":[{"name":"publishers/google/models/gemini-3-pro-preview"}]}', gemini.VERTEX
+        b'{"publisherModels":[{"name":"publishers/google/models/gemini-3-pro-preview"}]}', dialects.GEMINI.VERTEX
     )
     assert [m.model_id for m in page.models] == ["gemini-3-pro-preview"]
 

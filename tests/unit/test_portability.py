@@ -103,7 +103,7 @@ def targets() -> list[Target]:
             valid=messages,
             settings=cloud,
         )
-        for name, dialect in named(anthropic, anthropic.Dialect)
+        for name, dialect in named(dialects.MESSAGES, anthropic.Dialect)
         for model in ("claude-haiku-4-5", "claude-opus-4-8")
     ]
     found += [
@@ -112,7 +112,7 @@ def targets() -> list[Target]:
     ]
     found += [
         Target(name=f"gemini-{name}-{model}", wire=gemini, dialect=dialect, model=model, valid=generate, settings=cloud)
-        for name, dialect in named(gemini, gemini.Dialect)
+        for name, dialect in named(dialects.GEMINI, gemini.Dialect)
         for model in ("gemini-3-pro", "gemini-2.5-flash", "gemma-3-27b-it")
     ]
     found += [

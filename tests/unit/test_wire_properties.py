@@ -392,7 +392,7 @@ def test_a_resource_of_the_configured_project_or_that_the_file_names_is_called(
     model: str, named: frozenset[str]
 ) -> None:
     """What the operator chose is not refused."""
-    path = greeting(gemini, gemini.VERTEX, "vertex", model, named=named).path
+    path = greeting(gemini, dialects.GEMINI.VERTEX, "vertex", model, named=named).path
     assert path == f"/v1beta1/{model}:streamGenerateContent?alt=sse"
 
 

@@ -3,9 +3,10 @@
 from llm_gateway.providers.anthropic import ROW as ANTHROPIC
 from llm_gateway.providers.rows import one, served
 
+MESSAGES = {"version": "2023-06-01", "automatic_cache": False, "unsigned_thinking": True}
 ROW = one(
     "anthropic",
-    "COMPATIBLE",
+    MESSAGES,
     trims=ANTHROPIC.trims,
     like="http://HOST:PORT/anthropic",
     auth="x-api-key",

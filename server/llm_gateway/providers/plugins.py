@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_gateway import providers
-from llm_gateway.protocols import openai_choice
-from llm_gateway.protocols.openai_choice import Chooser
 from llm_gateway.providers.rows import Row, Spoken
+
+if TYPE_CHECKING:
+    from llm_gateway.protocols.openai_choice import Chooser
 
 GROUP = "llm_gateway.providers"
 _NO_KINDS = frozenset({"plugins", "rows"})
@@ -79,16 +80,21 @@ def module(package: str, name: str) -> ModuleType:
 
 def dialect(spoken: Spoken) -> Any:
     """What an API's wire format is told of its server."""
-    if not isinstance(spoken.dialect, str):
+    if not isinstance(spoken.dialect, str | dict):
         return spoken.dialect
-    return getattr(module("protocols", spoken.dialects or spoken.wire), spoken.dialect)
+    dialects = module("protocols", spoken.dialects or spoken.wire)
+    return getattr(dialects, spoken.dialect) if isinstance(spoken.dialect, str) else dialects.Dialect(**spoken.dialect)
 
 
 def chooser(choice: Chooser | str) -> Chooser:
     """What picks an API for a request; a name is `chat`, or the kind that chooses so."""
     if not isinstance(choice, str):
         return choice
-    return openai_choice.chat_only if choice == "chat" else chooser(row(choice).choice)
+    if choice != "chat":
+        return chooser(row(choice).choice)
+    from llm_gateway.protocols.openai_choice import chat_only
+
+    return chat_only
 
 
 def shadows() -> Iterator[tuple[str, str]]:

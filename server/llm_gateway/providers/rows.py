@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from llm_gateway.protocols.openai_choice import Chooser, chat_only
-from llm_gateway.protocols.openai_dialects import GENERIC_RESPONSES, ChatDialect, ResponsesDialect
+if TYPE_CHECKING:  # 7 ms that gateways without OpenAI's formats do not need
+    from llm_gateway.protocols.openai_choice import Chooser
+    from llm_gateway.protocols.openai_dialects import ChatDialect, ResponsesDialect
 
 Auth = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
 Identity = Literal["", "google", "entra", "aws"]
@@ -22,7 +23,8 @@ class Spoken:
     dialects: str = ""
     """A module too, where `dialect` is a name; the wire format's unless given."""
     dialect: Any
-    """What differs from others that speak the format: an object of its class, or the name of one, which is looked up when it is used."""
+    """What differs from others that speak the format: a `Dialect` of it, or what is looked up or made when it is used: its name in `dialects`,
+    or the fields in which it differs from the usual one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,11 +158,11 @@ def one(wire: str, dialect: Any, **of: Any) -> Row:
     return Row(apis={"": Spoken(wire=wire, dialect=dialect)}, lists=("",), **of)
 
 
-def openai_apis(chat: ChatDialect, responses: ResponsesDialect) -> Mapping[str, Spoken]:
+def openai_apis(chat: ChatDialect, responses: ResponsesDialect | str) -> Mapping[str, Spoken]:
     """Both APIs of OpenAI's."""
     return {
         "chat": Spoken(wire="openai_chat", dialect=chat),
-        "responses": Spoken(wire="openai_responses", dialect=responses),
+        "responses": Spoken(wire="openai_responses", dialects="openai_dialects", dialect=responses),
     }
 
 
@@ -168,8 +170,8 @@ def openai(
     chat: ChatDialect,
     base_url: str = "",
     *,
-    responses: ResponsesDialect = GENERIC_RESPONSES,
-    choice: Chooser = chat_only,
+    responses: ResponsesDialect | str = "GENERIC_RESPONSES",
+    choice: Chooser | str = "chat",
     **of: Any,
 ) -> Row:
     """A kind that speaks Chat Completions, and Responses when configured or chosen."""

@@ -8,6 +8,23 @@ from llmgateway.v1 import gateway_pb2
 from llm_gateway.providers import anthropic, gemini
 from llm_gateway.providers.rows import Row, Spoken, Usual
 
+GEMINI = {
+    "version": "v1beta1",
+    "parent": "projects/{project}/locations/{location}/publishers/google/",
+    "models": "publishers/google/models",
+    "files": "",
+    "tier": "header",
+    "display_names": True,
+}
+_CLAUDE = "/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}"
+MESSAGES = {
+    "path": f"{_CLAUDE}:rawPredict",
+    "stream_path": f"{_CLAUDE}:streamRawPredict",
+    "models_path": "/v1beta1/publishers/anthropic/models",
+    "legacy_version": "vertex-2023-10-16",
+    "in_path": True,
+}
+
 
 def choose(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
     """`gemini` or `anthropic`: by the publisher that is configured, else by the model."""
@@ -17,8 +34,8 @@ def choose(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, 
 
 ROW = Row(
     apis={
-        "gemini": Spoken(wire="gemini", dialect="VERTEX"),
-        "anthropic": Spoken(wire="anthropic", dialect="VERTEX"),
+        "gemini": Spoken(wire="gemini", dialect=GEMINI),
+        "anthropic": Spoken(wire="anthropic", dialect=MESSAGES),
     },
     choice=choose,
     lists=("gemini", "anthropic"),

@@ -12,8 +12,6 @@ from __future__ import annotations
 from typing import Literal
 
 from llm_gateway.protocols.anthropic.request import ANTHROPIC as ANTHROPIC
-from llm_gateway.protocols.anthropic.request import COMPATIBLE as COMPATIBLE
-from llm_gateway.protocols.anthropic.request import VERTEX as VERTEX
 from llm_gateway.protocols.anthropic.request import Dialect as Dialect
 from llm_gateway.protocols.anthropic.request import render_request as render_request
 from llm_gateway.protocols.anthropic.response import parse_error as parse_error

@@ -45,14 +45,6 @@ class Dialect:
 
 
 ANTHROPIC = Dialect()
-VERTEX = Dialect(
-    path="/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:rawPredict",
-    stream_path="/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:streamRawPredict",
-    models_path="/v1beta1/publishers/anthropic/models",
-    legacy_version="vertex-2023-10-16",
-    in_path=True,
-)
-COMPATIBLE = Dialect(version="2023-06-01", automatic_cache=False, unsigned_thinking=True)
 
 # Longest answer that the API gives without streaming: 3600 s * max_tokens / 128 000 must stay under ten minutes (Anthropic SDKs).
 MAX_UNSTREAMED = 21_333

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Literal
 
 from llm_gateway.protocols.gemini.dialect import GEMINI as GEMINI
-from llm_gateway.protocols.gemini.dialect import VERTEX as VERTEX
 from llm_gateway.protocols.gemini.dialect import Dialect as Dialect
 from llm_gateway.protocols.gemini.errors import parse_error as parse_error
 from llm_gateway.protocols.gemini.models import parse_models as parse_models

@@ -160,11 +160,3 @@ class Dialect:
 
 
 GEMINI = Dialect()
-VERTEX = Dialect(
-    version="v1beta1",
-    parent="projects/{project}/locations/{location}/publishers/google/",
-    models="publishers/google/models",
-    files="",
-    tier="header",
-    display_names=True,
-)
