@@ -217,7 +217,8 @@ Whatever has no field of its own goes into `provider_options_json`, verbatim; wh
 ## Variables
 
 What each kind reads from the environment, in the order in which the default provider is chosen; [configuration.md](configuration.md#without-a-file)
-says when. Of several variables the first that is set counts.
+says when. Of several variables the first that is set counts. `anthropic_compatible` sends its key as `x-api-key`; a host that wants a bearer token
+gets it by `api_key: none` and `headers: {{authorization: "Bearer ${{ITS_KEY}}"}}`.
 
 {variables}
 """

@@ -67,6 +67,7 @@ class ChatDialect:
     chat_path: str = "/chat/completions"
     """Below the endpoint's base URL; `{model}` is the model's id, percent-encoded."""
     models_path: str = "/models"
+    """Below it too."""
 
     output_limit: str = "max_tokens"
     """Wire field of max_output_tokens."""
@@ -77,7 +78,9 @@ class ChatDialect:
     max_stop: int = 0
     """Most stop sequences; 0 for any number."""
     logit_bias: bool = True
+    """Requests have it."""
     modalities: bool = True
+    """Requests say which ones they want back."""
     stream_options: Mapping[str, Any] = field(default_factory=lambda: {"include_usage": True})
     """Sent with a streamed request."""
 
@@ -121,6 +124,7 @@ class ChatDialect:
     parameters_required: bool = False
     """Functions must say them."""
     tool_choice: bool = True
+    """Requests have one."""
     required_word: str = "required"
     """The tool choice that demands a call."""
     named_tool_choice: bool = True
@@ -130,6 +134,7 @@ class ChatDialect:
     explicit_auto: bool = False
     """Say "auto" although it is the default."""
     parallel_tool_calls: bool = True
+    """Requests can ask for one call at a time."""
     provider_tools: Literal["", "pass", "web_search_options", "plugins"] = "pass"
     """What happens to the provider's own tools."""
     schema_limits: Limits | None = None
@@ -140,11 +145,15 @@ class ChatDialect:
     """Where the schema stands."""
 
     effort_field: str = "reasoning_effort"
+    """Place of the word of effort."""
     efforts: tuple[str, ...] = ()
     """Words of effort that are taken, weakest first; () is all."""
     budget_field: str = "reasoning.max_tokens"
+    """Place of the budget in tokens."""
     include_field: str = ""
+    """Place of whether the answer holds reasoning."""
     exclude_field: str = "reasoning.exclude"
+    """Place of whether it leaves reasoning out."""
     reasoning_off: Mapping[str, Any] = field(default_factory=dict)
     """Object merged into the body when effort is none."""
     reasoning_on: Mapping[str, Any] = field(default_factory=dict)
@@ -153,12 +162,15 @@ class ChatDialect:
     """Models that reason unasked, where every turn of a model that reasons must hold reasoning, if an empty one; "" for servers that demand none."""
 
     user_field: str = "user"
+    """Place of the end user's id."""
     metadata_field: str = "metadata"
     """Place of labels."""
     metadata_needs_store: bool = False
     """Labels are refused unless the caller's options store the answer."""
     cache_key_field: str = "prompt_cache_key"
+    """Place of the cache key."""
     cache_key_header: str = ""
+    """Header that it is sent in instead."""
 
     rules: tuple[ModelRule, ...] = ()
     """The first that matches the model applies."""

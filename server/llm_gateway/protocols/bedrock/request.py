@@ -35,13 +35,12 @@ from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, refuse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """Converse has no variants.
-
-    path, stream_path: templates of the path; the model's id is percent-encoded whole.
-    """
+    """Converse has no variants."""
 
     path: str = "/model/{model}/converse"
+    """Template of the path; the model's id is percent-encoded whole."""
     stream_path: str = "/model/{model}/converse-stream"
+    """That of streams."""
 
 
 BEDROCK = Dialect()
