@@ -67,11 +67,11 @@ async def test_the_example_serves_through_both_of_its_kinds(
     assert complete.json() == {"model": "small", "turns": [["user", "hi"]], "stream": True}
 
 
-def check(folder: Path, config: str, *paths: Path) -> "subprocess.CompletedProcess[str]":
+def check(folder: Path, config: str, *paths: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
     """`llm-gateway config check` with these folders among Python's."""
     path = folder / "gateway.yaml"
     path.write_text(dedent(config))
-    env = environment({"PYTHONPATH": ":".join(map(str, paths))})
+    env = environment({"PYTHONPATH": ":".join(map(str, paths)), **variables})
     command = [sys.executable, "-m", "llm_gateway", "config", "check", "--config", str(path)]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
@@ -129,6 +129,16 @@ def test_a_plugin_that_is_wrong_is_a_problem_of_the_configuration(
     assert words in found.stderr
     assert len(found.stderr.splitlines()) == 1
     assert check(tmp_path, "providers: {echo: {}}", site).returncode == 0
+
+
+def test_a_plugin_names_the_variable_of_its_key(tmp_path: Path) -> None:
+    """A row of a plugin says what the gateway's own say: the key may stand in the environment, and what is missing is told by its name."""
+    code = row().replace("upstream.providers import Row", "plugin import Usual, Row")
+    code += "import dataclasses\nROW = dataclasses.replace(ROW, usual=Usual(key=('ACME_API_KEY',)))"
+    site = package(tmp_path, "good", "acme", "good:ROW", code)
+    found = check(tmp_path, "providers: {acme: {}}", site)
+    assert (found.returncode, "${ACME_API_KEY}" in found.stderr) == (2, True)
+    assert check(tmp_path, "providers: {acme: {}}", site, ACME_API_KEY="key-of-the-test").returncode == 0
 
 
 def test_a_kind_has_one_package(tmp_path: Path) -> None:
