@@ -1,4 +1,4 @@
-"""JSON Schemas for providers that hold the model to them and refuse the keywords that they cannot enforce.
+"""JSON Schemas for providers that enforce them and refuse keywords that they cannot enforce.
 
 Such a keyword moves into the description of its schema, where the model reads it; the vendors' own SDKs do the same.
 """
@@ -25,7 +25,7 @@ class Limits:
     most_min_items: int | None = None
     """The largest minItems; None for any."""
     formats: frozenset[str] = frozenset()
-    """Names of `format` that it takes; () for any."""
+    """Values of `format` that it takes; () for any."""
     pattern: re.Pattern[str] | None = None
     """What a `pattern` must not contain."""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -75,8 +75,8 @@ _list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def within(schema: str, limits: Limits | None, notes: Notes, at: str) -> json.Raw:
-    """The schema, JSON text of an object, as the provider takes it: as it stands where it may. limits: None where the provider does not
-    hold the model to it. at: its field. Raises InvalidRequest for anything else."""
+    """The schema, JSON text of an object, as the provider takes it, unchanged where possible. limits: None where the provider does not
+    enforce it. at: its field. Raises InvalidRequest for anything else."""
     raw = json_object(schema, at)
     moved: dict[str, None] = {}  # and renamed
     if limits is not None:
@@ -95,7 +95,7 @@ def within(schema: str, limits: Limits | None, notes: Notes, at: str) -> json.Ra
 
 
 def _schema(raw: msgspec.Raw, limits: Limits, moved: dict[str, None]) -> Any:
-    """A schema without what is refused; `moved` collects the keywords. Text that is left as it is keeps its spelling."""
+    """A schema without what is refused; `moved` collects the keywords. Text that is not changed keeps its spelling."""
     if not bytes(raw).lstrip().startswith(b"{"):
         return raw
     out: dict[str, Any] = {}
