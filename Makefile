@@ -93,7 +93,7 @@ lint: $(SETUP) $(CODEGEN)/.setup build/litellm/.setup build/supply/.setup ## Sty
 .PHONY: test
 test: $(SETUP) build/claude-code/.setup build/litellm/.setup build/supply/.setup ## Run all tests on all cores (at most 4 at once) and print the coverage of server/ and clients/python
 	@rm -rf build/coverage
-	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(SETUP) ## Run the unit and golden tests only (ARGS="-k name" chooses)

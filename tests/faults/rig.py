@@ -23,6 +23,7 @@ from tests.faults.history import Outcome
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually
 
 OPTIONS = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
 
@@ -143,8 +144,7 @@ class Rig:
     async def _probed(self, address: str, pid: int, log: Path, probe: Path) -> AsyncIterator[Running]:
         async with AsyncClient(address, timeout=120, options=OPTIONS) as client:
             running = Running(client=client, process=psutil.Process(pid), address=address, log=log, probe=probe)
-            while not probe.exists():
-                await asyncio.sleep(0.05)
+            await eventually(probe.exists, "the probe has written its figures")
             running.forget_lag()
             yield running
 

@@ -9,6 +9,8 @@ import pytest
 from tests.faults import bumpy, cancellation, delivery, lifecycle, policy, upstream  # noqa: F401 - they declare the rows
 from tests.faults.rig import ROWS, Rig, Row
 
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.timed and row.id != "C10"], ids=lambda row: row.id)
 async def test_the_row_passes(row: Row, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from llm_gateway.upstream.http import resolver
 from llm_gateway.upstream.http.resolver import RETRY, TTL, Resolver, interleaved
 
+from tests.support.waiting import eventually
+
 FIRST = [(int(socket.AF_INET), "192.0.2.1")]
 SECOND = [(int(socket.AF_INET), "192.0.2.2")]
 LONG = 120.0
@@ -40,8 +42,7 @@ async def test_callers_of_one_name_share_a_look_up() -> None:
     server.may.clear()
     callers = [asyncio.create_task(server.resolver.addresses("a.test")) for _ in range(50)]
     other = asyncio.create_task(server.resolver.addresses("b.test"))
-    while len(server.asked) < 2:
-        await asyncio.sleep(0.001)
+    await eventually(lambda: len(server.asked) == 2, "both names are looked up")
     callers[0].cancel()
     server.may.set()
     found = await asyncio.gather(*callers, return_exceptions=True)
@@ -86,8 +87,11 @@ async def test_earlier_addresses_serve_while_a_look_up_hangs(monkeypatch: pytest
     assert await server.resolver.addresses("a.test") == FIRST
     assert len(server.asked) == 2
     server.may.set()
-    while await server.resolver.addresses("a.test") != SECOND:
-        await asyncio.sleep(0.001)
+
+    async def taken() -> bool:
+        return await server.resolver.addresses("a.test") == SECOND
+
+    await eventually(taken, "what the look-up found is taken")
 
 
 async def test_name_that_was_never_found_is_an_error_for_all_who_wait() -> None:

@@ -40,6 +40,8 @@ from llm_gateway.upstream.http import (
 from llm_gateway.upstream.http import client as http
 from llm_gateway.upstream.http.resolver import Resolver
 
+from tests.support.waiting import eventually
+
 OK = b"HTTP/1.1 200 OK\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
 EVIL = HELLO.replace(b"hello", b"evil!")
@@ -1045,8 +1047,7 @@ async def test_black_hole_ends_at_the_connect_timeout() -> None:
     before = open_sockets(port)
     with pytest.raises(ConnectTimeout):
         await HttpClient(f"http://127.0.0.1:{port}", connect_timeout=0.1).send("GET", "/", [])
-    while open_sockets(port) != before:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: open_sockets(port) == before, "the attempt leaves no socket")
     for sock in sockets:
         sock.close()
     peer = Peer()
@@ -1077,8 +1078,7 @@ def test_second_address_is_tried_when_the_first_fails(fault: str, loop: Loop) ->
             client = HttpClient(f"http://two.test:{port}", connect_timeout=4 * HANG, resolver=TWO)
             assert await get(client) == b"hello"
             assert peer.connections == 1
-            while open_sockets(port, "0200007F") != before:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: open_sockets(port, "0200007F") == before, "the attempt is given up")
             await client.aclose()
             for sock in sockets:
                 sock.close()
@@ -1194,8 +1194,7 @@ async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) 
             client = HttpClient(url, ca_file=authority.ca_file)
         task = asyncio.create_task(get(client))
         if phase == "connect":
-            while open_sockets(port) != before + 1:
-                await asyncio.sleep(0.01)
+            await eventually(lambda: open_sockets(port) == before + 1, "it connects")
         else:
             await reached.wait()
             await asyncio.sleep(0.02)
@@ -1204,8 +1203,7 @@ async def test_cancelled_call_closes_its_connection(phase: str, tmp_path: Path) 
         with pytest.raises(asyncio.CancelledError):
             await task
         if phase == "connect":
-            while open_sockets(port) > before:
-                await asyncio.sleep(0.001)
+            await eventually(lambda: open_sockets(port) <= before, "the attempt leaves no socket")
         else:
             await asyncio.wait_for(peer.gone.wait(), GONE)
         print(f"cancelled in {phase}: closed after {(time.monotonic() - started) * 1000:.1f} ms")

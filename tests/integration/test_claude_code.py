@@ -20,6 +20,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, health_pb2
 from tests.conftest import GatewayFactory, ProcessFactory
 from tests.support.environments import claude_code
 from tests.support.upstream import CLOSE, HANG, Until, Upstream, sse, stream, whole
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)  # the first test may have to fetch the command
 KEY = "sk-ant-" + "k" * 24
@@ -97,9 +98,14 @@ def asking(text: str, *more: content_pb2.Part) -> gateway_pb2.SendRequest:
 
 
 async def gone(command: Path) -> None:
-    """Return when no process of this command is left below this one; the test's time limit is the assertion."""
-    while any(str(command) in part for child in psutil.Process().children(recursive=True) for part in _words(child)):
-        await asyncio.sleep(0.01)
+    """Return when no process of this command is left below this one."""
+    await eventually(lambda: not running(command), f"the processes of {command.name} are gone")
+
+
+def running(command: Path) -> list[psutil.Process]:
+    """The processes of this command below this one."""
+    below = psutil.Process().children(recursive=True)
+    return [one for one in below if any(str(command) in word for word in _words(one))]
 
 
 def _runs(pid: int) -> bool:
@@ -119,8 +125,7 @@ def _words(process: psutil.Process) -> list[str]:
 
 async def cleared(folder: Path) -> None:
     """Return when nothing is left in the folder."""
-    while os.listdir(folder):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: not os.listdir(folder), "the folder is empty")
 
 
 # ---------------------------------------------------------------- the real command
@@ -349,8 +354,7 @@ async def test_what_a_process_started_ends_with_it(
     command = program("trap '' TERM HUP\n(trap '' TERM HUP; while :; do sleep 1; done) &\nwhile :; do sleep 1; done")
     local = await gateway_factory(provider(command))
     call = asyncio.ensure_future(local.client.chat("Hi", model="cc/opus"))
-    while sum(str(command) in _words(child) for child in psutil.Process().children(recursive=True)) < 2:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(running(command)) == 2, "the process has a child")
     call.cancel()
     await gone(command)
     await cleared(temporary)
@@ -368,14 +372,13 @@ async def test_what_a_killed_gateway_leaves_is_ended_and_cleared(
     process = gateway_process(provider(command), {"TMPDIR": str(folder)})
     async with AsyncClient(process.address) as client:
         call = asyncio.ensure_future(client.chat("Hi", model="cc/opus"))
-        while not pids.exists():
-            await asyncio.sleep(0.01)
+        await eventually(pids.exists, "the process has a child")
         process.process.kill()
         with pytest.raises(GatewayError):
             await call
     started = [int(pid) for pid in pids.read_text().split()]
-    while any(map(_runs, started)) or os.listdir(folder):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: not any(map(_runs, started)), "both processes are gone")
+    await cleared(folder)
 
 
 async def test_the_answer_does_not_wait_for_the_exit(gateway_factory: GatewayFactory, program: Program) -> None:
@@ -440,8 +443,9 @@ def test_a_process_that_has_closed_its_input_is_heard_all_the_same(program: Prog
     async def said(script: str) -> tuple[bool, bytes]:
         process = upstream_claude._Process(tempfile.mkdtemp(), lambda *_: None)
         await process.start(str(program(script)), [], {}, None)
-        while not (process._lost.is_set() or (process._chunks and process._exited.is_set())):
-            await asyncio.sleep(0.01)
+        await eventually(
+            lambda: process._lost.is_set() or (process._chunks and process._exited.is_set()), "the process has ended"
+        )
         spoke = await process.exchange(b"x" * (1 << 20))
         data = await process.receive() if spoke else await process.failure()
         await process.end(0.0)

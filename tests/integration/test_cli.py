@@ -29,6 +29,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, health_pb2
 
 from tests.support import scripted_gateway as scripted
 from tests.support.scripted_gateway import Context, ScriptedGateway, answer, events, fail
+from tests.support.waiting import eventually_blocking
 
 COMMAND = [sys.executable, "-m", "llm_gateway"]
 SOON = 120.0
@@ -677,11 +678,8 @@ def test_serve_serves_the_other_commands_until_it_is_told_to_stop(echo_file: str
     listen = f"unix:{tmp_path / 'socket'}"
     command = [*COMMAND, "serve", "--config", echo_file, "--listen", listen, "--reflection", "--log-level", "warning"]
     with started(command) as server:
-        end = time.monotonic() + SOON
-        while not (tmp_path / "socket").exists():
-            assert server.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        eventually_blocking(lambda: (tmp_path / "socket").exists() or server.poll() is not None, "its socket is there")
+        assert server.poll() is None
         listed = run("models", "--address", listen, "--json")
         assert "providers/echo/models/echo" in {model["name"] for model in json.loads(listed.stdout)["models"]}
         assert run("health", "--address", listen, "--probe").stdout.startswith("SERVING | ")

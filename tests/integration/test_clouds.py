@@ -1,4 +1,7 @@
-"""Azure, Vertex AI and Bedrock over real sockets: paths, credentials and signatures, with the vendors' own clients as oracles."""
+"""Azure, Vertex AI and Bedrock over real sockets: paths, credentials and signatures, with the vendors' own clients as oracles.
+
+Each test imports its client: together they take seconds, and every worker collects this module.
+"""
 
 import asyncio
 import datetime
@@ -11,18 +14,14 @@ from typing import Any
 
 import botocore.session
 import pytest
-from anthropic import AsyncAnthropicVertex
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from google import genai
-from google.oauth2.credentials import Credentials as GoogleToken
 from llmgateway import errors
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
-from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from tests.conftest import GatewayFactory
 from tests.support.aws import event_message
@@ -113,6 +112,8 @@ async def test_azure_is_called_as_its_own_client_calls_it(
     gateway_factory: GatewayFactory, upstream: Upstream, api: str, version: str | None, answer: Script
 ) -> None:
     """Path, version and key header of the v1 surface and of a dated version."""
+    from openai import AsyncAzureOpenAI, AsyncOpenAI
+
     upstream.script(answer)
     oracle: AsyncOpenAI = (
         AsyncAzureOpenAI(azure_endpoint=upstream.url, api_key="secret", api_version=version, max_retries=0)
@@ -212,6 +213,8 @@ async def test_claude_on_vertex_is_called_as_its_own_client_calls_it(
     gateway_factory: GatewayFactory, upstream: Upstream, streamed: bool
 ) -> None:
     """The model in the path, the version in the body, the token as bearer; the stream's path for streams."""
+    from anthropic import AsyncAnthropicVertex
+
     start = {**ANTHROPIC, "content": [], "stop_reason": None}
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
@@ -251,6 +254,9 @@ async def test_gemini_on_vertex_is_called_as_its_own_client_calls_it(
     gateway_factory: GatewayFactory, upstream: Upstream
 ) -> None:
     """Project and location in the path, the token as bearer."""
+    from google import genai
+    from google.oauth2.credentials import Credentials as GoogleToken
+
     upstream.script(whole(200, GEMINI))
     oracle = genai.Client(
         vertexai=True,

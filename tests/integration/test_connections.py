@@ -26,6 +26,7 @@ from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually
 
 Factory = Callable[..., Any]
 ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
@@ -236,8 +237,7 @@ async def test_a_burst_that_the_loop_is_too_busy_for_waits(gateway_factory: Fact
             outcomes.extend(call.code() for call in calls)
 
     thread = asyncio.create_task(asyncio.to_thread(burst))
-    while not connected.is_set():
-        await asyncio.sleep(0.01)
+    await eventually(lambda: connected.is_set() or thread.done(), "the client is connected")
     sent.wait(30)  # the loop is busy
     time.sleep(1.0)
     await thread
@@ -290,8 +290,7 @@ async def test_connections_beyond_the_limit_are_closed_as_they_come(gateway_fact
         assert [await taken(stack) for _ in range(4)] == [True, True, False, False]
         assert (await running.client.chat("hi")).text == "hi"
     async with AsyncExitStack() as stack:
-        while not await taken(stack):
-            await asyncio.sleep(0.01)
+        await eventually(lambda: taken(stack), "a place is free again")
 
 
 async def test_an_old_connection_gets_goaway_and_time_to_finish(gateway_factory: Factory, upstream: Upstream) -> None:

@@ -17,6 +17,7 @@ from llmgateway.v1 import gateway_pb2, health_pb2
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream, whole
+from tests.support.waiting import eventually
 
 CLAUDE = {
     "id": "msg_1",
@@ -347,8 +348,7 @@ async def test_a_caller_that_leaves_stops_nobodys_asking(gateway_factory: Any, u
     upstream.script(listing("n"), path="/b/v1/models")
     running = await gateway_factory(two(upstream))
     first = asyncio.create_task(running.client.chat("hi", "m"))
-    while not lists(upstream):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: lists(upstream), "a list is asked for")
     second = asyncio.create_task(running.client.chat("hi", "m"))
     first.cancel()
     assert (await second).response.route.provider == "a"

@@ -25,6 +25,7 @@ from tests.faults.rig import until
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually, eventually_blocking
 
 NO_RETRIES = [("grpc.enable_retries", 0)]
 
@@ -52,22 +53,23 @@ async def test_sigterm_with_100_live_streams_finishes_all_and_sends_new_ones_els
             watch = machine_grpc.HealthStub(channel).Watch(
                 machine_pb2.HealthCheckRequest(service="llmgateway.v1.LLMGateway")
             )
-            while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
-                pass
+
+            async def draining() -> bool:
+                return bool((await watch.read()).status == machine_pb2.HealthCheckResponse.NOT_SERVING)
+
+            await eventually(draining, "a Watch is told NOT_SERVING")
             with pytest.raises(Unavailable) as ended:
                 await drained(watch)
         assert ended.value.reason == "GATEWAY_DRAINING"
 
-        async def late() -> None:
-            while True:
-                with suppress(
-                    Cancelled
-                ):  # received and not yet begun when gRPC stopped; a client with retries asks again
-                    await client.chat("late", model="edge/m")
-                    return
+        async def late() -> bool:
+            with suppress(Cancelled):  # received and not yet begun when gRPC stopped; a client with retries asks again
+                await client.chat("late", model="edge/m")
+                return True
+            return False
 
         with pytest.raises(Unavailable, match="connect"):
-            await late()
+            await eventually(late, "a late call is refused")
         assert running.process.poll() is None
         release.set()
 
@@ -170,8 +172,11 @@ async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path
             settings = json.loads(path.read_text())
             path.write_text(json.dumps({**settings, "providers": {"echo": {"default_model": "echo"}}}))
             running.process.send_signal(signal.SIGHUP)
-            while (await client.get_status()).config_version == before:
-                await asyncio.sleep(0.05)
+
+            async def changed() -> bool:
+                return (await client.get_status()).config_version != before
+
+            await eventually(changed, "the new configuration serves")
             assert (await client.chat("new", model="echo/echo")).text == "new"
             with pytest.raises(NotFound):
                 await client.chat("old", model="edge/m")
@@ -179,8 +184,7 @@ async def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(tmp_path
             assert "".join([piece async for piece in stream]) == "0 1 "
             path.write_text('{"providers": {"echo": {"kind": "ecco"}}}')
             running.process.send_signal(signal.SIGHUP)
-            while "configuration not reloaded" not in running.log.read_text():
-                await asyncio.sleep(0.05)
+            await eventually(lambda: "configuration not reloaded" in running.log.read_text(), "the log says so")
             assert (await client.chat("still", model="echo/echo")).text == "still"
 
 
@@ -232,8 +236,7 @@ def test_a_sigterm_that_comes_while_a_dead_worker_is_replaced_ends_all(tmp_path:
     worker = f"import pathlib, sys, time; p = pathlib.Path({str(died)!r}); p.exists() and time.sleep(60); p.touch(); sys.exit(1)"
     supervisor = f"import os; from llm_gateway.app.workers import supervise; supervise(1, '127.0.0.1:1', ['-c', {worker!r}], os.environ)"
     with subprocess.Popen([sys.executable, "-c", supervisor]) as process:
-        while not died.exists():
-            time.sleep(0.01)
+        eventually_blocking(died.exists, "the worker is dead")
         time.sleep(0.3)  # the supervisor looks every 0.1 s, and pauses for 1 s
         process.terminate()
         try:

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.environments import litellm
 from tests.support.upstream import HANG, Upstream, chat, chat_stream, event, sse, stream, whole
+from tests.support.waiting import eventually
 
 pytestmark = [
     pytest.mark.timeout(900),  # the first test may have to install LiteLLM
@@ -90,6 +92,13 @@ def child() -> psutil.Process:
     """The running child."""
     (found,) = [one for one in psutil.Process().children() if any(PROGRAM in word for word in one.cmdline())]
     return found
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether there is such a process, and not only what nobody has reaped of it."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 async def test_answers_and_streams_pass_through(rig: Rig) -> None:
@@ -207,13 +216,13 @@ async def test_a_crash_is_an_error_of_the_calls_under_way(rig: Rig, monkeypatch:
     assert await rig.client.health_check()
     with pytest.raises(Unavailable):  # it cools down for a moment
         await rig.client.chat("hi", model=MODEL)
-    while True:  # the test's time limit is the assertion
-        try:
-            reply = await rig.client.chat("hi", model=MODEL, timeout=PATIENT)
-            break
-        except Unavailable:
-            await asyncio.sleep(0.05)
-    assert reply.text == "again"
+
+    async def again() -> Any:
+        with suppress(Unavailable):
+            return await rig.client.chat("hi", model=MODEL, timeout=PATIENT)
+        return None
+
+    assert (await eventually(again, "it serves again", 2 * PATIENT)).text == "again"
     assert child().pid != killed.pid
 
 
@@ -316,16 +325,17 @@ async def test_what_a_killed_gateway_leaves_of_it_is_ended_and_cleared(
             process.process.kill()
             with pytest.raises(GatewayError):
                 await call
-        while (running.is_running() and running.status() != psutil.STATUS_ZOMBIE) or os.listdir(folder):
-            await asyncio.sleep(0.01)
+        await eventually(lambda: not runs(running), "the child is gone")
+        await eventually(lambda: not os.listdir(folder), "the folder is empty")
 
 
 async def test_the_probe_costs_nothing(rig: Rig) -> None:
     """The child answers it; no request is made."""
-    while (
-        await rig.client.list_models(refresh=True)
-    ).unreachable:  # after the crashes of other tests it cools down for a moment
-        await asyncio.sleep(0.05)
+
+    async def listed() -> bool:
+        return not (await rig.client.list_models(refresh=True)).unreachable
+
+    await eventually(listed, "it has cooled down after the crashes of other tests", PATIENT)
     assert rig.upstream.requests == []
 
 

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from llmgateway import Client
@@ -12,6 +11,7 @@ from llmgateway.v1 import gateway_pb2
 from tests.conftest import ProcessFactory
 from tests.support.gateway import Process, environment, provider
 from tests.support.llama import MODEL, WORDS, Llama
+from tests.support.waiting import eventually_blocking
 
 ENDLESS = 60_000
 """Tokens; an answer so long is never read to its end."""
@@ -65,8 +65,7 @@ def test_the_command_prints_while_the_model_speaks_and_ends_it(gateway: Process,
             assert command.wait(120) == 130
         finally:
             command.kill()
-    while llama.busy():  # the test's time limit is the assertion
-        time.sleep(0.01)
+    eventually_blocking(lambda: not llama.busy(), "the server's slot is free")
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """The llama.cpp server that integration tests use speaks what the vendors' own clients understand."""
 
-import time
-
 import anthropic
 import openai
 
 from tests.support.llama import MODEL, WORDS, Llama
+from tests.support.waiting import eventually_blocking
 
 HELLO = "Hello, \u4e16\u754c!"  # outside the vocabulary: spelt in byte tokens
 
@@ -58,5 +57,4 @@ def test_a_closed_stream_frees_its_slot(llama: Llama) -> None:
         next(stream)
         assert llama.busy() == 1
         stream.close()
-        while llama.busy():  # the test's time limit is the assertion
-            time.sleep(0.01)
+        eventually_blocking(lambda: not llama.busy(), "the server's slot is free")

@@ -21,6 +21,7 @@ PATIENCE = 50.0
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.no_cover
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_calls_go_on_while_nobody_reads_standard_error(
     tmp_path: Path, unused_tcp_port: int, workers: int, record_property: Callable[[str, object], None]

@@ -25,6 +25,7 @@ from structlog.testing import capture_logs
 
 from tests.support import gateway as gateways
 from tests.support.upstream import DONE, Script, Upstream, event, sse, stream, whole
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     Stub = gateway_pb2_grpc.LLMGatewayAsyncStub
@@ -81,14 +82,11 @@ async def test_a_served_call_has_its_cost_in_the_answer_and_in_the_spans(
     running = gateway_process({"providers": {"openai": openai(upstream.url)}}, {"OTEL_TRACES_EXPORTER": "console"})
     stub = stub_of(running.address)
 
-    async def priced() -> gateway_pb2.SendResponse:
-        while True:
-            response: gateway_pb2.SendResponse = await stub.Send(ask())
-            if response.usage.HasField("cost_nano_usd"):
-                return response
-            await asyncio.sleep(0.05)
+    async def priced() -> gateway_pb2.SendResponse | None:
+        answered: gateway_pb2.SendResponse = await stub.Send(ask())
+        return answered if answered.usage.HasField("cost_nano_usd") else None
 
-    response = await asyncio.wait_for(priced(), PATIENCE)
+    response = await eventually(priced, "a call has its cost")
     assert response.usage.cost_nano_usd == COST
     assert response.usage.provider_cost_nano_usd == COST * 1.5
     assert response.usage.price_id.startswith("genai-prices-")
@@ -126,8 +124,11 @@ async def test_health_says_serving_once_the_list_is_read(
                 assert (await watch.read()).status == machine_pb2.HealthCheckResponse.NOT_SERVING
                 assert (await stub_of(address).Send(ask("echo"))).candidates
                 loading.set()
-            while (await watch.read()).status != machine_pb2.HealthCheckResponse.SERVING:
-                pass
+
+            async def serving() -> bool:
+                return bool((await watch.read()).status == machine_pb2.HealthCheckResponse.SERVING)
+
+            await eventually(serving, "a Watch is told SERVING")
             watch.cancel()
     finally:
         loading.set()

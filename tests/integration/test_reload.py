@@ -19,6 +19,7 @@ from tests.integration.test_plugin import package, row
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually
 
 ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
 
@@ -40,8 +41,7 @@ async def test_a_call_that_backs_off_during_a_reload_is_tried_again_where_it_beg
     await upstream.seen(requests=1)
     await running.gateway.reload(read(tmp_path, ECHO))
     assert (await call).text == "again"
-    while upstream.open_connections:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: not upstream.open_connections, "its connections are closed")
 
 
 async def test_callers_keys_and_the_limit_of_calls_follow_a_reload(
@@ -81,8 +81,7 @@ async def test_a_rotated_key_is_redacted_until_the_last_call_by_it_is_over_and_f
         await call
     assert caught.value.provider_failure is not None
     assert caught.value.provider_failure.provider_message == "of [redacted]"
-    while len(redaction._held) > before + 1:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: len(redaction._held) <= before + 1, "the keys of old configurations are forgotten")
     assert redaction.without_known("rotated-key-0 rotated-key-100") == "rotated-key-0 [redacted]"
 
 
@@ -234,8 +233,7 @@ async def test_a_sighup_during_a_reload_is_followed_by_another_one() -> None:
     signal.raise_signal(signal.SIGHUP)
     await asyncio.sleep(0.01)
     go.set()
-    while times < 2:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: times >= 2, "it is read again")
     await asyncio.sleep(0.05)
     assert times == 2
     asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
@@ -249,11 +247,9 @@ async def test_a_reload_knows_the_kinds_of_plugins_and_says_what_needs_a_restart
         changed = gateways.configured({**plugged, "server": {"shutdown_grace": "3s", "max_in_flight": 9}})
         (tmp_path / "gateway.yaml").write_text(json.dumps(changed))
         running.process.send_signal(signal.SIGHUP)
-        while "reloaded" not in running.log.read_text():
-            await asyncio.sleep(0.05)
-        while "settings need a restart" not in (log := running.log.read_text()):
-            await asyncio.sleep(0.05)
-        assert "configuration reloaded" in log
+        for words in ("configuration reloaded", "settings need a restart"):
+            await eventually(lambda words=words: words in running.log.read_text(), f"the log says: {words}")  # type: ignore[misc]
+        log = running.log.read_text()
         assert '"settings":["server.shutdown_grace"]' in log
 
 

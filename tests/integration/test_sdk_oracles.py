@@ -3,6 +3,8 @@ they send are the golden ones.
 
 An answer goes over a real socket to the vendor's client and is summed up as it sees it; the golden case, which our parser is held to,
 is summed up the same way. Texts, calls, the vendor's word for the end, and tokens must agree.
+
+Each test imports its client: together they take seconds, and every worker collects this module.
 """
 
 from __future__ import annotations
@@ -13,17 +15,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import anthropic
-import mistralai.client as mistral
-import ollama
-import openai
 import pydantic
 import pytest
-from anthropic.types.message_create_params import MessageCreateParams
-from google import genai
-from google.genai import types as gemini_types
-from openai.types.chat.completion_create_params import CompletionCreateParams
-from openai.types.responses.response_create_params import ResponseCreateParams
 
 from tests.golden import runner
 from tests.support import dialects
@@ -134,6 +127,8 @@ OPENAI_DIFFERS = {
 )
 async def test_openai_reads_chat_completions_as_we_do(case: Case, upstream: Upstream) -> None:
     """Its client accumulates what we accumulate."""
+    import openai
+
     seen = Summary()
     async with openai.AsyncOpenAI(base_url=f"{upstream.url}/v1", api_key="none", max_retries=0) as client:
         if serve(upstream, case):
@@ -170,6 +165,8 @@ async def test_openai_reads_chat_completions_as_we_do(case: Case, upstream: Upst
 )
 async def test_openai_reads_responses_as_we_do(case: Case, upstream: Upstream) -> None:
     """Its client's final response holds what our events add up to."""
+    import openai
+
     async with openai.AsyncOpenAI(base_url=f"{upstream.url}/v1", api_key="none", max_retries=0) as client:
         if serve(upstream, case):
             answer: Any = None
@@ -201,6 +198,8 @@ ANTHROPIC_DIFFERS = {
 @pytest.mark.parametrize("case", answers("anthropic", ANTHROPIC_DIFFERS))
 async def test_anthropic_reads_messages_as_we_do(case: Case, upstream: Upstream) -> None:
     """Its client's accumulated message holds what our events add up to."""
+    import anthropic
+
     async with anthropic.AsyncAnthropic(base_url=upstream.url, api_key="none", max_retries=0) as client:
         if serve(upstream, case):
             async with client.messages.stream(model="m", max_tokens=9, messages=ASK) as answer:
@@ -233,6 +232,9 @@ GEMINI_DIFFERS = {
 @pytest.mark.parametrize("case", answers("gemini", GEMINI_DIFFERS))
 async def test_google_reads_candidates_as_we_do(case: Case, upstream: Upstream) -> None:
     """Its client's chunks hold what our events add up to."""
+    from google import genai
+    from google.genai import types as gemini_types
+
     seen = Summary()
     client = genai.Client(api_key="none", http_options=gemini_types.HttpOptions(base_url=upstream.url))
     if serve(upstream, case):
@@ -271,6 +273,8 @@ OLLAMA_DIFFERS = {
 @pytest.mark.parametrize("case", answers("ollama", OLLAMA_DIFFERS))
 async def test_ollama_reads_its_chat_as_we_do(case: Case, upstream: Upstream) -> None:
     """Its client's parts hold what our events add up to."""
+    import ollama
+
     seen = Summary()
     async with ollama.AsyncClient(upstream.url) as client:
         if serve(upstream, case, "application/x-ndjson"):
@@ -291,6 +295,8 @@ async def test_ollama_reads_its_chat_as_we_do(case: Case, upstream: Upstream) ->
 @pytest.mark.parametrize("case", answers("openai_chat", {}, ("MISTRAL",)))
 async def test_mistral_reads_chat_completions_as_we_do(case: Case, upstream: Upstream) -> None:
     """Thinking in content lists, calls, usage."""
+    import mistralai.client as mistral
+
     seen = Summary()
     async with mistral.Mistral(api_key="none", server_url=upstream.url) as client:
         if serve(upstream, case):
@@ -360,6 +366,9 @@ def valid(declared: Any, wire: Case) -> None:
 )
 async def test_openai_sends_our_chat_completions(case: Case, upstream: Upstream) -> None:
     """Its client takes the golden body as arguments, and as its types have them, and sends the same body to the same path."""
+    import openai
+    from openai.types.chat.completion_create_params import CompletionCreateParams
+
     wire = case["wire"]
     valid(CompletionCreateParams, wire)
     async with openai.AsyncOpenAI(base_url=upstream.url, api_key="none", max_retries=0) as client:
@@ -379,6 +388,9 @@ RESPONSES_DIFFER = {
 @pytest.mark.parametrize("case", requests("openai_responses", ("",), RESPONSES_DIFFER))
 async def test_openai_sends_our_responses(case: Case, upstream: Upstream) -> None:
     """The same for the Responses API."""
+    import openai
+    from openai.types.responses.response_create_params import ResponseCreateParams
+
     wire = case["wire"]
     valid(ResponseCreateParams, wire)
     async with openai.AsyncOpenAI(base_url=upstream.url, api_key="none", max_retries=0) as client:
@@ -398,6 +410,9 @@ ANTHROPIC_SENDS_NOT = {
 @pytest.mark.parametrize("case", requests("anthropic", ("",), ANTHROPIC_SENDS_NOT))
 async def test_anthropic_sends_our_messages(case: Case, upstream: Upstream) -> None:
     """The same for the Messages API."""
+    import anthropic
+    from anthropic.types.message_create_params import MessageCreateParams
+
     wire = case["wire"]
     valid(MessageCreateParams, wire)
     async with anthropic.AsyncAnthropic(base_url=upstream.url, api_key="none", max_retries=0) as client:
@@ -416,6 +431,7 @@ OLLAMA_SENDS_NOT = {
 @pytest.mark.parametrize("case", requests("ollama", ("",), OLLAMA_SENDS_NOT))
 async def test_ollama_sends_our_chat(case: Case, upstream: Upstream) -> None:
     """The same for Ollama's chat; the client also says that there are no tools."""
+    import ollama
 
     async def send() -> None:
         answer = await client.chat(**case["wire"])
@@ -442,6 +458,9 @@ GEMINI_FIELDS = {
 @pytest.mark.parametrize("case", requests("gemini", ("",), {"request_options": "holds fields that nobody knows"}))
 async def test_google_sends_our_contents(case: Case, upstream: Upstream) -> None:
     """Its client knows every field of the golden body, and sends the same."""
+    from google import genai
+    from google.genai import types as gemini_types
+
     wire = case["wire"]
     assert wire.keys() <= {"contents", "generationConfig", *GEMINI_FIELDS}
     config = gemini_types.GenerateContentConfig.model_validate(
@@ -480,6 +499,8 @@ MISTRAL_SENDS_NOT = {"request_everything_mistral": "holds an option of another s
 @pytest.mark.parametrize("case", requests("openai_chat", ("MISTRAL",), MISTRAL_SENDS_NOT))
 async def test_mistral_sends_our_chat_completions(case: Case, upstream: Upstream) -> None:
     """Its client takes the golden body as arguments, and sends the same, with defaults where it says nothing."""
+    import mistralai.client as mistral
+
     wire = case["wire"]
     async with mistral.Mistral(api_key="none", server_url=upstream.url) as client:
         call = client.chat.stream_async if wire.get("stream") else client.chat.complete_async

@@ -23,6 +23,7 @@ from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually
 
 Factory = Callable[..., Any]
 ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
@@ -87,8 +88,11 @@ async def test_a_connection_has_so_many_watches_and_the_next_is_told(gateway_fac
         assert "100 Watches" in error.details()
         assert await serving(running.address) == up
         watches.pop().cancel()
-        while isinstance(await first(stub.Watch(ask())), grpc.aio.AioRpcError):
-            await asyncio.sleep(0.01)
+
+        async def free() -> bool:
+            return not isinstance(await first(stub.Watch(ask())), grpc.aio.AioRpcError)
+
+        await eventually(free, "a place is free again")
 
 
 async def test_clients_of_a_unix_socket_do_not_share_the_places_of_one_connection(
@@ -122,8 +126,11 @@ async def test_all_watches_together_are_bounded_also_those_that_ask_for_nothing(
         assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         async with grpc.aio.insecure_channel(running.address, options=POOL) as channel:
             assert (await machine_grpc.HealthStub(channel).Check(ask())).status == 1
-    while isinstance(await serving(running.address), grpc.aio.AioRpcError):
-        await asyncio.sleep(0.01)
+
+    async def free() -> bool:
+        return not isinstance(await serving(running.address), grpc.aio.AioRpcError)
+
+    await eventually(free, "the places are free again")
 
 
 # ---------------------------------------------------------------- messages that do not come
@@ -231,8 +238,7 @@ async def test_a_call_begun_by_a_key_that_is_revoked_before_its_message_comes_is
     message = gateway_pb2.StreamSendRequest(request=make_request("hi", model="edge/m")).SerializeToString()
     async with http2.connect(running.address) as peer:
         peer.call(STREAM_SEND, None, running.address, authorization="Bearer goes-a-key")
-        while not running.gateway.admission.admitted:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: running.gateway.admission.admitted, "the call has begun")
         await revoke(running, tmp_path, keyed(upstream, "stays-a-key"))
         peer.message(message)
         async for frame in peer.frames():

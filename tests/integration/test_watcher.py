@@ -1,6 +1,5 @@
 """What a killed gateway leaves: the program that clears up, and the next one's cleaning, with real processes and folders."""
 
-import asyncio
 import fcntl
 import os
 import signal
@@ -13,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from llm_gateway.upstream.processes.watcher import PROGRAM, Watcher
+
+from tests.support.waiting import eventually
 
 
 def watching(temporary: Path) -> "subprocess.Popen[bytes]":
@@ -71,8 +72,7 @@ async def test_folders_of_gateways_that_are_dead_are_removed_at_the_next_start(
     second = Watcher()
     try:
         await second.folder()
-        while dead.exists():
-            await asyncio.sleep(0.01)
+        await eventually(lambda: not dead.exists(), "the dead gateway's folder is removed")
         await second.aclose()
         assert new.exists()
         assert all((folder / "file").exists() for folder in (living, others))

@@ -14,6 +14,8 @@ from uuid import uuid4
 
 from llmgateway import AsyncClient
 
+from tests.support.waiting import eventually_blocking
+
 if TYPE_CHECKING:
     from llm_gateway.app.gateway import Gateway
 
@@ -32,13 +34,13 @@ class Process:
 
     def rpcs(self, count: int) -> list[dict[str, Any]]:
         """The lines of RPCs in the log, once there are so many: they are written soon after the calls, not before."""
-        end = time.monotonic() + START_SECONDS
-        while True:
+
+        def told() -> list[dict[str, Any]]:
             whole = self.log.read_text().rpartition("\n")[0]
-            found = [entry for entry in map(json.loads, whole.splitlines()) if entry["event"] == "rpc"]
-            if len(found) >= count or time.monotonic() > end:
-                return found
-            time.sleep(0.01)
+            return [entry for entry in map(json.loads, whole.splitlines()) if entry["event"] == "rpc"]
+
+        eventually_blocking(lambda: len(told()) >= count, f"the log has {count} lines of RPCs")
+        return told()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,6 +142,7 @@ def shares(
     return virtual.run(main())
 
 
+@pytest.mark.no_cover
 def test_least_loaded_gives_bad_endpoints_little_however_the_dice_fall() -> None:
     """One of three takes ten times as long, one fails 30 %: neither gets a tenth, in twelve runs."""
     for seed in range(12):

@@ -19,6 +19,7 @@ from tests.support import chain as kit
 from tests.support import virtual
 from tests.support.bumpy import TABLE, Attempts, Bumps, Load, Straight
 
+pytestmark = pytest.mark.no_cover
 SEEDS = (1, 2, 3)
 Send = Callable[[int], Awaitable[tuple[int, float | None]]]
 """One attempt of a call: its status, and the hint that came with it."""

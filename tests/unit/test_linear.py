@@ -23,6 +23,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from tests.support.targets import TARGETS
 
 Request = gateway_pb2.SendRequest
+pytestmark = pytest.mark.no_cover
 Part = content_pb2.Part
 USER, ASSISTANT, TOOL = content_pb2.ROLE_USER, content_pb2.ROLE_ASSISTANT, content_pb2.ROLE_TOOL
 FEW, TIMES = 150, 16

@@ -84,6 +84,7 @@ FILLS: dict[str, Callable[[gateway_pb2.SendRequest], object]] = {
 }
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", FILLS)
 async def test_what_is_long_is_not_many(name: str) -> None:
     """Bytes and texts are looked over, whatever they hold; so is what is as much as is allowed."""

@@ -607,6 +607,7 @@ def _breakpoints(request: gateway_pb2.SendRequest, count: int, message: content_
         part.cache_control.SetInParent()
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("fill", [_results, _allowed, _documents, _instructions, _breakpoints])
 def test_eight_times_as_much_takes_some_eight_times_as_long(
     fill: Callable[[gateway_pb2.SendRequest, int, content_pb2.Message], None],

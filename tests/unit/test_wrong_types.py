@@ -21,6 +21,7 @@ from llm_gateway.upstream import caller
 from tests.golden import runner
 from tests.support.answers import FORMATS, Case, Frames, Streamed, encoded, frames_of, told
 
+pytestmark = pytest.mark.no_cover
 Path = tuple[str | int, ...]
 
 HUGE = int("9" * 30)
