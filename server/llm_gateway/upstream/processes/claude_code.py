@@ -142,7 +142,17 @@ class ClaudeCode:
             self._slots.release()
             raise
         try:
-            await process.start(self._command, arguments, {**self._environment, **(environment or {})}, system)
+            # A start that is cut off half-way would wait for pipes that asyncio never connected, and leave what the process has started.
+            starting = asyncio.ensure_future(
+                process.start(self._command, arguments, {**self._environment, **(environment or {})}, system)
+            )
+            try:
+                await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                await asyncio.wait([starting])
+                if not starting.cancelled():
+                    starting.exception()  # told to nobody
+                raise
             self._watcher.runs(process.pid, process.folder)
             if await process.exchange(line):
                 return _response(200, process)
