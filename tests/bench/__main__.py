@@ -19,7 +19,7 @@ from tests.bench.load import chat, connect, latencies, repeat, send, silent_stre
 from tests.bench.measure import SETTLE_S, WARM_UP_CALLS, Work, cpu_in_turns, print_table, write_json
 from tests.bench.processes import Running
 from tests.bench.sink import span_sink
-from tests.bench.subjects import fake_upstream, floor, gateway, traced
+from tests.bench.subjects import NAMED, fake_upstream, floor, gateway, traced
 from tests.bench.upstream import BACK_TO_BACK, DELTAS, PACED
 
 STARTS = 3
@@ -41,6 +41,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     unary_cpu_us: float
     unary_ratio: float
     traced_unary_ratio: float
+    named_40_messages_ratio: float
     stream_cpu_us_per_delta: float
     added_latency_ms: Percentiles
     start_s: float
@@ -95,6 +96,7 @@ async def bench(rounds: int, calls: int, streams: int, seconds: float) -> None:
             "floor": Work(server=bare, call=send(bare_stub), count=calls),
             "unary": Work(server=ours, call=send(stub), count=calls),
             "traced": Work(server=exporting, call=send(traced_stub), count=calls, settle=sink.quiet),
+            "named": Work(server=ours, call=send(stub, NAMED, turns=20), count=calls),
             "paced": Work(server=ours, call=stream_send(stub, PACED), count=streams, units=DELTAS),
             "burst": Work(server=ours, call=stream_send(stub, BACK_TO_BACK), count=streams, units=DELTAS),
             "paced floor": Work(server=bare, call=stream_send(bare_stub, PACED), count=streams, units=DELTAS),
@@ -109,6 +111,7 @@ async def bench(rounds: int, calls: int, streams: int, seconds: float) -> None:
         unary_cpu_us=cpu_us["unary"],
         unary_ratio=cpu_us["unary"] / cpu_us["floor"],
         traced_unary_ratio=cpu_us["traced"] / cpu_us["floor"],
+        named_40_messages_ratio=cpu_us["named"] / cpu_us["unary"],
         stream_cpu_us_per_delta=cpu_us["paced"],
         added_latency_ms=latency,
         start_s=start_s,
@@ -125,6 +128,7 @@ async def bench(rounds: int, calls: int, streams: int, seconds: float) -> None:
             ("Send ÷ floor", f"{figures.unary_ratio:.2f}", "≤ 2.4"),
             ("Send with exported spans ÷ floor", f"{figures.traced_unary_ratio:.2f}", "≤ 3.0"),
             ("  CLIENT spans received per call", f"{sink.client_spans / traced_calls:.2f}", "1.00"),
+            ("Send of 40 messages by a named route ÷ Send", f"{figures.named_40_messages_ratio:.2f}", "≤ 1.6"),
             ("StreamSend, 2 ms between deltas, CPU per delta", f"{cpu_us['paced']:.1f} µs", "≤ 60 µs"),
             ("  bare grpc.aio", f"{cpu_us['paced floor']:.1f} µs", ""),
             ("StreamSend, deltas back to back, CPU per delta", f"{cpu_us['burst']:.1f} µs", "≤ 60 µs"),

@@ -37,19 +37,19 @@ def connect(port: int) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(f"{LOOPBACK}:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
 
 
-def _send_request(model: str) -> gateway_pb2.SendRequest:
+def _send_request(model: str, turns: int = 1) -> gateway_pb2.SendRequest:
     def message(role: content_pb2.Role.ValueType, text: str) -> content_pb2.Message:
         return content_pb2.Message(role=role, parts=[content_pb2.Part(text=content_pb2.TextPart(text=text))])
 
+    turn = [message(content_pb2.ROLE_USER, PROMPT), message(content_pb2.ROLE_ASSISTANT, UNARY_TEXT)]
     return gateway_pb2.SendRequest(
-        model=f"edge/{model}",
-        messages=[message(content_pb2.ROLE_SYSTEM, SYSTEM), message(content_pb2.ROLE_USER, PROMPT)],
+        model=model, messages=[message(content_pb2.ROLE_SYSTEM, SYSTEM), *(turn * turns)[:-1]]
     )
 
 
-def send(stub: Stub) -> Call:
-    """`Send`."""
-    request = _send_request(BACK_TO_BACK)
+def send(stub: Stub, model: str = f"edge/{BACK_TO_BACK}", turns: int = 1) -> Call:
+    """`Send` of a system message and so many turns, the last without its answer."""
+    request = _send_request(model, turns)
 
     async def call() -> None:
         response = await stub.Send(request)
@@ -60,7 +60,7 @@ def send(stub: Stub) -> Call:
 
 def stream_send(stub: Stub, model: str) -> Call:
     """`StreamSend`, read to its terminal event."""
-    request = gateway_pb2.StreamSendRequest(request=_send_request(model))
+    request = gateway_pb2.StreamSendRequest(request=_send_request(f"edge/{model}"))
 
     async def call() -> None:
         text: list[str] = []
@@ -147,7 +147,7 @@ async def latencies(calls: list[Call], rate: float, seconds: float) -> list[list
 @asynccontextmanager
 async def silent_streams(stub: Stub, count: int) -> AsyncIterator[None]:
     """Holds `count` streams open, each past its first delta, against an upstream that then stays silent."""
-    request = gateway_pb2.StreamSendRequest(request=_send_request(SILENT))
+    request = gateway_pb2.StreamSendRequest(request=_send_request(f"edge/{SILENT}"))
     calls = [stub.StreamSend(request) for _ in range(count)]
 
     async def first_delta(

@@ -10,7 +10,10 @@ import msgspec
 
 from tests.bench.http1 import LOOPBACK
 from tests.bench.processes import BUILD, Running, accepts, free_port, health_serving, running
-from tests.bench.upstream import MODELS
+from tests.bench.upstream import BACK_TO_BACK, MODELS
+
+NAMED = "named"
+"""A route of the gateway's."""
 
 
 @contextmanager
@@ -45,6 +48,7 @@ def gateway(name: str, upstream_port: int, env: Mapping[str, str] | None = None)
                 "models": list(MODELS),
             }
         },
+        "routes": {NAMED: {"targets": [f"edge/{BACK_TO_BACK}"]}},
     }
     path = BUILD / "bench" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
