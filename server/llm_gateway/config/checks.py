@@ -12,7 +12,7 @@ from llm_gateway.config.models import Admin, ClientTls, Config, Provider, Route,
 from llm_gateway.config.problems import ConfigProblem
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
-from llm_gateway.config.values import NAME, NAME_RULE
+from llm_gateway.config.values import NAME, NAME_RULE, is_proxy
 from llm_gateway.providers import plugins
 
 
@@ -170,7 +170,7 @@ def _check_provider(path: str, name: str, provider: Provider, reading: Reading) 
         elif header.lower() in _OWN_HEADERS:
             reading.problem(at, "is set by the gateway itself", "take it out")
     _check_kind(path, provider, reading)
-    if provider.proxy is not None and not re.fullmatch(r"https?://[^\s/]+/?", provider.proxy.reveal()):
+    if provider.proxy is not None and not is_proxy(provider.proxy.reveal()):
         reading.problem(f"{path}.proxy", "is not a proxy's URL", "write http://host:port")
     listed = provider.models
     if listed is not None and provider.default_model and provider.default_model not in listed:

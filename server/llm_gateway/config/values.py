@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from llm_gateway.config.secret import Secret
 
@@ -168,18 +168,47 @@ _PLACE = re.compile(r"(localhost|[\d.]{7,15}|\[[\da-fA-F:.]+\]|[\w-]+(?=:)|[\w-]
 """host:port, host/path or a host that cannot be anything else, without its scheme."""
 
 
+_HOST = re.compile(r"[\w.~!$&'()*+,;=%:-]+", re.ASCII)  # RFC 3986, section 3.2.2
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an http(s) URL of a host that can be looked up; None where it is none."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port  # raises where the port is none
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not text.isprintable() or " " in text:
+        return None
+    if not host.isascii():
+        return parts if _is_url(f"http://{host}") else None
+    return parts if _HOST.fullmatch(host) else None
+
+
+def is_proxy(text: str) -> bool:
+    """Whether it is the URL of a proxy, credentials allowed."""
+    parts = _split(text)
+    return parts is not None and parts.path in ("", "/") and not parts.query and not parts.fragment and _is_url(text)
+
+
+def _is_url(text: str) -> bool:
+    """For what connects by httpx, which is imported for it only."""
+    import httpx
+
+    try:
+        return bool(httpx.URL(text).host)
+    except httpx.InvalidURL:
+        return False
+
+
 def url(text: str) -> str:
     """An http(s) URL without credentials and trailing slash. A host without a scheme is http if its name has no dot or is an address, as
     on one's own machines, else https."""
     right = "write something like https://host:port/v1"
     if "://" not in text and (place := _PLACE.fullmatch(text)) and "@" not in text:
         text = f"{'https' if place[2] else 'http'}://{text}"
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises where the port is no number
-    except ValueError:
-        raise Unfit("is not a URL", right) from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+    parts = _split(text)
+    if parts is None:
         raise Unfit("is not an http or https URL", right)
     if "@" in parts.netloc:
         raise Unfit("holds a user name or password", "leave them out of the URL and use api_key or headers")
