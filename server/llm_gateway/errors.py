@@ -74,6 +74,13 @@ class Violation:
     """UPPER_SNAKE_CASE, such as REQUIRED or OUT_OF_RANGE."""
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Take the tracebacks from an error and from those that it came of. Who keeps one keeps all frames that it went through, and with them the
+    request; a frame that keeps it as well closes a circle, which only the collector finds."""
+    while error is not None:
+        error.__traceback__, error = None, error.__context__
+
+
 class GatewayError(Exception):
     """A failure as the caller sees it."""
 

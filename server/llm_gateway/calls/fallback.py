@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from llm_gateway.calls.call import Call, GroupCall, Handler, Reply
-from llm_gateway.errors import AllRoutesFailed, Code, ContentBlocked, ContextWindowExceeded, ProviderError
+from llm_gateway.errors import (
+    AllRoutesFailed,
+    Code,
+    ContentBlocked,
+    ContextWindowExceeded,
+    ProviderError,
+    forget_frames,
+)
 from llm_gateway.routing.targets import Group
 
 
@@ -30,6 +37,7 @@ class Fallback:
             try:
                 return await proceed(GroupCall(call, group, len(waiting)))
             except ProviderError as error:
+                forget_frames(error)
                 failures.append(error)
                 waiting = _next(call, group, waiting, error)
         if len(failures) == 1 or not failures[-1].failover:

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 
 from llm_gateway import config
 from llm_gateway.calls.call import GroupCall, Handler, Reply
-from llm_gateway.errors import Blame, ProviderError
+from llm_gateway.errors import Blame, ProviderError, forget_frames
 
 MOST_BUDGETS = 10_000
 WITHOUT_TOKEN = 1.0
@@ -80,6 +80,7 @@ class Retry:
                         error.retry_after = WITHOUT_TOKEN
                     raise
                 retries += 1
+                forget_frames(error)
                 if delay:
                     await asyncio.sleep(delay)
             else:

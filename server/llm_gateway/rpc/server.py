@@ -15,7 +15,7 @@ import grpc
 from google.protobuf import message
 
 from llm_gateway.calls.chain import Chain
-from llm_gateway.errors import Code, InvalidRequest, MessageTooLarge
+from llm_gateway.errors import Code, InvalidRequest, MessageTooLarge, forget_frames
 from llm_gateway.rpc.chain import Handler, Link, Pairs, Rpc
 
 STATUS = {code.value[0]: code for code in grpc.StatusCode}
@@ -38,6 +38,16 @@ class AioRpc(Rpc):
 
     def set_trailers(self, pairs: Pairs) -> None:
         self.context.set_trailing_metadata(tuple(pairs))
+
+    async def through(self, run: Handler) -> Any:
+        """The call's answer. With its end it lets go of what it holds: gRPC keeps the exception that ended a call, and that its frames."""
+        try:
+            return await run(self)
+        except BaseException as error:
+            forget_frames(error)
+            raise
+        finally:
+            del self.request, self.context, self.write
 
     async def end(self, code: Code, text: str = "", trailers: Pairs = ()) -> NoReturn:
         self.ended = True
@@ -94,7 +104,8 @@ class RpcChain(grpc.aio.ServerInterceptor):
         async def hosted(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             rpc = _current.get()
             rpc.context = context
-            await run(rpc)
+            del context
+            await rpc.through(run)
 
         return grpc.stream_stream_rpc_method_handler(hosted)
 
@@ -131,7 +142,8 @@ class RpcChain(grpc.aio.ServerInterceptor):
         async def hosted(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             rpc = _current.get()
             rpc.request, rpc.context, rpc.write = request, context, context.write
-            return await run(rpc)
+            del request, context
+            return await rpc.through(run)
 
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler

@@ -541,7 +541,9 @@ class _Watch:
 
 
 def transport_error(error: http.TransportError, host: str) -> ProviderError:
-    """The error tree's word for a transport failure at a host, "" where it is not on the network; it holds no path, header or body."""
+    """The error tree's word for a transport failure at a host, "" where it is not on the network; it holds no path, header or body. The
+    connection keeps what it raised, so its frames are let go of."""
+    errors.forget_frames(error)
     from_, by = (f", from {host}", f", by {host}") if host else ("", "")
     if isinstance(error, http.ConnectTimeout):
         return errors.ConnectTimedOut(cause=str(error))

@@ -302,6 +302,9 @@ class HttpClient:
             except ConnectionBroken as error:
                 if error.response_started or loop.time() - started > _STALE_SECONDS:
                     raise
+                error.__traceback__ = (
+                    None  # the connection keeps the error, whose frames would keep the connection and the body
+                )
         connection = await self._connect()
         return connection, await connection.exchange(head, body, expect_body=expect_body)
 
