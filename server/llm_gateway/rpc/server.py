@@ -103,7 +103,7 @@ class RpcChain(grpc.aio.ServerInterceptor):
 
         async def hosted(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
             rpc = _current.get()
-            rpc.context = context
+            rpc.context, rpc.write = context, context.write
             del context
             await rpc.through(run)
 
