@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import uvloop
 from llm_gateway.config import ConfigError
@@ -19,6 +18,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2, health_pb2
 
 from tests.conftest import GatewayFactory, ProcessFactory
 from tests.support.environments import claude_code
+from tests.support.processes import below, runs
 from tests.support.upstream import CLOSE, HANG, Until, Upstream, sse, stream, whole
 from tests.support.waiting import eventually
 
@@ -99,28 +99,7 @@ def asking(text: str, *more: content_pb2.Part) -> gateway_pb2.SendRequest:
 
 async def gone(command: Path) -> None:
     """Return when no process of this command is left below this one."""
-    await eventually(lambda: not running(command), f"the processes of {command.name} are gone")
-
-
-def running(command: Path) -> list[psutil.Process]:
-    """The processes of this command below this one."""
-    below = psutil.Process().children(recursive=True)
-    return [one for one in below if any(str(command) in word for word in _words(one))]
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is such a process, and not only what nobody has reaped of it."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    await eventually(lambda: not below(str(command)), f"the processes of {command.name} are gone")
 
 
 async def cleared(folder: Path) -> None:
@@ -354,7 +333,7 @@ async def test_what_a_process_started_ends_with_it(
     command = program("trap '' TERM HUP\n(trap '' TERM HUP; while :; do sleep 1; done) &\nwhile :; do sleep 1; done")
     local = await gateway_factory(provider(command))
     call = asyncio.ensure_future(local.client.chat("Hi", model="cc/opus"))
-    await eventually(lambda: len(running(command)) == 2, "the process has a child")
+    await eventually(lambda: len(below(str(command))) == 2, "the process has a child")
     call.cancel()
     await gone(command)
     await cleared(temporary)
@@ -377,7 +356,7 @@ async def test_what_a_killed_gateway_leaves_is_ended_and_cleared(
         with pytest.raises(GatewayError):
             await call
     started = [int(pid) for pid in pids.read_text().split()]
-    await eventually(lambda: not any(map(_runs, started)), "both processes are gone")
+    await eventually(lambda: not any(map(runs, started)), "both processes are gone")
     await cleared(folder)
 
 

@@ -24,6 +24,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.environments import litellm
+from tests.support.processes import below, runs
 from tests.support.upstream import HANG, Upstream, chat, chat_stream, event, sse, stream, whole
 from tests.support.waiting import eventually
 
@@ -90,15 +91,8 @@ def rig(shared: Rig) -> Rig:
 
 def child() -> psutil.Process:
     """The running child."""
-    (found,) = [one for one in psutil.Process().children() if any(PROGRAM in word for word in one.cmdline())]
+    (found,) = below(PROGRAM)
     return found
-
-
-def runs(process: psutil.Process) -> bool:
-    """Whether there is such a process, and not only what nobody has reaped of it."""
-    with suppress(psutil.NoSuchProcess):
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    return False
 
 
 async def test_answers_and_streams_pass_through(rig: Rig) -> None:
@@ -317,11 +311,7 @@ async def test_what_a_killed_gateway_leaves_of_it_is_ended_and_cleared(
         async with AsyncClient(process.address) as client:
             call = asyncio.ensure_future(client.chat("hi", model=MODEL, timeout=PATIENT))
             await rig.upstream.seen(requests=1)
-            (running,) = [
-                one
-                for one in psutil.Process(process.process.pid).children()
-                if any(PROGRAM in word for word in one.cmdline())
-            ]
+            (running,) = below(PROGRAM, psutil.Process(process.process.pid))
             process.process.kill()
             with pytest.raises(GatewayError):
                 await call
