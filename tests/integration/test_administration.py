@@ -263,15 +263,20 @@ def details(error: grpc.RpcError, kind: type[Any]) -> Any:
     ("call", "error", "field", "said"),
     [
         (lambda admin: admin.get_provider("edgy"), NotFound, "", "did you mean providers/edge?"),
-        (lambda admin: admin.get_route("nowhere/else"), InvalidArgument, "name", "Write routes/ and its id"),
-        (lambda admin: admin.get_provider(""), InvalidArgument, "name", "Write providers/ and its id"),
-        (lambda admin: admin.get_effective_config("serve"), InvalidArgument, "key", "no such key"),
+        (lambda admin: admin.get_route("nowhere/else"), InvalidArgument, "name", "Write routes/ followed by an id"),
+        (lambda admin: admin.get_provider(""), InvalidArgument, "name", "Write providers/ followed by an id"),
+        (lambda admin: admin.get_effective_config("serve"), InvalidArgument, "key", "did you mean server?"),
         (lambda admin: admin.explain("smart", ["wings"]), InvalidArgument, "needs", "Needs are tools"),
         (lambda admin: admin.explain("smart", input_tokens=-1), InvalidArgument, "input_tokens", "0 to 2000000"),
         (lambda admin: admin.explain("smart", input_tokens=1 << 30), InvalidArgument, "input_tokens", "0 to 2000000"),
         (lambda admin: admin.explain("nowhere"), NotFound, "", "Name a route, provider/model"),
         (lambda admin: admin.estimate_cost("smart"), InvalidArgument, "input", "input_tokens, or the text"),
-        (lambda admin: admin.reload_config(), PermissionDenied, "", "needs the role operator; viewer has viewer"),
+        (
+            lambda admin: admin.reload_config(),
+            PermissionDenied,
+            "",
+            "needs the role operator; viewer has the role viewer",
+        ),
     ],
 )
 def test_bad_input_says_what_would_be_right(
@@ -344,7 +349,7 @@ def test_client_certificates_have_roles(tmp_path: Path) -> None:
         assert AdminClient(running.address, tls=certificate(ours, "ops.example.com")).reload_config().version
         eye = certificate(ours, "eye.example.com")
         assert AdminClient(running.address, tls=eye).list_routes()
-        with pytest.raises(PermissionDenied, match=r"eye\.example\.com has viewer"):
+        with pytest.raises(PermissionDenied, match=r"eye\.example\.com has the role viewer"):
             AdminClient(running.address, tls=eye).reload_config()
         with pytest.raises(Unauthenticated, match=r"admin\.certificates"):
             AdminClient(running.address, tls=certificate(ours, "other.example.com")).list_routes()
@@ -357,7 +362,7 @@ def test_client_certificates_have_roles(tmp_path: Path) -> None:
             AdminClient(running.address, tls=eye).list_routes()
         both = AdminClient(running.address, tls=eye, api_key=key_of("admin"))
         assert both.list_routes()
-        with pytest.raises(PermissionDenied, match=r"admin by eye\.example\.com has viewer"):
+        with pytest.raises(PermissionDenied, match=r"admin by eye\.example\.com has the role viewer"):
             both.reload_config()
 
 

@@ -1,1 +1,1 @@
-"""The administration: llmgateway.admin.v1 on a port of its own, beside the calls and never on their event loop. Imported where it is switched on."""
+"""The administration: llmgateway.admin.v1 on a port of its own, never on the event loop that serves calls. Imported only where it is switched on."""

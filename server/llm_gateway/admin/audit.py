@@ -1,4 +1,4 @@
-"""audit: one log line for every call that would change something: who, from where, what, and how it ended. Refused ones too."""
+"""audit: one log line for every call that changes something, or tried to: who, from where, what, and how it ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_gateway.telemetry import logs
 
 
 class Audit:
-    """Refused calls pass through it too; the line's timestamp says when."""
+    """Refused calls pass through it too. The line's own timestamp says when."""
 
     async def __call__(self, rpc: Rpc, proceed: Handler) -> Any:
         method = METHODS.get(rpc.path)
@@ -28,7 +28,7 @@ class Audit:
             result = "INTERNAL_ERROR"
             raise
         finally:
-            logs.log().warning(  # whatever the least level is, short of errors alone
+            logs.log().warning(  # so that only log.level: error silences it
                 "audit",
                 method=rpc.path.rpartition("/")[2],
                 principal=rpc.principal,

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: by key, by client certificate, or both. Nothing of the request is read before."""
+"""Who calls, and whether they may: by key, by client certificate, or both. Decided before anything of the request is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llm_gateway.rpc.chain import Rpc
 
 
 class AdminAuth:
-    """Demands what the configuration does: a key, a client certificate that it lists, or both, which may do what both may.
+    """Demands what the configuration does: a key, a client certificate that it lists, or both; then the lesser role counts.
 
     Callers' keys are unknown here. Keys are compared by their hashes, in constant time; 256 random bits need no slow hash.
     """
@@ -24,7 +24,7 @@ class AdminAuth:
         self.take(settings)
 
     def take(self, settings: config.Admin) -> None:
-        """These keys and certificates and no others from now on."""
+        """From now on these keys and certificates, and no others, are valid."""
         self._keys = [(bytes.fromhex(k.hash.reveal().partition(":")[2]), k.name, _role(k.role)) for k in settings.keys]
         self._certificates = {one.san: _role(one.role) for one in settings.certificates}
 
@@ -36,12 +36,13 @@ class AdminAuth:
         if self._keys:
             found.append(self._by_key(rpc))
         if not found:
-            raise CallerUnauthenticated("The administration has no keys; see admin.keys.")
+            right = "make one with `llm-gateway admin-key new`, and put its line under admin.keys."
+            raise CallerUnauthenticated(f"The administration has no keys yet; {right}")
         rpc.principal = " by ".join(name for name, _ in reversed(found))
         needed, role = METHODS[rpc.path].role, min(role for _, role in found)
         if role < needed:
             raise RoleRequired(
-                f"{rpc.path.rpartition('/')[2]} needs the role {word(needed)}; {rpc.principal} has {word(role)}."
+                f"{rpc.path.rpartition('/')[2]} needs the role {word(needed)}; {rpc.principal} has the role {word(role)}."
             )
 
     def _by_key(self, rpc: Rpc) -> tuple[str, int]:
@@ -51,14 +52,16 @@ class AdminAuth:
             if hmac.compare_digest(known, digest):
                 found = name, role
         if found is None:
-            raise CallerUnauthenticated("The key is none of the administration's; keys of callers open nothing here.")
+            raise CallerUnauthenticated(
+                "This is not a key of the administration (admin.keys); callers' keys are not valid here."
+            )
         return found
 
     def _by_certificate(self, rpc: Rpc) -> tuple[str, int]:
-        """The most that one of the certificate's names may do."""
+        """Of the certificate's names, the one with the highest role."""
         found = [(self._certificates[name], name) for name in rpc.certificate_names() if name in self._certificates]
         if not found:
-            raise CallerUnauthenticated("The client certificate has no name that admin.certificates lists.")
+            raise CallerUnauthenticated("admin.certificates lists none of the names in this client certificate.")
         role, name = max(found)
         return name, role
 

@@ -9,6 +9,7 @@ from llm_gateway import config
 from llm_gateway.admin.gateway import Administered
 from llm_gateway.config.effective import Setting, Source, settings_of
 from llm_gateway.config.reading import within
+from llm_gateway.config.values import nearest
 from llm_gateway.errors import ConfigInvalid, InvalidRequest, Violation
 from llm_gateway.rpc.chain import Rpc
 
@@ -25,7 +26,10 @@ class ConfigService:
         settings = self._gateway.settings
         found = [one for one in settings_of(settings) if not request.key or within(one.key, request.key)]
         if not found:
-            right = "There is no such key in force; name one such as server.listen, or a section such as providers."
+            steps = (one.key.split(".") for one in settings_of(settings))
+            known = {".".join(each[:depth]) for each in steps for depth in range(1, len(each) + 1)}
+            right = nearest(request.key, known) or "name one such as server.listen, or a section such as providers."
+            right = f"No setting in force has this key; {right}"
             raise InvalidRequest(violations=[Violation(field="key", description=right, reason="UNKNOWN_KEY")])
         loaded = timestamp_pb2.Timestamp()
         loaded.FromDatetime(self._gateway.loaded)

@@ -15,7 +15,7 @@ SERVICES: tuple[ServiceDescriptor, ...] = tuple(
 
 
 class AdminMethod(msgspec.Struct, frozen=True, kw_only=True):
-    """role: the least that may call it. changes: it changes something, so that who called it is told in an audit line."""
+    """role: the least role that may call it. changes: it changes something, so each call is told in an audit line."""
 
     role: role_pb2.Role.ValueType
     changes: bool

@@ -17,7 +17,7 @@ def named(collection: str, name: str, known: Iterable[str]) -> str:
     """The id in a resource's name, `providers/edge`. Raises InvalidRequest for what is no such name, ResourceNotFound for none of the known."""
     head, slash, one = name.partition("/")
     if head != collection or not slash or not NAME.fullmatch(one):
-        right = f"Write {collection}/ and its id, such as {collection}/{next(iter(known), 'edge')}."
+        right = f"Write {collection}/ followed by an id, such as {collection}/{next(iter(known), 'edge')}."
         reason = "INVALID_NAME" if name else "REQUIRED"
         raise InvalidRequest(violations=[Violation(field="name", description=right, reason=reason)])
     if one not in known:
@@ -39,7 +39,7 @@ def page(names: Iterable[str], size: int, token: str) -> tuple[Sequence[str], st
         except ValueError:
             after = ""
         if _token(after) != token or not after:
-            right = "Send next_page_token of the page before."
+            right = "Send the next_page_token of the page before, or nothing for the first page."
             violations.append(Violation(field="page_token", description=right, reason="INVALID_TOKEN"))
     if violations:
         raise InvalidRequest(violations=violations)

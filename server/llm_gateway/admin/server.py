@@ -21,7 +21,7 @@ from llm_gateway.rpc.chain import Guard, Handler, Interceptor, Pairs, Rpc
 from llm_gateway.rpc.server import STATUS, behind
 
 THREADS, CALLS = 4, 64
-"""Calls that run at once, and that wait or run; more are refused. Threads share one interpreter with the loop that serves calls: a flood
+"""Calls that run at once, and calls that run or wait; more are refused. Threads share one interpreter with the loop that serves calls: a flood
 of strangers on eight made its calls wait three times as long as on four."""
 GRACE = 1.0
 """Seconds that calls under way have when the port closes."""
@@ -87,7 +87,9 @@ class AdminServer:
         except RuntimeError:
             port = None
         if port is None:
-            raise OSError(f"the administration cannot listen on {listen}; is the port in use, or admin.tls no PEM?")
+            raise OSError(
+                f"the administration cannot listen on {listen}; is the port in use, or a file of admin.tls not PEM?"
+            )
         self._server.start()
         return port
 
@@ -97,7 +99,7 @@ class AdminServer:
 
 
 def _service(service: Any, servicer: object, guard: Guard, links: Sequence[Interceptor]) -> grpc.GenericRpcHandler:
-    """Every method of a service, hosted as a stream of requests: so its guard and links run before the message is there."""
+    """Every method of a service, hosted as a stream of requests, so that its guard and links run before the message is there."""
     methods: dict[str, Any] = {}
     for name, method in service.methods_by_name.items():
         parse = _parser(method)
@@ -126,7 +128,7 @@ def _serving(parse: Callable[[bytes], Any], behavior: Callable[[Any, Rpc], Any])
 
 
 def _refuse(rpc: Rpc, links: Sequence[Interceptor], error: GatewayError) -> None:
-    """Take the error through the links. They wait for nothing, so that strangers are not worth an event loop."""
+    """Take the error through the links. They wait for nothing, so a stranger's call needs no event loop."""
 
     async def refuse(_: Rpc) -> NoReturn:
         raise error
