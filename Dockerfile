@@ -1,5 +1,5 @@
 # BASE: an image with Python 3.11 or later; by digest (python:3.13-slim@sha256:…) the same one every time, see docs/security.md.
-# EXTRAS: of azure, bedrock, prices, vertex, with spaces between; an image has what is named here and nothing more.
+# EXTRAS: of admin, azure, bedrock, postgres, prices, vertex, with spaces between; an image has what is named here and nothing more.
 ARG BASE=python:3.13-slim
 FROM $BASE AS build
 

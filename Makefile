@@ -163,7 +163,7 @@ LOCK = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 -
   --no-emit-package llmgateway-client --custom-compile-command "make lock" $(ARGS)
 # What runs in the gateway's own process; LiteLLM does not. The locks of all of it agree: they are cut out of one, whose versions are those of
 # requirements-dev.lock until an upgrade is asked for.
-RUNTIME = azure bedrock prices vertex
+RUNTIME = admin azure bedrock postgres prices vertex
 TOGETHER = build/lock/runtime.lock
 
 .PHONY: lock

@@ -45,7 +45,14 @@ class Lock:
     extras: Sequence[str] | None = None  # None: without the project's own dependencies
 
 
-RUNTIME = ("azure", "bedrock", "prices", "vertex")  # what runs in the gateway's own process, and what an image may have
+RUNTIME = (
+    "admin",
+    "azure",
+    "bedrock",
+    "postgres",
+    "prices",
+    "vertex",
+)  # what runs in the gateway's own process, and what an image may have
 LOCKS = (
     Lock("requirements.lock", ".venv", extras=()),
     *(Lock(f"requirements-{extra}.lock", ".venv", extras=(extra,)) for extra in RUNTIME),

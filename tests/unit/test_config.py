@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import pickle
 import re
@@ -131,6 +132,77 @@ def test_the_example_file_shows_every_key(kind: type[Struct]) -> None:
     text = EXAMPLE.read_text()
     missing = [field.name for field in fields(kind) if not re.search(rf"(?m)(^\s*(# )?|[{{,] ?|- ){field.name}:", text)]
     assert not missing
+
+
+ADMIN = f"providers: {{{EDGE}}}\nadmin: {{keys: [{{name: ops, role: admin, hash: 'sha256:{'0' * 64}'}}]}}\n"
+
+
+def test_a_store_is_read(write: Write, tmp_path: Path) -> None:
+    """The directory lies beside the file, the URL may come from a variable, and each master key from where it is."""
+    (tmp_path / "master").write_text("a master key of a test")
+    text = (
+        ADMIN
+        + "store: {directory: data, master_key: {file: master}, old_master_keys: [{env: OLD}, {command: [pass, show]}]}"
+    )
+    store = load(write(text), {}).store
+    assert store is not None
+    assert store.directory == str(tmp_path / "data")
+    assert store.master_key == models.MasterKeySource(file=str(tmp_path / "master"))
+    assert store.old_master_keys == (
+        models.MasterKeySource(env="OLD"),
+        models.MasterKeySource(command=("pass", "show")),
+    )
+    shared = load(write(ADMIN + "store: {url: '${STORE}'}"), {"STORE": "postgresql://gateway:hunter2@db/llm"}).store
+    assert shared is not None
+    assert shared.url is not None
+    assert "hunter2" not in repr(shared)
+
+
+@pytest.mark.parametrize(
+    ("store", "key", "wrong"),
+    [
+        ("{}", "store", "names no place"),
+        ("{directory: data, url: 'postgresql://a:hunter2@b/c'}", "store.url", "is given beside directory"),
+        ("{url: 'mysql://a:hunter2@b/c'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{url: 'postgresql://a:hunter2@b:none/c'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{url: 'postgresql://a:hunter2@b'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{directory: data, master_key: {}}", "store.master_key", "says not where the key is"),
+        ("{directory: data, master_key: {env: A, command: [b]}}", "store.master_key", "has env and command"),
+        ("{directory: data, master_key: hunter2}", "store.master_key", "must be a mapping, not a single value"),
+        ("{directory: data, master_key: {file: none}}", "store.master_key.file", "'none' is not a file"),
+        ("{directory: data, old_master_keys: [{env: A}]}", "store.old_master_keys", "are given without master_key"),
+        ("{directory: data, key: hunter2}", "store.key", "is unknown"),
+    ],
+)
+def test_a_store_that_could_not_be_opened_is_refused(write: Write, store: str, key: str, wrong: str) -> None:
+    """Each fault is told with its place, and none tells the password."""
+    problem = one_problem(write(f"{ADMIN}store: {store}"))
+    assert (problem.key, problem.wrong) == (key, wrong)
+    assert problem.line == 3
+    assert "hunter2" not in str(problem)
+
+
+def test_a_store_without_an_administration_is_refused(write: Write) -> None:
+    """Nothing would read it."""
+    problem = one_problem(write(f"providers: {{{EDGE}}}\nstore: {{directory: data}}"))
+    assert (problem.key, problem.right) == ("store", "add an admin section, or take store out")
+
+
+@pytest.mark.parametrize(
+    ("absent", "store", "extra"),
+    [("sqlalchemy", "{directory: data}", "admin"), ("psycopg", "{url: 'postgresql://h/d'}", "postgres")],
+)
+def test_a_missing_extra_of_the_store_is_named(
+    write: Write, monkeypatch: pytest.MonkeyPatch, absent: str, store: str, extra: str
+) -> None:
+    """With the line that installs it; a file that is checked for any environment passes."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == absent else find(name))
+    path = write(f"{ADMIN}store: {store}")
+    problem = one_problem(path)
+    assert problem.key == "store"
+    assert f"pip install ./clients/python '.[{extra}]'" in problem.wrong
+    assert load(path, {}, any_environment=True).store is not None
 
 
 def test_json_is_a_configuration(write: Write) -> None:

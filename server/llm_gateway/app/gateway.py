@@ -126,6 +126,8 @@ class Gateway:
             names.append("admin")
         elif old.admin is not None and new.admin is not None:
             names += [f"admin.{name}" for name in ADMIN_RESTART if _fixed(old.admin, name) != _fixed(new.admin, name)]
+        if old.store != new.store:
+            names.append("store")
         if old.telemetry.service_name != new.telemetry.service_name:
             names.append("telemetry.service_name")
         return names

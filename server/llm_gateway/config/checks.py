@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import re
 from collections.abc import Sequence
 
 from llm_gateway.config import pem
 from llm_gateway.config.completing import known
-from llm_gateway.config.models import Admin, ClientTls, Config, Provider, Route, Server, ServerTls
+from llm_gateway.config.models import Admin, ClientTls, Config, Provider, Route, Server, ServerTls, Store
 from llm_gateway.config.problems import ConfigProblem
 from llm_gateway.config.reading import Reading, join
 from llm_gateway.config.secret import Secret
-from llm_gateway.config.values import NAME, NAME_RULE, is_proxy
+from llm_gateway.config.values import NAME, NAME_RULE, is_postgres, is_proxy
+from llm_gateway.errors import install_extra
 from llm_gateway.providers import plugins
 
 
@@ -24,6 +26,8 @@ def check(config: Config, reading: Reading) -> None:
         reading.problems.append(ConfigProblem(file=package, wrong=wrong, right="rename it"))
     if config.admin is not None:
         _check_admin(config.admin, config.server, reading)
+    if config.store is not None:
+        _check_store(config.store, config.admin, reading)
     for name, provider in config.providers.items():
         _check_provider(join("providers", name), name, provider, reading)
     for name, route in config.routes.items():
@@ -107,6 +111,36 @@ def _check_admin(admin: Admin, server: Server, reading: Reading) -> None:
     _check_once("admin.keys", "name", [key.name for key in admin.keys], reading)
     _check_once("admin.keys", "hash", [key.hash for key in admin.keys], reading)
     _check_once("admin.certificates", "san", [certificate.san for certificate in admin.certificates], reading)
+
+
+def _check_store(store: Store, admin: Admin | None, reading: Reading) -> None:
+    if admin is None and not reading.troubled("admin"):
+        right = "add an admin section, or take store out"
+        reading.problem("store", "is read and written by the administration, which is not served", right)
+    if store.directory is not None and store.url is not None:
+        reading.problem("store.url", "is given beside directory", "keep one of them")
+    elif store.directory is None and store.url is None and not reading.troubled("store"):
+        right = "give directory for SQLite, or the url of a PostgreSQL"
+        reading.problem("store", "names no place", right)
+    elif store.url is not None and not is_postgres(store.url.reveal()):
+        right = "write postgresql://user:password@host:5432/database, or give directory for SQLite"
+        reading.problem("store.url", "is no URL of a PostgreSQL", right)
+    else:
+        extra = "admin" if store.url is None else "postgres"
+        needed = (
+            ("sqlalchemy", "alembic", "cryptography") if store.url is None else ("sqlalchemy", "alembic", "psycopg")
+        )
+        if not all(map(importlib.util.find_spec, needed)):
+            reading.problem("store", f"needs {install_extra(extra)}", unset=True)
+    sources = {"store.master_key": store.master_key} if store.master_key is not None else {}
+    sources |= dict(zip(reading.places("store.old_master_keys"), store.old_master_keys, strict=False))
+    for at, source in sources.items():
+        given = [field for field in source.__struct_fields__ if getattr(source, field)]
+        if len(given) != 1 and not reading.troubled(at):
+            wrong = f"has {' and '.join(given)}" if given else "says not where the key is"
+            reading.problem(at, wrong, "give one of file: /path, env: NAME, command: [program, argument]")
+    if store.old_master_keys and store.master_key is None and not reading.troubled("store.master_key"):
+        reading.problem("store.old_master_keys", "are given without master_key", "give the new one as master_key")
 
 
 def _check_once(path: str, field: str, found: Sequence[object], reading: Reading) -> None:

@@ -40,6 +40,10 @@ HeaderValue: TypeAlias = Annotated[Secret, "header"]
 """A secret of printable ASCII."""
 Digest: TypeAlias = Annotated[Secret, "digest"]
 """SHA-256 of a key, written ``sha256:`` and 64 hexadecimal digits."""
+SecretFile: TypeAlias = Annotated[str, "secret_file"]
+"""Path of a file, as File; another environment may have it."""
+Directory: TypeAlias = Annotated[str, "directory"]
+"""Path of a directory, relative to the configuration file's folder; it need not exist."""
 Name: TypeAlias = Annotated[str, "name"]
 """Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
 
@@ -392,11 +396,33 @@ class Admin(Struct, frozen=True, kw_only=True):
     tls: ServerTls | None = None
 
 
+class MasterKeySource(Struct, frozen=True, kw_only=True):
+    """Where a master key is: in a file, in an environment variable, or in what a command prints; one of them."""
+
+    file: SecretFile | None = None
+    env: str | None = None
+    command: tuple[str, ...] = ()
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """Where what is set at run time is kept: in a directory (SQLite), or in a PostgreSQL that several replicas share; one of them.
+
+    master_key: seals the keys that are kept; needed for keys only. old_master_keys: those that still open what they have sealed.
+    """
+
+    directory: Directory | None = None
+    url: Secret | None = None
+    master_key: MasterKeySource | None = None
+    old_master_keys: tuple[MasterKeySource, ...] = ()
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """The whole configuration."""
 
     server: Server = Server()
     admin: Admin | None = None
+    store: Store | None = None
+    """Without it the administration only looks, tests and reloads."""
     providers: Mapping[str, Provider] = {}
     """The enabled ones only; never empty."""
     routes: Mapping[str, Route] = {}

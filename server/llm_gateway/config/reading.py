@@ -35,6 +35,7 @@ _MAX_NODES = 100_000  # aliases make a small file large
 _MAX_DEPTH = 32
 _MOST_OPEN = 500
 _BRACKETS = re.compile(r"[\[\]{}]")
+_PATHS = ("file", "secret_file", "directory")
 _CAPABILITIES = typing.get_args(Capability)
 _LAST_STEP = re.compile(r'(?:^|\.)(?:"[^"]*"|[\w-]+)$|\[\d+\]$')
 
@@ -222,7 +223,7 @@ class Reading:
             if typing.get_origin(kind) is typing.Literal:
                 value: Any = self._choice(text, typing.get_args(kind))
             else:
-                value = self._existing(text) if mark == "file" else values.PARSERS[mark](text)
+                value = self._path(text, mark) if mark in _PATHS else values.PARSERS[mark](text)
         except Unfit as unfit:
             # a URL's user and query may hold a password
             hidden = base is Secret or (mark == "url" and re.search("[@?#]", node.value))
@@ -292,8 +293,21 @@ class Reading:
             raise Unfit("is none of " + ", ".join(known), nearest(text, known))
         return text
 
+    def _path(self, text: str, mark: Any) -> str:
+        if mark == "directory":
+            return self._whole(text)
+        try:
+            return self._existing(text)
+        except Unfit as unfit:
+            if mark == "secret_file":
+                raise Unset(f"{text!r} {unfit.wrong}", unfit.right) from None
+            raise
+
+    def _whole(self, text: str) -> str:
+        return os.path.join(os.path.dirname(self.file), os.path.expanduser(values.string(text)))
+
     def _existing(self, text: str) -> File:
-        path = os.path.join(os.path.dirname(self.file), os.path.expanduser(values.string(text)))
+        path = self._whole(text)
         if "\0" in path or not os.path.isfile(path):
             if "\0" not in path:
                 self.sources.lacks(path)

@@ -191,6 +191,16 @@ def is_proxy(text: str) -> bool:
     return parts is not None and parts.path in ("", "/") and not parts.query and not parts.fragment and _is_url(text)
 
 
+def is_postgres(text: str) -> bool:
+    """Whether it is the URL of a database of PostgreSQL, credentials allowed."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises where it is none
+    except ValueError:
+        return False
+    return parts.scheme in ("postgres", "postgresql") and len(parts.path) > 1 and text.isprintable() and " " not in text
+
+
 def _is_url(text: str) -> bool:
     """For what connects by httpx, which is imported for it only."""
     import httpx
