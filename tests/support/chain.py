@@ -19,6 +19,7 @@ from llm_gateway.calls.retry import Retry
 from llm_gateway.calls.trace import TraceAttempt
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols.events import EventWriter
+from llm_gateway.providers import plugins
 from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.targets import Endpoint, Provider, Route, Target
@@ -101,7 +102,9 @@ def endpoint(*steps: Step, provider: str = "p", deployment: str = "", weight: fl
 
 
 def target(*endpoints: Endpoint, model: str = "m", weight: float = 1.0, provider: str = "p", **facts: Any) -> Target:
-    found = Provider(id=endpoints[0].provider if endpoints else provider, kind="openai_compatible", endpoints=endpoints)
+    settings, row = config.Provider(kind="openai_compatible"), plugins.row("openai_compatible")
+    name = endpoints[0].provider if endpoints else provider
+    found = Provider(id=name, settings=settings, row=row, endpoints=endpoints)
     return Target(provider=found, model=model, weight=weight, **facts)
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from llm_gateway import config, errors
+from llm_gateway.providers.plugins import row
 from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
 from llm_gateway.routing.targets import Endpoint, Provider
@@ -32,7 +33,7 @@ class Watched:
             Endpoint(provider="p", deployment="", upstream=Scripted(), state=state) for state in self.states
         )
         self._view = HealthView(
-            [Provider(id="p", kind="openai", endpoints=endpoints)],
+            [Provider(id="p", settings=config.Provider(kind="openai"), row=row("openai"), endpoints=endpoints)],
             config_version="",
             in_flight=lambda: 0,
             draining=lambda: False,

@@ -17,6 +17,7 @@ from llm_gateway.errors import (
     ProviderUnreachable,
     UnknownModel,
 )
+from llm_gateway.providers.plugins import row
 from llm_gateway.routing.table import ListsNeeded, RoutingTable
 from llm_gateway.routing.targets import Provider, Route, Target, draw
 from llmgateway import make_request
@@ -25,8 +26,11 @@ from llmgateway.v1 import gateway_pb2
 FACTS = {("b", "m"): ModelFacts(capabilities={"tools": False}, input_limit=10)}
 
 
-def provider(name: str, *models: str, default: str = "", **of: Any) -> Provider:
-    return Provider(id=name, kind="echo", endpoints=(), models=models, default_model=default, **of)
+def provider(
+    name: str, *models: str, default: str = "", endpoint: str | None = None, kind: str = "echo", **of: Any
+) -> Provider:
+    settings = config.Provider(kind=kind, endpoint=endpoint, default_model=default or None)
+    return Provider(id=name, settings=settings, row=row(kind), endpoints=(), models=models, **of)
 
 
 def table(*providers: Provider, routes: dict[str, Route] | None = None, **of: Any) -> RoutingTable:
@@ -265,7 +269,7 @@ def test_without_a_word_of_the_operator_the_usual_model_serves_and_then_the_list
 )  # fmt: skip
 def test_at_a_foreign_address_the_list_tells_whether_the_usual_model_is_there(known: Listing, found: str) -> None:
     """A server that speaks a vendor's API need not have its models."""
-    foreign = provider("f", usual_model="usual", foreign=True)
+    foreign = provider("f", usual_model="usual", endpoint="http://here.test")
     assert labels(table(foreign, lists=lambda name: known).resolve(asking())) == [[f"f/{found}"]]
 
 
@@ -276,7 +280,7 @@ def test_a_provider_without_any_default_names_three_models() -> None:
     ):
         listed({"a": listing("w", "x", "y", "z")}).resolve(asking())
     with pytest.raises(InvalidRequest, match="az/DEPLOYMENT"):
-        table(provider("az", deployments=True)).resolve(asking(provider="az"))
+        table(provider("az", kind="azure_openai")).resolve(asking(provider="az"))
     with pytest.raises(ProviderUnreachable) as caught:
         listed({"a": Listing(error=ProviderUnreachable("It is down."))}).resolve(asking())
     assert caught.value.message == "a has no default model, and its models cannot be listed: it is down."
@@ -298,7 +302,9 @@ def test_a_model_of_another_provider_contradicts_the_one_that_is_named() -> None
     with pytest.raises(
         InvalidRequest, match="one of provider openai"
     ):  # its kind has no such names, so no list is needed
-        table(OPENAI, provider("c", flat=True), lists=lambda name: None).resolve(asking(provider="c", model="openai/o"))
+        table(OPENAI, provider("c", kind="openai"), lists=lambda name: None).resolve(
+            asking(provider="c", model="openai/o")
+        )
 
 
 def test_every_arm_of_an_experiment_can_be_looked_at() -> None:

@@ -126,20 +126,14 @@ class Builder:
         local = {name for name, provider in settings.providers.items() if is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
         for name, provider in settings.providers.items():
-            endpoints, of_kind = self._endpoints(name, provider, settings, prices, lasting), row(provider.kind)
             providers[name] = Provider(
                 id=name,
-                kind=provider.kind,
-                endpoints=endpoints,
+                settings=provider,
+                row=row(provider.kind),
+                endpoints=self._endpoints(name, provider, settings, prices, lasting),
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
-                default_model=provider.default_model or "",
                 usual_model=usual_model(provider),
-                foreign=bool(provider.servers),
-                deployments=of_kind.deployments,
-                flat=of_kind.flat,
                 local=name in local,
-                otel=of_kind.otel,
-                operation=of_kind.operation,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
             )
         catalogue = Catalogue(

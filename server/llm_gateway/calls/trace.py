@@ -117,12 +117,12 @@ class TraceAttempt:
         if self._tracer is None or not trace.get_current_span().is_recording():
             return None
         call, target, endpoint = attempt.call, attempt.target, attempt.endpoint
-        operation = target.provider.operation
+        operation = target.provider.row.operation
         first = call.route.groups[0]
         again = "primary" if call.journal.calls == 1 else "retry"
         attributes: dict[str, Attribute] = {
             names.OPERATION: operation,
-            names.PROVIDER: target.provider.otel or target.provider.kind,
+            names.PROVIDER: target.provider.row.otel or target.provider.settings.kind,
             names.REQUEST_MODEL: target.model,
             names.REQUEST_STREAM: call.stream,
             names.ATTEMPT: call.journal.calls,

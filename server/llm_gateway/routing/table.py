@@ -151,7 +151,9 @@ class RoutingTable:
         if slash and head in self.providers:
             return self._direct(self.providers[head], rest, asked)
         configured = [
-            p for p in self.providers.values() if name in p.models or name in p.aliases or name == p.default_model
+            p
+            for p in self.providers.values()
+            if name in p.models or name in p.aliases or name == p.settings.default_model
         ]
         if configured:
             return self._keep(name, self._one_of(configured, name, asked))
@@ -191,16 +193,20 @@ class RoutingTable:
 
     def _may_serve(self, provider: Provider, model: str, asked: bool) -> bool:
         """Whether the provider may have a model of this name: many put the maker first, such as openai/gpt-oss-20b."""
-        if provider.models or model in provider.aliases or model in (provider.default_model, provider.usual_model):
-            return model in (*provider.models, *provider.aliases, provider.default_model, provider.usual_model)
-        if provider.flat and not provider.foreign:
+        if (
+            provider.models
+            or model in provider.aliases
+            or model in (provider.settings.default_model, provider.usual_model)
+        ):
+            return model in (*provider.models, *provider.aliases, provider.settings.default_model, provider.usual_model)
+        if provider.flat:
             return False
         listed = self._listing(provider, asked)
         return listed.error is not None or model in listed.names
 
     def _open(self) -> list[Provider]:
         """Providers that serve what their own lists say."""
-        return [p for p in self.providers.values() if not p.models and not p.deployments]
+        return [p for p in self.providers.values() if not p.models and not p.row.deployments]
 
     def _listings(self, providers: Sequence[Provider], asked: bool) -> list[tuple[Provider, Listing]]:
         found = [(provider, self.lists(provider.id)) for provider in providers]
@@ -243,7 +249,7 @@ class RoutingTable:
             return self._keep("", self._named(self.default_model, "", asked))
         if self.default_provider:
             return self._direct(self._provider(self.default_provider), "", asked)
-        told = [p for p in self.providers.values() if p.default_model or p.models]
+        told = [p for p in self.providers.values() if p.settings.default_model or p.models]
         if told := told or [p for p in self.providers.values() if p.usual_model]:
             return self._direct(told[0], "", asked)
         for provider, listed in self._listings(self._open(), asked):
@@ -258,7 +264,7 @@ class RoutingTable:
 
     def _lists(self, home: Provider, asked: bool) -> bool:
         """Whether default_model, which looks like provider/model, is an id that default_provider lists."""
-        if home.models or (home.flat and not home.foreign) or "/" not in self.default_model:
+        if home.models or home.flat or "/" not in self.default_model:
             return False
         if home.id == self._alias(_plain(self.default_model).partition("/")[0]):
             return False
@@ -273,7 +279,7 @@ class RoutingTable:
     def _direct(self, provider: Provider, model: str, asked: bool) -> Route:
         model = (
             provider.aliases.get(model, model)
-            or provider.default_model
+            or provider.settings.default_model
             or self._home_model(provider)
             or (provider.models[0] if provider.models else "")
             or ("" if provider.foreign else provider.usual_model)
@@ -297,7 +303,7 @@ class RoutingTable:
     def _chosen(self, provider: Provider, asked: bool) -> str:
         """The model of a provider without a default: the only one it lists, or the one it has loaded; its kind's usual one where that is
         listed or nothing points to another. Raises an error that names some."""
-        listed = NOTHING_LISTED if provider.deployments else self._listing(provider, asked)
+        listed = NOTHING_LISTED if provider.row.deployments else self._listing(provider, asked)
         if provider.usual_model and (provider.usual_model in listed.names or not listed.chosen):
             return provider.usual_model
         if listed.chosen:
@@ -309,7 +315,7 @@ class RoutingTable:
             )
         some = listed.models[:3]
         what, like = "lists no model", f"{name}/MODEL"
-        if provider.deployments:
+        if provider.row.deployments:
             what, like = "serves by deployment", f"{name}/DEPLOYMENT"
         elif some:
             what, like = f"lists {len(listed.models)} models, such as {', '.join(some)}", f"{name}/{some[0]}"
@@ -324,7 +330,7 @@ class RoutingTable:
         targets = tuple(
             Target(provider=provider, model=model, facts=self.facts(provider.id, model))
             for provider in self.providers.values()
-            for model in dict.fromkeys(filter(None, (*provider.models, provider.default_model)))
+            for model in dict.fromkeys(filter(None, (*provider.models, provider.settings.default_model)))
             or ([provider.usual_model] if provider.usual_model else [])
         )
         if not targets:

@@ -15,6 +15,7 @@ from llmgateway.v1 import gateway_pb2, model_pb2
 
 from llm_gateway import config
 from llm_gateway.catalogue.facts import ModelFacts
+from llm_gateway.providers.rows import Row
 from llm_gateway.routing.state import EndpointState
 
 
@@ -55,30 +56,29 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Provider:
-    """A configured provider."""
+    """A configured provider, and what its settings and its kind's row amount to."""
 
     id: str
-    kind: str
+    settings: config.Provider
+    row: Row
     endpoints: tuple[Endpoint, ...]
     models: tuple[str, ...] = ()
     """Those it is declared to serve; empty when unknown."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Other names of its models."""
-    default_model: str = ""
-    """Set by the operator."""
     usual_model: str = ""
     """The kind's, where the operator sets none."""
-    foreign: bool = False
-    """Not at its vendor's own address, so it may have none of the vendor's models."""
-    deployments: bool = False
-    """Callers name deployments, so the models it lists may not be deployed."""
-    flat: bool = False
-    """No model id of its kind contains a slash (ids that begin with their maker's name do)."""
     local: bool = False
-    otel: str = ""
-    """Its kind's name in OpenTelemetry; "" for the kind."""
-    operation: str = "chat"
-    """What a call of it is there."""
+
+    @property
+    def foreign(self) -> bool:
+        """Not at its vendor's own address, so it may have none of the vendor's models."""
+        return bool(self.settings.servers)
+
+    @property
+    def flat(self) -> bool:
+        """No id of a model that it serves contains a slash (ids that begin with their maker's name do)."""
+        return self.row.flat and not self.foreign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
