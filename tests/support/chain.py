@@ -19,6 +19,7 @@ from llm_gateway.calls.retry import Retry
 from llm_gateway.calls.trace import TraceAttempt
 from llm_gateway.errors import ProviderError
 from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.providers import plugins
 from llm_gateway.routing.outlier import Breaker, Cooldown
 from llm_gateway.routing.state import EndpointState, Permits
@@ -123,6 +124,7 @@ def call(
     at = None if deadline is None else asyncio.get_running_loop().time() + deadline
     return Call(
         request=gateway_pb2.SendRequest(),
+        summary=Summary(),
         stream=True,
         request_id="r",
         route=Route(name="r", groups=found, timeouts=config.RouteTimeouts(total=total), **route),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from llm_gateway import config
 from llm_gateway.errors import InvalidRequest
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.protocols.wire import Outgoing
 from llm_gateway.providers import plugins
 from llm_gateway.upstream.build import trimmed, upstream, usual_model
@@ -107,7 +108,7 @@ def test_clouds_sign_in_by_themselves_without_a_key(kind: str, credential: type[
 def test_the_configured_api_wins_over_the_rule(settings: dict[str, Any], module: str) -> None:
     """The wire format of a request for gpt-5."""
     made = built("k", endpoint="http://127.0.0.1:9", project="p", location="global", **settings)
-    api = made.choose(gateway_pb2.SendRequest(), "gpt-5")
+    api = made.choose(gateway_pb2.SendRequest(), Summary(), "gpt-5")
     assert api.wire.__name__.rpartition(".")[2] == module  # type: ignore[attr-defined]  # a module
 
 
@@ -232,11 +233,11 @@ def test_litellm_calls_only_providers_that_the_configuration_lists() -> None:
     choose = upstream("p", provider, None, None, None, named=named).choose  # type: ignore[attr-defined]
     request = gateway_pb2.SendRequest()
     for model in ("openai/gpt-4o", "openai/ft:gpt-4o:org::id", "cohere/other", *named):
-        assert choose(request, model)
+        assert choose(request, Summary(), model)
     for model in (
         *("gpt-4o", "mistral/m", "oobabooga/http://10.0.0.1/", "openai/http://10.0.0.1/v1", "huggingface/https://h"),
         *("openai/http:h", "openai/../x", "openai/a?b", "openai//h/x", "openai/", "huggingface/http://10.0.0.2/v1", ""),
     ):
         with pytest.raises(InvalidRequest) as caught:
-            choose(request, model)
+            choose(request, Summary(), model)
         assert [one.field for one in caught.value.violations] == ["model"], model

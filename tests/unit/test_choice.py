@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from llm_gateway.protocols.summary import Summary, summary_of
 from llm_gateway.providers import azure_openai, openai, vertex, xai
 from llmgateway.v1 import gateway_pb2
 
 TOOLS = {"tools": [{"function": {"name": "f"}}]}
 SEARCH = {"tools": [{"provider_tool": {"type": "web_search"}}]}
 STOP = {"generation_config": {"stop_sequences": ["x"]}}
-SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "audio/wav", "data": "AAAA"}}]}]}
+SOUND = {"media": {"mime_type": "audio/wav", "data": "AAAA"}}
+SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [SOUND]}]}
+RETURNED = {"messages": [{"role": "ROLE_TOOL", "parts": [{"tool_result": {"name": "f", "parts": [SOUND]}}]}]}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,7 @@ SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "
         ("gpt-5.4", {**TOOLS, "generation_config": {"seed": 1}, "reasoning": {"effort": "EFFORT_NONE"}}, "chat"),
         ("gpt-5", {**TOOLS, "generation_config": {"seed": 1}}, "chat"),
         ("gpt-5", SPOKEN, "chat"),
+        ("gpt-5", RETURNED, "responses"),
         ("gpt-5", {"generation_config": {"output_modalities": ["MODALITY_AUDIO"]}}, "chat"),
         ("gpt-5.2-pro", {"generation_config": {"seed": 1}}, "responses"),
         ("gpt-5.1-codex-max", {"generation_config": {"seed": 1}}, "responses"),
@@ -52,7 +56,7 @@ SPOKEN = {"messages": [{"role": "ROLE_USER", "parts": [{"media": {"mime_type": "
 def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: dict[str, Any], api: str) -> None:
     """Responses for models that reason, unless the request holds what only Chat Completions has and the model takes it there."""
     request = json_format.ParseDict(request_fields, gateway_pb2.SendRequest())
-    assert openai.choose(request, model, {}) == api
+    assert openai.choose(request, summary_of(request), model, {}) == api
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,7 @@ def test_openai_models_get_the_api_that_serves_them(model: str, request_fields: 
 )
 def test_azure_versions_before_responses_speak_chat(version: str, api: str) -> None:
     """Responses came with 2025-03-01-preview."""
-    assert azure_openai.choose_dated(gateway_pb2.SendRequest(), "gpt-5", {"api_version": version}) == api
+    assert azure_openai.choose_dated(gateway_pb2.SendRequest(), Summary(), "gpt-5", {"api_version": version}) == api
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,8 @@ def test_azure_versions_before_responses_speak_chat(version: str, api: str) -> N
 )
 def test_grok_searches_by_responses(model: str, request_fields: dict[str, Any], api: str) -> None:
     """xAI's own tools and its agents are served by Responses only."""
-    assert xai.choose(json_format.ParseDict(request_fields, gateway_pb2.SendRequest()), model, {}) == api
+    request = json_format.ParseDict(request_fields, gateway_pb2.SendRequest())
+    assert xai.choose(request, summary_of(request), model, {}) == api
 
 
 @pytest.mark.parametrize(
@@ -83,4 +88,4 @@ def test_grok_searches_by_responses(model: str, request_fields: dict[str, Any], 
 )
 def test_vertex_asks_the_publisher(model: str, publisher: str | None, api: str) -> None:
     """The configured publisher, else the model's name."""
-    assert vertex.choose(gateway_pb2.SendRequest(), model, {"publisher": publisher}) == api
+    assert vertex.choose(gateway_pb2.SendRequest(), Summary(), model, {"publisher": publisher}) == api

@@ -227,11 +227,12 @@ def test_a_walk_has_no_leaf_of_its_own() -> None:
 
 
 def test_a_summary_knows_what_a_conversation_holds() -> None:
-    """Parts, also those of results, characters, media with what they are, and the places of all that is more than a text."""
+    """Parts, also those of results, characters, media with what they are and where, and the places of all that is more than a text."""
     request = gateway_pb2.SendRequest()
     text = Part(text=content_pb2.TextPart(text="four"))
     kept = Part(text=content_pb2.TextPart(text="six666"), cache_control=content_pb2.CacheControl())
-    request.messages.add(role=content_pb2.ROLE_USER).parts.extend([text, kept])
+    shown = Part(media=content_pb2.MediaPart(mime_type="image/png"))
+    request.messages.add(role=content_pb2.ROLE_USER).parts.extend([text, kept, shown])
     said = request.messages.add(role=content_pb2.ROLE_ASSISTANT, prefix=True)
     said.parts.add(reasoning=content_pb2.ReasoningPart(text="ab"))
     said.parts.add(tool_call=content_pb2.ToolCall(name="f", arguments_json="{}"))
@@ -245,9 +246,10 @@ def test_a_summary_knows_what_a_conversation_holds() -> None:
         )
     )
     found = summary_of(request)
-    assert (found.parts, found.characters, found.media) == (8, 4 + 6 + 2 + 2 + 4, 2)
-    assert found.modalities == {content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_DOCUMENT}
-    assert found.odd == [(0, 1), (1, -1), (1, 0), (1, 1), (2, 0)]
+    assert (found.parts, found.characters, found.media) == (9, 4 + 6 + 2 + 2 + 4, 3)
+    assert found.in_messages == {content_pb2.MODALITY_IMAGE}
+    assert found.modalities == {content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_DOCUMENT}
+    assert found.odd == [(0, 1), (0, 2), (1, -1), (1, 0), (1, 1), (2, 0)]
 
 
 def test_a_summary_stops_where_there_are_too_many_parts() -> None:

@@ -25,6 +25,7 @@ from llm_gateway.errors import (
     StreamInterrupted,
 )
 from llm_gateway.protocols.events import Event, EventWriter
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.targets import Candidate, Endpoint, Group, Route, Target
 
 C = TypeVar("C")
@@ -66,6 +67,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One logical call. What is made per call is a Struct: a dataclass takes five times as long."""
 
     request: gateway_pb2.SendRequest
+    summary: Summary
+    """Of its conversation."""
     stream: bool
     request_id: str
     route: Route

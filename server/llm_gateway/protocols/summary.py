@@ -19,6 +19,8 @@ class Summary(msgspec.Struct, kw_only=True):
     media: int = 0
     modalities: set[int] = msgspec.field(default_factory=set)
     """What the media are; of those of which nothing tells it is UNSPECIFIED."""
+    in_messages: set[int] = msgspec.field(default_factory=set)
+    """The same of the media of messages alone, without those of tools' results."""
     odd: list[tuple[int, int]] = msgspec.field(default_factory=list)
     """What is more than a text, in order: index of the message and of the part; -1 for a message that is more than a known role and
     parts."""
@@ -52,14 +54,15 @@ def summary_of(request: gateway_pb2.SendRequest, *, most_parts: int | None = Non
             if part.HasField("tool_result"):
                 inner = part.tool_result.parts
                 parts += len(inner)
-                characters += _characters(inner, found)
+                characters += _characters(inner, found, found.modalities)
             else:
-                characters += _characters((part,), found)
+                characters += _characters((part,), found, found.in_messages)
+    found.modalities |= found.in_messages
     found.parts, found.characters = parts, characters
     return found
 
 
-def _characters(parts: Iterable[content_pb2.Part], found: Summary) -> int:
+def _characters(parts: Iterable[content_pb2.Part], found: Summary, modalities: set[int]) -> int:
     """Characters of some parts, whose media are noted."""
     characters = 0
     for part in parts:
@@ -68,7 +71,7 @@ def _characters(parts: Iterable[content_pb2.Part], found: Summary) -> int:
             characters += len(part.text.text)
         elif kind == "media":
             found.media += 1
-            found.modalities.add(Medium(part.media).modality)
+            modalities.add(Medium(part.media).modality)
         elif kind == "reasoning":
             characters += len(part.reasoning.text)
         elif kind == "tool_call":

@@ -7,6 +7,7 @@ from typing import Any
 from llmgateway.v1 import gateway_pb2
 
 from llm_gateway.protocols.openai_dialects import ResponsesDialect
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.providers.openai import CHAT as OPENAI
 from llm_gateway.providers.openai import KNOWN, MAX_EFFORT, choose
 from llm_gateway.providers.rows import Row, Usual, openai_apis
@@ -27,9 +28,9 @@ CHAT_DATED = replace(CHAT, chat_path="/openai/deployments/{model}/chat/completio
 RESPONSES_DATED = replace(RESPONSES, chat=CHAT_DATED, path="/openai/responses")
 
 
-def choose_dated(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
+def choose_dated(request: gateway_pb2.SendRequest, summary: Summary, model: str, settings: Mapping[str, Any]) -> str:
     """`chat` or `responses`; Responses came with 2025-03-01-preview."""
-    return choose(request, model, settings) if str(settings["api_version"]) >= "2025-03-01" else "chat"
+    return choose(request, summary, model, settings) if str(settings["api_version"]) >= "2025-03-01" else "chat"
 
 
 _UNDATED = Row(

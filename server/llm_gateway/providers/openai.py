@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from llm_gateway.protocols import schemas
-from llm_gateway.protocols.openai_choice import Models, by_model
+from llm_gateway.protocols.openai_choice import ByModel
 from llm_gateway.protocols.openai_dialects import ChatDialect, ModelRule, ResponsesDialect, without
 from llm_gateway.providers.rows import Families, hosted, known, openai
 
@@ -82,16 +82,14 @@ CHAT = ChatDialect(
 MAX_EFFORT = r"gpt-(5\.[6-9]|[6-9])"
 RESPONSES = ResponsesDialect(chat=CHAT, hides_obfuscation=True, max_effort=MAX_EFFORT)
 
-choose = by_model(
-    Models(
-        chat=r"gpt-[\w.-]+-(search|audio)|gpt-audio|gpt-5(\.\d+)?-chat",
-        responses=r"(o\d|gpt-[\w.]+)(-[\w.]+)*-(pro|codex|deep-research)|codex|computer-use",
-        tools=r"gpt-(5\.[4-9]|[6-9])",
-        better=r"o\d|gpt-[5-9]",
-        stops=r"o1|o3-mini",
-        stops_at_rest=r"gpt-5\.[1-9]|gpt-[6-9]",
-        rests=r"gpt-5\.[1-4]",
-    )
+choose = ByModel(
+    chat=r"gpt-[\w.-]+-(search|audio)|gpt-audio|gpt-5(\.\d+)?-chat",
+    responses=r"(o\d|gpt-[\w.]+)(-[\w.]+)*-(pro|codex|deep-research)|codex|computer-use",
+    tools=r"gpt-(5\.[4-9]|[6-9])",
+    better=r"o\d|gpt-[5-9]",
+    stops=r"o1|o3-mini",
+    stops_at_rest=r"gpt-5\.[1-9]|gpt-[6-9]",
+    rests=r"gpt-5\.[1-4]",
 )
 
 # https://platform.openai.com/docs/models. Reasoning models take log probabilities where their effort may be none, some only then.

@@ -5,6 +5,7 @@ from typing import Any
 
 from llmgateway.v1 import gateway_pb2
 
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.providers import anthropic, gemini
 from llm_gateway.providers.rows import Row, Spoken, Usual
 
@@ -26,7 +27,7 @@ MESSAGES = {
 }
 
 
-def choose(request: gateway_pb2.SendRequest, model: str, settings: Mapping[str, Any]) -> str:
+def choose(request: gateway_pb2.SendRequest, summary: Summary, model: str, settings: Mapping[str, Any]) -> str:
     """`gemini` or `anthropic`: by the publisher that is configured, else by the model."""
     publisher = settings.get("publisher") or ("anthropic" if model.startswith("claude") else "google")
     return "anthropic" if publisher == "anthropic" else "gemini"

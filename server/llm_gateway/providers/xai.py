@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from llmgateway.v1 import gateway_pb2
 
-from llm_gateway.protocols.openai_choice import Models, by_model
+from llm_gateway.protocols.openai_choice import ByModel
 from llm_gateway.protocols.openai_dialects import TOOLS, ChatDialect, ModelRule, ResponsesDialect, without
 from llm_gateway.providers.rows import Families, hosted, known, openai
 
@@ -42,7 +42,7 @@ RESPONSES = ResponsesDialect(
     strict=False,
     tools={**TOOLS, "code_execution": {"type": "code_interpreter"}},
 )
-choose = by_model(Models(responses=r"grok-[\w.]+-multi-agent"))
+choose = ByModel(responses=r"grok-[\w.]+-multi-agent")
 
 # https://docs.x.ai/docs/models
 _GROK = known("streaming tools parallel_tools json_schema prompt_caching reasoning vision", "audio video")

@@ -193,12 +193,9 @@ class RoutingTable:
 
     def _may_serve(self, provider: Provider, model: str, asked: bool) -> bool:
         """Whether the provider may have a model of this name: many put the maker first, such as openai/gpt-oss-20b."""
-        if (
-            provider.models
-            or model in provider.aliases
-            or model in (provider.settings.default_model, provider.usual_model)
-        ):
-            return model in (*provider.models, *provider.aliases, provider.settings.default_model, provider.usual_model)
+        known = (*provider.models, *provider.aliases, provider.settings.default_model, provider.usual_model)
+        if provider.models or model in known:
+            return model in known
         if provider.flat:
             return False
         listed = self._listing(provider, asked)

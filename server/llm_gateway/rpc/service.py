@@ -153,6 +153,7 @@ class Service:
             deadline = asyncio.get_running_loop().time() + max(0.0, remaining - min(RESERVE, remaining / 10))
         return Call(
             request=request,
+            summary=summary,
             stream=stream,
             request_id=rpc.request_id,
             route=route,

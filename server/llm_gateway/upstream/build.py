@@ -12,12 +12,13 @@ from msgspec import structs
 
 from llm_gateway import config
 from llm_gateway.errors import InvalidRequest, Violation
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.protocols.wire import MODEL_NAME, Api
 from llm_gateway.providers import plugins
 from llm_gateway.providers.rows import Row, Spoken
 from llm_gateway.routing.targets import Upstream
 from llm_gateway.upstream import credentials
-from llm_gateway.upstream.caller import Client, Credential, HttpCaller, Price, StaticHeaders
+from llm_gateway.upstream.caller import Choose, Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
 from llm_gateway.upstream.http import HttpClient
 
@@ -127,25 +128,21 @@ def _api(spoken: Spoken, name: str) -> Api:
     return Api(wire=plugins.module("protocols", spoken.wire), dialect=plugins.dialect(spoken), name=name)
 
 
-def _chooser(
-    row: Row, configured: str | None, apis: Mapping[str, Api], settings: Mapping[str, Any]
-) -> Callable[[gateway_pb2.SendRequest, str], Api]:
+def _chooser(row: Row, configured: str | None, apis: Mapping[str, Api], settings: Mapping[str, Any]) -> Choose:
     """The API of the configuration, else of the row's rule, else the only one."""
     if row.choice and not (configured and configured in apis):
         rule = plugins.chooser(row.choice)
-        return lambda request, model: apis[rule(request, model, settings)]
+        return lambda request, summary, model: apis[rule(request, summary, model, settings)]
     only = apis[configured] if configured in apis else apis[""]  # type: ignore[index]
-    return lambda request, model: only
+    return lambda request, summary, model: only
 
 
-def _listed_only(
-    choose: Callable[[gateway_pb2.SendRequest, str], Api], listed: Sequence[str], named: frozenset[str]
-) -> Callable[[gateway_pb2.SendRequest, str], Api]:
+def _listed_only(choose: Choose, listed: Sequence[str], named: frozenset[str]) -> Choose:
     """The chooser of a library that calls the provider in the model's name, or even an address in it: only providers that the
     configuration lists or names a model of, and no address except in the configuration's own names."""
     makers = frozenset((*listed, *(model.partition("/")[0] for model in named if "/" in model)))
 
-    def choose_listed(request: gateway_pb2.SendRequest, model: str) -> Api:
+    def choose_listed(request: gateway_pb2.SendRequest, summary: Summary, model: str) -> Api:
         if model not in named:
             maker, slash, _ = model.partition("/")
             told = ""
@@ -155,7 +152,7 @@ def _listed_only(
                 told = "Begin it with a provider that the configuration lists, as in openai/NAME (the provider's options.providers)."
             if told:
                 raise InvalidRequest(violations=[Violation(field="model", description=told, reason="NOT_ALLOWED")])
-        return choose(request, model)
+        return choose(request, summary, model)
 
     return choose_listed
 
@@ -163,11 +160,11 @@ def _listed_only(
 def _lists(
     row: Row,
     apis: Mapping[str, Api],
-    choose: Callable[[gateway_pb2.SendRequest, str], Api],
+    choose: Choose,
     settings: Mapping[str, Any],
 ) -> tuple[tuple[Api, ...], ...]:
     if settings["publisher"]:  # the models of this one only
-        return ((choose(gateway_pb2.SendRequest(), ""),),)
+        return ((choose(gateway_pb2.SendRequest(), Summary(), ""),),)
     return tuple(tuple(apis[label] for label in group.split("|")) for group in row.lists)
 
 

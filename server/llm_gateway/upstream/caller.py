@@ -30,6 +30,7 @@ from llm_gateway.errors import (
 from llm_gateway.protocols import framing, json
 from llm_gateway.protocols.events import Event, EventWriter
 from llm_gateway.protocols.json import MalformedJson
+from llm_gateway.protocols.summary import Summary
 from llm_gateway.protocols.wire import (
     Api,
     DescribesModels,
@@ -44,6 +45,8 @@ from llm_gateway.protocols.wire import (
 )
 from llm_gateway.upstream import http
 
+Choose = Callable[[gateway_pb2.SendRequest, Summary, str], Api]
+"""The API for a request, its summary and a model."""
 Price = Callable[[str, usage_pb2.Usage, EventWriter], None]
 """Puts the cost into a usage of a model, by what the writer knows of the answer."""
 
@@ -106,8 +109,7 @@ class HttpCaller:
 
     provider: str
     kind: str
-    choose: Callable[[gateway_pb2.SendRequest, str], Api]
-    """The API for a request and a model."""
+    choose: Choose
     lists: tuple[tuple[Api, ...], ...]
     """APIs whose model lists add up to the provider's; of each group the first list that the server has."""
     client: Client
@@ -132,7 +134,7 @@ class HttpCaller:
 
     async def __call__(self, attempt: Attempt) -> Reply:
         call, model = attempt.call, attempt.target.model
-        api = self.choose(call.request, model)
+        api = self.choose(call.request, call.summary, model)
         rendering = Rendering(
             request=call.request,
             model=model,

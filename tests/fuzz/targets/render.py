@@ -35,14 +35,14 @@ def check(data: bytes) -> None:
         return
     asked = request.request
     try:
-        validate_stream(request)
+        summary = validate_stream(request)
     except InvalidRequest as refused:
         _refused(refused, asked)
         return
     before = asked.SerializeToString(deterministic=True)
-    needs_of(asked, stream=request.options.include_final_response)
+    needs_of(asked, summary, stream=request.options.include_final_response)
     model = asked.model or "model"
-    assert all(rule(asked, model, SETTINGS) for rule in RULES)
+    assert all(rule(asked, summary, model, SETTINGS) for rule in RULES)
     turn = zlib.crc32(data)
     for spoken in SPOKEN:
         kind, name, wire, dialect = spoken[turn % len(spoken)]
