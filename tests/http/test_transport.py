@@ -1158,6 +1158,119 @@ async def test_name_server_that_hangs_holds_up_nobody_else() -> None:
     hang.set()
 
 
+class Moving:
+    """A name whose address changes; how often it was looked up. It is looked up all the time, as if 30 s were 20 ms."""
+
+    def __init__(self, address: str) -> None:
+        self.address: str | None = address
+        self.asked = 0
+        self.resolver = Resolver(self.look_up, ttl=0.02)
+
+    def look_up(self, host: str) -> list[tuple[int, str]]:
+        self.asked += 1
+        if self.address is None:
+            raise socket.gaierror(socket.EAI_NONAME, "x")
+        return [(socket.AF_INET, self.address)]
+
+    async def again(self) -> None:
+        """Until two further look-ups are over, so that what the first one found has been taken."""
+        before = self.asked
+        await eventually(lambda: self.asked >= before + 3, "the name is looked up")
+
+
+@contextlib.asynccontextmanager
+async def two_addresses(one: Peer, other: Peer) -> AsyncIterator[str]:
+    """The first at 127.0.0.1, the second at 127.0.0.2, on the same port; their URL by name."""
+    async with running(one):
+        port = int(one.url.rpartition(":")[2])
+        server = await asyncio.start_server(other.serve, "127.0.0.2", port)
+        try:
+            yield f"http://moving.test:{port}"
+        finally:
+            server.close()
+
+
+@LOOPS
+def test_name_that_moved_is_followed_by_the_next_call(loop: Loop) -> None:
+    """A kept connection to an address that left its name is closed while idle; while the name cannot be looked up it is kept."""
+
+    async def scenario() -> None:
+        one, other = Peer(), Peer()
+        one.scripts, other.scripts = (one.answering(HELLO),), (other.answering(HELLO),)
+        names = Moving("127.0.0.1")
+        async with two_addresses(one, other) as url:
+            client = HttpClient(url, resolver=names.resolver)
+            await get(client)
+            names.address = None
+            await names.again()
+            await get(client)
+            assert (one.connections, len(one.requests)) == (1, 2)
+            names.address = "127.0.0.2"
+            await asyncio.wait_for(one.gone.wait(), GONE)
+            await get(client)
+            assert (len(one.requests), len(other.requests)) == (2, 1)
+            await client.aclose()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
+
+
+@LOOPS
+def test_call_under_way_ends_at_the_address_that_left_its_name(loop: Loop) -> None:
+    """Its answer comes whole; then its connection takes no other call."""
+
+    async def scenario() -> None:
+        one, other = Peer(), Peer()
+        rest = asyncio.Event()
+
+        async def slow(reader: Reader, writer: Writer) -> None:
+            await request(reader)
+            writer.write(HELLO[:-2])
+            await rest.wait()
+            writer.write(HELLO[-2:])
+            await one.until_gone(reader)
+
+        one.scripts, other.scripts = (slow, one.answering(HELLO)), (other.answering(HELLO),)
+        names = Moving("127.0.0.1")
+        async with two_addresses(one, other) as url:
+            client = HttpClient(url, resolver=names.resolver)
+            under_way = await client.send("GET", "/", [])
+            await get(client)
+            names.address = "127.0.0.2"
+            await asyncio.wait_for(one.gone.wait(), GONE)
+            one.gone.clear()
+            rest.set()
+            assert await under_way.read() == b"hello"
+            await asyncio.wait_for(one.gone.wait(), GONE)
+            await get(client)
+            assert (one.connections, other.connections) == (2, 1)
+            await client.aclose()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), HANG))
+
+
+@on_loop
+async def test_name_is_not_looked_up_while_no_connection_is_kept() -> None:
+    """Looking up ends with the last kept connection, and does not begin for an address in digits."""
+    peer = Peer()
+    peer.scripts = (peer.answering(HELLO),)
+    names = Moving("127.0.0.1")
+    async with running(peer):
+        port = peer.url.rpartition(":")[2]
+        client = HttpClient(f"http://moving.test:{port}", resolver=names.resolver, keepalive_expiry=0.1)
+        await get(client)
+        await eventually(lambda: client._following is None, "nobody follows the name")
+        asked = names.asked
+        assert asked > 1
+        digits = HttpClient(peer.url, resolver=names.resolver)
+        await get(digits)
+        assert digits._following is None
+        assert names.asked == asked
+        await client.aclose()
+        await digits.aclose()
+
+
 # --- cancellation
 
 

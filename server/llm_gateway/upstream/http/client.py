@@ -33,7 +33,7 @@ from .h1 import (
     TransportError,
     render_head,
 )
-from .resolver import SHARED, Address, Resolver, interleaved
+from .resolver import SHARED, Address, Resolver, interleaved, literal
 
 if TYPE_CHECKING:
     from .proxied import Proxied
@@ -193,7 +193,8 @@ class HttpClient:
 
     At most `max_connections` calls are in flight; more wait in order of arrival. Kept connections are reused last in,
     first out, and closed after `keepalive_expiry` idle seconds. A kept connection that turns out to have been closed by
-    the peer (no response byte, at once) is replaced by a new one, once, unseen by the caller.
+    the peer (no response byte, at once) is replaced by a new one, once, unseen by the caller. While connections are kept, the
+    host is looked up whenever its addresses have lost their freshness: one to an address that left the name ends its call and takes no other.
     """
 
     def __init__(
@@ -239,6 +240,10 @@ class HttpClient:
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: deque[tuple[float, Connection]] = deque()
         self._expiry_timer: asyncio.TimerHandle | None = None
+        self._named = socket_path is None and literal(url.host) is None
+        self._current: frozenset[Address | None] = frozenset((None,))
+        """The name's addresses when it was last looked up, to which connections are kept; None is that of those without."""
+        self._following: asyncio.Task[None] | None = None
         self._closed = False
         self._proxied: Proxied | None = None
         if proxy is not None:
@@ -287,6 +292,8 @@ class HttpClient:
         if self._expiry_timer is not None:
             self._expiry_timer.cancel()
             self._expiry_timer = None
+        if self._following is not None:
+            self._following.cancel()
         while self._idle:
             self._idle.pop()[1].abort()
         if self._proxied is not None:
@@ -320,6 +327,7 @@ class HttpClient:
                     )
                     return local
                 addresses = await self._resolver.addresses(self._host)
+                self._take(addresses)
                 waiting_for = "TLS connection to" if self._tls else "connection to"
                 if len(addresses) == 1:
                     return await self._connect_to(addresses[0])
@@ -339,7 +347,30 @@ class HttpClient:
             ssl=self._tls,
             server_hostname=self._host if self._tls else None,
         )
+        if self._named:
+            connection.address = address
         return connection
+
+    def _take(self, addresses: Sequence[Address]) -> None:
+        """Keep connections to these addresses only; calls under way go on."""
+        if self._named:
+            self._current = frozenset((None, *addresses))
+            for _, connection in self._idle:
+                if connection.address not in self._current:
+                    connection.abort()
+
+    async def _follow(self) -> None:
+        """Look the host up while connections are kept. It costs nothing otherwise, and never a call."""
+        try:
+            while True:
+                await asyncio.sleep(self._resolver.fresh_for(self._host))
+                self._take(await self._resolver.addresses(self._host))
+                if not self._idle:
+                    return
+        except (OSError, UnicodeError):
+            return
+        finally:
+            self._following = None
 
     def _take_idle(self) -> Connection | None:
         """The connection that went idle last, if there is a good one; O(1) but for the dead and the talkative ones it discards."""
@@ -354,10 +385,12 @@ class HttpClient:
     def _release(self, connection: Connection) -> None:
         self._slots.release()
         if connection.reusable:
-            if self._closed:
+            if self._closed or connection.address not in self._current:
                 connection.abort()
                 return
             loop = asyncio.get_running_loop()
+            if self._named and self._following is None:
+                self._following = loop.create_task(self._follow())
             self._idle.append((loop.time() + self._keepalive_expiry, connection))
             if self._expiry_timer is None:
                 self._expiry_timer = loop.call_later(self._keepalive_expiry, self._expire)

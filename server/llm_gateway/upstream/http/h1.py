@@ -389,6 +389,7 @@ class Connection(asyncio.Protocol):
         "_response",
         "_transport",
         "_waiter",
+        "address",
         "closed",
     )
 
@@ -402,6 +403,8 @@ class Connection(asyncio.Protocol):
         self._error: TransportError | None = None
         self._paused = False
         self._poll: select.poll | None = None
+        self.address: tuple[int, str] | None = None
+        """Where it was connected to, by one of a name's addresses; None elsewhere."""
         self.closed = False
 
     @property

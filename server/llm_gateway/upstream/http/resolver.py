@@ -24,6 +24,15 @@ Address = tuple[int, str]
 """Address family, and the address in digits."""
 
 
+def literal(host: str) -> Address | None:
+    """The address that a host is in digits; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family, host)
+            return int(family), host
+    return None
+
+
 def system(host: str) -> list[Address]:
     """The addresses of a name in the order in which the system wants them tried (RFC 6724). Blocks. Raises OSError, UnicodeError."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -34,10 +43,15 @@ class Resolver:
     """Looks names up. Used from any event loop; a name has at most one thread."""
 
     def __init__(
-        self, look_up: Callable[[str], list[Address]] = system, clock: Callable[[], float] = time.monotonic
+        self,
+        look_up: Callable[[str], list[Address]] = system,
+        clock: Callable[[], float] = time.monotonic,
+        ttl: float = TTL,
     ) -> None:
+        """ttl: seconds for which addresses are cached."""
         self._look_up = look_up
         self._clock = clock
+        self._ttl = ttl
         self._lock = threading.Lock()
         self._known: dict[str, tuple[list[Address], float]] = {}
         """What was found, and until when it is good."""
@@ -45,10 +59,9 @@ class Resolver:
 
     async def addresses(self, host: str) -> Sequence[Address]:
         """The addresses of a host, without repeats; the last known ones if it cannot be looked up now. Raises OSError, UnicodeError."""
-        for family in (socket.AF_INET, socket.AF_INET6):
-            with suppress(OSError, ValueError):
-                socket.inet_pton(family, host)
-                return ((int(family), host),)
+        itself = literal(host)
+        if itself is not None:
+            return (itself,)
         known = self._known.get(host)
         if known is None:
             return await _result(self._ask(host))
@@ -62,6 +75,11 @@ class Resolver:
                 if self._known[host] is known:
                     self._known[host] = known[0], self._clock() + RETRY
             return known[0]
+
+    def fresh_for(self, host: str) -> float:
+        """Seconds until `addresses` looks the host up again."""
+        known = self._known.get(host)
+        return max(0.0, known[1] - self._clock()) if known is not None else 0.0
 
     def _ask(self, host: str) -> "Future[list[Address]]":
         with self._lock:
@@ -85,7 +103,7 @@ class Resolver:
             asked.set_exception(error)
         else:
             with self._lock:
-                self._known[host] = found, self._clock() + TTL
+                self._known[host] = found, self._clock() + self._ttl
                 del self._asked[host]
             asked.set_result(found)
 
