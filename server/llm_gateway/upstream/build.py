@@ -11,6 +11,7 @@ from llmgateway.v1 import gateway_pb2, model_pb2
 from msgspec import structs
 
 from llm_gateway import config
+from llm_gateway.config.trust import SECRET_HEADER
 from llm_gateway.errors import InvalidRequest, Violation
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.protocols.wire import MODEL_NAME, Api
@@ -76,7 +77,7 @@ def secrets(provider: config.Provider) -> Iterator[str]:
         if secret is not None:
             yield secret.reveal()
     for name, value in provider.headers.items():
-        if _SECRET_HEADER.search(name):
+        if SECRET_HEADER.search(name):
             yield value.reveal()
 
 
@@ -216,9 +217,6 @@ def _client(provider: config.Provider, url: str) -> HttpClient:
         connect_timeout=provider.timeouts.connect,
         max_connections=provider.limits.concurrency + 8,
     )
-
-
-_SECRET_HEADER = re.compile(r"auth|cookie|key|token|secret|password|credential", re.IGNORECASE)
 
 
 def _key_from(name: str, row: Row, provider: config.Provider, key: config.ApiKey | None) -> str:
