@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from llm_gateway import config
 from llm_gateway.app.lifecycle import Lifecycle
-from llm_gateway.app.main import Reload
+from llm_gateway.app.reloading import Reload
 from llm_gateway.config import load
 from llm_gateway.telemetry import redaction
 from llmgateway import AsyncClient, GatewayError, Unauthenticated

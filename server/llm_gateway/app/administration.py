@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from llmgateway.admin.v1 import config_pb2, provider_pb2, route_pb2
 
@@ -13,16 +13,18 @@ from llm_gateway import config
 from llm_gateway.admin.audit import Audit
 from llm_gateway.admin.auth import AdminAuth
 from llm_gateway.admin.config_service import ConfigService
-from llm_gateway.admin.gateway import Reloaded
+from llm_gateway.admin.gateway import Administered, Reloaded
 from llm_gateway.admin.provider_service import ProviderService
 from llm_gateway.admin.route_service import RouteService
 from llm_gateway.admin.server import AdminServer
-from llm_gateway.app.gateway import Gateway
 from llm_gateway.app.lifecycle import server_options
 from llm_gateway.app.tls import ServerCertificate
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.rpc.errors import Errors
 from llm_gateway.rpc.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from llm_gateway.app.gateway import Gateway
 
 T = TypeVar("T")
 Reloading = Callable[[bool], Awaitable[tuple[config.Config, Sequence[str]]]]
@@ -31,22 +33,26 @@ MOST_BYTES = 1 << 20
 """Of a request."""
 
 
-class Administration:
-    """Serves a gateway's administration. Made on the gateway's event loop."""
+def servicers(gateway: Administered) -> Mapping[str, object]:
+    """By the full name of their service."""
+    return {
+        config_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name: ConfigService(gateway),
+        provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name: ProviderService(gateway),
+        route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(gateway),
+    }
 
-    def __init__(self, settings: config.Admin, gateway: Gateway, reload: Reloading) -> None:
-        self._settings = settings
+
+class Administration:
+    """Serves a gateway's administration."""
+
+    def __init__(self, settings: config.Config, gateway: Administered) -> None:
+        self._settings = settings.admin or config.Admin()
         self.certificate: ServerCertificate | None = None
         """None where the port speaks without TLS, and before the start."""
-        self._auth = AdminAuth(settings)
-        asked = _Asked(gateway, reload)
-        servicers = {
-            config_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name: ConfigService(asked),
-            provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name: ProviderService(asked),
-            route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(asked),
-        }
-        options = dict(server_options(gateway.settings.server)) | {"grpc.max_receive_message_length": MOST_BYTES}
-        self._server = AdminServer(servicers, self._auth, (Errors(), Telemetry(), Audit()), list(options.items()))
+        self._auth = AdminAuth(self._settings)
+        options = dict(server_options(settings.server)) | {"grpc.max_receive_message_length": MOST_BYTES}
+        links = (Errors(), Telemetry(), Audit())
+        self._server = AdminServer(servicers(gateway), self._auth, links, list(options.items()))
 
     def start(self) -> int:
         """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
@@ -72,8 +78,8 @@ class Administration:
         return take
 
 
-class _Asked:
-    """The gateway, as the administration's threads see it."""
+class Asked:
+    """The gateway, as the administration's threads see it. Made on the gateway's event loop."""
 
     def __init__(self, gateway: Gateway, reload: Reloading) -> None:
         self._gateway = gateway

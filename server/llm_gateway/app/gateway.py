@@ -14,6 +14,7 @@ from llm_gateway import config
 from llm_gateway.app.build import Builder, Built
 from llm_gateway.app.chains import provider_chain, rpc_chain
 from llm_gateway.app.lifecycle import Lifecycle, server_options
+from llm_gateway.app.reloading import check
 from llm_gateway.catalogue.pricing.source import PriceListUnavailable
 from llm_gateway.catalogue.pricing.source import load as load_pricelist
 from llm_gateway.rpc.admission import Admission
@@ -22,12 +23,6 @@ from llm_gateway.rpc.health import MachineHealth
 from llm_gateway.rpc.service import Service
 from llm_gateway.rpc.telemetry import Telemetry
 from llm_gateway.telemetry import logs
-
-RELOADED = frozenset({"api_keys", "max_in_flight", "overrides", "reload_interval", "send_timeout"})
-RESTART = tuple(name for name in config.Server.__struct_fields__ if name not in RELOADED)
-"""Settings of `server` that a reload does not change; of `tls` it changes the files, see ServerCertificate."""
-ADMIN_RESTART = ("listen", "client_certificates", "tls")
-"""The same of `admin`; taking the section out leaves the port open to nobody until then."""
 
 
 class Gateway:
@@ -84,20 +79,10 @@ class Gateway:
             self._built.prices.pricelist = self._builder.pricelist
             self._built.catalogue.refresh()
 
-    def check(self, settings: config.Config) -> None:
-        """Raises ConfigError for a configuration that would open this server, where it listens now, to everyone."""
-        listen = self._started.server.listen
-        if not settings.server.api_keys and not config.is_private(listen):
-            wrong = f"is gone, and the gateway listens on {listen} until it is started again"
-            right = "keep a key, or restart"
-            raise config.ConfigError(
-                [config.ConfigProblem(file="reload", key="server.api_keys", wrong=wrong, right=right)]
-            )
-
     async def reload(self, settings: config.Config) -> None:
         """Serve new calls by another configuration. Calls under way keep theirs, to their last retry, unless their key is none any more;
         endpoints that stay keep their health and connections. Of `server`, what RESTART names stays as it was. Raises what `check` raises."""
-        self.check(settings)
+        check(self._started, settings)
         certificate = self.lifecycle.certificate
         renew = certificate.renewed(settings.server.tls) if certificate is not None else None
         old, self._built = self._built, self._builder.build(settings, self._route_anew)
@@ -118,27 +103,6 @@ class Gateway:
         """Have Health say that what the files hold now is not in force, and why, until a reload."""
         self._builder.refused = (problem, time())
 
-    def waiting(self, settings: config.Config) -> list[str]:
-        """The settings that are other than at the start, and that only a restart takes."""
-        old, new = self._started, settings
-        names = [f"server.{name}" for name in RESTART if _fixed(old.server, name) != _fixed(new.server, name)]
-        if (old.admin is None) != (new.admin is None):
-            names.append("admin")
-        elif old.admin is not None and new.admin is not None:
-            names += [f"admin.{name}" for name in ADMIN_RESTART if _fixed(old.admin, name) != _fixed(new.admin, name)]
-        if old.store != new.store:
-            names.append("store")
-        if old.telemetry.service_name != new.telemetry.service_name:
-            names.append("telemetry.service_name")
-        return names
-
     def _route_anew(self) -> None:
         """New calls are routed by what is known of the models now."""
         self.service.snapshot = self._built.rerouted()
-
-
-def _fixed(port: config.Server | config.Admin, name: str) -> object:
-    """What a restart alone changes of a setting."""
-    if name == "tls" and port.tls is not None:
-        return port.tls.client_ca_file is not None
-    return getattr(port, name)
