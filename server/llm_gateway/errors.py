@@ -200,11 +200,56 @@ class RoleRequired(CallerError):
     reason = "ROLE_REQUIRED"
 
 
-class ConfigInvalid(CallerError):
-    """The configuration is wrong. The fields of its violations are files and lines."""
+class ResourceExists(CallerError):
+    """The name is in use. For the administration."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "RESOURCE_EXISTS"
+
+
+class ResourceChanged(CallerError):
+    """Somebody else changed it meanwhile. For the administration."""
+
+    code = Code.ABORTED
+    reason = "RESOURCE_CHANGED"
+
+
+class NotAsThingsAre(CallerError):
+    """As things are it cannot be done. For the administration. The fields of its violations are what is in the way."""
 
     code = Code.FAILED_PRECONDITION
+    reason = "FAILED_PRECONDITION"
+
+
+class ConfigInvalid(NotAsThingsAre):
+    """The configuration is wrong. The fields of its violations are files and lines."""
+
     reason = "CONFIG_INVALID"
+
+
+class SetByFile(NotAsThingsAre):
+    """The file decides it. The fields of its violations are files and lines."""
+
+    reason = "SET_BY_FILE"
+
+
+class ResourceInUse(NotAsThingsAre):
+    """Something needs it. The fields of its violations are the names of what does."""
+
+    reason = "RESOURCE_IN_USE"
+
+
+class StoreRequired(NotAsThingsAre):
+    """Nothing can be changed at run time: the configuration says not where it would be kept. The field of its violation is what it lacks."""
+
+    reason = "STORE_REQUIRED"
+
+
+class StoreUnavailable(GatewayError):
+    """The store of what is set at run time cannot be reached."""
+
+    code = Code.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"
 
 
 class NoCapableTarget(CallerError):

@@ -28,8 +28,34 @@ KEY = {"name": "ops", "role": "operator", "hash": HASH}
 def test_every_method_declares_its_role() -> None:
     """And what only looks says so, as whatever else is told in an audit line."""
     assert len(METHODS) == sum(len(service.methods) for service in SERVICES)
-    assert {path.rpartition("/")[2] for path, method in METHODS.items() if method.changes} == {"ReloadConfig"}
-    assert METHODS["/llmgateway.admin.v1.ConfigService/ReloadConfig"].role == role_pb2.ROLE_OPERATOR
+    changing = {path.rpartition("/")[2]: method.role for path, method in METHODS.items() if method.changes}
+    assert changing.pop("ReloadConfig") == role_pb2.ROLE_OPERATOR
+    assert set(changing.values()) == {role_pb2.ROLE_ADMIN}
+    looking = ("Get", "List", "Test", "Explain", "Estimate")
+    assert {path for path, method in METHODS.items() if not method.changes} == {
+        path for path in METHODS if path.rpartition("/")[2].startswith(looking)
+    }
+
+
+def test_every_change_can_be_checked_alone() -> None:
+    """And whatever it is of can be asked for as it was looked at; what makes something new, or goes back, has nothing to compare."""
+    for service in SERVICES:
+        for name, method in service.methods_by_name.items():
+            if not METHODS[f"/{service.full_name}/{name}"].changes:
+                continue
+            fields = set(method.input_type.fields_by_name)
+            assert "validate_only" in fields, name
+            if name not in {"ReloadConfig", "RollbackConfig"} and not name.startswith(("Create", "Add")):
+                assert fields & {"etag", "provider", "route"}, name
+
+
+def test_lists_come_in_pages() -> None:
+    """All of them."""
+    for service in SERVICES:
+        for name, method in service.methods_by_name.items():
+            if name.startswith("List"):
+                assert {"page_size", "page_token"} <= set(method.input_type.fields_by_name), name
+                assert "next_page_token" in method.output_type.fields_by_name, name
 
 
 def test_a_method_without_a_role_is_found() -> None:

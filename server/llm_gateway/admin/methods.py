@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import ServiceDescriptor
-from llmgateway.admin.v1 import config_pb2, provider_pb2, role_pb2, route_pb2
+from llmgateway.admin.v1 import audit_pb2, config_pb2, key_pb2, provider_pb2, role_pb2, route_pb2
 
 SERVICES: tuple[ServiceDescriptor, ...] = tuple(
-    service for file in (config_pb2, provider_pb2, route_pb2) for service in file.DESCRIPTOR.services_by_name.values()
+    service
+    for file in (audit_pb2, config_pb2, key_pb2, provider_pb2, route_pb2)
+    for service in file.DESCRIPTOR.services_by_name.values()
 )
 
 

@@ -13,11 +13,11 @@ from llm_gateway import durations
 from llm_gateway.errors import (
     CallerDeadline,
     Code,
-    ConfigInvalid,
     CredentialsRejected,
     GatewayError,
     InternalError,
     ModelNotFound,
+    NotAsThingsAre,
     ProviderError,
     ProviderNotConfigured,
     QuotaExhausted,
@@ -174,7 +174,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
                 ]
             )
         )
-    elif isinstance(error, ConfigInvalid):
+    elif isinstance(error, NotAsThingsAre):
         found = [
             error_details_pb2.PreconditionFailure.Violation(
                 type=one.reason, subject=one.field[:200], description=one.description[:300]

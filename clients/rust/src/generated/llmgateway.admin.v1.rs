@@ -36,6 +36,167 @@ impl Role {
         }
     }
 }
+/// Which changes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListChangesRequest {
+    /// Only those of this resource, such as providers/edge; empty is all.
+    #[prost(string, tag = "1")]
+    pub resource: ::prost::alloc::string::String,
+    /// Changes a page; 0 is 100, more than 1000 is 1000, negative is refused.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// next_page_token of the page before.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// One page of changes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListChangesResponse {
+    /// Changes, the latest first.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// One change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Change {
+    /// The revision that it made.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who: the name of the key or certificate of the administration.
+    #[prost(string, tag = "3")]
+    pub principal: ::prost::alloc::string::String,
+    /// From where, as gRPC writes it, such as ipv4:127.0.0.1:50123.
+    #[prost(string, tag = "4")]
+    pub peer: ::prost::alloc::string::String,
+    /// What was called, such as UpdateProvider.
+    #[prost(string, tag = "5")]
+    pub method: ::prost::alloc::string::String,
+    /// What was changed, such as providers/edge or providers/edge/keys/main.
+    #[prost(string, tag = "6")]
+    pub resource: ::prost::alloc::string::String,
+    /// What was set before; null for nothing.
+    #[prost(message, optional, tag = "7")]
+    pub before: ::core::option::Option<::prost_types::Value>,
+    /// What is set since; null for nothing.
+    #[prost(message, optional, tag = "8")]
+    pub after: ::core::option::Option<::prost_types::Value>,
+}
+/// Generated client implementations.
+pub mod audit_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What was changed at run time. Calls that were refused are in the gateway's log only.
+    #[derive(Debug, Clone)]
+    pub struct AuditServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> AuditServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AuditServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AuditServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Changes, the latest first. No secret is in them.
+        pub async fn list_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListChangesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.AuditService/ListChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("llmgateway.admin.v1.AuditService", "ListChanges"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
 /// What to show.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetEffectiveConfigRequest {
@@ -58,6 +219,12 @@ pub struct GetEffectiveConfigResponse {
     /// The settings, in the order in which docs/configuration.md has them.
     #[prost(message, repeated, tag = "4")]
     pub settings: ::prost::alloc::vec::Vec<Setting>,
+    /// The revision of what was set at run time; 0 where nothing was.
+    #[prost(int64, tag = "5")]
+    pub revision: i64,
+    /// Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+    #[prost(string, tag = "6")]
+    pub store_problem: ::prost::alloc::string::String,
 }
 /// One setting.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -101,6 +268,68 @@ pub struct ReloadConfigResponse {
     #[prost(string, repeated, tag = "3")]
     pub restart_settings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Which page of revisions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRevisionsRequest {
+    /// Revisions a page; 0 is 100, more than 1000 is 1000, negative is refused.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// next_page_token of the page before.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// One page of revisions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRevisionsResponse {
+    /// Revisions, the latest first.
+    #[prost(message, repeated, tag = "1")]
+    pub revisions: ::prost::alloc::vec::Vec<Revision>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A state of what was set at run time.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revision {
+    /// Its number, from 1.
+    #[prost(int64, tag = "1")]
+    pub number: i64,
+    /// Since when.
+    #[prost(message, optional, tag = "2")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who made it.
+    #[prost(string, tag = "3")]
+    pub principal: ::prost::alloc::string::String,
+    /// By which method, such as UpdateProvider.
+    #[prost(string, tag = "4")]
+    pub method: ::prost::alloc::string::String,
+    /// What it changed, such as providers/edge.
+    #[prost(string, tag = "5")]
+    pub resource: ::prost::alloc::string::String,
+}
+/// Which revision to go back to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackConfigRequest {
+    /// Its number; 0 is before anything was set. Required.
+    #[prost(int64, optional, tag = "1")]
+    pub revision: ::core::option::Option<i64>,
+    /// Only check it.
+    #[prost(bool, tag = "2")]
+    pub validate_only: bool,
+}
+/// What is in force now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackConfigResponse {
+    /// Number of the new revision.
+    #[prost(int64, tag = "1")]
+    pub revision: i64,
+    /// Fingerprint of the configuration.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// Names of the keys that were dropped, providers/{provider}/keys/{key}.
+    #[prost(string, repeated, tag = "3")]
+    pub dropped_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// What decides a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -117,6 +346,8 @@ pub enum SettingSource {
     Flag = 4,
     /// It follows from other settings: the only provider is the default one, say.
     Inferred = 5,
+    /// What was set at run time.
+    Runtime = 6,
 }
 impl SettingSource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -131,6 +362,7 @@ impl SettingSource {
             Self::Environment => "SETTING_SOURCE_ENVIRONMENT",
             Self::Flag => "SETTING_SOURCE_FLAG",
             Self::Inferred => "SETTING_SOURCE_INFERRED",
+            Self::Runtime => "SETTING_SOURCE_RUNTIME",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -142,6 +374,7 @@ impl SettingSource {
             "SETTING_SOURCE_ENVIRONMENT" => Some(Self::Environment),
             "SETTING_SOURCE_FLAG" => Some(Self::Flag),
             "SETTING_SOURCE_INFERRED" => Some(Self::Inferred),
+            "SETTING_SOURCE_RUNTIME" => Some(Self::Runtime),
             _ => None,
         }
     }
@@ -285,7 +518,663 @@ pub mod config_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+        pub async fn list_revisions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRevisionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRevisionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ConfigService/ListRevisions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("llmgateway.admin.v1.ConfigService", "ListRevisions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+        /// addresses, headers, proxy or kind are others then loses its keys.
+        pub async fn rollback_config(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollbackConfigRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollbackConfigResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ConfigService/RollbackConfig",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ConfigService",
+                        "RollbackConfig",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
+}
+/// A key of a provider, without the key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProviderKey {
+    /// providers/{provider}/keys/{key}.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Tells whether two keys are the same, and too short to find one by.
+    #[prost(string, tag = "2")]
+    pub fingerprint: ::prost::alloc::string::String,
+    /// When it was set.
+    #[prost(message, optional, tag = "3")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// From when on it is not used any more; unset where that is open.
+    #[prost(message, optional, tag = "4")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with the key. A request that has another one is refused with ABORTED.
+    #[prost(string, tag = "5")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// A key to be kept for a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NewProviderKey {
+    /// Its name: letters, digits, '.', '\_' and '-'. Empty is main.
+    #[prost(string, tag = "1")]
+    pub key_id: ::prost::alloc::string::String,
+    /// The key itself. Required.
+    #[prost(string, tag = "2")]
+    pub secret: ::prost::alloc::string::String,
+}
+/// Which key to add.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddProviderKeyRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// The key. Required.
+    #[prost(message, optional, tag = "2")]
+    pub key: ::core::option::Option<NewProviderKey>,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The key that was added.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddProviderKeyResponse {
+    /// The key.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<ProviderKey>,
+}
+/// Whose keys, and which page of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProviderKeysRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// Keys a page; 0 is 100, more than 1000 is 1000, negative is refused.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// next_page_token of the page before.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// One page of keys.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListProviderKeysResponse {
+    /// Keys in order of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<ProviderKey>,
+    /// Token of the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Which key to put in the place of which.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateProviderKeyRequest {
+    /// providers/{provider}/keys/{key}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The new key itself. Required.
+    #[prost(string, tag = "2")]
+    pub secret: ::prost::alloc::string::String,
+    /// How long the old one is used beside it; unset is not at all, and a week is the most.
+    #[prost(message, optional, tag = "3")]
+    pub overlap: ::core::option::Option<::prost_types::Duration>,
+    /// Of the old key; empty takes whichever there is.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// The key that is in place.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateProviderKeyResponse {
+    /// The new key.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<ProviderKey>,
+    /// The old one, while it is still used.
+    #[prost(message, optional, tag = "2")]
+    pub old_key: ::core::option::Option<ProviderKey>,
+}
+/// Which key to take away.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveProviderKeyRequest {
+    /// providers/{provider}/keys/{key}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the key; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The key is away.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveProviderKeyResponse {}
+/// Generated client implementations.
+pub mod provider_key_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The keys of providers that were set at run time, of the file's providers too. Where a provider has any, they are used in place of the file's.
+    /// Without `store` and its master key the changing methods answer FAILED_PRECONDITION; while the store cannot be reached, UNAVAILABLE.
+    #[derive(Debug, Clone)]
+    pub struct ProviderKeyServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ProviderKeyServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ProviderKeyServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ProviderKeyServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds a key to a provider, beside those it has here. ALREADY_EXISTS where the name is in use.
+        pub async fn add_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderKeyService/AddProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderKeyService",
+                        "AddProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// A provider's keys, by name.
+        pub async fn list_provider_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProviderKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProviderKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderKeyService/ListProviderKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderKeyService",
+                        "ListProviderKeys",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts a new key in the place of one. The old one is used beside it until the overlap is over, as NAME.old.
+        pub async fn rotate_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotateProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderKeyService/RotateProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderKeyService",
+                        "RotateProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a key away. After a provider's last one the file's are used again; FAILED_PRECONDITION where it has none and needs one.
+        pub async fn remove_provider_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveProviderKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveProviderKeyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderKeyService/RemoveProviderKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderKeyService",
+                        "RemoveProviderKey",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// A provider, as below providers.NAME in the file. What is unset comes from its kind. Its keys are ProviderKeyService's; what would name a
+/// file, a variable or a command of the gateway's machine can be set in the file only.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProviderSettings {
+    /// A kind of docs/providers.md, such as openai_compatible; unset is the provider's name. None that starts a process.
+    #[prost(string, optional, tag = "1")]
+    pub kind: ::core::option::Option<::prost::alloc::string::String>,
+    /// Base URL, without credentials; or several in endpoints.
+    #[prost(string, optional, tag = "2")]
+    pub endpoint: ::core::option::Option<::prost::alloc::string::String>,
+    /// Several addresses.
+    #[prost(message, repeated, tag = "3")]
+    pub endpoints: ::prost::alloc::vec::Vec<EndpointSettings>,
+    /// The model of calls that name none.
+    #[prost(string, optional, tag = "4")]
+    pub default_model: ::core::option::Option<::prost::alloc::string::String>,
+    /// The ids of its models; empty asks its own list.
+    #[prost(string, repeated, tag = "5")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// OpenAI's wire format: chat or responses.
+    #[prost(string, optional, tag = "6")]
+    pub api: ::core::option::Option<::prost::alloc::string::String>,
+    /// Region of a cloud.
+    #[prost(string, optional, tag = "7")]
+    pub region: ::core::option::Option<::prost::alloc::string::String>,
+    /// Project of a cloud.
+    #[prost(string, optional, tag = "8")]
+    pub project: ::core::option::Option<::prost::alloc::string::String>,
+    /// Location of a cloud.
+    #[prost(string, optional, tag = "9")]
+    pub location: ::core::option::Option<::prost::alloc::string::String>,
+    /// Publisher of its models, at Vertex.
+    #[prost(string, optional, tag = "10")]
+    pub publisher: ::core::option::Option<::prost::alloc::string::String>,
+    /// Dated version of its API.
+    #[prost(string, optional, tag = "11")]
+    pub api_version: ::core::option::Option<::prost::alloc::string::String>,
+    /// HTTP headers of each request. None may hold a key. Answers have *** in place of the values.
+    #[prost(map = "string, string", tag = "12")]
+    pub headers: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Settings that only this kind knows.
+    #[prost(message, optional, tag = "13")]
+    pub options: ::core::option::Option<::prost_types::Struct>,
+    /// Whether it runs on the operator's own machines; unset lets the kind decide.
+    #[prost(bool, optional, tag = "14")]
+    pub local: ::core::option::Option<bool>,
+    /// HTTP proxy, <http://host:port,> without credentials. Answers have *** in its place.
+    #[prost(string, optional, tag = "15")]
+    pub proxy: ::core::option::Option<::prost::alloc::string::String>,
+    /// Limits of one provider call.
+    #[prost(message, optional, tag = "16")]
+    pub timeouts: ::core::option::Option<ProviderTimeoutsSettings>,
+    /// Limits of each endpoint.
+    #[prost(message, optional, tag = "17")]
+    pub limits: ::core::option::Option<LimitsSettings>,
+    /// What its models cost, by id or \*.
+    #[prost(map = "string, message", tag = "18")]
+    pub prices: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ModelPriceSettings,
+    >,
+    /// What the operator knows better than the catalogue, by id.
+    #[prost(map = "string, message", tag = "19")]
+    pub model_info: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ModelInfoSettings,
+    >,
+}
+/// One address of a provider.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndpointSettings {
+    /// Base URL, without credentials. Required.
+    #[prost(string, optional, tag = "1")]
+    pub url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its part of the calls, beside the weights of the others; unset is 1.
+    #[prost(double, optional, tag = "2")]
+    pub weight: ::core::option::Option<f64>,
+    /// Its region.
+    #[prost(string, optional, tag = "3")]
+    pub region: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// Limits of one provider call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProviderTimeoutsSettings {
+    /// To connect, TLS included.
+    #[prost(message, optional, tag = "1")]
+    pub connect: ::core::option::Option<::prost_types::Duration>,
+    /// To the first content.
+    #[prost(message, optional, tag = "2")]
+    pub first_event: ::core::option::Option<::prost_types::Duration>,
+    /// Between contents.
+    #[prost(message, optional, tag = "3")]
+    pub idle: ::core::option::Option<::prost_types::Duration>,
+    /// As a whole.
+    #[prost(message, optional, tag = "4")]
+    pub attempt: ::core::option::Option<::prost_types::Duration>,
+}
+/// Limits of each endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LimitsSettings {
+    /// Calls at once.
+    #[prost(int32, optional, tag = "1")]
+    pub concurrency: ::core::option::Option<i32>,
+    /// Calls that may wait.
+    #[prost(int32, optional, tag = "2")]
+    pub queue: ::core::option::Option<i32>,
+    /// How long they may.
+    #[prost(message, optional, tag = "3")]
+    pub queue_timeout: ::core::option::Option<::prost_types::Duration>,
+}
+/// What a model costs: USD for a million tokens in decimal digits, such as 3.00. Unset is unknown, never free.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ModelPriceSettings {
+    /// Input.
+    #[prost(string, optional, tag = "1")]
+    pub input: ::core::option::Option<::prost::alloc::string::String>,
+    /// Output.
+    #[prost(string, optional, tag = "2")]
+    pub output: ::core::option::Option<::prost::alloc::string::String>,
+    /// Input read from a cache.
+    #[prost(string, optional, tag = "3")]
+    pub cache_read: ::core::option::Option<::prost::alloc::string::String>,
+    /// Input written to a cache.
+    #[prost(string, optional, tag = "4")]
+    pub cache_write: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// What the operator knows of a model. What is unset or empty the catalogue decides.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ModelInfoSettings {
+    /// Its name for people.
+    #[prost(string, optional, tag = "1")]
+    pub display_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Other names that callers may use.
+    #[prost(string, repeated, tag = "2")]
+    pub aliases: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Tokens it reads at most.
+    #[prost(int32, optional, tag = "3")]
+    pub input_token_limit: ::core::option::Option<i32>,
+    /// Tokens it writes at most.
+    #[prost(int32, optional, tag = "4")]
+    pub output_token_limit: ::core::option::Option<i32>,
+    /// What it reads: text, image, audio, video, document.
+    #[prost(string, repeated, tag = "5")]
+    pub input_modalities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it writes.
+    #[prost(string, repeated, tag = "6")]
+    pub output_modalities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it has each, such as tools or json_schema.
+    #[prost(map = "string, bool", tag = "7")]
+    pub capabilities: ::std::collections::HashMap<::prost::alloc::string::String, bool>,
+    /// What it is good at, such as coding.
+    #[prost(string, repeated, tag = "8")]
+    pub specialisations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How good it is in general, for capability_score; higher wins.
+    #[prost(double, optional, tag = "9")]
+    pub score: ::core::option::Option<f64>,
+    /// Whether it is about to be switched off.
+    #[prost(bool, optional, tag = "10")]
+    pub deprecated: ::core::option::Option<bool>,
+}
+/// A route, as below routes.NAME in the file.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RouteSettings {
+    /// The choice; none in an experiment.
+    #[prost(message, repeated, tag = "1")]
+    pub targets: ::prost::alloc::vec::Vec<TargetSettings>,
+    /// How one of the targets is chosen, such as weighted or lowest_cost.
+    #[prost(string, optional, tag = "2")]
+    pub strategy: ::core::option::Option<::prost::alloc::string::String>,
+    /// What is tried in order when the targets failed.
+    #[prost(message, repeated, tag = "3")]
+    pub fallbacks: ::prost::alloc::vec::Vec<TargetSettings>,
+    /// What is tried in order when the prompt was too long.
+    #[prost(message, repeated, tag = "4")]
+    pub context_fallbacks: ::prost::alloc::vec::Vec<TargetSettings>,
+    /// What is tried in order when the request was refused for its content.
+    #[prost(message, repeated, tag = "5")]
+    pub content_fallbacks: ::prost::alloc::vec::Vec<TargetSettings>,
+    /// Limits of a call.
+    #[prost(message, optional, tag = "6")]
+    pub timeouts: ::core::option::Option<RouteTimeoutsSettings>,
+    /// Attempts beyond the first.
+    #[prost(message, optional, tag = "7")]
+    pub retry: ::core::option::Option<RetrySettings>,
+    /// A split by weight, in place of targets.
+    #[prost(message, optional, tag = "8")]
+    pub experiment: ::core::option::Option<ExperimentSettings>,
+    /// Whether a call prefers the endpoint whose prompt cache is warm.
+    #[prost(bool, optional, tag = "9")]
+    pub affinity: ::core::option::Option<bool>,
+}
+/// A model of a provider in a route.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TargetSettings {
+    /// The provider's name, such as edge. Required.
+    #[prost(string, optional, tag = "1")]
+    pub provider: ::core::option::Option<::prost::alloc::string::String>,
+    /// The provider's id of the model; unset is its default_model.
+    #[prost(string, optional, tag = "2")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its part of the calls, beside the weights of the others; unset is 1, and 0 takes no new calls.
+    #[prost(double, optional, tag = "3")]
+    pub weight: ::core::option::Option<f64>,
+    /// Whether it has each, for this target alone.
+    #[prost(map = "string, bool", tag = "4")]
+    pub capabilities: ::std::collections::HashMap<::prost::alloc::string::String, bool>,
+}
+/// Limits of a call by a route.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RouteTimeoutsSettings {
+    /// Over all attempts.
+    #[prost(message, optional, tag = "1")]
+    pub total: ::core::option::Option<::prost_types::Duration>,
+    /// Replaces the provider's.
+    #[prost(message, optional, tag = "2")]
+    pub first_event: ::core::option::Option<::prost_types::Duration>,
+    /// Replaces the provider's.
+    #[prost(message, optional, tag = "3")]
+    pub idle: ::core::option::Option<::prost_types::Duration>,
+    /// Replaces the provider's.
+    #[prost(message, optional, tag = "4")]
+    pub attempt: ::core::option::Option<::prost_types::Duration>,
+}
+/// Attempts beyond the first.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct RetrySettings {
+    /// Provider calls of one call, over all targets.
+    #[prost(int32, optional, tag = "1")]
+    pub max_attempts: ::core::option::Option<i32>,
+    /// First wait at most; each further one may be twice as long.
+    #[prost(message, optional, tag = "2")]
+    pub initial_backoff: ::core::option::Option<::prost_types::Duration>,
+    /// Longest wait.
+    #[prost(message, optional, tag = "3")]
+    pub max_backoff: ::core::option::Option<::prost_types::Duration>,
+    /// The longest Retry-After of a provider that is waited for.
+    #[prost(message, optional, tag = "4")]
+    pub max_retry_after: ::core::option::Option<::prost_types::Duration>,
+    /// What a success returns to the budget of retries.
+    #[prost(double, optional, tag = "5")]
+    pub budget_ratio: ::core::option::Option<f64>,
+    /// Size of that budget.
+    #[prost(int32, optional, tag = "6")]
+    pub budget_size: ::core::option::Option<i32>,
+}
+/// A split of a route's calls by weight.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExperimentSettings {
+    /// Its name. Required.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its arms. Required.
+    #[prost(message, repeated, tag = "2")]
+    pub arms: ::prost::alloc::vec::Vec<ArmSettings>,
+    /// What stays on its arm: user, conversation or none.
+    #[prost(string, optional, tag = "3")]
+    pub sticky: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// One arm of an experiment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ArmSettings {
+    /// Its name. Required.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The provider's name, such as edge. Required.
+    #[prost(string, optional, tag = "2")]
+    pub provider: ::core::option::Option<::prost::alloc::string::String>,
+    /// The provider's id of the model; unset is its default_model.
+    #[prost(string, optional, tag = "3")]
+    pub model: ::core::option::Option<::prost::alloc::string::String>,
+    /// Its part of the calls, beside the weights of the others; unset is 1.
+    #[prost(double, optional, tag = "4")]
+    pub weight: ::core::option::Option<f64>,
 }
 /// Which provider.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -368,9 +1257,181 @@ pub struct Provider {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
-    /// Line of the file where it stands; 0 where it comes from the environment.
+    /// Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
     #[prost(int32, tag = "10")]
     pub line: i32,
+    /// Whether it is switched on.
+    #[prost(bool, tag = "11")]
+    pub enabled: bool,
+    /// Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+    /// name too, which serves from AdoptProvider on.
+    #[prost(enumeration = "SettingSource", tag = "12")]
+    pub source: i32,
+    /// The revision that set it last; 0 where nothing of it was set at run time.
+    #[prost(int64, tag = "13")]
+    pub revision: i64,
+    /// When that was.
+    #[prost(message, optional, tag = "14")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+    #[prost(string, tag = "15")]
+    pub etag: ::prost::alloc::string::String,
+    /// What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are \*\*\*.
+    #[prost(message, optional, tag = "16")]
+    pub settings: ::core::option::Option<ProviderSettings>,
+}
+/// What to add.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateProviderRequest {
+    /// Its name without providers/: letters, digits, '.', '\_' and '-'. Required.
+    #[prost(string, tag = "1")]
+    pub provider_id: ::prost::alloc::string::String,
+    /// The provider; only its settings are read.
+    #[prost(message, optional, tag = "2")]
+    pub provider: ::core::option::Option<Provider>,
+    /// Its keys.
+    #[prost(message, repeated, tag = "3")]
+    pub keys: ::prost::alloc::vec::Vec<NewProviderKey>,
+    /// Only check it.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// The provider that was added.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateProviderResponse {
+    /// The provider.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+/// What to change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateProviderRequest {
+    /// The provider, with its name, the new settings, and the etag of the one that was looked at; an empty etag takes whichever there is.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+    /// What to take of it, such as settings.endpoint or settings.timeouts.connect; a list or a map as a whole. What it names and the provider does
+    /// not have is unset. Empty takes all settings that the provider has; * and settings put the new settings in the place of the old.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Keys in the place of those it has; empty leaves them.
+    #[prost(message, repeated, tag = "3")]
+    pub keys: ::prost::alloc::vec::Vec<NewProviderKey>,
+    /// Only check it.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// The provider that was changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateProviderResponse {
+    /// The provider.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+    /// Names of the keys that were dropped.
+    #[prost(string, repeated, tag = "2")]
+    pub dropped_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which provider to remove.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteProviderRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the provider; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The provider is away.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteProviderResponse {
+    /// Names of the keys that were dropped.
+    #[prost(string, repeated, tag = "1")]
+    pub dropped_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Which provider to switch on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnableProviderRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the provider; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The provider that is switched on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnableProviderResponse {
+    /// The provider.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+/// Which provider to switch off.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DisableProviderRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the provider; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The provider that is switched off.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DisableProviderResponse {
+    /// The provider.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+/// Which provider is the default one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetDefaultProviderRequest {
+    /// providers/{provider}. Empty leaves it to the file again.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the provider; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The default provider.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetDefaultProviderResponse {
+    /// The provider; unset where none is the default one.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+}
+/// Which provider to leave to the file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AdoptProviderRequest {
+    /// providers/{provider}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the provider; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The file's provider.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AdoptProviderResponse {
+    /// The provider.
+    #[prost(message, optional, tag = "1")]
+    pub provider: ::core::option::Option<Provider>,
+    /// Names of the keys that were dropped.
+    #[prost(string, repeated, tag = "2")]
+    pub dropped_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One address of a provider.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -458,7 +1519,12 @@ pub mod provider_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+    /// The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+    ///
+    /// The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+    /// changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+    /// of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+    /// UNAVAILABLE.
     #[derive(Debug, Clone)]
     pub struct ProviderServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -616,6 +1682,219 @@ pub mod provider_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+        pub async fn create_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/CreateProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "CreateProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+        /// given again: they would go to another server.
+        pub async fn update_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/UpdateProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "UpdateProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+        pub async fn delete_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/DeleteProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "DeleteProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Switches a provider on.
+        pub async fn enable_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EnableProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EnableProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/EnableProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "EnableProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+        /// it is the default one.
+        pub async fn disable_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DisableProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DisableProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/DisableProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "DisableProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Has a provider serve calls that name neither provider nor route.
+        pub async fn set_default_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetDefaultProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetDefaultProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/SetDefaultProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "SetDefaultProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+        /// here, unless its addresses, headers, proxy, TLS or kind are others.
+        pub async fn adopt_provider(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AdoptProviderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AdoptProviderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.ProviderService/AdoptProvider",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "llmgateway.admin.v1.ProviderService",
+                        "AdoptProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Which route.
@@ -685,10 +1964,82 @@ pub struct Route {
     /// Name of the experiment, where the targets are its arms.
     #[prost(string, tag = "10")]
     pub experiment: ::prost::alloc::string::String,
-    /// Line of the file where it stands.
+    /// Line of the file where it stands; 0 where it was set at run time.
     #[prost(int32, tag = "11")]
     pub line: i32,
+    /// Where the one that serves is from: the file, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same name too, which
+    /// serves from DeleteRoute on.
+    #[prost(enumeration = "SettingSource", tag = "12")]
+    pub source: i32,
+    /// The revision that set it last; 0 where it was not set at run time.
+    #[prost(int64, tag = "13")]
+    pub revision: i64,
+    /// When that was.
+    #[prost(message, optional, tag = "14")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Changes with the route. A request that has another one is refused with ABORTED: somebody else changed it.
+    #[prost(string, tag = "15")]
+    pub etag: ::prost::alloc::string::String,
+    /// What was set, of a route that was set at run time; of others see ConfigService.GetEffectiveConfig.
+    #[prost(message, optional, tag = "16")]
+    pub settings: ::core::option::Option<RouteSettings>,
 }
+/// What to add.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateRouteRequest {
+    /// Its name without routes/: letters, digits, '.', '\_' and '-'. Required.
+    #[prost(string, tag = "1")]
+    pub route_id: ::prost::alloc::string::String,
+    /// The route; only its settings are read.
+    #[prost(message, optional, tag = "2")]
+    pub route: ::core::option::Option<Route>,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The route that was added.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateRouteResponse {
+    /// The route.
+    #[prost(message, optional, tag = "1")]
+    pub route: ::core::option::Option<Route>,
+}
+/// What to change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateRouteRequest {
+    /// The route, with its name, the new settings, and the etag of the one that was looked at; an empty etag takes whichever there is.
+    #[prost(message, optional, tag = "1")]
+    pub route: ::core::option::Option<Route>,
+    /// What to take of it, such as settings.targets or settings.retry.max_attempts, as in UpdateProviderRequest.
+    #[prost(message, optional, tag = "2")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The route that was changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdateRouteResponse {
+    /// The route.
+    #[prost(message, optional, tag = "1")]
+    pub route: ::core::option::Option<Route>,
+}
+/// Which route to remove.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRouteRequest {
+    /// routes/{route}. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Of the route; empty takes whichever there is.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Only check it.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+}
+/// The route is away.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteRouteResponse {}
 /// A model of a provider in a route.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RouteTarget {
@@ -843,7 +2194,8 @@ pub mod route_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// The routes that are configured. Aliases of models are with their provider.
+    /// The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+    /// line. What ProviderService says of changes holds here too.
     #[derive(Debug, Clone)]
     pub struct RouteServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -1015,6 +2367,87 @@ pub mod route_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("llmgateway.admin.v1.RouteService", "EstimateCost"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a route. ALREADY_EXISTS where the name is in use.
+        pub async fn create_route(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateRouteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateRouteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.RouteService/CreateRoute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("llmgateway.admin.v1.RouteService", "CreateRoute"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes settings of a route that was set here.
+        pub async fn update_route(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateRouteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateRouteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.RouteService/UpdateRoute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("llmgateway.admin.v1.RouteService", "UpdateRoute"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+        pub async fn delete_route(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteRouteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteRouteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/llmgateway.admin.v1.RouteService/DeleteRoute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("llmgateway.admin.v1.RouteService", "DeleteRoute"),
                 );
             self.inner.unary(req, path, codec).await
         }

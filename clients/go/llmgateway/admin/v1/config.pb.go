@@ -40,6 +40,8 @@ const (
 	SettingSource_SETTING_SOURCE_FLAG SettingSource = 4
 	// It follows from other settings: the only provider is the default one, say.
 	SettingSource_SETTING_SOURCE_INFERRED SettingSource = 5
+	// What was set at run time.
+	SettingSource_SETTING_SOURCE_RUNTIME SettingSource = 6
 )
 
 // Enum value maps for SettingSource.
@@ -51,6 +53,7 @@ var (
 		3: "SETTING_SOURCE_ENVIRONMENT",
 		4: "SETTING_SOURCE_FLAG",
 		5: "SETTING_SOURCE_INFERRED",
+		6: "SETTING_SOURCE_RUNTIME",
 	}
 	SettingSource_value = map[string]int32{
 		"SETTING_SOURCE_UNSPECIFIED": 0,
@@ -59,6 +62,7 @@ var (
 		"SETTING_SOURCE_ENVIRONMENT": 3,
 		"SETTING_SOURCE_FLAG":        4,
 		"SETTING_SOURCE_INFERRED":    5,
+		"SETTING_SOURCE_RUNTIME":     6,
 	}
 )
 
@@ -145,7 +149,11 @@ type GetEffectiveConfigResponse struct {
 	// Since when it is in force.
 	LoadTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=load_time,json=loadTime,proto3" json:"load_time,omitempty"`
 	// The settings, in the order in which docs/configuration.md has them.
-	Settings      []*Setting `protobuf:"bytes,4,rep,name=settings,proto3" json:"settings,omitempty"`
+	Settings []*Setting `protobuf:"bytes,4,rep,name=settings,proto3" json:"settings,omitempty"`
+	// The revision of what was set at run time; 0 where nothing was.
+	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+	StoreProblem  string `protobuf:"bytes,6,opt,name=store_problem,json=storeProblem,proto3" json:"store_problem,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -206,6 +214,20 @@ func (x *GetEffectiveConfigResponse) GetSettings() []*Setting {
 		return x.Settings
 	}
 	return nil
+}
+
+func (x *GetEffectiveConfigResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *GetEffectiveConfigResponse) GetStoreProblem() string {
+	if x != nil {
+		return x.StoreProblem
+	}
+	return ""
 }
 
 // One setting.
@@ -409,18 +431,331 @@ func (x *ReloadConfigResponse) GetRestartSettings() []string {
 	return nil
 }
 
+// Which page of revisions.
+type ListRevisionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revisions a page; 0 is 100, more than 1000 is 1000, negative is refused.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsRequest) Reset() {
+	*x = ListRevisionsRequest{}
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsRequest) ProtoMessage() {}
+
+func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_llmgateway_admin_v1_config_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ListRevisionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRevisionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// One page of revisions.
+type ListRevisionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Revisions, the latest first.
+	Revisions []*Revision `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	// Token of the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsResponse) Reset() {
+	*x = ListRevisionsResponse{}
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsResponse) ProtoMessage() {}
+
+func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_llmgateway_admin_v1_config_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListRevisionsResponse) GetRevisions() []*Revision {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+func (x *ListRevisionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// A state of what was set at run time.
+type Revision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number, from 1.
+	Number int64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// Since when.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Who made it.
+	Principal string `protobuf:"bytes,3,opt,name=principal,proto3" json:"principal,omitempty"`
+	// By which method, such as UpdateProvider.
+	Method string `protobuf:"bytes,4,opt,name=method,proto3" json:"method,omitempty"`
+	// What it changed, such as providers/edge.
+	Resource      string `protobuf:"bytes,5,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revision) Reset() {
+	*x = Revision{}
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revision) ProtoMessage() {}
+
+func (x *Revision) ProtoReflect() protoreflect.Message {
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revision.ProtoReflect.Descriptor instead.
+func (*Revision) Descriptor() ([]byte, []int) {
+	return file_llmgateway_admin_v1_config_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Revision) GetNumber() int64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Revision) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Revision) GetPrincipal() string {
+	if x != nil {
+		return x.Principal
+	}
+	return ""
+}
+
+func (x *Revision) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *Revision) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+// Which revision to go back to.
+type RollbackConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number; 0 is before anything was set. Required.
+	Revision *int64 `protobuf:"varint,1,opt,name=revision,proto3,oneof" json:"revision,omitempty"`
+	// Only check it.
+	ValidateOnly  bool `protobuf:"varint,2,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackConfigRequest) Reset() {
+	*x = RollbackConfigRequest{}
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackConfigRequest) ProtoMessage() {}
+
+func (x *RollbackConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackConfigRequest.ProtoReflect.Descriptor instead.
+func (*RollbackConfigRequest) Descriptor() ([]byte, []int) {
+	return file_llmgateway_admin_v1_config_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RollbackConfigRequest) GetRevision() int64 {
+	if x != nil && x.Revision != nil {
+		return *x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackConfigRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+// What is in force now.
+type RollbackConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the new revision.
+	Revision int64 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Fingerprint of the configuration.
+	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Names of the keys that were dropped, providers/{provider}/keys/{key}.
+	DroppedKeys   []string `protobuf:"bytes,3,rep,name=dropped_keys,json=droppedKeys,proto3" json:"dropped_keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RollbackConfigResponse) Reset() {
+	*x = RollbackConfigResponse{}
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RollbackConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RollbackConfigResponse) ProtoMessage() {}
+
+func (x *RollbackConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_llmgateway_admin_v1_config_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RollbackConfigResponse.ProtoReflect.Descriptor instead.
+func (*RollbackConfigResponse) Descriptor() ([]byte, []int) {
+	return file_llmgateway_admin_v1_config_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RollbackConfigResponse) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *RollbackConfigResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *RollbackConfigResponse) GetDroppedKeys() []string {
+	if x != nil {
+		return x.DroppedKeys
+	}
+	return nil
+}
+
 var File_llmgateway_admin_v1_config_proto protoreflect.FileDescriptor
 
 const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\n" +
 	" llmgateway/admin/v1/config.proto\x12\x13llmgateway.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ellmgateway/admin/v1/role.proto\"-\n" +
 	"\x19GetEffectiveConfigRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"\xbd\x01\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\xfe\x01\n" +
 	"\x1aGetEffectiveConfigResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x127\n" +
 	"\tload_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bloadTime\x128\n" +
-	"\bsettings\x18\x04 \x03(\v2\x1c.llmgateway.admin.v1.SettingR\bsettings\"\xb3\x01\n" +
+	"\bsettings\x18\x04 \x03(\v2\x1c.llmgateway.admin.v1.SettingR\bsettings\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\x12#\n" +
+	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\"\xb3\x01\n" +
 	"\aSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12:\n" +
@@ -433,17 +768,42 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\x14ReloadConfigResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12)\n" +
 	"\x10previous_version\x18\x02 \x01(\tR\x0fpreviousVersion\x12)\n" +
-	"\x10restart_settings\x18\x03 \x03(\tR\x0frestartSettings*\xba\x01\n" +
+	"\x10restart_settings\x18\x03 \x03(\tR\x0frestartSettings\"R\n" +
+	"\x14ListRevisionsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"|\n" +
+	"\x15ListRevisionsResponse\x12;\n" +
+	"\trevisions\x18\x01 \x03(\v2\x1d.llmgateway.admin.v1.RevisionR\trevisions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb1\x01\n" +
+	"\bRevision\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12;\n" +
+	"\vcreate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x1c\n" +
+	"\tprincipal\x18\x03 \x01(\tR\tprincipal\x12\x16\n" +
+	"\x06method\x18\x04 \x01(\tR\x06method\x12\x1a\n" +
+	"\bresource\x18\x05 \x01(\tR\bresource\"j\n" +
+	"\x15RollbackConfigRequest\x12\x1f\n" +
+	"\brevision\x18\x01 \x01(\x03H\x00R\brevision\x88\x01\x01\x12#\n" +
+	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnlyB\v\n" +
+	"\t_revision\"q\n" +
+	"\x16RollbackConfigResponse\x12\x1a\n" +
+	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12!\n" +
+	"\fdropped_keys\x18\x03 \x03(\tR\vdroppedKeys*\xd6\x01\n" +
 	"\rSettingSource\x12\x1e\n" +
 	"\x1aSETTING_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16SETTING_SOURCE_DEFAULT\x10\x01\x12\x17\n" +
 	"\x13SETTING_SOURCE_FILE\x10\x02\x12\x1e\n" +
 	"\x1aSETTING_SOURCE_ENVIRONMENT\x10\x03\x12\x17\n" +
 	"\x13SETTING_SOURCE_FLAG\x10\x04\x12\x1b\n" +
-	"\x17SETTING_SOURCE_INFERRED\x10\x052\xfd\x01\n" +
+	"\x17SETTING_SOURCE_INFERRED\x10\x05\x12\x1a\n" +
+	"\x16SETTING_SOURCE_RUNTIME\x10\x062\xdf\x03\n" +
 	"\rConfigService\x12~\n" +
 	"\x12GetEffectiveConfig\x12..llmgateway.admin.v1.GetEffectiveConfigRequest\x1a/.llmgateway.admin.v1.GetEffectiveConfigResponse\"\a\xa0\xb8\x18\x01\x90\x02\x01\x12l\n" +
-	"\fReloadConfig\x12(.llmgateway.admin.v1.ReloadConfigRequest\x1a).llmgateway.admin.v1.ReloadConfigResponse\"\a\xa0\xb8\x18\x02\x90\x02\x02By\n" +
+	"\fReloadConfig\x12(.llmgateway.admin.v1.ReloadConfigRequest\x1a).llmgateway.admin.v1.ReloadConfigResponse\"\a\xa0\xb8\x18\x02\x90\x02\x02\x12o\n" +
+	"\rListRevisions\x12).llmgateway.admin.v1.ListRevisionsRequest\x1a*.llmgateway.admin.v1.ListRevisionsResponse\"\a\xa0\xb8\x18\x01\x90\x02\x01\x12o\n" +
+	"\x0eRollbackConfig\x12*.llmgateway.admin.v1.RollbackConfigRequest\x1a+.llmgateway.admin.v1.RollbackConfigResponse\"\x04\xa0\xb8\x18\x03By\n" +
 	"\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3"
 
 var (
@@ -459,7 +819,7 @@ func file_llmgateway_admin_v1_config_proto_rawDescGZIP() []byte {
 }
 
 var file_llmgateway_admin_v1_config_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_llmgateway_admin_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_llmgateway_admin_v1_config_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_llmgateway_admin_v1_config_proto_goTypes = []any{
 	(SettingSource)(0),                 // 0: llmgateway.admin.v1.SettingSource
 	(*GetEffectiveConfigRequest)(nil),  // 1: llmgateway.admin.v1.GetEffectiveConfigRequest
@@ -467,21 +827,32 @@ var file_llmgateway_admin_v1_config_proto_goTypes = []any{
 	(*Setting)(nil),                    // 3: llmgateway.admin.v1.Setting
 	(*ReloadConfigRequest)(nil),        // 4: llmgateway.admin.v1.ReloadConfigRequest
 	(*ReloadConfigResponse)(nil),       // 5: llmgateway.admin.v1.ReloadConfigResponse
-	(*timestamppb.Timestamp)(nil),      // 6: google.protobuf.Timestamp
+	(*ListRevisionsRequest)(nil),       // 6: llmgateway.admin.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),      // 7: llmgateway.admin.v1.ListRevisionsResponse
+	(*Revision)(nil),                   // 8: llmgateway.admin.v1.Revision
+	(*RollbackConfigRequest)(nil),      // 9: llmgateway.admin.v1.RollbackConfigRequest
+	(*RollbackConfigResponse)(nil),     // 10: llmgateway.admin.v1.RollbackConfigResponse
+	(*timestamppb.Timestamp)(nil),      // 11: google.protobuf.Timestamp
 }
 var file_llmgateway_admin_v1_config_proto_depIdxs = []int32{
-	6, // 0: llmgateway.admin.v1.GetEffectiveConfigResponse.load_time:type_name -> google.protobuf.Timestamp
-	3, // 1: llmgateway.admin.v1.GetEffectiveConfigResponse.settings:type_name -> llmgateway.admin.v1.Setting
-	0, // 2: llmgateway.admin.v1.Setting.source:type_name -> llmgateway.admin.v1.SettingSource
-	1, // 3: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:input_type -> llmgateway.admin.v1.GetEffectiveConfigRequest
-	4, // 4: llmgateway.admin.v1.ConfigService.ReloadConfig:input_type -> llmgateway.admin.v1.ReloadConfigRequest
-	2, // 5: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:output_type -> llmgateway.admin.v1.GetEffectiveConfigResponse
-	5, // 6: llmgateway.admin.v1.ConfigService.ReloadConfig:output_type -> llmgateway.admin.v1.ReloadConfigResponse
-	5, // [5:7] is the sub-list for method output_type
-	3, // [3:5] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	11, // 0: llmgateway.admin.v1.GetEffectiveConfigResponse.load_time:type_name -> google.protobuf.Timestamp
+	3,  // 1: llmgateway.admin.v1.GetEffectiveConfigResponse.settings:type_name -> llmgateway.admin.v1.Setting
+	0,  // 2: llmgateway.admin.v1.Setting.source:type_name -> llmgateway.admin.v1.SettingSource
+	8,  // 3: llmgateway.admin.v1.ListRevisionsResponse.revisions:type_name -> llmgateway.admin.v1.Revision
+	11, // 4: llmgateway.admin.v1.Revision.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 5: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:input_type -> llmgateway.admin.v1.GetEffectiveConfigRequest
+	4,  // 6: llmgateway.admin.v1.ConfigService.ReloadConfig:input_type -> llmgateway.admin.v1.ReloadConfigRequest
+	6,  // 7: llmgateway.admin.v1.ConfigService.ListRevisions:input_type -> llmgateway.admin.v1.ListRevisionsRequest
+	9,  // 8: llmgateway.admin.v1.ConfigService.RollbackConfig:input_type -> llmgateway.admin.v1.RollbackConfigRequest
+	2,  // 9: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:output_type -> llmgateway.admin.v1.GetEffectiveConfigResponse
+	5,  // 10: llmgateway.admin.v1.ConfigService.ReloadConfig:output_type -> llmgateway.admin.v1.ReloadConfigResponse
+	7,  // 11: llmgateway.admin.v1.ConfigService.ListRevisions:output_type -> llmgateway.admin.v1.ListRevisionsResponse
+	10, // 12: llmgateway.admin.v1.ConfigService.RollbackConfig:output_type -> llmgateway.admin.v1.RollbackConfigResponse
+	9,  // [9:13] is the sub-list for method output_type
+	5,  // [5:9] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_llmgateway_admin_v1_config_proto_init() }
@@ -490,13 +861,14 @@ func file_llmgateway_admin_v1_config_proto_init() {
 		return
 	}
 	file_llmgateway_admin_v1_role_proto_init()
+	file_llmgateway_admin_v1_config_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_llmgateway_admin_v1_config_proto_rawDesc), len(file_llmgateway_admin_v1_config_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,8 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	ConfigService_GetEffectiveConfig_FullMethodName = "/llmgateway.admin.v1.ConfigService/GetEffectiveConfig"
 	ConfigService_ReloadConfig_FullMethodName       = "/llmgateway.admin.v1.ConfigService/ReloadConfig"
+	ConfigService_ListRevisions_FullMethodName      = "/llmgateway.admin.v1.ConfigService/ListRevisions"
+	ConfigService_RollbackConfig_FullMethodName     = "/llmgateway.admin.v1.ConfigService/RollbackConfig"
 )
 
 // ConfigServiceClient is the client API for ConfigService service.
@@ -36,6 +38,11 @@ type ConfigServiceClient interface {
 	// Reads the configuration again and serves new calls by it, as SIGHUP does. A wrong one is refused as a whole: FAILED_PRECONDITION with a
 	// violation for each problem, whose subject is file and line. What was in force stays so.
 	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error)
+	// The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
+	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+	// addresses, headers, proxy or kind are others then loses its keys.
+	RollbackConfig(ctx context.Context, in *RollbackConfigRequest, opts ...grpc.CallOption) (*RollbackConfigResponse, error)
 }
 
 type configServiceClient struct {
@@ -66,6 +73,26 @@ func (c *configServiceClient) ReloadConfig(ctx context.Context, in *ReloadConfig
 	return out, nil
 }
 
+func (c *configServiceClient) ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRevisionsResponse)
+	err := c.cc.Invoke(ctx, ConfigService_ListRevisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *configServiceClient) RollbackConfig(ctx context.Context, in *RollbackConfigRequest, opts ...grpc.CallOption) (*RollbackConfigResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RollbackConfigResponse)
+	err := c.cc.Invoke(ctx, ConfigService_RollbackConfig_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ConfigServiceServer is the server API for ConfigService service.
 // All implementations must embed UnimplementedConfigServiceServer
 // for forward compatibility.
@@ -77,6 +104,11 @@ type ConfigServiceServer interface {
 	// Reads the configuration again and serves new calls by it, as SIGHUP does. A wrong one is refused as a whole: FAILED_PRECONDITION with a
 	// violation for each problem, whose subject is file and line. What was in force stays so.
 	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error)
+	// The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
+	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+	// addresses, headers, proxy or kind are others then loses its keys.
+	RollbackConfig(context.Context, *RollbackConfigRequest) (*RollbackConfigResponse, error)
 	mustEmbedUnimplementedConfigServiceServer()
 }
 
@@ -92,6 +124,12 @@ func (UnimplementedConfigServiceServer) GetEffectiveConfig(context.Context, *Get
 }
 func (UnimplementedConfigServiceServer) ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReloadConfig not implemented")
+}
+func (UnimplementedConfigServiceServer) ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRevisions not implemented")
+}
+func (UnimplementedConfigServiceServer) RollbackConfig(context.Context, *RollbackConfigRequest) (*RollbackConfigResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RollbackConfig not implemented")
 }
 func (UnimplementedConfigServiceServer) mustEmbedUnimplementedConfigServiceServer() {}
 func (UnimplementedConfigServiceServer) testEmbeddedByValue()                       {}
@@ -150,6 +188,42 @@ func _ConfigService_ReloadConfig_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ConfigService_ListRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRevisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConfigServiceServer).ListRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConfigService_ListRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConfigServiceServer).ListRevisions(ctx, req.(*ListRevisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ConfigService_RollbackConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RollbackConfigRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConfigServiceServer).RollbackConfig(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConfigService_RollbackConfig_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConfigServiceServer).RollbackConfig(ctx, req.(*RollbackConfigRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ConfigService_ServiceDesc is the grpc.ServiceDesc for ConfigService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +238,14 @@ var ConfigService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReloadConfig",
 			Handler:    _ConfigService_ReloadConfig_Handler,
+		},
+		{
+			MethodName: "ListRevisions",
+			Handler:    _ConfigService_ListRevisions_Handler,
+		},
+		{
+			MethodName: "RollbackConfig",
+			Handler:    _ConfigService_RollbackConfig_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -38,6 +38,8 @@ class _SettingSourceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """A flag of llm-gateway serve."""
     SETTING_SOURCE_INFERRED: _SettingSource.ValueType  # 5
     """It follows from other settings: the only provider is the default one, say."""
+    SETTING_SOURCE_RUNTIME: _SettingSource.ValueType  # 6
+    """What was set at run time."""
 
 class SettingSource(_SettingSource, metaclass=_SettingSourceEnumTypeWrapper):
     """What decides a setting."""
@@ -54,6 +56,8 @@ SETTING_SOURCE_FLAG: SettingSource.ValueType  # 4
 """A flag of llm-gateway serve."""
 SETTING_SOURCE_INFERRED: SettingSource.ValueType  # 5
 """It follows from other settings: the only provider is the default one, say."""
+SETTING_SOURCE_RUNTIME: SettingSource.ValueType  # 6
+"""What was set at run time."""
 Global___SettingSource: typing_extensions.TypeAlias = SettingSource
 
 @typing.final
@@ -84,10 +88,16 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     FILE_FIELD_NUMBER: builtins.int
     LOAD_TIME_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    STORE_PROBLEM_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Its fingerprint; llmgateway.v1.HealthResponse.config_version is the same."""
     file: builtins.str
     """The file; empty where the environment alone decides."""
+    revision: builtins.int
+    """The revision of what was set at run time; 0 where nothing was."""
+    store_problem: builtins.str
+    """Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured."""
     @property
     def load_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Since when it is in force."""
@@ -103,9 +113,11 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
         file: builtins.str = ...,
         load_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         settings: collections.abc.Iterable[Global___Setting] | None = ...,
+        revision: builtins.int = ...,
+        store_problem: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["load_time", b"load_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "settings", b"settings", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "revision", b"revision", "settings", b"settings", "store_problem", b"store_problem", "version", b"version"]) -> None: ...
 
 Global___GetEffectiveConfigResponse: typing_extensions.TypeAlias = GetEffectiveConfigResponse
 
@@ -194,3 +206,138 @@ class ReloadConfigResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["previous_version", b"previous_version", "restart_settings", b"restart_settings", "version", b"version"]) -> None: ...
 
 Global___ReloadConfigResponse: typing_extensions.TypeAlias = ReloadConfigResponse
+
+@typing.final
+class ListRevisionsRequest(google.protobuf.message.Message):
+    """Which page of revisions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """Revisions a page; 0 is 100, more than 1000 is 1000, negative is refused."""
+    page_token: builtins.str
+    """next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+Global___ListRevisionsRequest: typing_extensions.TypeAlias = ListRevisionsRequest
+
+@typing.final
+class ListRevisionsResponse(google.protobuf.message.Message):
+    """One page of revisions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty on the last."""
+    @property
+    def revisions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Revision]:
+        """Revisions, the latest first."""
+
+    def __init__(
+        self,
+        *,
+        revisions: collections.abc.Iterable[Global___Revision] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "revisions", b"revisions"]) -> None: ...
+
+Global___ListRevisionsResponse: typing_extensions.TypeAlias = ListRevisionsResponse
+
+@typing.final
+class Revision(google.protobuf.message.Message):
+    """A state of what was set at run time."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    PRINCIPAL_FIELD_NUMBER: builtins.int
+    METHOD_FIELD_NUMBER: builtins.int
+    RESOURCE_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Its number, from 1."""
+    principal: builtins.str
+    """Who made it."""
+    method: builtins.str
+    """By which method, such as UpdateProvider."""
+    resource: builtins.str
+    """What it changed, such as providers/edge."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        principal: builtins.str = ...,
+        method: builtins.str = ...,
+        resource: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["create_time", b"create_time", "method", b"method", "number", b"number", "principal", b"principal", "resource", b"resource"]) -> None: ...
+
+Global___Revision: typing_extensions.TypeAlias = Revision
+
+@typing.final
+class RollbackConfigRequest(google.protobuf.message.Message):
+    """Which revision to go back to."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """Its number; 0 is before anything was set. Required."""
+    validate_only: builtins.bool
+    """Only check it."""
+    def __init__(
+        self,
+        *,
+        revision: builtins.int | None = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_revision", b"_revision", "revision", b"revision"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_revision", b"_revision", "revision", b"revision", "validate_only", b"validate_only"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_revision", b"_revision"]) -> typing.Literal["revision"] | None: ...
+
+Global___RollbackConfigRequest: typing_extensions.TypeAlias = RollbackConfigRequest
+
+@typing.final
+class RollbackConfigResponse(google.protobuf.message.Message):
+    """What is in force now."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    DROPPED_KEYS_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """Number of the new revision."""
+    version: builtins.str
+    """Fingerprint of the configuration."""
+    @property
+    def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the keys that were dropped, providers/{provider}/keys/{key}."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        version: builtins.str = ...,
+        dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dropped_keys", b"dropped_keys", "revision", b"revision", "version", b"version"]) -> None: ...
+
+Global___RollbackConfigResponse: typing_extensions.TypeAlias = RollbackConfigResponse

@@ -45,6 +45,16 @@ class ConfigServiceStub(object):
                 request_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigRequest.SerializeToString,
                 response_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigResponse.FromString,
                 _registered_method=True)
+        self.ListRevisions = channel.unary_unary(
+                '/llmgateway.admin.v1.ConfigService/ListRevisions',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsResponse.FromString,
+                _registered_method=True)
+        self.RollbackConfig = channel.unary_unary(
+                '/llmgateway.admin.v1.ConfigService/RollbackConfig',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigResponse.FromString,
+                _registered_method=True)
 
 
 class ConfigServiceServicer(object):
@@ -66,6 +76,21 @@ class ConfigServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRevisions(self, request, context):
+        """The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackConfig(self, request, context):
+        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+        addresses, headers, proxy or kind are others then loses its keys.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConfigServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +103,16 @@ def add_ConfigServiceServicer_to_server(servicer, server):
                     servicer.ReloadConfig,
                     request_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigRequest.FromString,
                     response_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigResponse.SerializeToString,
+            ),
+            'ListRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevisions,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsResponse.SerializeToString,
+            ),
+            'RollbackConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackConfig,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +170,60 @@ class ConfigService(object):
             '/llmgateway.admin.v1.ConfigService/ReloadConfig',
             llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigRequest.SerializeToString,
             llmgateway_dot_admin_dot_v1_dot_config__pb2.ReloadConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ConfigService/ListRevisions',
+            llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_config__pb2.ListRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ConfigService/RollbackConfig',
+            llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_config__pb2.RollbackConfigResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,7 +57,39 @@ _ConfigServiceReloadConfigType = typing_extensions.TypeVar(
     ],
 )
 
-class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _ConfigServiceReloadConfigType]):
+_ConfigServiceListRevisionsType = typing_extensions.TypeVar(
+    '_ConfigServiceListRevisionsType',
+    grpc.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+        llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+        llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+        llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+    ],
+)
+
+_ConfigServiceRollbackConfigType = typing_extensions.TypeVar(
+    '_ConfigServiceRollbackConfigType',
+    grpc.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+        llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+        llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+        llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
+    ],
+)
+
+class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _ConfigServiceReloadConfigType, _ConfigServiceListRevisionsType, _ConfigServiceRollbackConfigType]):
     """The configuration in force. Failures are a gRPC status with google.rpc details."""
 
     @typing.overload
@@ -69,6 +101,14 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _Co
         grpc.UnaryUnaryMultiCallable[
             llmgateway.admin.v1.config_pb2.ReloadConfigRequest,
             llmgateway.admin.v1.config_pb2.ReloadConfigResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+            llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+            llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -82,6 +122,14 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _Co
             llmgateway.admin.v1.config_pb2.ReloadConfigRequest,
             llmgateway.admin.v1.config_pb2.ReloadConfigResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+            llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+            llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetEffectiveConfig: _ConfigServiceGetEffectiveConfigType
@@ -92,6 +140,14 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _Co
     violation for each problem, whose subject is file and line. What was in force stays so.
     """
 
+    ListRevisions: _ConfigServiceListRevisionsType
+    """The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed."""
+
+    RollbackConfig: _ConfigServiceRollbackConfigType
+    """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+    addresses, headers, proxy or kind are others then loses its keys.
+    """
+
 ConfigServiceAsyncStub: typing_extensions.TypeAlias = ConfigServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         llmgateway.admin.v1.config_pb2.GetEffectiveConfigRequest,
@@ -100,6 +156,14 @@ ConfigServiceAsyncStub: typing_extensions.TypeAlias = ConfigServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         llmgateway.admin.v1.config_pb2.ReloadConfigRequest,
         llmgateway.admin.v1.config_pb2.ReloadConfigResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+        llmgateway.admin.v1.config_pb2.ListRevisionsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+        llmgateway.admin.v1.config_pb2.RollbackConfigResponse,
     ],
 ]
 
@@ -122,6 +186,24 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[llmgateway.admin.v1.config_pb2.ReloadConfigResponse, collections.abc.Awaitable[llmgateway.admin.v1.config_pb2.ReloadConfigResponse]]:
         """Reads the configuration again and serves new calls by it, as SIGHUP does. A wrong one is refused as a whole: FAILED_PRECONDITION with a
         violation for each problem, whose subject is file and line. What was in force stays so.
+        """
+
+    @abc.abstractmethod
+    def ListRevisions(
+        self,
+        request: llmgateway.admin.v1.config_pb2.ListRevisionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[llmgateway.admin.v1.config_pb2.ListRevisionsResponse, collections.abc.Awaitable[llmgateway.admin.v1.config_pb2.ListRevisionsResponse]]:
+        """The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed."""
+
+    @abc.abstractmethod
+    def RollbackConfig(
+        self,
+        request: llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[llmgateway.admin.v1.config_pb2.RollbackConfigResponse, collections.abc.Awaitable[llmgateway.admin.v1.config_pb2.RollbackConfigResponse]]:
+        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+        addresses, headers, proxy or kind are others then loses its keys.
         """
 
 def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -23,10 +23,15 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmgateway.admin.v1 import config_pb2 as llmgateway_dot_admin_dot_v1_dot_config__pb2
+from llmgateway.admin.v1 import key_pb2 as llmgateway_dot_admin_dot_v1_dot_key__pb2
 from llmgateway.admin.v1 import role_pb2 as llmgateway_dot_admin_dot_v1_dot_role__pb2
+from llmgateway.admin.v1 import settings_pb2 as llmgateway_dot_admin_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"llmgateway/admin/v1/provider.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1ellmgateway/admin/v1/role.proto\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"=\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x13TestProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14TestProviderResponse\x12\x34\n\tendpoints\x18\x01 \x03(\x0b\x32!.llmgateway.admin.v1.EndpointTest\"\xb2\x02\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12\x37\n\taddresses\x18\x04 \x03(\x0b\x32$.llmgateway.admin.v1.ProviderAddress\x12\x0c\n\x04keys\x18\x05 \x03(\t\x12\x15\n\rdefault_model\x18\x06 \x01(\t\x12\x0e\n\x06models\x18\x07 \x03(\t\x12\r\n\x05local\x18\x08 \x01(\x08\x12;\n\x07\x61liases\x18\t \x03(\x0b\x32*.llmgateway.admin.v1.Provider.AliasesEntry\x12\x0c\n\x04line\x18\n \x01(\x05\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\">\n\x0fProviderAddress\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x0e\n\x06region\x18\x03 \x01(\t\"\xcd\x01\n\x0c\x45ndpointTest\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x30\n\tkey_state\x18\x04 \x01(\x0e\x32\x1d.llmgateway.admin.v1.KeyState\x12\x13\n\x0bmodel_count\x18\x05 \x01(\x05\x12\x16\n\x0emissing_models\x18\x06 \x03(\t\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration*p\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15KEY_STATE_NOT_CHECKED\x10\x01\x12\x16\n\x12KEY_STATE_ACCEPTED\x10\x02\x12\x16\n\x12KEY_STATE_REJECTED\x10\x03\x32\xdb\x02\n\x0fProviderService\x12i\n\x0bGetProvider\x12\'.llmgateway.admin.v1.GetProviderRequest\x1a(.llmgateway.admin.v1.GetProviderResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12o\n\rListProviders\x12).llmgateway.admin.v1.ListProvidersRequest\x1a*.llmgateway.admin.v1.ListProvidersResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0cTestProvider\x12(.llmgateway.admin.v1.TestProviderRequest\x1a).llmgateway.admin.v1.TestProviderResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x02\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"llmgateway/admin/v1/provider.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a llmgateway/admin/v1/config.proto\x1a\x1dllmgateway/admin/v1/key.proto\x1a\x1ellmgateway/admin/v1/role.proto\x1a\"llmgateway/admin/v1/settings.proto\"\"\n\x12GetProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"F\n\x13GetProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"=\n\x14ListProvidersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x15ListProvidersResponse\x12\x30\n\tproviders\x18\x01 \x03(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x13TestProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"L\n\x14TestProviderResponse\x12\x34\n\tendpoints\x18\x01 \x03(\x0b\x32!.llmgateway.admin.v1.EndpointTest\"\x81\x04\n\x08Provider\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12\x37\n\taddresses\x18\x04 \x03(\x0b\x32$.llmgateway.admin.v1.ProviderAddress\x12\x0c\n\x04keys\x18\x05 \x03(\t\x12\x15\n\rdefault_model\x18\x06 \x01(\t\x12\x0e\n\x06models\x18\x07 \x03(\t\x12\r\n\x05local\x18\x08 \x01(\x08\x12;\n\x07\x61liases\x18\t \x03(\x0b\x32*.llmgateway.admin.v1.Provider.AliasesEntry\x12\x0c\n\x04line\x18\n \x01(\x05\x12\x0f\n\x07\x65nabled\x18\x0b \x01(\x08\x12\x32\n\x06source\x18\x0c \x01(\x0e\x32\".llmgateway.admin.v1.SettingSource\x12\x10\n\x08revision\x18\r \x01(\x03\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x37\n\x08settings\x18\x10 \x01(\x0b\x32%.llmgateway.admin.v1.ProviderSettings\x1a.\n\x0c\x41liasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x01\n\x15\x43reateProviderRequest\x12\x13\n\x0bprovider_id\x18\x01 \x01(\t\x12/\n\x08provider\x18\x02 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12\x31\n\x04keys\x18\x03 \x03(\x0b\x32#.llmgateway.admin.v1.NewProviderKey\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"I\n\x16\x43reateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"\xc3\x01\n\x15UpdateProviderRequest\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x31\n\x04keys\x18\x03 \x03(\x0b\x32#.llmgateway.admin.v1.NewProviderKey\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\"_\n\x16UpdateProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12\x14\n\x0c\x64ropped_keys\x18\x02 \x03(\t\"J\n\x15\x44\x65leteProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\".\n\x16\x44\x65leteProviderResponse\x12\x14\n\x0c\x64ropped_keys\x18\x01 \x03(\t\"J\n\x15\x45nableProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"I\n\x16\x45nableProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"K\n\x16\x44isableProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"J\n\x17\x44isableProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"N\n\x19SetDefaultProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"M\n\x1aSetDefaultProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\"I\n\x14\x41\x64optProviderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"^\n\x15\x41\x64optProviderResponse\x12/\n\x08provider\x18\x01 \x01(\x0b\x32\x1d.llmgateway.admin.v1.Provider\x12\x14\n\x0c\x64ropped_keys\x18\x02 \x03(\t\">\n\x0fProviderAddress\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x0e\n\x06region\x18\x03 \x01(\t\"\xcd\x01\n\x0c\x45ndpointTest\x12\x10\n\x08\x65ndpoint\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x30\n\tkey_state\x18\x04 \x01(\x0e\x32\x1d.llmgateway.admin.v1.KeyState\x12\x13\n\x0bmodel_count\x18\x05 \x01(\x05\x12\x16\n\x0emissing_models\x18\x06 \x03(\t\x12+\n\x08\x64uration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration*p\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15KEY_STATE_NOT_CHECKED\x10\x01\x12\x16\n\x12KEY_STATE_ACCEPTED\x10\x02\x12\x16\n\x12KEY_STATE_REJECTED\x10\x03\x32\x87\t\n\x0fProviderService\x12i\n\x0bGetProvider\x12\'.llmgateway.admin.v1.GetProviderRequest\x1a(.llmgateway.admin.v1.GetProviderResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12o\n\rListProviders\x12).llmgateway.admin.v1.ListProvidersRequest\x1a*.llmgateway.admin.v1.ListProvidersResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0cTestProvider\x12(.llmgateway.admin.v1.TestProviderRequest\x1a).llmgateway.admin.v1.TestProviderResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x02\x12o\n\x0e\x43reateProvider\x12*.llmgateway.admin.v1.CreateProviderRequest\x1a+.llmgateway.admin.v1.CreateProviderResponse\"\x04\xa0\xb8\x18\x03\x12o\n\x0eUpdateProvider\x12*.llmgateway.admin.v1.UpdateProviderRequest\x1a+.llmgateway.admin.v1.UpdateProviderResponse\"\x04\xa0\xb8\x18\x03\x12o\n\x0e\x44\x65leteProvider\x12*.llmgateway.admin.v1.DeleteProviderRequest\x1a+.llmgateway.admin.v1.DeleteProviderResponse\"\x04\xa0\xb8\x18\x03\x12r\n\x0e\x45nableProvider\x12*.llmgateway.admin.v1.EnableProviderRequest\x1a+.llmgateway.admin.v1.EnableProviderResponse\"\x07\x90\x02\x02\xa0\xb8\x18\x03\x12u\n\x0f\x44isableProvider\x12+.llmgateway.admin.v1.DisableProviderRequest\x1a,.llmgateway.admin.v1.DisableProviderResponse\"\x07\x90\x02\x02\xa0\xb8\x18\x03\x12~\n\x12SetDefaultProvider\x12..llmgateway.admin.v1.SetDefaultProviderRequest\x1a/.llmgateway.admin.v1.SetDefaultProviderResponse\"\x07\x90\x02\x02\xa0\xb8\x18\x03\x12l\n\rAdoptProvider\x12).llmgateway.admin.v1.AdoptProviderRequest\x1a*.llmgateway.admin.v1.AdoptProviderResponse\"\x04\xa0\xb8\x18\x03\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,28 +47,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\220\002\001\240\270\030\001'
   _globals['_PROVIDERSERVICE'].methods_by_name['TestProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['TestProvider']._serialized_options = b'\220\002\001\240\270\030\002'
-  _globals['_KEYSTATE']._serialized_start=1090
-  _globals['_KEYSTATE']._serialized_end=1202
-  _globals['_GETPROVIDERREQUEST']._serialized_start=123
-  _globals['_GETPROVIDERREQUEST']._serialized_end=157
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=159
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=229
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=231
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=292
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=294
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=392
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=394
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=429
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=431
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=507
-  _globals['_PROVIDER']._serialized_start=510
-  _globals['_PROVIDER']._serialized_end=816
-  _globals['_PROVIDER_ALIASESENTRY']._serialized_start=770
-  _globals['_PROVIDER_ALIASESENTRY']._serialized_end=816
-  _globals['_PROVIDERADDRESS']._serialized_start=818
-  _globals['_PROVIDERADDRESS']._serialized_end=880
-  _globals['_ENDPOINTTEST']._serialized_start=883
-  _globals['_ENDPOINTTEST']._serialized_end=1088
-  _globals['_PROVIDERSERVICE']._serialized_start=1205
-  _globals['_PROVIDERSERVICE']._serialized_end=1552
+  _globals['_PROVIDERSERVICE'].methods_by_name['CreateProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['CreateProvider']._serialized_options = b'\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['UpdateProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['UpdateProvider']._serialized_options = b'\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._serialized_options = b'\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['EnableProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['EnableProvider']._serialized_options = b'\220\002\002\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['DisableProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['DisableProvider']._serialized_options = b'\220\002\002\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['SetDefaultProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['SetDefaultProvider']._serialized_options = b'\220\002\002\240\270\030\003'
+  _globals['_PROVIDERSERVICE'].methods_by_name['AdoptProvider']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['AdoptProvider']._serialized_options = b'\240\270\030\003'
+  _globals['_KEYSTATE']._serialized_start=2763
+  _globals['_KEYSTATE']._serialized_end=2875
+  _globals['_GETPROVIDERREQUEST']._serialized_start=291
+  _globals['_GETPROVIDERREQUEST']._serialized_end=325
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=327
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=397
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=399
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=460
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=462
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=560
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=562
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=597
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=599
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=675
+  _globals['_PROVIDER']._serialized_start=678
+  _globals['_PROVIDER']._serialized_end=1191
+  _globals['_PROVIDER_ALIASESENTRY']._serialized_start=1145
+  _globals['_PROVIDER_ALIASESENTRY']._serialized_end=1191
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=1194
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1361
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1363
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1436
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=1439
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=1634
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=1636
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=1731
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1733
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1807
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1809
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1855
+  _globals['_ENABLEPROVIDERREQUEST']._serialized_start=1857
+  _globals['_ENABLEPROVIDERREQUEST']._serialized_end=1931
+  _globals['_ENABLEPROVIDERRESPONSE']._serialized_start=1933
+  _globals['_ENABLEPROVIDERRESPONSE']._serialized_end=2006
+  _globals['_DISABLEPROVIDERREQUEST']._serialized_start=2008
+  _globals['_DISABLEPROVIDERREQUEST']._serialized_end=2083
+  _globals['_DISABLEPROVIDERRESPONSE']._serialized_start=2085
+  _globals['_DISABLEPROVIDERRESPONSE']._serialized_end=2159
+  _globals['_SETDEFAULTPROVIDERREQUEST']._serialized_start=2161
+  _globals['_SETDEFAULTPROVIDERREQUEST']._serialized_end=2239
+  _globals['_SETDEFAULTPROVIDERRESPONSE']._serialized_start=2241
+  _globals['_SETDEFAULTPROVIDERRESPONSE']._serialized_end=2318
+  _globals['_ADOPTPROVIDERREQUEST']._serialized_start=2320
+  _globals['_ADOPTPROVIDERREQUEST']._serialized_end=2393
+  _globals['_ADOPTPROVIDERRESPONSE']._serialized_start=2395
+  _globals['_ADOPTPROVIDERRESPONSE']._serialized_end=2489
+  _globals['_PROVIDERADDRESS']._serialized_start=2491
+  _globals['_PROVIDERADDRESS']._serialized_end=2553
+  _globals['_ENDPOINTTEST']._serialized_start=2556
+  _globals['_ENDPOINTTEST']._serialized_end=2761
+  _globals['_PROVIDERSERVICE']._serialized_start=2878
+  _globals['_PROVIDERSERVICE']._serialized_end=4037
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,12 @@ if _version_not_supported:
 
 
 class ProviderServiceStub(object):
-    """The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+    """The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+
+    The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+    changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+    of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+    UNAVAILABLE.
     """
 
     def __init__(self, channel):
@@ -50,10 +55,50 @@ class ProviderServiceStub(object):
                 request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderRequest.SerializeToString,
                 response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderResponse.FromString,
                 _registered_method=True)
+        self.CreateProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/CreateProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderResponse.FromString,
+                _registered_method=True)
+        self.UpdateProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/UpdateProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderResponse.FromString,
+                _registered_method=True)
+        self.DeleteProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/DeleteProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderResponse.FromString,
+                _registered_method=True)
+        self.EnableProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/EnableProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderResponse.FromString,
+                _registered_method=True)
+        self.DisableProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/DisableProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderResponse.FromString,
+                _registered_method=True)
+        self.SetDefaultProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/SetDefaultProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderResponse.FromString,
+                _registered_method=True)
+        self.AdoptProvider = channel.unary_unary(
+                '/llmgateway.admin.v1.ProviderService/AdoptProvider',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderResponse.FromString,
+                _registered_method=True)
 
 
 class ProviderServiceServicer(object):
-    """The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+    """The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+
+    The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+    changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+    of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+    UNAVAILABLE.
     """
 
     def GetProvider(self, request, context):
@@ -78,6 +123,58 @@ class ProviderServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateProvider(self, request, context):
+        """Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProvider(self, request, context):
+        """Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+        given again: they would go to another server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProvider(self, request, context):
+        """Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableProvider(self, request, context):
+        """Switches a provider on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisableProvider(self, request, context):
+        """Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+        it is the default one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDefaultProvider(self, request, context):
+        """Has a provider serve calls that name neither provider nor route.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AdoptProvider(self, request, context):
+        """Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+        here, unless its addresses, headers, proxy, TLS or kind are others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProviderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +193,41 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderRequest.FromString,
                     response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderResponse.SerializeToString,
             ),
+            'CreateProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderResponse.SerializeToString,
+            ),
+            'UpdateProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderResponse.SerializeToString,
+            ),
+            'DeleteProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderResponse.SerializeToString,
+            ),
+            'EnableProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderResponse.SerializeToString,
+            ),
+            'DisableProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderResponse.SerializeToString,
+            ),
+            'SetDefaultProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDefaultProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderResponse.SerializeToString,
+            ),
+            'AdoptProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptProvider,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'llmgateway.admin.v1.ProviderService', rpc_method_handlers)
@@ -105,7 +237,12 @@ def add_ProviderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ProviderService(object):
-    """The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+    """The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+
+    The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+    changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+    of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+    UNAVAILABLE.
     """
 
     @staticmethod
@@ -179,6 +316,195 @@ class ProviderService(object):
             '/llmgateway.admin.v1.ProviderService/TestProvider',
             llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderRequest.SerializeToString,
             llmgateway_dot_admin_dot_v1_dot_provider__pb2.TestProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/CreateProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.CreateProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/UpdateProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.UpdateProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/DeleteProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.DeleteProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/EnableProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.EnableProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisableProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/DisableProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.DisableProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDefaultProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/SetDefaultProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.SetDefaultProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.ProviderService/AdoptProvider',
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_provider__pb2.AdoptProviderResponse.FromString,
             options,
             channel_credentials,
             insecure,

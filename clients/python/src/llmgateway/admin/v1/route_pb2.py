@@ -23,10 +23,14 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmgateway.admin.v1 import config_pb2 as llmgateway_dot_admin_dot_v1_dot_config__pb2
 from llmgateway.admin.v1 import role_pb2 as llmgateway_dot_admin_dot_v1_dot_role__pb2
+from llmgateway.admin.v1 import settings_pb2 as llmgateway_dot_admin_dot_v1_dot_settings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmgateway/admin/v1/route.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1ellmgateway/admin/v1/role.proto\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x10GetRouteResponse\x12)\n\x05route\x18\x01 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\":\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x12ListRoutesResponse\x12*\n\x06routes\x18\x01 \x03(\x0b\x32\x1a.llmgateway.admin.v1.Route\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x85\x03\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x10\n\x08\x61\x66\x66inity\x18\x03 \x01(\x08\x12\x31\n\x07targets\x18\x04 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12\x33\n\tfallbacks\x18\x05 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12;\n\x11\x63ontext_fallbacks\x18\x06 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12;\n\x11\x63ontent_fallbacks\x18\x07 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12\x14\n\x0cmax_attempts\x18\x08 \x01(\x05\x12\x30\n\rtotal_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nexperiment\x18\n \x01(\t\x12\x0c\n\x04line\x18\x0b \x01(\x05\"K\n\x0bRouteTarget\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0b\n\x03\x61rm\x18\x04 \x01(\t\"D\n\x0e\x45xplainRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05needs\x18\x02 \x03(\t\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x05\"\xba\x02\n\x0f\x45xplainResponse\x12\r\n\x05route\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x33\n\x06groups\x18\x03 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12;\n\x0e\x63ontext_groups\x18\x04 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12;\n\x0e\x63ontent_groups\x18\x05 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12\x35\n\x08\x65xcluded\x18\x06 \x03(\x0b\x32#.llmgateway.admin.v1.ExcludedTarget\x12\x12\n\nexperiment\x18\x07 \x01(\t\x12\x0c\n\x04\x61rms\x18\x08 \x03(\t\"H\n\x0e\x45xplainedGroup\x12\x36\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32 .llmgateway.admin.v1.Destination\"U\n\x0b\x44\x65stination\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x13\n\x0bunavailable\x18\x04 \x01(\t\"1\n\x0e\x45xcludedTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"\x83\x01\n\x13\x45stimateCostRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0cinput_tokens\x18\x02 \x01(\x05H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x1a\n\routput_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05inputB\x10\n\x0e_output_tokens\"L\n\x14\x45stimateCostResponse\x12\x34\n\testimates\x18\x01 \x03(\x0b\x32!.llmgateway.admin.v1.CostEstimate\"\x8b\x01\n\x0c\x43ostEstimate\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\x03\x12\x15\n\routput_tokens\x18\x03 \x01(\x03\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08price_id\x18\x05 \x01(\tB\x10\n\x0e_cost_nano_usd2\xa5\x03\n\x0cRouteService\x12`\n\x08GetRoute\x12$.llmgateway.admin.v1.GetRouteRequest\x1a%.llmgateway.admin.v1.GetRouteResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12\x66\n\nListRoutes\x12&.llmgateway.admin.v1.ListRoutesRequest\x1a\'.llmgateway.admin.v1.ListRoutesResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12]\n\x07\x45xplain\x12#.llmgateway.admin.v1.ExplainRequest\x1a$.llmgateway.admin.v1.ExplainResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0c\x45stimateCost\x12(.llmgateway.admin.v1.EstimateCostRequest\x1a).llmgateway.admin.v1.EstimateCostResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmgateway/admin/v1/route.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a llmgateway/admin/v1/config.proto\x1a\x1ellmgateway/admin/v1/role.proto\x1a\"llmgateway/admin/v1/settings.proto\"\x1f\n\x0fGetRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x10GetRouteResponse\x12)\n\x05route\x18\x01 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\":\n\x11ListRoutesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x12ListRoutesResponse\x12*\n\x06routes\x18\x01 \x03(\x0b\x32\x1a.llmgateway.admin.v1.Route\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc0\x04\n\x05Route\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x10\n\x08\x61\x66\x66inity\x18\x03 \x01(\x08\x12\x31\n\x07targets\x18\x04 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12\x33\n\tfallbacks\x18\x05 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12;\n\x11\x63ontext_fallbacks\x18\x06 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12;\n\x11\x63ontent_fallbacks\x18\x07 \x03(\x0b\x32 .llmgateway.admin.v1.RouteTarget\x12\x14\n\x0cmax_attempts\x18\x08 \x01(\x05\x12\x30\n\rtotal_timeout\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nexperiment\x18\n \x01(\t\x12\x0c\n\x04line\x18\x0b \x01(\x05\x12\x32\n\x06source\x18\x0c \x01(\x0e\x32\".llmgateway.admin.v1.SettingSource\x12\x10\n\x08revision\x18\r \x01(\x03\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x34\n\x08settings\x18\x10 \x01(\x0b\x32\".llmgateway.admin.v1.RouteSettings\"h\n\x12\x43reateRouteRequest\x12\x10\n\x08route_id\x18\x01 \x01(\t\x12)\n\x05route\x18\x02 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"@\n\x13\x43reateRouteResponse\x12)\n\x05route\x18\x01 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\"\x87\x01\n\x12UpdateRouteRequest\x12)\n\x05route\x18\x01 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"@\n\x13UpdateRouteResponse\x12)\n\x05route\x18\x01 \x01(\x0b\x32\x1a.llmgateway.admin.v1.Route\"G\n\x12\x44\x65leteRouteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x15\n\x13\x44\x65leteRouteResponse\"K\n\x0bRouteTarget\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\x0b\n\x03\x61rm\x18\x04 \x01(\t\"D\n\x0e\x45xplainRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05needs\x18\x02 \x03(\t\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\x05\"\xba\x02\n\x0f\x45xplainResponse\x12\r\n\x05route\x18\x01 \x01(\t\x12\x10\n\x08strategy\x18\x02 \x01(\t\x12\x33\n\x06groups\x18\x03 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12;\n\x0e\x63ontext_groups\x18\x04 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12;\n\x0e\x63ontent_groups\x18\x05 \x03(\x0b\x32#.llmgateway.admin.v1.ExplainedGroup\x12\x35\n\x08\x65xcluded\x18\x06 \x03(\x0b\x32#.llmgateway.admin.v1.ExcludedTarget\x12\x12\n\nexperiment\x18\x07 \x01(\t\x12\x0c\n\x04\x61rms\x18\x08 \x03(\t\"H\n\x0e\x45xplainedGroup\x12\x36\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32 .llmgateway.admin.v1.Destination\"U\n\x0b\x44\x65stination\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x12\n\ndeployment\x18\x02 \x01(\t\x12\r\n\x05share\x18\x03 \x01(\x01\x12\x13\n\x0bunavailable\x18\x04 \x01(\t\"1\n\x0e\x45xcludedTarget\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x0f\n\x07reasons\x18\x02 \x03(\t\"\x83\x01\n\x13\x45stimateCostRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x16\n\x0cinput_tokens\x18\x02 \x01(\x05H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x1a\n\routput_tokens\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\x07\n\x05inputB\x10\n\x0e_output_tokens\"L\n\x14\x45stimateCostResponse\x12\x34\n\testimates\x18\x01 \x03(\x0b\x32!.llmgateway.admin.v1.CostEstimate\"\x8b\x01\n\x0c\x43ostEstimate\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\x03\x12\x15\n\routput_tokens\x18\x03 \x01(\x03\x12\x1a\n\rcost_nano_usd\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08price_id\x18\x05 \x01(\tB\x10\n\x0e_cost_nano_usd2\xdd\x05\n\x0cRouteService\x12`\n\x08GetRoute\x12$.llmgateway.admin.v1.GetRouteRequest\x1a%.llmgateway.admin.v1.GetRouteResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12\x66\n\nListRoutes\x12&.llmgateway.admin.v1.ListRoutesRequest\x1a\'.llmgateway.admin.v1.ListRoutesResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12]\n\x07\x45xplain\x12#.llmgateway.admin.v1.ExplainRequest\x1a$.llmgateway.admin.v1.ExplainResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0c\x45stimateCost\x12(.llmgateway.admin.v1.EstimateCostRequest\x1a).llmgateway.admin.v1.EstimateCostResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12\x66\n\x0b\x43reateRoute\x12\'.llmgateway.admin.v1.CreateRouteRequest\x1a(.llmgateway.admin.v1.CreateRouteResponse\"\x04\xa0\xb8\x18\x03\x12\x66\n\x0bUpdateRoute\x12\'.llmgateway.admin.v1.UpdateRouteRequest\x1a(.llmgateway.admin.v1.UpdateRouteResponse\"\x04\xa0\xb8\x18\x03\x12\x66\n\x0b\x44\x65leteRoute\x12\'.llmgateway.admin.v1.DeleteRouteRequest\x1a(.llmgateway.admin.v1.DeleteRouteResponse\"\x04\xa0\xb8\x18\x03\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,34 +46,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESERVICE'].methods_by_name['Explain']._serialized_options = b'\220\002\001\240\270\030\001'
   _globals['_ROUTESERVICE'].methods_by_name['EstimateCost']._loaded_options = None
   _globals['_ROUTESERVICE'].methods_by_name['EstimateCost']._serialized_options = b'\220\002\001\240\270\030\001'
-  _globals['_GETROUTEREQUEST']._serialized_start=120
-  _globals['_GETROUTEREQUEST']._serialized_end=151
-  _globals['_GETROUTERESPONSE']._serialized_start=153
-  _globals['_GETROUTERESPONSE']._serialized_end=214
-  _globals['_LISTROUTESREQUEST']._serialized_start=216
-  _globals['_LISTROUTESREQUEST']._serialized_end=274
-  _globals['_LISTROUTESRESPONSE']._serialized_start=276
-  _globals['_LISTROUTESRESPONSE']._serialized_end=365
-  _globals['_ROUTE']._serialized_start=368
-  _globals['_ROUTE']._serialized_end=757
-  _globals['_ROUTETARGET']._serialized_start=759
-  _globals['_ROUTETARGET']._serialized_end=834
-  _globals['_EXPLAINREQUEST']._serialized_start=836
-  _globals['_EXPLAINREQUEST']._serialized_end=904
-  _globals['_EXPLAINRESPONSE']._serialized_start=907
-  _globals['_EXPLAINRESPONSE']._serialized_end=1221
-  _globals['_EXPLAINEDGROUP']._serialized_start=1223
-  _globals['_EXPLAINEDGROUP']._serialized_end=1295
-  _globals['_DESTINATION']._serialized_start=1297
-  _globals['_DESTINATION']._serialized_end=1382
-  _globals['_EXCLUDEDTARGET']._serialized_start=1384
-  _globals['_EXCLUDEDTARGET']._serialized_end=1433
-  _globals['_ESTIMATECOSTREQUEST']._serialized_start=1436
-  _globals['_ESTIMATECOSTREQUEST']._serialized_end=1567
-  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=1569
-  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=1645
-  _globals['_COSTESTIMATE']._serialized_start=1648
-  _globals['_COSTESTIMATE']._serialized_end=1787
-  _globals['_ROUTESERVICE']._serialized_start=1790
-  _globals['_ROUTESERVICE']._serialized_end=2211
+  _globals['_ROUTESERVICE'].methods_by_name['CreateRoute']._loaded_options = None
+  _globals['_ROUTESERVICE'].methods_by_name['CreateRoute']._serialized_options = b'\240\270\030\003'
+  _globals['_ROUTESERVICE'].methods_by_name['UpdateRoute']._loaded_options = None
+  _globals['_ROUTESERVICE'].methods_by_name['UpdateRoute']._serialized_options = b'\240\270\030\003'
+  _globals['_ROUTESERVICE'].methods_by_name['DeleteRoute']._loaded_options = None
+  _globals['_ROUTESERVICE'].methods_by_name['DeleteRoute']._serialized_options = b'\240\270\030\003'
+  _globals['_GETROUTEREQUEST']._serialized_start=257
+  _globals['_GETROUTEREQUEST']._serialized_end=288
+  _globals['_GETROUTERESPONSE']._serialized_start=290
+  _globals['_GETROUTERESPONSE']._serialized_end=351
+  _globals['_LISTROUTESREQUEST']._serialized_start=353
+  _globals['_LISTROUTESREQUEST']._serialized_end=411
+  _globals['_LISTROUTESRESPONSE']._serialized_start=413
+  _globals['_LISTROUTESRESPONSE']._serialized_end=502
+  _globals['_ROUTE']._serialized_start=505
+  _globals['_ROUTE']._serialized_end=1081
+  _globals['_CREATEROUTEREQUEST']._serialized_start=1083
+  _globals['_CREATEROUTEREQUEST']._serialized_end=1187
+  _globals['_CREATEROUTERESPONSE']._serialized_start=1189
+  _globals['_CREATEROUTERESPONSE']._serialized_end=1253
+  _globals['_UPDATEROUTEREQUEST']._serialized_start=1256
+  _globals['_UPDATEROUTEREQUEST']._serialized_end=1391
+  _globals['_UPDATEROUTERESPONSE']._serialized_start=1393
+  _globals['_UPDATEROUTERESPONSE']._serialized_end=1457
+  _globals['_DELETEROUTEREQUEST']._serialized_start=1459
+  _globals['_DELETEROUTEREQUEST']._serialized_end=1530
+  _globals['_DELETEROUTERESPONSE']._serialized_start=1532
+  _globals['_DELETEROUTERESPONSE']._serialized_end=1553
+  _globals['_ROUTETARGET']._serialized_start=1555
+  _globals['_ROUTETARGET']._serialized_end=1630
+  _globals['_EXPLAINREQUEST']._serialized_start=1632
+  _globals['_EXPLAINREQUEST']._serialized_end=1700
+  _globals['_EXPLAINRESPONSE']._serialized_start=1703
+  _globals['_EXPLAINRESPONSE']._serialized_end=2017
+  _globals['_EXPLAINEDGROUP']._serialized_start=2019
+  _globals['_EXPLAINEDGROUP']._serialized_end=2091
+  _globals['_DESTINATION']._serialized_start=2093
+  _globals['_DESTINATION']._serialized_end=2178
+  _globals['_EXCLUDEDTARGET']._serialized_start=2180
+  _globals['_EXCLUDEDTARGET']._serialized_end=2229
+  _globals['_ESTIMATECOSTREQUEST']._serialized_start=2232
+  _globals['_ESTIMATECOSTREQUEST']._serialized_end=2363
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_start=2365
+  _globals['_ESTIMATECOSTRESPONSE']._serialized_end=2441
+  _globals['_COSTESTIMATE']._serialized_start=2444
+  _globals['_COSTESTIMATE']._serialized_end=2583
+  _globals['_ROUTESERVICE']._serialized_start=2586
+  _globals['_ROUTESERVICE']._serialized_end=3319
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class RouteServiceStub(object):
-    """The routes that are configured. Aliases of models are with their provider.
+    """The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+    line. What ProviderService says of changes holds here too.
     """
 
     def __init__(self, channel):
@@ -55,10 +56,26 @@ class RouteServiceStub(object):
                 request_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostRequest.SerializeToString,
                 response_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostResponse.FromString,
                 _registered_method=True)
+        self.CreateRoute = channel.unary_unary(
+                '/llmgateway.admin.v1.RouteService/CreateRoute',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteResponse.FromString,
+                _registered_method=True)
+        self.UpdateRoute = channel.unary_unary(
+                '/llmgateway.admin.v1.RouteService/UpdateRoute',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteResponse.FromString,
+                _registered_method=True)
+        self.DeleteRoute = channel.unary_unary(
+                '/llmgateway.admin.v1.RouteService/DeleteRoute',
+                request_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteRequest.SerializeToString,
+                response_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteResponse.FromString,
+                _registered_method=True)
 
 
 class RouteServiceServicer(object):
-    """The routes that are configured. Aliases of models are with their provider.
+    """The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+    line. What ProviderService says of changes holds here too.
     """
 
     def GetRoute(self, request, context):
@@ -90,6 +107,27 @@ class RouteServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateRoute(self, request, context):
+        """Adds a route. ALREADY_EXISTS where the name is in use.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRoute(self, request, context):
+        """Changes settings of a route that was set here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteRoute(self, request, context):
+        """Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouteServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -113,6 +151,21 @@ def add_RouteServiceServicer_to_server(servicer, server):
                     request_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostRequest.FromString,
                     response_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostResponse.SerializeToString,
             ),
+            'CreateRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRoute,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteResponse.SerializeToString,
+            ),
+            'UpdateRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRoute,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteResponse.SerializeToString,
+            ),
+            'DeleteRoute': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRoute,
+                    request_deserializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteRequest.FromString,
+                    response_serializer=llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'llmgateway.admin.v1.RouteService', rpc_method_handlers)
@@ -122,7 +175,8 @@ def add_RouteServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouteService(object):
-    """The routes that are configured. Aliases of models are with their provider.
+    """The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+    line. What ProviderService says of changes holds here too.
     """
 
     @staticmethod
@@ -223,6 +277,87 @@ class RouteService(object):
             '/llmgateway.admin.v1.RouteService/EstimateCost',
             llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostRequest.SerializeToString,
             llmgateway_dot_admin_dot_v1_dot_route__pb2.EstimateCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.RouteService/CreateRoute',
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.CreateRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.RouteService/UpdateRoute',
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.UpdateRouteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteRoute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmgateway.admin.v1.RouteService/DeleteRoute',
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteRequest.SerializeToString,
+            llmgateway_dot_admin_dot_v1_dot_route__pb2.DeleteRouteResponse.FromString,
             options,
             channel_credentials,
             insecure,

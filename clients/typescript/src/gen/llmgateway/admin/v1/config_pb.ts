@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmgateway/admin/v1/config.proto.
  */
 export const file_llmgateway_admin_v1_config: GenFile = /*@__PURE__*/
-  fileDesc("CiBsbG1nYXRld2F5L2FkbWluL3YxL2NvbmZpZy5wcm90bxITbGxtZ2F0ZXdheS5hZG1pbi52MSIoChlHZXRFZmZlY3RpdmVDb25maWdSZXF1ZXN0EgsKA2tleRgBIAEoCSKaAQoaR2V0RWZmZWN0aXZlQ29uZmlnUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIMCgRmaWxlGAIgASgJEi0KCWxvYWRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoIc2V0dGluZ3MYBCADKAsyHC5sbG1nYXRld2F5LmFkbWluLnYxLlNldHRpbmciiAEKB1NldHRpbmcSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJEjIKBnNvdXJjZRgDIAEoDjIiLmxsbWdhdGV3YXkuYWRtaW4udjEuU2V0dGluZ1NvdXJjZRIMCgRsaW5lGAQgASgFEhEKCXZhcmlhYmxlcxgFIAMoCRIMCgRmbGFnGAYgASgJIiwKE1JlbG9hZENvbmZpZ1JlcXVlc3QSFQoNdmFsaWRhdGVfb25seRgBIAEoCCJbChRSZWxvYWRDb25maWdSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhgKEHByZXZpb3VzX3ZlcnNpb24YAiABKAkSGAoQcmVzdGFydF9zZXR0aW5ncxgDIAMoCSq6AQoNU2V0dGluZ1NvdXJjZRIeChpTRVRUSU5HX1NPVVJDRV9VTlNQRUNJRklFRBAAEhoKFlNFVFRJTkdfU09VUkNFX0RFRkFVTFQQARIXChNTRVRUSU5HX1NPVVJDRV9GSUxFEAISHgoaU0VUVElOR19TT1VSQ0VfRU5WSVJPTk1FTlQQAxIXChNTRVRUSU5HX1NPVVJDRV9GTEFHEAQSGwoXU0VUVElOR19TT1VSQ0VfSU5GRVJSRUQQBTL9AQoNQ29uZmlnU2VydmljZRJ+ChJHZXRFZmZlY3RpdmVDb25maWcSLi5sbG1nYXRld2F5LmFkbWluLnYxLkdldEVmZmVjdGl2ZUNvbmZpZ1JlcXVlc3QaLy5sbG1nYXRld2F5LmFkbWluLnYxLkdldEVmZmVjdGl2ZUNvbmZpZ1Jlc3BvbnNlIgeQAgGguBgBEmwKDFJlbG9hZENvbmZpZxIoLmxsbWdhdGV3YXkuYWRtaW4udjEuUmVsb2FkQ29uZmlnUmVxdWVzdBopLmxsbWdhdGV3YXkuYWRtaW4udjEuUmVsb2FkQ29uZmlnUmVzcG9uc2UiB5ACAqC4GAJCeQoWaW8ubGxtZ2F0ZXdheS5hZG1pbi52MVABWkdnaXRodWIuY29tL2xsbWdhdGV3YXkvbGxtZ2F0ZXdheS9jbGllbnRzL2dvL2xsbWdhdGV3YXkvYWRtaW4vdjE7YWRtaW52MaoCE0xsbUdhdGV3YXkuQWRtaW4uVjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_llmgateway_admin_v1_role]);
+  fileDesc("CiBsbG1nYXRld2F5L2FkbWluL3YxL2NvbmZpZy5wcm90bxITbGxtZ2F0ZXdheS5hZG1pbi52MSIoChlHZXRFZmZlY3RpdmVDb25maWdSZXF1ZXN0EgsKA2tleRgBIAEoCSLDAQoaR2V0RWZmZWN0aXZlQ29uZmlnUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIMCgRmaWxlGAIgASgJEi0KCWxvYWRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoIc2V0dGluZ3MYBCADKAsyHC5sbG1nYXRld2F5LmFkbWluLnYxLlNldHRpbmcSEAoIcmV2aXNpb24YBSABKAMSFQoNc3RvcmVfcHJvYmxlbRgGIAEoCSKIAQoHU2V0dGluZxILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAkSMgoGc291cmNlGAMgASgOMiIubGxtZ2F0ZXdheS5hZG1pbi52MS5TZXR0aW5nU291cmNlEgwKBGxpbmUYBCABKAUSEQoJdmFyaWFibGVzGAUgAygJEgwKBGZsYWcYBiABKAkiLAoTUmVsb2FkQ29uZmlnUmVxdWVzdBIVCg12YWxpZGF0ZV9vbmx5GAEgASgIIlsKFFJlbG9hZENvbmZpZ1Jlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSGAoQcHJldmlvdXNfdmVyc2lvbhgCIAEoCRIYChByZXN0YXJ0X3NldHRpbmdzGAMgAygJIj0KFExpc3RSZXZpc2lvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImIKFUxpc3RSZXZpc2lvbnNSZXNwb25zZRIwCglyZXZpc2lvbnMYASADKAsyHS5sbG1nYXRld2F5LmFkbWluLnYxLlJldmlzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKAAQoIUmV2aXNpb24SDgoGbnVtYmVyGAEgASgDEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglwcmluY2lwYWwYAyABKAkSDgoGbWV0aG9kGAQgASgJEhAKCHJlc291cmNlGAUgASgJIlIKFVJvbGxiYWNrQ29uZmlnUmVxdWVzdBIVCghyZXZpc2lvbhgBIAEoA0gAiAEBEhUKDXZhbGlkYXRlX29ubHkYAiABKAhCCwoJX3JldmlzaW9uIlEKFlJvbGxiYWNrQ29uZmlnUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAMSDwoHdmVyc2lvbhgCIAEoCRIUCgxkcm9wcGVkX2tleXMYAyADKAkq1gEKDVNldHRpbmdTb3VyY2USHgoaU0VUVElOR19TT1VSQ0VfVU5TUEVDSUZJRUQQABIaChZTRVRUSU5HX1NPVVJDRV9ERUZBVUxUEAESFwoTU0VUVElOR19TT1VSQ0VfRklMRRACEh4KGlNFVFRJTkdfU09VUkNFX0VOVklST05NRU5UEAMSFwoTU0VUVElOR19TT1VSQ0VfRkxBRxAEEhsKF1NFVFRJTkdfU09VUkNFX0lORkVSUkVEEAUSGgoWU0VUVElOR19TT1VSQ0VfUlVOVElNRRAGMt8DCg1Db25maWdTZXJ2aWNlEn4KEkdldEVmZmVjdGl2ZUNvbmZpZxIuLmxsbWdhdGV3YXkuYWRtaW4udjEuR2V0RWZmZWN0aXZlQ29uZmlnUmVxdWVzdBovLmxsbWdhdGV3YXkuYWRtaW4udjEuR2V0RWZmZWN0aXZlQ29uZmlnUmVzcG9uc2UiB5ACAaC4GAESbAoMUmVsb2FkQ29uZmlnEigubGxtZ2F0ZXdheS5hZG1pbi52MS5SZWxvYWRDb25maWdSZXF1ZXN0GikubGxtZ2F0ZXdheS5hZG1pbi52MS5SZWxvYWRDb25maWdSZXNwb25zZSIHkAICoLgYAhJvCg1MaXN0UmV2aXNpb25zEikubGxtZ2F0ZXdheS5hZG1pbi52MS5MaXN0UmV2aXNpb25zUmVxdWVzdBoqLmxsbWdhdGV3YXkuYWRtaW4udjEuTGlzdFJldmlzaW9uc1Jlc3BvbnNlIgeQAgGguBgBEm8KDlJvbGxiYWNrQ29uZmlnEioubGxtZ2F0ZXdheS5hZG1pbi52MS5Sb2xsYmFja0NvbmZpZ1JlcXVlc3QaKy5sbG1nYXRld2F5LmFkbWluLnYxLlJvbGxiYWNrQ29uZmlnUmVzcG9uc2UiBKC4GANCeQoWaW8ubGxtZ2F0ZXdheS5hZG1pbi52MVABWkdnaXRodWIuY29tL2xsbWdhdGV3YXkvbGxtZ2F0ZXdheS9jbGllbnRzL2dvL2xsbWdhdGV3YXkvYWRtaW4vdjE7YWRtaW52MaoCE0xsbUdhdGV3YXkuQWRtaW4uVjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_llmgateway_admin_v1_role]);
 
 /**
  * What to show.
@@ -71,6 +71,20 @@ export type GetEffectiveConfigResponse = Message<"llmgateway.admin.v1.GetEffecti
    * @generated from field: repeated llmgateway.admin.v1.Setting settings = 4;
    */
   settings: Setting[];
+
+  /**
+   * The revision of what was set at run time; 0 where nothing was.
+   *
+   * @generated from field: int64 revision = 5;
+   */
+  revision: bigint;
+
+  /**
+   * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+   *
+   * @generated from field: string store_problem = 6;
+   */
+  storeProblem: string;
 };
 
 /**
@@ -193,6 +207,174 @@ export const ReloadConfigResponseSchema: GenMessage<ReloadConfigResponse> = /*@_
   messageDesc(file_llmgateway_admin_v1_config, 4);
 
 /**
+ * Which page of revisions.
+ *
+ * @generated from message llmgateway.admin.v1.ListRevisionsRequest
+ */
+export type ListRevisionsRequest = Message<"llmgateway.admin.v1.ListRevisionsRequest"> & {
+  /**
+   * Revisions a page; 0 is 100, more than 1000 is 1000, negative is refused.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * next_page_token of the page before.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message llmgateway.admin.v1.ListRevisionsRequest.
+ * Use `create(ListRevisionsRequestSchema)` to create a new message.
+ */
+export const ListRevisionsRequestSchema: GenMessage<ListRevisionsRequest> = /*@__PURE__*/
+  messageDesc(file_llmgateway_admin_v1_config, 5);
+
+/**
+ * One page of revisions.
+ *
+ * @generated from message llmgateway.admin.v1.ListRevisionsResponse
+ */
+export type ListRevisionsResponse = Message<"llmgateway.admin.v1.ListRevisionsResponse"> & {
+  /**
+   * Revisions, the latest first.
+   *
+   * @generated from field: repeated llmgateway.admin.v1.Revision revisions = 1;
+   */
+  revisions: Revision[];
+
+  /**
+   * Token of the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message llmgateway.admin.v1.ListRevisionsResponse.
+ * Use `create(ListRevisionsResponseSchema)` to create a new message.
+ */
+export const ListRevisionsResponseSchema: GenMessage<ListRevisionsResponse> = /*@__PURE__*/
+  messageDesc(file_llmgateway_admin_v1_config, 6);
+
+/**
+ * A state of what was set at run time.
+ *
+ * @generated from message llmgateway.admin.v1.Revision
+ */
+export type Revision = Message<"llmgateway.admin.v1.Revision"> & {
+  /**
+   * Its number, from 1.
+   *
+   * @generated from field: int64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * Since when.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 2;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * Who made it.
+   *
+   * @generated from field: string principal = 3;
+   */
+  principal: string;
+
+  /**
+   * By which method, such as UpdateProvider.
+   *
+   * @generated from field: string method = 4;
+   */
+  method: string;
+
+  /**
+   * What it changed, such as providers/edge.
+   *
+   * @generated from field: string resource = 5;
+   */
+  resource: string;
+};
+
+/**
+ * Describes the message llmgateway.admin.v1.Revision.
+ * Use `create(RevisionSchema)` to create a new message.
+ */
+export const RevisionSchema: GenMessage<Revision> = /*@__PURE__*/
+  messageDesc(file_llmgateway_admin_v1_config, 7);
+
+/**
+ * Which revision to go back to.
+ *
+ * @generated from message llmgateway.admin.v1.RollbackConfigRequest
+ */
+export type RollbackConfigRequest = Message<"llmgateway.admin.v1.RollbackConfigRequest"> & {
+  /**
+   * Its number; 0 is before anything was set. Required.
+   *
+   * @generated from field: optional int64 revision = 1;
+   */
+  revision?: bigint | undefined;
+
+  /**
+   * Only check it.
+   *
+   * @generated from field: bool validate_only = 2;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message llmgateway.admin.v1.RollbackConfigRequest.
+ * Use `create(RollbackConfigRequestSchema)` to create a new message.
+ */
+export const RollbackConfigRequestSchema: GenMessage<RollbackConfigRequest> = /*@__PURE__*/
+  messageDesc(file_llmgateway_admin_v1_config, 8);
+
+/**
+ * What is in force now.
+ *
+ * @generated from message llmgateway.admin.v1.RollbackConfigResponse
+ */
+export type RollbackConfigResponse = Message<"llmgateway.admin.v1.RollbackConfigResponse"> & {
+  /**
+   * Number of the new revision.
+   *
+   * @generated from field: int64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * Fingerprint of the configuration.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Names of the keys that were dropped, providers/{provider}/keys/{key}.
+   *
+   * @generated from field: repeated string dropped_keys = 3;
+   */
+  droppedKeys: string[];
+};
+
+/**
+ * Describes the message llmgateway.admin.v1.RollbackConfigResponse.
+ * Use `create(RollbackConfigResponseSchema)` to create a new message.
+ */
+export const RollbackConfigResponseSchema: GenMessage<RollbackConfigResponse> = /*@__PURE__*/
+  messageDesc(file_llmgateway_admin_v1_config, 9);
+
+/**
  * What decides a setting.
  *
  * @generated from enum llmgateway.admin.v1.SettingSource
@@ -239,6 +421,13 @@ export enum SettingSource {
    * @generated from enum value: SETTING_SOURCE_INFERRED = 5;
    */
   INFERRED = 5,
+
+  /**
+   * What was set at run time.
+   *
+   * @generated from enum value: SETTING_SOURCE_RUNTIME = 6;
+   */
+  RUNTIME = 6,
 }
 
 /**
@@ -273,6 +462,27 @@ export const ConfigService: GenService<{
     methodKind: "unary";
     input: typeof ReloadConfigRequestSchema;
     output: typeof ReloadConfigResponseSchema;
+  },
+  /**
+   * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+   *
+   * @generated from rpc llmgateway.admin.v1.ConfigService.ListRevisions
+   */
+  listRevisions: {
+    methodKind: "unary";
+    input: typeof ListRevisionsRequestSchema;
+    output: typeof ListRevisionsResponseSchema;
+  },
+  /**
+   * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+   * addresses, headers, proxy or kind are others then loses its keys.
+   *
+   * @generated from rpc llmgateway.admin.v1.ConfigService.RollbackConfig
+   */
+  rollbackConfig: {
+    methodKind: "unary";
+    input: typeof RollbackConfigRequestSchema;
+    output: typeof RollbackConfigResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_llmgateway_admin_v1_config, 0);

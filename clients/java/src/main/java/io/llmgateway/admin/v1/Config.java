@@ -40,6 +40,31 @@ public final class Config {
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_llmgateway_admin_v1_ReloadConfigResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_ListRevisionsRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_ListRevisionsRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_ListRevisionsResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_ListRevisionsResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_Revision_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_Revision_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_RollbackConfigRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_RollbackConfigRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_RollbackConfigResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_RollbackConfigResponse_fieldAccessorTable;
 
   public static com.google.protobuf.Descriptors.FileDescriptor
       getDescriptor() {
@@ -53,32 +78,51 @@ public final class Config {
       "ateway.admin.v1\032\037google/protobuf/timesta" +
       "mp.proto\032\036llmgateway/admin/v1/role.proto" +
       "\"(\n\031GetEffectiveConfigRequest\022\013\n\003key\030\001 \001" +
-      "(\t\"\232\001\n\032GetEffectiveConfigResponse\022\017\n\007ver" +
+      "(\t\"\303\001\n\032GetEffectiveConfigResponse\022\017\n\007ver" +
       "sion\030\001 \001(\t\022\014\n\004file\030\002 \001(\t\022-\n\tload_time\030\003 " +
       "\001(\0132\032.google.protobuf.Timestamp\022.\n\010setti" +
-      "ngs\030\004 \003(\0132\034.llmgateway.admin.v1.Setting\"" +
-      "\210\001\n\007Setting\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t\022" +
-      "2\n\006source\030\003 \001(\0162\".llmgateway.admin.v1.Se" +
-      "ttingSource\022\014\n\004line\030\004 \001(\005\022\021\n\tvariables\030\005" +
-      " \003(\t\022\014\n\004flag\030\006 \001(\t\",\n\023ReloadConfigReques" +
-      "t\022\025\n\rvalidate_only\030\001 \001(\010\"[\n\024ReloadConfig" +
-      "Response\022\017\n\007version\030\001 \001(\t\022\030\n\020previous_ve" +
-      "rsion\030\002 \001(\t\022\030\n\020restart_settings\030\003 \003(\t*\272\001" +
-      "\n\rSettingSource\022\036\n\032SETTING_SOURCE_UNSPEC" +
-      "IFIED\020\000\022\032\n\026SETTING_SOURCE_DEFAULT\020\001\022\027\n\023S" +
-      "ETTING_SOURCE_FILE\020\002\022\036\n\032SETTING_SOURCE_E" +
-      "NVIRONMENT\020\003\022\027\n\023SETTING_SOURCE_FLAG\020\004\022\033\n" +
-      "\027SETTING_SOURCE_INFERRED\020\0052\375\001\n\rConfigSer" +
-      "vice\022~\n\022GetEffectiveConfig\022..llmgateway." +
-      "admin.v1.GetEffectiveConfigRequest\032/.llm" +
-      "gateway.admin.v1.GetEffectiveConfigRespo" +
-      "nse\"\007\220\002\001\240\270\030\001\022l\n\014ReloadConfig\022(.llmgatewa" +
-      "y.admin.v1.ReloadConfigRequest\032).llmgate" +
-      "way.admin.v1.ReloadConfigResponse\"\007\220\002\002\240\270" +
-      "\030\002By\n\026io.llmgateway.admin.v1P\001ZGgithub.c" +
-      "om/llmgateway/llmgateway/clients/go/llmg" +
-      "ateway/admin/v1;adminv1\252\002\023LlmGateway.Adm" +
-      "in.V1b\006proto3"
+      "ngs\030\004 \003(\0132\034.llmgateway.admin.v1.Setting\022" +
+      "\020\n\010revision\030\005 \001(\003\022\025\n\rstore_problem\030\006 \001(\t" +
+      "\"\210\001\n\007Setting\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t" +
+      "\0222\n\006source\030\003 \001(\0162\".llmgateway.admin.v1.S" +
+      "ettingSource\022\014\n\004line\030\004 \001(\005\022\021\n\tvariables\030" +
+      "\005 \003(\t\022\014\n\004flag\030\006 \001(\t\",\n\023ReloadConfigReque" +
+      "st\022\025\n\rvalidate_only\030\001 \001(\010\"[\n\024ReloadConfi" +
+      "gResponse\022\017\n\007version\030\001 \001(\t\022\030\n\020previous_v" +
+      "ersion\030\002 \001(\t\022\030\n\020restart_settings\030\003 \003(\t\"=" +
+      "\n\024ListRevisionsRequest\022\021\n\tpage_size\030\001 \001(" +
+      "\005\022\022\n\npage_token\030\002 \001(\t\"b\n\025ListRevisionsRe" +
+      "sponse\0220\n\trevisions\030\001 \003(\0132\035.llmgateway.a" +
+      "dmin.v1.Revision\022\027\n\017next_page_token\030\002 \001(" +
+      "\t\"\200\001\n\010Revision\022\016\n\006number\030\001 \001(\003\022/\n\013create" +
+      "_time\030\002 \001(\0132\032.google.protobuf.Timestamp\022" +
+      "\021\n\tprincipal\030\003 \001(\t\022\016\n\006method\030\004 \001(\t\022\020\n\010re" +
+      "source\030\005 \001(\t\"R\n\025RollbackConfigRequest\022\025\n" +
+      "\010revision\030\001 \001(\003H\000\210\001\001\022\025\n\rvalidate_only\030\002 " +
+      "\001(\010B\013\n\t_revision\"Q\n\026RollbackConfigRespon" +
+      "se\022\020\n\010revision\030\001 \001(\003\022\017\n\007version\030\002 \001(\t\022\024\n" +
+      "\014dropped_keys\030\003 \003(\t*\326\001\n\rSettingSource\022\036\n" +
+      "\032SETTING_SOURCE_UNSPECIFIED\020\000\022\032\n\026SETTING" +
+      "_SOURCE_DEFAULT\020\001\022\027\n\023SETTING_SOURCE_FILE" +
+      "\020\002\022\036\n\032SETTING_SOURCE_ENVIRONMENT\020\003\022\027\n\023SE" +
+      "TTING_SOURCE_FLAG\020\004\022\033\n\027SETTING_SOURCE_IN" +
+      "FERRED\020\005\022\032\n\026SETTING_SOURCE_RUNTIME\020\0062\337\003\n" +
+      "\rConfigService\022~\n\022GetEffectiveConfig\022..l" +
+      "lmgateway.admin.v1.GetEffectiveConfigReq" +
+      "uest\032/.llmgateway.admin.v1.GetEffectiveC" +
+      "onfigResponse\"\007\220\002\001\240\270\030\001\022l\n\014ReloadConfig\022(" +
+      ".llmgateway.admin.v1.ReloadConfigRequest" +
+      "\032).llmgateway.admin.v1.ReloadConfigRespo" +
+      "nse\"\007\220\002\002\240\270\030\002\022o\n\rListRevisions\022).llmgatew" +
+      "ay.admin.v1.ListRevisionsRequest\032*.llmga" +
+      "teway.admin.v1.ListRevisionsResponse\"\007\220\002" +
+      "\001\240\270\030\001\022o\n\016RollbackConfig\022*.llmgateway.adm" +
+      "in.v1.RollbackConfigRequest\032+.llmgateway" +
+      ".admin.v1.RollbackConfigResponse\"\004\240\270\030\003By" +
+      "\n\026io.llmgateway.admin.v1P\001ZGgithub.com/l" +
+      "lmgateway/llmgateway/clients/go/llmgatew" +
+      "ay/admin/v1;adminv1\252\002\023LlmGateway.Admin.V" +
+      "1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -97,7 +141,7 @@ public final class Config {
     internal_static_llmgateway_admin_v1_GetEffectiveConfigResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_GetEffectiveConfigResponse_descriptor,
-        new java.lang.String[] { "Version", "File", "LoadTime", "Settings", });
+        new java.lang.String[] { "Version", "File", "LoadTime", "Settings", "Revision", "StoreProblem", });
     internal_static_llmgateway_admin_v1_Setting_descriptor =
       getDescriptor().getMessageTypes().get(2);
     internal_static_llmgateway_admin_v1_Setting_fieldAccessorTable = new
@@ -116,6 +160,36 @@ public final class Config {
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ReloadConfigResponse_descriptor,
         new java.lang.String[] { "Version", "PreviousVersion", "RestartSettings", });
+    internal_static_llmgateway_admin_v1_ListRevisionsRequest_descriptor =
+      getDescriptor().getMessageTypes().get(5);
+    internal_static_llmgateway_admin_v1_ListRevisionsRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_ListRevisionsRequest_descriptor,
+        new java.lang.String[] { "PageSize", "PageToken", });
+    internal_static_llmgateway_admin_v1_ListRevisionsResponse_descriptor =
+      getDescriptor().getMessageTypes().get(6);
+    internal_static_llmgateway_admin_v1_ListRevisionsResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_ListRevisionsResponse_descriptor,
+        new java.lang.String[] { "Revisions", "NextPageToken", });
+    internal_static_llmgateway_admin_v1_Revision_descriptor =
+      getDescriptor().getMessageTypes().get(7);
+    internal_static_llmgateway_admin_v1_Revision_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_Revision_descriptor,
+        new java.lang.String[] { "Number", "CreateTime", "Principal", "Method", "Resource", });
+    internal_static_llmgateway_admin_v1_RollbackConfigRequest_descriptor =
+      getDescriptor().getMessageTypes().get(8);
+    internal_static_llmgateway_admin_v1_RollbackConfigRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_RollbackConfigRequest_descriptor,
+        new java.lang.String[] { "Revision", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_RollbackConfigResponse_descriptor =
+      getDescriptor().getMessageTypes().get(9);
+    internal_static_llmgateway_admin_v1_RollbackConfigResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_RollbackConfigResponse_descriptor,
+        new java.lang.String[] { "Revision", "Version", "DroppedKeys", });
     com.google.protobuf.ExtensionRegistry registry =
         com.google.protobuf.ExtensionRegistry.newInstance();
     registry.add(io.llmgateway.admin.v1.RoleOuterClass.role);

@@ -79,6 +79,69 @@ public final class ConfigServiceGrpc {
     return getReloadConfigMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.ListRevisionsRequest,
+      io.llmgateway.admin.v1.ListRevisionsResponse> getListRevisionsMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "ListRevisions",
+      requestType = io.llmgateway.admin.v1.ListRevisionsRequest.class,
+      responseType = io.llmgateway.admin.v1.ListRevisionsResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.ListRevisionsRequest,
+      io.llmgateway.admin.v1.ListRevisionsResponse> getListRevisionsMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.ListRevisionsRequest, io.llmgateway.admin.v1.ListRevisionsResponse> getListRevisionsMethod;
+    if ((getListRevisionsMethod = ConfigServiceGrpc.getListRevisionsMethod) == null) {
+      synchronized (ConfigServiceGrpc.class) {
+        if ((getListRevisionsMethod = ConfigServiceGrpc.getListRevisionsMethod) == null) {
+          ConfigServiceGrpc.getListRevisionsMethod = getListRevisionsMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.ListRevisionsRequest, io.llmgateway.admin.v1.ListRevisionsResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "ListRevisions"))
+              .setSafe(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.ListRevisionsRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.ListRevisionsResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ConfigServiceMethodDescriptorSupplier("ListRevisions"))
+              .build();
+        }
+      }
+    }
+    return getListRevisionsMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.RollbackConfigRequest,
+      io.llmgateway.admin.v1.RollbackConfigResponse> getRollbackConfigMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "RollbackConfig",
+      requestType = io.llmgateway.admin.v1.RollbackConfigRequest.class,
+      responseType = io.llmgateway.admin.v1.RollbackConfigResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.RollbackConfigRequest,
+      io.llmgateway.admin.v1.RollbackConfigResponse> getRollbackConfigMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.RollbackConfigRequest, io.llmgateway.admin.v1.RollbackConfigResponse> getRollbackConfigMethod;
+    if ((getRollbackConfigMethod = ConfigServiceGrpc.getRollbackConfigMethod) == null) {
+      synchronized (ConfigServiceGrpc.class) {
+        if ((getRollbackConfigMethod = ConfigServiceGrpc.getRollbackConfigMethod) == null) {
+          ConfigServiceGrpc.getRollbackConfigMethod = getRollbackConfigMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.RollbackConfigRequest, io.llmgateway.admin.v1.RollbackConfigResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "RollbackConfig"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.RollbackConfigRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.RollbackConfigResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ConfigServiceMethodDescriptorSupplier("RollbackConfig"))
+              .build();
+        }
+      }
+    }
+    return getRollbackConfigMethod;
+  }
+
   /**
    * Creates a new async stub that supports all call types for the service
    */
@@ -165,6 +228,27 @@ public final class ConfigServiceGrpc {
         io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.ReloadConfigResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getReloadConfigMethod(), responseObserver);
     }
+
+    /**
+     * <pre>
+     * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+     * </pre>
+     */
+    default void listRevisions(io.llmgateway.admin.v1.ListRevisionsRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.ListRevisionsResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getListRevisionsMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+     * addresses, headers, proxy or kind are others then loses its keys.
+     * </pre>
+     */
+    default void rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.RollbackConfigResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getRollbackConfigMethod(), responseObserver);
+    }
   }
 
   /**
@@ -222,6 +306,29 @@ public final class ConfigServiceGrpc {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getReloadConfigMethod(), getCallOptions()), request, responseObserver);
     }
+
+    /**
+     * <pre>
+     * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+     * </pre>
+     */
+    public void listRevisions(io.llmgateway.admin.v1.ListRevisionsRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.ListRevisionsResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getListRevisionsMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+     * addresses, headers, proxy or kind are others then loses its keys.
+     * </pre>
+     */
+    public void rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.RollbackConfigResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getRollbackConfigMethod(), getCallOptions()), request, responseObserver);
+    }
   }
 
   /**
@@ -263,6 +370,27 @@ public final class ConfigServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
           getChannel(), getReloadConfigMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.ListRevisionsResponse listRevisions(io.llmgateway.admin.v1.ListRevisionsRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getListRevisionsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+     * addresses, headers, proxy or kind are others then loses its keys.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.RollbackConfigResponse rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getRollbackConfigMethod(), getCallOptions(), request);
+    }
   }
 
   /**
@@ -303,6 +431,27 @@ public final class ConfigServiceGrpc {
     public io.llmgateway.admin.v1.ReloadConfigResponse reloadConfig(io.llmgateway.admin.v1.ReloadConfigRequest request) {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getReloadConfigMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.ListRevisionsResponse listRevisions(io.llmgateway.admin.v1.ListRevisionsRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getListRevisionsMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+     * addresses, headers, proxy or kind are others then loses its keys.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.RollbackConfigResponse rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getRollbackConfigMethod(), getCallOptions(), request);
     }
   }
 
@@ -347,10 +496,35 @@ public final class ConfigServiceGrpc {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getReloadConfigMethod(), getCallOptions()), request);
     }
+
+    /**
+     * <pre>
+     * The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.ListRevisionsResponse> listRevisions(
+        io.llmgateway.admin.v1.ListRevisionsRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getListRevisionsMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
+     * addresses, headers, proxy or kind are others then loses its keys.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.RollbackConfigResponse> rollbackConfig(
+        io.llmgateway.admin.v1.RollbackConfigRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getRollbackConfigMethod(), getCallOptions()), request);
+    }
   }
 
   private static final int METHODID_GET_EFFECTIVE_CONFIG = 0;
   private static final int METHODID_RELOAD_CONFIG = 1;
+  private static final int METHODID_LIST_REVISIONS = 2;
+  private static final int METHODID_ROLLBACK_CONFIG = 3;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -376,6 +550,14 @@ public final class ConfigServiceGrpc {
         case METHODID_RELOAD_CONFIG:
           serviceImpl.reloadConfig((io.llmgateway.admin.v1.ReloadConfigRequest) request,
               (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.ReloadConfigResponse>) responseObserver);
+          break;
+        case METHODID_LIST_REVISIONS:
+          serviceImpl.listRevisions((io.llmgateway.admin.v1.ListRevisionsRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.ListRevisionsResponse>) responseObserver);
+          break;
+        case METHODID_ROLLBACK_CONFIG:
+          serviceImpl.rollbackConfig((io.llmgateway.admin.v1.RollbackConfigRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.RollbackConfigResponse>) responseObserver);
           break;
         default:
           throw new AssertionError();
@@ -409,6 +591,20 @@ public final class ConfigServiceGrpc {
               io.llmgateway.admin.v1.ReloadConfigRequest,
               io.llmgateway.admin.v1.ReloadConfigResponse>(
                 service, METHODID_RELOAD_CONFIG)))
+        .addMethod(
+          getListRevisionsMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.ListRevisionsRequest,
+              io.llmgateway.admin.v1.ListRevisionsResponse>(
+                service, METHODID_LIST_REVISIONS)))
+        .addMethod(
+          getRollbackConfigMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.RollbackConfigRequest,
+              io.llmgateway.admin.v1.RollbackConfigResponse>(
+                service, METHODID_ROLLBACK_CONFIG)))
         .build();
   }
 
@@ -459,6 +655,8 @@ public final class ConfigServiceGrpc {
               .setSchemaDescriptor(new ConfigServiceFileDescriptorSupplier())
               .addMethod(getGetEffectiveConfigMethod())
               .addMethod(getReloadConfigMethod())
+              .addMethod(getListRevisionsMethod())
+              .addMethod(getRollbackConfigMethod())
               .build();
         }
       }

@@ -24,6 +24,7 @@ private static final long serialVersionUID = 0L;
     version_ = "";
     file_ = "";
     settings_ = java.util.Collections.emptyList();
+    storeProblem_ = "";
   }
 
   @java.lang.Override
@@ -240,6 +241,68 @@ private static final long serialVersionUID = 0L;
     return settings_.get(index);
   }
 
+  public static final int REVISION_FIELD_NUMBER = 5;
+  private long revision_ = 0L;
+  /**
+   * <pre>
+   * The revision of what was set at run time; 0 where nothing was.
+   * </pre>
+   *
+   * <code>int64 revision = 5;</code>
+   * @return The revision.
+   */
+  @java.lang.Override
+  public long getRevision() {
+    return revision_;
+  }
+
+  public static final int STORE_PROBLEM_FIELD_NUMBER = 6;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object storeProblem_ = "";
+  /**
+   * <pre>
+   * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+   * </pre>
+   *
+   * <code>string store_problem = 6;</code>
+   * @return The storeProblem.
+   */
+  @java.lang.Override
+  public java.lang.String getStoreProblem() {
+    java.lang.Object ref = storeProblem_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      storeProblem_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+   * </pre>
+   *
+   * <code>string store_problem = 6;</code>
+   * @return The bytes for storeProblem.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getStoreProblemBytes() {
+    java.lang.Object ref = storeProblem_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      storeProblem_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -266,6 +329,12 @@ private static final long serialVersionUID = 0L;
     for (int i = 0; i < settings_.size(); i++) {
       output.writeMessage(4, settings_.get(i));
     }
+    if (revision_ != 0L) {
+      output.writeInt64(5, revision_);
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(storeProblem_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 6, storeProblem_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -288,6 +357,13 @@ private static final long serialVersionUID = 0L;
     for (int i = 0; i < settings_.size(); i++) {
       size += com.google.protobuf.CodedOutputStream
         .computeMessageSize(4, settings_.get(i));
+    }
+    if (revision_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt64Size(5, revision_);
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(storeProblem_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(6, storeProblem_);
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -315,6 +391,10 @@ private static final long serialVersionUID = 0L;
     }
     if (!getSettingsList()
         .equals(other.getSettingsList())) return false;
+    if (getRevision()
+        != other.getRevision()) return false;
+    if (!getStoreProblem()
+        .equals(other.getStoreProblem())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -338,6 +418,11 @@ private static final long serialVersionUID = 0L;
       hash = (37 * hash) + SETTINGS_FIELD_NUMBER;
       hash = (53 * hash) + getSettingsList().hashCode();
     }
+    hash = (37 * hash) + REVISION_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getRevision());
+    hash = (37 * hash) + STORE_PROBLEM_FIELD_NUMBER;
+    hash = (53 * hash) + getStoreProblem().hashCode();
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -494,6 +579,8 @@ private static final long serialVersionUID = 0L;
         settingsBuilder_.clear();
       }
       bitField0_ = (bitField0_ & ~0x00000008);
+      revision_ = 0L;
+      storeProblem_ = "";
       return this;
     }
 
@@ -552,6 +639,12 @@ private static final long serialVersionUID = 0L;
             ? loadTime_
             : loadTimeBuilder_.build();
         to_bitField0_ |= 0x00000001;
+      }
+      if (((from_bitField0_ & 0x00000010) != 0)) {
+        result.revision_ = revision_;
+      }
+      if (((from_bitField0_ & 0x00000020) != 0)) {
+        result.storeProblem_ = storeProblem_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -639,6 +732,14 @@ private static final long serialVersionUID = 0L;
           }
         }
       }
+      if (other.getRevision() != 0L) {
+        setRevision(other.getRevision());
+      }
+      if (!other.getStoreProblem().isEmpty()) {
+        storeProblem_ = other.storeProblem_;
+        bitField0_ |= 0x00000020;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -695,6 +796,16 @@ private static final long serialVersionUID = 0L;
               }
               break;
             } // case 34
+            case 40: {
+              revision_ = input.readInt64();
+              bitField0_ |= 0x00000010;
+              break;
+            } // case 40
+            case 50: {
+              storeProblem_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000020;
+              break;
+            } // case 50
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1363,6 +1474,142 @@ private static final long serialVersionUID = 0L;
         settings_ = null;
       }
       return settingsBuilder_;
+    }
+
+    private long revision_ ;
+    /**
+     * <pre>
+     * The revision of what was set at run time; 0 where nothing was.
+     * </pre>
+     *
+     * <code>int64 revision = 5;</code>
+     * @return The revision.
+     */
+    @java.lang.Override
+    public long getRevision() {
+      return revision_;
+    }
+    /**
+     * <pre>
+     * The revision of what was set at run time; 0 where nothing was.
+     * </pre>
+     *
+     * <code>int64 revision = 5;</code>
+     * @param value The revision to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRevision(long value) {
+
+      revision_ = value;
+      bitField0_ |= 0x00000010;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The revision of what was set at run time; 0 where nothing was.
+     * </pre>
+     *
+     * <code>int64 revision = 5;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRevision() {
+      bitField0_ = (bitField0_ & ~0x00000010);
+      revision_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object storeProblem_ = "";
+    /**
+     * <pre>
+     * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+     * </pre>
+     *
+     * <code>string store_problem = 6;</code>
+     * @return The storeProblem.
+     */
+    public java.lang.String getStoreProblem() {
+      java.lang.Object ref = storeProblem_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        storeProblem_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+     * </pre>
+     *
+     * <code>string store_problem = 6;</code>
+     * @return The bytes for storeProblem.
+     */
+    public com.google.protobuf.ByteString
+        getStoreProblemBytes() {
+      java.lang.Object ref = storeProblem_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        storeProblem_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+     * </pre>
+     *
+     * <code>string store_problem = 6;</code>
+     * @param value The storeProblem to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStoreProblem(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      storeProblem_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+     * </pre>
+     *
+     * <code>string store_problem = 6;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearStoreProblem() {
+      storeProblem_ = getDefaultInstance().getStoreProblem();
+      bitField0_ = (bitField0_ & ~0x00000020);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+     * </pre>
+     *
+     * <code>string store_problem = 6;</code>
+     * @param value The bytes for storeProblem to set.
+     * @return This builder for chaining.
+     */
+    public Builder setStoreProblemBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      storeProblem_ = value;
+      bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -118,4 +118,34 @@ public interface GetEffectiveConfigResponseOrBuilder extends
    */
   io.llmgateway.admin.v1.SettingOrBuilder getSettingsOrBuilder(
       int index);
+
+  /**
+   * <pre>
+   * The revision of what was set at run time; 0 where nothing was.
+   * </pre>
+   *
+   * <code>int64 revision = 5;</code>
+   * @return The revision.
+   */
+  long getRevision();
+
+  /**
+   * <pre>
+   * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+   * </pre>
+   *
+   * <code>string store_problem = 6;</code>
+   * @return The storeProblem.
+   */
+  java.lang.String getStoreProblem();
+  /**
+   * <pre>
+   * Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
+   * </pre>
+   *
+   * <code>string store_problem = 6;</code>
+   * @return The bytes for storeProblem.
+   */
+  com.google.protobuf.ByteString
+      getStoreProblemBytes();
 }

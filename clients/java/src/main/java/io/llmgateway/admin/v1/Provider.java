@@ -29,6 +29,8 @@ private static final long serialVersionUID = 0L;
     defaultModel_ = "";
     models_ =
         com.google.protobuf.LazyStringArrayList.emptyList();
+    source_ = 0;
+    etag_ = "";
   }
 
   @java.lang.Override
@@ -63,6 +65,7 @@ private static final long serialVersionUID = 0L;
             io.llmgateway.admin.v1.Provider.class, io.llmgateway.admin.v1.Provider.Builder.class);
   }
 
+  private int bitField0_;
   public static final int NAME_FIELD_NUMBER = 1;
   @SuppressWarnings("serial")
   private volatile java.lang.Object name_ = "";
@@ -500,7 +503,7 @@ java.lang.String defaultValue) {
   private int line_ = 0;
   /**
    * <pre>
-   * Line of the file where it stands; 0 where it comes from the environment.
+   * Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
    * </pre>
    *
    * <code>int32 line = 10;</code>
@@ -509,6 +512,187 @@ java.lang.String defaultValue) {
   @java.lang.Override
   public int getLine() {
     return line_;
+  }
+
+  public static final int ENABLED_FIELD_NUMBER = 11;
+  private boolean enabled_ = false;
+  /**
+   * <pre>
+   * Whether it is switched on.
+   * </pre>
+   *
+   * <code>bool enabled = 11;</code>
+   * @return The enabled.
+   */
+  @java.lang.Override
+  public boolean getEnabled() {
+    return enabled_;
+  }
+
+  public static final int SOURCE_FIELD_NUMBER = 12;
+  private int source_ = 0;
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+   * name too, which serves from AdoptProvider on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The enum numeric value on the wire for source.
+   */
+  @java.lang.Override public int getSourceValue() {
+    return source_;
+  }
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+   * name too, which serves from AdoptProvider on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The source.
+   */
+  @java.lang.Override public io.llmgateway.admin.v1.SettingSource getSource() {
+    io.llmgateway.admin.v1.SettingSource result = io.llmgateway.admin.v1.SettingSource.forNumber(source_);
+    return result == null ? io.llmgateway.admin.v1.SettingSource.UNRECOGNIZED : result;
+  }
+
+  public static final int REVISION_FIELD_NUMBER = 13;
+  private long revision_ = 0L;
+  /**
+   * <pre>
+   * The revision that set it last; 0 where nothing of it was set at run time.
+   * </pre>
+   *
+   * <code>int64 revision = 13;</code>
+   * @return The revision.
+   */
+  @java.lang.Override
+  public long getRevision() {
+    return revision_;
+  }
+
+  public static final int UPDATE_TIME_FIELD_NUMBER = 14;
+  private com.google.protobuf.Timestamp updateTime_;
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return Whether the updateTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasUpdateTime() {
+    return ((bitField0_ & 0x00000001) != 0);
+  }
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return The updateTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getUpdateTime() {
+    return updateTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : updateTime_;
+  }
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getUpdateTimeOrBuilder() {
+    return updateTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : updateTime_;
+  }
+
+  public static final int ETAG_FIELD_NUMBER = 15;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object etag_ = "";
+  /**
+   * <pre>
+   * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The etag.
+   */
+  @java.lang.Override
+  public java.lang.String getEtag() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      etag_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The bytes for etag.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getEtagBytes() {
+    java.lang.Object ref = etag_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      etag_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int SETTINGS_FIELD_NUMBER = 16;
+  private io.llmgateway.admin.v1.ProviderSettings settings_;
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   * @return Whether the settings field is set.
+   */
+  @java.lang.Override
+  public boolean hasSettings() {
+    return ((bitField0_ & 0x00000002) != 0);
+  }
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   * @return The settings.
+   */
+  @java.lang.Override
+  public io.llmgateway.admin.v1.ProviderSettings getSettings() {
+    return settings_ == null ? io.llmgateway.admin.v1.ProviderSettings.getDefaultInstance() : settings_;
+  }
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   */
+  @java.lang.Override
+  public io.llmgateway.admin.v1.ProviderSettingsOrBuilder getSettingsOrBuilder() {
+    return settings_ == null ? io.llmgateway.admin.v1.ProviderSettings.getDefaultInstance() : settings_;
   }
 
   private byte memoizedIsInitialized = -1;
@@ -557,6 +741,24 @@ java.lang.String defaultValue) {
         9);
     if (line_ != 0) {
       output.writeInt32(10, line_);
+    }
+    if (enabled_ != false) {
+      output.writeBool(11, enabled_);
+    }
+    if (source_ != io.llmgateway.admin.v1.SettingSource.SETTING_SOURCE_UNSPECIFIED.getNumber()) {
+      output.writeEnum(12, source_);
+    }
+    if (revision_ != 0L) {
+      output.writeInt64(13, revision_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      output.writeMessage(14, getUpdateTime());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(etag_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 15, etag_);
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      output.writeMessage(16, getSettings());
     }
     getUnknownFields().writeTo(output);
   }
@@ -618,6 +820,29 @@ java.lang.String defaultValue) {
       size += com.google.protobuf.CodedOutputStream
         .computeInt32Size(10, line_);
     }
+    if (enabled_ != false) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeBoolSize(11, enabled_);
+    }
+    if (source_ != io.llmgateway.admin.v1.SettingSource.SETTING_SOURCE_UNSPECIFIED.getNumber()) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeEnumSize(12, source_);
+    }
+    if (revision_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt64Size(13, revision_);
+    }
+    if (((bitField0_ & 0x00000001) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(14, getUpdateTime());
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(etag_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(15, etag_);
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(16, getSettings());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -653,6 +878,23 @@ java.lang.String defaultValue) {
         other.internalGetAliases())) return false;
     if (getLine()
         != other.getLine()) return false;
+    if (getEnabled()
+        != other.getEnabled()) return false;
+    if (source_ != other.source_) return false;
+    if (getRevision()
+        != other.getRevision()) return false;
+    if (hasUpdateTime() != other.hasUpdateTime()) return false;
+    if (hasUpdateTime()) {
+      if (!getUpdateTime()
+          .equals(other.getUpdateTime())) return false;
+    }
+    if (!getEtag()
+        .equals(other.getEtag())) return false;
+    if (hasSettings() != other.hasSettings()) return false;
+    if (hasSettings()) {
+      if (!getSettings()
+          .equals(other.getSettings())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -694,6 +936,24 @@ java.lang.String defaultValue) {
     }
     hash = (37 * hash) + LINE_FIELD_NUMBER;
     hash = (53 * hash) + getLine();
+    hash = (37 * hash) + ENABLED_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
+        getEnabled());
+    hash = (37 * hash) + SOURCE_FIELD_NUMBER;
+    hash = (53 * hash) + source_;
+    hash = (37 * hash) + REVISION_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getRevision());
+    if (hasUpdateTime()) {
+      hash = (37 * hash) + UPDATE_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getUpdateTime().hashCode();
+    }
+    hash = (37 * hash) + ETAG_FIELD_NUMBER;
+    hash = (53 * hash) + getEtag().hashCode();
+    if (hasSettings()) {
+      hash = (37 * hash) + SETTINGS_FIELD_NUMBER;
+      hash = (53 * hash) + getSettings().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -839,13 +1099,21 @@ java.lang.String defaultValue) {
 
     // Construct using io.llmgateway.admin.v1.Provider.newBuilder()
     private Builder() {
-
+      maybeForceBuilderInitialization();
     }
 
     private Builder(
         com.google.protobuf.GeneratedMessageV3.BuilderParent parent) {
       super(parent);
-
+      maybeForceBuilderInitialization();
+    }
+    private void maybeForceBuilderInitialization() {
+      if (com.google.protobuf.GeneratedMessageV3
+              .alwaysUseFieldBuilders) {
+        getAddressesFieldBuilder();
+        getUpdateTimeFieldBuilder();
+        getSettingsFieldBuilder();
+      }
     }
     @java.lang.Override
     public Builder clear() {
@@ -869,6 +1137,20 @@ java.lang.String defaultValue) {
       local_ = false;
       internalGetMutableAliases().clear();
       line_ = 0;
+      enabled_ = false;
+      source_ = 0;
+      revision_ = 0L;
+      updateTime_ = null;
+      if (updateTimeBuilder_ != null) {
+        updateTimeBuilder_.dispose();
+        updateTimeBuilder_ = null;
+      }
+      etag_ = "";
+      settings_ = null;
+      if (settingsBuilder_ != null) {
+        settingsBuilder_.dispose();
+        settingsBuilder_ = null;
+      }
       return this;
     }
 
@@ -945,6 +1227,32 @@ java.lang.String defaultValue) {
       if (((from_bitField0_ & 0x00000200) != 0)) {
         result.line_ = line_;
       }
+      if (((from_bitField0_ & 0x00000400) != 0)) {
+        result.enabled_ = enabled_;
+      }
+      if (((from_bitField0_ & 0x00000800) != 0)) {
+        result.source_ = source_;
+      }
+      if (((from_bitField0_ & 0x00001000) != 0)) {
+        result.revision_ = revision_;
+      }
+      int to_bitField0_ = 0;
+      if (((from_bitField0_ & 0x00002000) != 0)) {
+        result.updateTime_ = updateTimeBuilder_ == null
+            ? updateTime_
+            : updateTimeBuilder_.build();
+        to_bitField0_ |= 0x00000001;
+      }
+      if (((from_bitField0_ & 0x00004000) != 0)) {
+        result.etag_ = etag_;
+      }
+      if (((from_bitField0_ & 0x00008000) != 0)) {
+        result.settings_ = settingsBuilder_ == null
+            ? settings_
+            : settingsBuilder_.build();
+        to_bitField0_ |= 0x00000002;
+      }
+      result.bitField0_ |= to_bitField0_;
     }
 
     @java.lang.Override
@@ -1064,6 +1372,26 @@ java.lang.String defaultValue) {
       if (other.getLine() != 0) {
         setLine(other.getLine());
       }
+      if (other.getEnabled() != false) {
+        setEnabled(other.getEnabled());
+      }
+      if (other.source_ != 0) {
+        setSourceValue(other.getSourceValue());
+      }
+      if (other.getRevision() != 0L) {
+        setRevision(other.getRevision());
+      }
+      if (other.hasUpdateTime()) {
+        mergeUpdateTime(other.getUpdateTime());
+      }
+      if (!other.getEtag().isEmpty()) {
+        etag_ = other.etag_;
+        bitField0_ |= 0x00004000;
+        onChanged();
+      }
+      if (other.hasSettings()) {
+        mergeSettings(other.getSettings());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -1154,6 +1482,40 @@ java.lang.String defaultValue) {
               bitField0_ |= 0x00000200;
               break;
             } // case 80
+            case 88: {
+              enabled_ = input.readBool();
+              bitField0_ |= 0x00000400;
+              break;
+            } // case 88
+            case 96: {
+              source_ = input.readEnum();
+              bitField0_ |= 0x00000800;
+              break;
+            } // case 96
+            case 104: {
+              revision_ = input.readInt64();
+              bitField0_ |= 0x00001000;
+              break;
+            } // case 104
+            case 114: {
+              input.readMessage(
+                  getUpdateTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00002000;
+              break;
+            } // case 114
+            case 122: {
+              etag_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00004000;
+              break;
+            } // case 122
+            case 130: {
+              input.readMessage(
+                  getSettingsFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00008000;
+              break;
+            } // case 130
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -2299,7 +2661,7 @@ java.lang.String defaultValue) {
     private int line_ ;
     /**
      * <pre>
-     * Line of the file where it stands; 0 where it comes from the environment.
+     * Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
      * </pre>
      *
      * <code>int32 line = 10;</code>
@@ -2311,7 +2673,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Line of the file where it stands; 0 where it comes from the environment.
+     * Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
      * </pre>
      *
      * <code>int32 line = 10;</code>
@@ -2327,7 +2689,7 @@ java.lang.String defaultValue) {
     }
     /**
      * <pre>
-     * Line of the file where it stands; 0 where it comes from the environment.
+     * Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
      * </pre>
      *
      * <code>int32 line = 10;</code>
@@ -2338,6 +2700,578 @@ java.lang.String defaultValue) {
       line_ = 0;
       onChanged();
       return this;
+    }
+
+    private boolean enabled_ ;
+    /**
+     * <pre>
+     * Whether it is switched on.
+     * </pre>
+     *
+     * <code>bool enabled = 11;</code>
+     * @return The enabled.
+     */
+    @java.lang.Override
+    public boolean getEnabled() {
+      return enabled_;
+    }
+    /**
+     * <pre>
+     * Whether it is switched on.
+     * </pre>
+     *
+     * <code>bool enabled = 11;</code>
+     * @param value The enabled to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEnabled(boolean value) {
+
+      enabled_ = value;
+      bitField0_ |= 0x00000400;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Whether it is switched on.
+     * </pre>
+     *
+     * <code>bool enabled = 11;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearEnabled() {
+      bitField0_ = (bitField0_ & ~0x00000400);
+      enabled_ = false;
+      onChanged();
+      return this;
+    }
+
+    private int source_ = 0;
+    /**
+     * <pre>
+     * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+     * name too, which serves from AdoptProvider on.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+     * @return The enum numeric value on the wire for source.
+     */
+    @java.lang.Override public int getSourceValue() {
+      return source_;
+    }
+    /**
+     * <pre>
+     * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+     * name too, which serves from AdoptProvider on.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+     * @param value The enum numeric value on the wire for source to set.
+     * @return This builder for chaining.
+     */
+    public Builder setSourceValue(int value) {
+      source_ = value;
+      bitField0_ |= 0x00000800;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+     * name too, which serves from AdoptProvider on.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+     * @return The source.
+     */
+    @java.lang.Override
+    public io.llmgateway.admin.v1.SettingSource getSource() {
+      io.llmgateway.admin.v1.SettingSource result = io.llmgateway.admin.v1.SettingSource.forNumber(source_);
+      return result == null ? io.llmgateway.admin.v1.SettingSource.UNRECOGNIZED : result;
+    }
+    /**
+     * <pre>
+     * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+     * name too, which serves from AdoptProvider on.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+     * @param value The source to set.
+     * @return This builder for chaining.
+     */
+    public Builder setSource(io.llmgateway.admin.v1.SettingSource value) {
+      if (value == null) {
+        throw new NullPointerException();
+      }
+      bitField0_ |= 0x00000800;
+      source_ = value.getNumber();
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+     * name too, which serves from AdoptProvider on.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearSource() {
+      bitField0_ = (bitField0_ & ~0x00000800);
+      source_ = 0;
+      onChanged();
+      return this;
+    }
+
+    private long revision_ ;
+    /**
+     * <pre>
+     * The revision that set it last; 0 where nothing of it was set at run time.
+     * </pre>
+     *
+     * <code>int64 revision = 13;</code>
+     * @return The revision.
+     */
+    @java.lang.Override
+    public long getRevision() {
+      return revision_;
+    }
+    /**
+     * <pre>
+     * The revision that set it last; 0 where nothing of it was set at run time.
+     * </pre>
+     *
+     * <code>int64 revision = 13;</code>
+     * @param value The revision to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRevision(long value) {
+
+      revision_ = value;
+      bitField0_ |= 0x00001000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The revision that set it last; 0 where nothing of it was set at run time.
+     * </pre>
+     *
+     * <code>int64 revision = 13;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRevision() {
+      bitField0_ = (bitField0_ & ~0x00001000);
+      revision_ = 0L;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp updateTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> updateTimeBuilder_;
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     * @return Whether the updateTime field is set.
+     */
+    public boolean hasUpdateTime() {
+      return ((bitField0_ & 0x00002000) != 0);
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     * @return The updateTime.
+     */
+    public com.google.protobuf.Timestamp getUpdateTime() {
+      if (updateTimeBuilder_ == null) {
+        return updateTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : updateTime_;
+      } else {
+        return updateTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public Builder setUpdateTime(com.google.protobuf.Timestamp value) {
+      if (updateTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        updateTime_ = value;
+      } else {
+        updateTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public Builder setUpdateTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (updateTimeBuilder_ == null) {
+        updateTime_ = builderForValue.build();
+      } else {
+        updateTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public Builder mergeUpdateTime(com.google.protobuf.Timestamp value) {
+      if (updateTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00002000) != 0) &&
+          updateTime_ != null &&
+          updateTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getUpdateTimeBuilder().mergeFrom(value);
+        } else {
+          updateTime_ = value;
+        }
+      } else {
+        updateTimeBuilder_.mergeFrom(value);
+      }
+      if (updateTime_ != null) {
+        bitField0_ |= 0x00002000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public Builder clearUpdateTime() {
+      bitField0_ = (bitField0_ & ~0x00002000);
+      updateTime_ = null;
+      if (updateTimeBuilder_ != null) {
+        updateTimeBuilder_.dispose();
+        updateTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getUpdateTimeBuilder() {
+      bitField0_ |= 0x00002000;
+      onChanged();
+      return getUpdateTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getUpdateTimeOrBuilder() {
+      if (updateTimeBuilder_ != null) {
+        return updateTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return updateTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : updateTime_;
+      }
+    }
+    /**
+     * <pre>
+     * When that was.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp update_time = 14;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getUpdateTimeFieldBuilder() {
+      if (updateTimeBuilder_ == null) {
+        updateTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getUpdateTime(),
+                getParentForChildren(),
+                isClean());
+        updateTime_ = null;
+      }
+      return updateTimeBuilder_;
+    }
+
+    private java.lang.Object etag_ = "";
+    /**
+     * <pre>
+     * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+     * </pre>
+     *
+     * <code>string etag = 15;</code>
+     * @return The etag.
+     */
+    public java.lang.String getEtag() {
+      java.lang.Object ref = etag_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        etag_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+     * </pre>
+     *
+     * <code>string etag = 15;</code>
+     * @return The bytes for etag.
+     */
+    public com.google.protobuf.ByteString
+        getEtagBytes() {
+      java.lang.Object ref = etag_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        etag_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+     * </pre>
+     *
+     * <code>string etag = 15;</code>
+     * @param value The etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtag(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      etag_ = value;
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+     * </pre>
+     *
+     * <code>string etag = 15;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearEtag() {
+      etag_ = getDefaultInstance().getEtag();
+      bitField0_ = (bitField0_ & ~0x00004000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+     * </pre>
+     *
+     * <code>string etag = 15;</code>
+     * @param value The bytes for etag to set.
+     * @return This builder for chaining.
+     */
+    public Builder setEtagBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      etag_ = value;
+      bitField0_ |= 0x00004000;
+      onChanged();
+      return this;
+    }
+
+    private io.llmgateway.admin.v1.ProviderSettings settings_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        io.llmgateway.admin.v1.ProviderSettings, io.llmgateway.admin.v1.ProviderSettings.Builder, io.llmgateway.admin.v1.ProviderSettingsOrBuilder> settingsBuilder_;
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     * @return Whether the settings field is set.
+     */
+    public boolean hasSettings() {
+      return ((bitField0_ & 0x00008000) != 0);
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     * @return The settings.
+     */
+    public io.llmgateway.admin.v1.ProviderSettings getSettings() {
+      if (settingsBuilder_ == null) {
+        return settings_ == null ? io.llmgateway.admin.v1.ProviderSettings.getDefaultInstance() : settings_;
+      } else {
+        return settingsBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public Builder setSettings(io.llmgateway.admin.v1.ProviderSettings value) {
+      if (settingsBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        settings_ = value;
+      } else {
+        settingsBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00008000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public Builder setSettings(
+        io.llmgateway.admin.v1.ProviderSettings.Builder builderForValue) {
+      if (settingsBuilder_ == null) {
+        settings_ = builderForValue.build();
+      } else {
+        settingsBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00008000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public Builder mergeSettings(io.llmgateway.admin.v1.ProviderSettings value) {
+      if (settingsBuilder_ == null) {
+        if (((bitField0_ & 0x00008000) != 0) &&
+          settings_ != null &&
+          settings_ != io.llmgateway.admin.v1.ProviderSettings.getDefaultInstance()) {
+          getSettingsBuilder().mergeFrom(value);
+        } else {
+          settings_ = value;
+        }
+      } else {
+        settingsBuilder_.mergeFrom(value);
+      }
+      if (settings_ != null) {
+        bitField0_ |= 0x00008000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public Builder clearSettings() {
+      bitField0_ = (bitField0_ & ~0x00008000);
+      settings_ = null;
+      if (settingsBuilder_ != null) {
+        settingsBuilder_.dispose();
+        settingsBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public io.llmgateway.admin.v1.ProviderSettings.Builder getSettingsBuilder() {
+      bitField0_ |= 0x00008000;
+      onChanged();
+      return getSettingsFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    public io.llmgateway.admin.v1.ProviderSettingsOrBuilder getSettingsOrBuilder() {
+      if (settingsBuilder_ != null) {
+        return settingsBuilder_.getMessageOrBuilder();
+      } else {
+        return settings_ == null ?
+            io.llmgateway.admin.v1.ProviderSettings.getDefaultInstance() : settings_;
+      }
+    }
+    /**
+     * <pre>
+     * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+     * </pre>
+     *
+     * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        io.llmgateway.admin.v1.ProviderSettings, io.llmgateway.admin.v1.ProviderSettings.Builder, io.llmgateway.admin.v1.ProviderSettingsOrBuilder> 
+        getSettingsFieldBuilder() {
+      if (settingsBuilder_ == null) {
+        settingsBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            io.llmgateway.admin.v1.ProviderSettings, io.llmgateway.admin.v1.ProviderSettings.Builder, io.llmgateway.admin.v1.ProviderSettingsOrBuilder>(
+                getSettings(),
+                getParentForChildren(),
+                isClean());
+        settings_ = null;
+      }
+      return settingsBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

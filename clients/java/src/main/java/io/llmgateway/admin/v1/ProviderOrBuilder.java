@@ -270,11 +270,126 @@ java.lang.String defaultValue);
 
   /**
    * <pre>
-   * Line of the file where it stands; 0 where it comes from the environment.
+   * Line of the file where it stands; 0 where it comes from the environment, or was set at run time.
    * </pre>
    *
    * <code>int32 line = 10;</code>
    * @return The line.
    */
   int getLine();
+
+  /**
+   * <pre>
+   * Whether it is switched on.
+   * </pre>
+   *
+   * <code>bool enabled = 11;</code>
+   * @return The enabled.
+   */
+  boolean getEnabled();
+
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+   * name too, which serves from AdoptProvider on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The enum numeric value on the wire for source.
+   */
+  int getSourceValue();
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, the environment, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same
+   * name too, which serves from AdoptProvider on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The source.
+   */
+  io.llmgateway.admin.v1.SettingSource getSource();
+
+  /**
+   * <pre>
+   * The revision that set it last; 0 where nothing of it was set at run time.
+   * </pre>
+   *
+   * <code>int64 revision = 13;</code>
+   * @return The revision.
+   */
+  long getRevision();
+
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return Whether the updateTime field is set.
+   */
+  boolean hasUpdateTime();
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return The updateTime.
+   */
+  com.google.protobuf.Timestamp getUpdateTime();
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getUpdateTimeOrBuilder();
+
+  /**
+   * <pre>
+   * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The etag.
+   */
+  java.lang.String getEtag();
+  /**
+   * <pre>
+   * Changes with the provider. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The bytes for etag.
+   */
+  com.google.protobuf.ByteString
+      getEtagBytes();
+
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   * @return Whether the settings field is set.
+   */
+  boolean hasSettings();
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   * @return The settings.
+   */
+  io.llmgateway.admin.v1.ProviderSettings getSettings();
+  /**
+   * <pre>
+   * What was set, of a provider that was set at run time; of others see ConfigService.GetEffectiveConfig. Its secrets are ***.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.ProviderSettings settings = 16;</code>
+   */
+  io.llmgateway.admin.v1.ProviderSettingsOrBuilder getSettingsOrBuilder();
 }

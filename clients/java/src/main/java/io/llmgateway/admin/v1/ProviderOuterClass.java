@@ -56,6 +56,76 @@ public final class ProviderOuterClass {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_llmgateway_admin_v1_Provider_AliasesEntry_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_CreateProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_CreateProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_CreateProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_CreateProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_UpdateProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_UpdateProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_UpdateProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_UpdateProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DeleteProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DeleteProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DeleteProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DeleteProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_EnableProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_EnableProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_EnableProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_EnableProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DisableProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DisableProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DisableProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DisableProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_SetDefaultProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_SetDefaultProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_SetDefaultProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_SetDefaultProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_AdoptProviderRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_AdoptProviderRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_AdoptProviderResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_AdoptProviderResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_llmgateway_admin_v1_ProviderAddress_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -76,53 +146,120 @@ public final class ProviderOuterClass {
     java.lang.String[] descriptorData = {
       "\n\"llmgateway/admin/v1/provider.proto\022\023ll" +
       "mgateway.admin.v1\032\036google/protobuf/durat" +
-      "ion.proto\032\036llmgateway/admin/v1/role.prot" +
-      "o\"\"\n\022GetProviderRequest\022\014\n\004name\030\001 \001(\t\"F\n" +
-      "\023GetProviderResponse\022/\n\010provider\030\001 \001(\0132\035" +
-      ".llmgateway.admin.v1.Provider\"=\n\024ListPro" +
-      "vidersRequest\022\021\n\tpage_size\030\001 \001(\005\022\022\n\npage" +
-      "_token\030\002 \001(\t\"b\n\025ListProvidersResponse\0220\n" +
-      "\tproviders\030\001 \003(\0132\035.llmgateway.admin.v1.P" +
-      "rovider\022\027\n\017next_page_token\030\002 \001(\t\"#\n\023Test" +
-      "ProviderRequest\022\014\n\004name\030\001 \001(\t\"L\n\024TestPro" +
-      "viderResponse\0224\n\tendpoints\030\001 \003(\0132!.llmga" +
-      "teway.admin.v1.EndpointTest\"\262\002\n\010Provider" +
-      "\022\014\n\004name\030\001 \001(\t\022\014\n\004kind\030\002 \001(\t\022\022\n\nis_defau" +
-      "lt\030\003 \001(\010\0227\n\taddresses\030\004 \003(\0132$.llmgateway" +
-      ".admin.v1.ProviderAddress\022\014\n\004keys\030\005 \003(\t\022" +
-      "\025\n\rdefault_model\030\006 \001(\t\022\016\n\006models\030\007 \003(\t\022\r" +
-      "\n\005local\030\010 \001(\010\022;\n\007aliases\030\t \003(\0132*.llmgate" +
-      "way.admin.v1.Provider.AliasesEntry\022\014\n\004li" +
-      "ne\030\n \001(\005\032.\n\014AliasesEntry\022\013\n\003key\030\001 \001(\t\022\r\n" +
-      "\005value\030\002 \001(\t:\0028\001\">\n\017ProviderAddress\022\013\n\003u" +
-      "ri\030\001 \001(\t\022\016\n\006weight\030\002 \001(\001\022\016\n\006region\030\003 \001(\t" +
-      "\"\315\001\n\014EndpointTest\022\020\n\010endpoint\030\001 \001(\t\022\016\n\006r" +
-      "eason\030\002 \001(\t\022\017\n\007problem\030\003 \001(\t\0220\n\tkey_stat" +
-      "e\030\004 \001(\0162\035.llmgateway.admin.v1.KeyState\022\023" +
-      "\n\013model_count\030\005 \001(\005\022\026\n\016missing_models\030\006 " +
-      "\003(\t\022+\n\010duration\030\007 \001(\0132\031.google.protobuf." +
-      "Duration*p\n\010KeyState\022\031\n\025KEY_STATE_UNSPEC" +
-      "IFIED\020\000\022\031\n\025KEY_STATE_NOT_CHECKED\020\001\022\026\n\022KE" +
-      "Y_STATE_ACCEPTED\020\002\022\026\n\022KEY_STATE_REJECTED" +
-      "\020\0032\333\002\n\017ProviderService\022i\n\013GetProvider\022\'." +
-      "llmgateway.admin.v1.GetProviderRequest\032(" +
-      ".llmgateway.admin.v1.GetProviderResponse" +
-      "\"\007\220\002\001\240\270\030\001\022o\n\rListProviders\022).llmgateway." +
-      "admin.v1.ListProvidersRequest\032*.llmgatew" +
-      "ay.admin.v1.ListProvidersResponse\"\007\220\002\001\240\270" +
-      "\030\001\022l\n\014TestProvider\022(.llmgateway.admin.v1" +
-      ".TestProviderRequest\032).llmgateway.admin." +
-      "v1.TestProviderResponse\"\007\220\002\001\240\270\030\002By\n\026io.l" +
-      "lmgateway.admin.v1P\001ZGgithub.com/llmgate" +
-      "way/llmgateway/clients/go/llmgateway/adm" +
-      "in/v1;adminv1\252\002\023LlmGateway.Admin.V1b\006pro" +
-      "to3"
+      "ion.proto\032 google/protobuf/field_mask.pr" +
+      "oto\032\037google/protobuf/timestamp.proto\032 ll" +
+      "mgateway/admin/v1/config.proto\032\035llmgatew" +
+      "ay/admin/v1/key.proto\032\036llmgateway/admin/" +
+      "v1/role.proto\032\"llmgateway/admin/v1/setti" +
+      "ngs.proto\"\"\n\022GetProviderRequest\022\014\n\004name\030" +
+      "\001 \001(\t\"F\n\023GetProviderResponse\022/\n\010provider" +
+      "\030\001 \001(\0132\035.llmgateway.admin.v1.Provider\"=\n" +
+      "\024ListProvidersRequest\022\021\n\tpage_size\030\001 \001(\005" +
+      "\022\022\n\npage_token\030\002 \001(\t\"b\n\025ListProvidersRes" +
+      "ponse\0220\n\tproviders\030\001 \003(\0132\035.llmgateway.ad" +
+      "min.v1.Provider\022\027\n\017next_page_token\030\002 \001(\t" +
+      "\"#\n\023TestProviderRequest\022\014\n\004name\030\001 \001(\t\"L\n" +
+      "\024TestProviderResponse\0224\n\tendpoints\030\001 \003(\013" +
+      "2!.llmgateway.admin.v1.EndpointTest\"\201\004\n\010" +
+      "Provider\022\014\n\004name\030\001 \001(\t\022\014\n\004kind\030\002 \001(\t\022\022\n\n" +
+      "is_default\030\003 \001(\010\0227\n\taddresses\030\004 \003(\0132$.ll" +
+      "mgateway.admin.v1.ProviderAddress\022\014\n\004key" +
+      "s\030\005 \003(\t\022\025\n\rdefault_model\030\006 \001(\t\022\016\n\006models" +
+      "\030\007 \003(\t\022\r\n\005local\030\010 \001(\010\022;\n\007aliases\030\t \003(\0132*" +
+      ".llmgateway.admin.v1.Provider.AliasesEnt" +
+      "ry\022\014\n\004line\030\n \001(\005\022\017\n\007enabled\030\013 \001(\010\0222\n\006sou" +
+      "rce\030\014 \001(\0162\".llmgateway.admin.v1.SettingS" +
+      "ource\022\020\n\010revision\030\r \001(\003\022/\n\013update_time\030\016" +
+      " \001(\0132\032.google.protobuf.Timestamp\022\014\n\004etag" +
+      "\030\017 \001(\t\0227\n\010settings\030\020 \001(\0132%.llmgateway.ad" +
+      "min.v1.ProviderSettings\032.\n\014AliasesEntry\022" +
+      "\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t:\0028\001\"\247\001\n\025Crea" +
+      "teProviderRequest\022\023\n\013provider_id\030\001 \001(\t\022/" +
+      "\n\010provider\030\002 \001(\0132\035.llmgateway.admin.v1.P" +
+      "rovider\0221\n\004keys\030\003 \003(\0132#.llmgateway.admin" +
+      ".v1.NewProviderKey\022\025\n\rvalidate_only\030\004 \001(" +
+      "\010\"I\n\026CreateProviderResponse\022/\n\010provider\030" +
+      "\001 \001(\0132\035.llmgateway.admin.v1.Provider\"\303\001\n" +
+      "\025UpdateProviderRequest\022/\n\010provider\030\001 \001(\013" +
+      "2\035.llmgateway.admin.v1.Provider\022/\n\013updat" +
+      "e_mask\030\002 \001(\0132\032.google.protobuf.FieldMask" +
+      "\0221\n\004keys\030\003 \003(\0132#.llmgateway.admin.v1.New" +
+      "ProviderKey\022\025\n\rvalidate_only\030\004 \001(\010\"_\n\026Up" +
+      "dateProviderResponse\022/\n\010provider\030\001 \001(\0132\035" +
+      ".llmgateway.admin.v1.Provider\022\024\n\014dropped" +
+      "_keys\030\002 \003(\t\"J\n\025DeleteProviderRequest\022\014\n\004" +
+      "name\030\001 \001(\t\022\014\n\004etag\030\002 \001(\t\022\025\n\rvalidate_onl" +
+      "y\030\003 \001(\010\".\n\026DeleteProviderResponse\022\024\n\014dro" +
+      "pped_keys\030\001 \003(\t\"J\n\025EnableProviderRequest" +
+      "\022\014\n\004name\030\001 \001(\t\022\014\n\004etag\030\002 \001(\t\022\025\n\rvalidate" +
+      "_only\030\003 \001(\010\"I\n\026EnableProviderResponse\022/\n" +
+      "\010provider\030\001 \001(\0132\035.llmgateway.admin.v1.Pr" +
+      "ovider\"K\n\026DisableProviderRequest\022\014\n\004name" +
+      "\030\001 \001(\t\022\014\n\004etag\030\002 \001(\t\022\025\n\rvalidate_only\030\003 " +
+      "\001(\010\"J\n\027DisableProviderResponse\022/\n\010provid" +
+      "er\030\001 \001(\0132\035.llmgateway.admin.v1.Provider\"" +
+      "N\n\031SetDefaultProviderRequest\022\014\n\004name\030\001 \001" +
+      "(\t\022\014\n\004etag\030\002 \001(\t\022\025\n\rvalidate_only\030\003 \001(\010\"" +
+      "M\n\032SetDefaultProviderResponse\022/\n\010provide" +
+      "r\030\001 \001(\0132\035.llmgateway.admin.v1.Provider\"I" +
+      "\n\024AdoptProviderRequest\022\014\n\004name\030\001 \001(\t\022\014\n\004" +
+      "etag\030\002 \001(\t\022\025\n\rvalidate_only\030\003 \001(\010\"^\n\025Ado" +
+      "ptProviderResponse\022/\n\010provider\030\001 \001(\0132\035.l" +
+      "lmgateway.admin.v1.Provider\022\024\n\014dropped_k" +
+      "eys\030\002 \003(\t\">\n\017ProviderAddress\022\013\n\003uri\030\001 \001(" +
+      "\t\022\016\n\006weight\030\002 \001(\001\022\016\n\006region\030\003 \001(\t\"\315\001\n\014En" +
+      "dpointTest\022\020\n\010endpoint\030\001 \001(\t\022\016\n\006reason\030\002" +
+      " \001(\t\022\017\n\007problem\030\003 \001(\t\0220\n\tkey_state\030\004 \001(\016" +
+      "2\035.llmgateway.admin.v1.KeyState\022\023\n\013model" +
+      "_count\030\005 \001(\005\022\026\n\016missing_models\030\006 \003(\t\022+\n\010" +
+      "duration\030\007 \001(\0132\031.google.protobuf.Duratio" +
+      "n*p\n\010KeyState\022\031\n\025KEY_STATE_UNSPECIFIED\020\000" +
+      "\022\031\n\025KEY_STATE_NOT_CHECKED\020\001\022\026\n\022KEY_STATE" +
+      "_ACCEPTED\020\002\022\026\n\022KEY_STATE_REJECTED\020\0032\207\t\n\017" +
+      "ProviderService\022i\n\013GetProvider\022\'.llmgate" +
+      "way.admin.v1.GetProviderRequest\032(.llmgat" +
+      "eway.admin.v1.GetProviderResponse\"\007\220\002\001\240\270" +
+      "\030\001\022o\n\rListProviders\022).llmgateway.admin.v" +
+      "1.ListProvidersRequest\032*.llmgateway.admi" +
+      "n.v1.ListProvidersResponse\"\007\220\002\001\240\270\030\001\022l\n\014T" +
+      "estProvider\022(.llmgateway.admin.v1.TestPr" +
+      "oviderRequest\032).llmgateway.admin.v1.Test" +
+      "ProviderResponse\"\007\220\002\001\240\270\030\002\022o\n\016CreateProvi" +
+      "der\022*.llmgateway.admin.v1.CreateProvider" +
+      "Request\032+.llmgateway.admin.v1.CreateProv" +
+      "iderResponse\"\004\240\270\030\003\022o\n\016UpdateProvider\022*.l" +
+      "lmgateway.admin.v1.UpdateProviderRequest" +
+      "\032+.llmgateway.admin.v1.UpdateProviderRes" +
+      "ponse\"\004\240\270\030\003\022o\n\016DeleteProvider\022*.llmgatew" +
+      "ay.admin.v1.DeleteProviderRequest\032+.llmg" +
+      "ateway.admin.v1.DeleteProviderResponse\"\004" +
+      "\240\270\030\003\022r\n\016EnableProvider\022*.llmgateway.admi" +
+      "n.v1.EnableProviderRequest\032+.llmgateway." +
+      "admin.v1.EnableProviderResponse\"\007\220\002\002\240\270\030\003" +
+      "\022u\n\017DisableProvider\022+.llmgateway.admin.v" +
+      "1.DisableProviderRequest\032,.llmgateway.ad" +
+      "min.v1.DisableProviderResponse\"\007\220\002\002\240\270\030\003\022" +
+      "~\n\022SetDefaultProvider\022..llmgateway.admin" +
+      ".v1.SetDefaultProviderRequest\032/.llmgatew" +
+      "ay.admin.v1.SetDefaultProviderResponse\"\007" +
+      "\220\002\002\240\270\030\003\022l\n\rAdoptProvider\022).llmgateway.ad" +
+      "min.v1.AdoptProviderRequest\032*.llmgateway" +
+      ".admin.v1.AdoptProviderResponse\"\004\240\270\030\003By\n" +
+      "\026io.llmgateway.admin.v1P\001ZGgithub.com/ll" +
+      "mgateway/llmgateway/clients/go/llmgatewa" +
+      "y/admin/v1;adminv1\252\002\023LlmGateway.Admin.V1" +
+      "b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
           com.google.protobuf.DurationProto.getDescriptor(),
+          com.google.protobuf.FieldMaskProto.getDescriptor(),
+          com.google.protobuf.TimestampProto.getDescriptor(),
+          io.llmgateway.admin.v1.Config.getDescriptor(),
+          io.llmgateway.admin.v1.Key.getDescriptor(),
           io.llmgateway.admin.v1.RoleOuterClass.getDescriptor(),
+          io.llmgateway.admin.v1.Settings.getDescriptor(),
         });
     internal_static_llmgateway_admin_v1_GetProviderRequest_descriptor =
       getDescriptor().getMessageTypes().get(0);
@@ -165,21 +302,105 @@ public final class ProviderOuterClass {
     internal_static_llmgateway_admin_v1_Provider_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_Provider_descriptor,
-        new java.lang.String[] { "Name", "Kind", "IsDefault", "Addresses", "Keys", "DefaultModel", "Models", "Local", "Aliases", "Line", });
+        new java.lang.String[] { "Name", "Kind", "IsDefault", "Addresses", "Keys", "DefaultModel", "Models", "Local", "Aliases", "Line", "Enabled", "Source", "Revision", "UpdateTime", "Etag", "Settings", });
     internal_static_llmgateway_admin_v1_Provider_AliasesEntry_descriptor =
       internal_static_llmgateway_admin_v1_Provider_descriptor.getNestedTypes().get(0);
     internal_static_llmgateway_admin_v1_Provider_AliasesEntry_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_Provider_AliasesEntry_descriptor,
         new java.lang.String[] { "Key", "Value", });
-    internal_static_llmgateway_admin_v1_ProviderAddress_descriptor =
+    internal_static_llmgateway_admin_v1_CreateProviderRequest_descriptor =
       getDescriptor().getMessageTypes().get(7);
+    internal_static_llmgateway_admin_v1_CreateProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_CreateProviderRequest_descriptor,
+        new java.lang.String[] { "ProviderId", "Provider", "Keys", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_CreateProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(8);
+    internal_static_llmgateway_admin_v1_CreateProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_CreateProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", });
+    internal_static_llmgateway_admin_v1_UpdateProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(9);
+    internal_static_llmgateway_admin_v1_UpdateProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_UpdateProviderRequest_descriptor,
+        new java.lang.String[] { "Provider", "UpdateMask", "Keys", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_UpdateProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(10);
+    internal_static_llmgateway_admin_v1_UpdateProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_UpdateProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", "DroppedKeys", });
+    internal_static_llmgateway_admin_v1_DeleteProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(11);
+    internal_static_llmgateway_admin_v1_DeleteProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DeleteProviderRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_DeleteProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(12);
+    internal_static_llmgateway_admin_v1_DeleteProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DeleteProviderResponse_descriptor,
+        new java.lang.String[] { "DroppedKeys", });
+    internal_static_llmgateway_admin_v1_EnableProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(13);
+    internal_static_llmgateway_admin_v1_EnableProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_EnableProviderRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_EnableProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(14);
+    internal_static_llmgateway_admin_v1_EnableProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_EnableProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", });
+    internal_static_llmgateway_admin_v1_DisableProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(15);
+    internal_static_llmgateway_admin_v1_DisableProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DisableProviderRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_DisableProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(16);
+    internal_static_llmgateway_admin_v1_DisableProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DisableProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", });
+    internal_static_llmgateway_admin_v1_SetDefaultProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(17);
+    internal_static_llmgateway_admin_v1_SetDefaultProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_SetDefaultProviderRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_SetDefaultProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(18);
+    internal_static_llmgateway_admin_v1_SetDefaultProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_SetDefaultProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", });
+    internal_static_llmgateway_admin_v1_AdoptProviderRequest_descriptor =
+      getDescriptor().getMessageTypes().get(19);
+    internal_static_llmgateway_admin_v1_AdoptProviderRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_AdoptProviderRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_AdoptProviderResponse_descriptor =
+      getDescriptor().getMessageTypes().get(20);
+    internal_static_llmgateway_admin_v1_AdoptProviderResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_AdoptProviderResponse_descriptor,
+        new java.lang.String[] { "Provider", "DroppedKeys", });
+    internal_static_llmgateway_admin_v1_ProviderAddress_descriptor =
+      getDescriptor().getMessageTypes().get(21);
     internal_static_llmgateway_admin_v1_ProviderAddress_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ProviderAddress_descriptor,
         new java.lang.String[] { "Uri", "Weight", "Region", });
     internal_static_llmgateway_admin_v1_EndpointTest_descriptor =
-      getDescriptor().getMessageTypes().get(8);
+      getDescriptor().getMessageTypes().get(22);
     internal_static_llmgateway_admin_v1_EndpointTest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_EndpointTest_descriptor,
@@ -190,7 +411,12 @@ public final class ProviderOuterClass {
     com.google.protobuf.Descriptors.FileDescriptor
         .internalUpdateFileDescriptor(descriptor, registry);
     com.google.protobuf.DurationProto.getDescriptor();
+    com.google.protobuf.FieldMaskProto.getDescriptor();
+    com.google.protobuf.TimestampProto.getDescriptor();
+    io.llmgateway.admin.v1.Config.getDescriptor();
+    io.llmgateway.admin.v1.Key.getDescriptor();
     io.llmgateway.admin.v1.RoleOuterClass.getDescriptor();
+    io.llmgateway.admin.v1.Settings.getDescriptor();
   }
 
   // @@protoc_insertion_point(outer_class_scope)

@@ -4,7 +4,11 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+ * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+ * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+ * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+ * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+ * UNAVAILABLE.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -111,6 +115,226 @@ public final class ProviderServiceGrpc {
     return getTestProviderMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateProviderRequest,
+      io.llmgateway.admin.v1.CreateProviderResponse> getCreateProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "CreateProvider",
+      requestType = io.llmgateway.admin.v1.CreateProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.CreateProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateProviderRequest,
+      io.llmgateway.admin.v1.CreateProviderResponse> getCreateProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateProviderRequest, io.llmgateway.admin.v1.CreateProviderResponse> getCreateProviderMethod;
+    if ((getCreateProviderMethod = ProviderServiceGrpc.getCreateProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getCreateProviderMethod = ProviderServiceGrpc.getCreateProviderMethod) == null) {
+          ProviderServiceGrpc.getCreateProviderMethod = getCreateProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.CreateProviderRequest, io.llmgateway.admin.v1.CreateProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "CreateProvider"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.CreateProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.CreateProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("CreateProvider"))
+              .build();
+        }
+      }
+    }
+    return getCreateProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateProviderRequest,
+      io.llmgateway.admin.v1.UpdateProviderResponse> getUpdateProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "UpdateProvider",
+      requestType = io.llmgateway.admin.v1.UpdateProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.UpdateProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateProviderRequest,
+      io.llmgateway.admin.v1.UpdateProviderResponse> getUpdateProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateProviderRequest, io.llmgateway.admin.v1.UpdateProviderResponse> getUpdateProviderMethod;
+    if ((getUpdateProviderMethod = ProviderServiceGrpc.getUpdateProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getUpdateProviderMethod = ProviderServiceGrpc.getUpdateProviderMethod) == null) {
+          ProviderServiceGrpc.getUpdateProviderMethod = getUpdateProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.UpdateProviderRequest, io.llmgateway.admin.v1.UpdateProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "UpdateProvider"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.UpdateProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.UpdateProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("UpdateProvider"))
+              .build();
+        }
+      }
+    }
+    return getUpdateProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteProviderRequest,
+      io.llmgateway.admin.v1.DeleteProviderResponse> getDeleteProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "DeleteProvider",
+      requestType = io.llmgateway.admin.v1.DeleteProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.DeleteProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteProviderRequest,
+      io.llmgateway.admin.v1.DeleteProviderResponse> getDeleteProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteProviderRequest, io.llmgateway.admin.v1.DeleteProviderResponse> getDeleteProviderMethod;
+    if ((getDeleteProviderMethod = ProviderServiceGrpc.getDeleteProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getDeleteProviderMethod = ProviderServiceGrpc.getDeleteProviderMethod) == null) {
+          ProviderServiceGrpc.getDeleteProviderMethod = getDeleteProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.DeleteProviderRequest, io.llmgateway.admin.v1.DeleteProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "DeleteProvider"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DeleteProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DeleteProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("DeleteProvider"))
+              .build();
+        }
+      }
+    }
+    return getDeleteProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.EnableProviderRequest,
+      io.llmgateway.admin.v1.EnableProviderResponse> getEnableProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "EnableProvider",
+      requestType = io.llmgateway.admin.v1.EnableProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.EnableProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.EnableProviderRequest,
+      io.llmgateway.admin.v1.EnableProviderResponse> getEnableProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.EnableProviderRequest, io.llmgateway.admin.v1.EnableProviderResponse> getEnableProviderMethod;
+    if ((getEnableProviderMethod = ProviderServiceGrpc.getEnableProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getEnableProviderMethod = ProviderServiceGrpc.getEnableProviderMethod) == null) {
+          ProviderServiceGrpc.getEnableProviderMethod = getEnableProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.EnableProviderRequest, io.llmgateway.admin.v1.EnableProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "EnableProvider"))
+              .setIdempotent(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.EnableProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.EnableProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("EnableProvider"))
+              .build();
+        }
+      }
+    }
+    return getEnableProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DisableProviderRequest,
+      io.llmgateway.admin.v1.DisableProviderResponse> getDisableProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "DisableProvider",
+      requestType = io.llmgateway.admin.v1.DisableProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.DisableProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DisableProviderRequest,
+      io.llmgateway.admin.v1.DisableProviderResponse> getDisableProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DisableProviderRequest, io.llmgateway.admin.v1.DisableProviderResponse> getDisableProviderMethod;
+    if ((getDisableProviderMethod = ProviderServiceGrpc.getDisableProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getDisableProviderMethod = ProviderServiceGrpc.getDisableProviderMethod) == null) {
+          ProviderServiceGrpc.getDisableProviderMethod = getDisableProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.DisableProviderRequest, io.llmgateway.admin.v1.DisableProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "DisableProvider"))
+              .setIdempotent(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DisableProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DisableProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("DisableProvider"))
+              .build();
+        }
+      }
+    }
+    return getDisableProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.SetDefaultProviderRequest,
+      io.llmgateway.admin.v1.SetDefaultProviderResponse> getSetDefaultProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "SetDefaultProvider",
+      requestType = io.llmgateway.admin.v1.SetDefaultProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.SetDefaultProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.SetDefaultProviderRequest,
+      io.llmgateway.admin.v1.SetDefaultProviderResponse> getSetDefaultProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.SetDefaultProviderRequest, io.llmgateway.admin.v1.SetDefaultProviderResponse> getSetDefaultProviderMethod;
+    if ((getSetDefaultProviderMethod = ProviderServiceGrpc.getSetDefaultProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getSetDefaultProviderMethod = ProviderServiceGrpc.getSetDefaultProviderMethod) == null) {
+          ProviderServiceGrpc.getSetDefaultProviderMethod = getSetDefaultProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.SetDefaultProviderRequest, io.llmgateway.admin.v1.SetDefaultProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "SetDefaultProvider"))
+              .setIdempotent(true)
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.SetDefaultProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.SetDefaultProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("SetDefaultProvider"))
+              .build();
+        }
+      }
+    }
+    return getSetDefaultProviderMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.AdoptProviderRequest,
+      io.llmgateway.admin.v1.AdoptProviderResponse> getAdoptProviderMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "AdoptProvider",
+      requestType = io.llmgateway.admin.v1.AdoptProviderRequest.class,
+      responseType = io.llmgateway.admin.v1.AdoptProviderResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.AdoptProviderRequest,
+      io.llmgateway.admin.v1.AdoptProviderResponse> getAdoptProviderMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.AdoptProviderRequest, io.llmgateway.admin.v1.AdoptProviderResponse> getAdoptProviderMethod;
+    if ((getAdoptProviderMethod = ProviderServiceGrpc.getAdoptProviderMethod) == null) {
+      synchronized (ProviderServiceGrpc.class) {
+        if ((getAdoptProviderMethod = ProviderServiceGrpc.getAdoptProviderMethod) == null) {
+          ProviderServiceGrpc.getAdoptProviderMethod = getAdoptProviderMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.AdoptProviderRequest, io.llmgateway.admin.v1.AdoptProviderResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "AdoptProvider"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.AdoptProviderRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.AdoptProviderResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new ProviderServiceMethodDescriptorSupplier("AdoptProvider"))
+              .build();
+        }
+      }
+    }
+    return getAdoptProviderMethod;
+  }
+
   /**
    * Creates a new async stub that supports all call types for the service
    */
@@ -172,7 +396,11 @@ public final class ProviderServiceGrpc {
 
   /**
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public interface AsyncService {
@@ -207,12 +435,89 @@ public final class ProviderServiceGrpc {
         io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.TestProviderResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getTestProviderMethod(), responseObserver);
     }
+
+    /**
+     * <pre>
+     * Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    default void createProvider(io.llmgateway.admin.v1.CreateProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getCreateProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+     * given again: they would go to another server.
+     * </pre>
+     */
+    default void updateProvider(io.llmgateway.admin.v1.UpdateProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getUpdateProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+     * </pre>
+     */
+    default void deleteProvider(io.llmgateway.admin.v1.DeleteProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getDeleteProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider on.
+     * </pre>
+     */
+    default void enableProvider(io.llmgateway.admin.v1.EnableProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.EnableProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getEnableProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+     * it is the default one.
+     * </pre>
+     */
+    default void disableProvider(io.llmgateway.admin.v1.DisableProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DisableProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getDisableProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Has a provider serve calls that name neither provider nor route.
+     * </pre>
+     */
+    default void setDefaultProvider(io.llmgateway.admin.v1.SetDefaultProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.SetDefaultProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getSetDefaultProviderMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+     * here, unless its addresses, headers, proxy, TLS or kind are others.
+     * </pre>
+     */
+    default void adoptProvider(io.llmgateway.admin.v1.AdoptProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.AdoptProviderResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getAdoptProviderMethod(), responseObserver);
+    }
   }
 
   /**
    * Base class for the server implementation of the service ProviderService.
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public static abstract class ProviderServiceImplBase
@@ -226,7 +531,11 @@ public final class ProviderServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service ProviderService.
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public static final class ProviderServiceStub
@@ -275,12 +584,96 @@ public final class ProviderServiceGrpc {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getTestProviderMethod(), getCallOptions()), request, responseObserver);
     }
+
+    /**
+     * <pre>
+     * Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public void createProvider(io.llmgateway.admin.v1.CreateProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getCreateProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+     * given again: they would go to another server.
+     * </pre>
+     */
+    public void updateProvider(io.llmgateway.admin.v1.UpdateProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getUpdateProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+     * </pre>
+     */
+    public void deleteProvider(io.llmgateway.admin.v1.DeleteProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getDeleteProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider on.
+     * </pre>
+     */
+    public void enableProvider(io.llmgateway.admin.v1.EnableProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.EnableProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getEnableProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+     * it is the default one.
+     * </pre>
+     */
+    public void disableProvider(io.llmgateway.admin.v1.DisableProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DisableProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getDisableProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Has a provider serve calls that name neither provider nor route.
+     * </pre>
+     */
+    public void setDefaultProvider(io.llmgateway.admin.v1.SetDefaultProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.SetDefaultProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getSetDefaultProviderMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+     * here, unless its addresses, headers, proxy, TLS or kind are others.
+     * </pre>
+     */
+    public void adoptProvider(io.llmgateway.admin.v1.AdoptProviderRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.AdoptProviderResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getAdoptProviderMethod(), getCallOptions()), request, responseObserver);
+    }
   }
 
   /**
    * A stub to allow clients to do synchronous rpc calls to service ProviderService.
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public static final class ProviderServiceBlockingV2Stub
@@ -326,12 +719,89 @@ public final class ProviderServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
           getChannel(), getTestProviderMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.CreateProviderResponse createProvider(io.llmgateway.admin.v1.CreateProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getCreateProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+     * given again: they would go to another server.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.UpdateProviderResponse updateProvider(io.llmgateway.admin.v1.UpdateProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getUpdateProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DeleteProviderResponse deleteProvider(io.llmgateway.admin.v1.DeleteProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getDeleteProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider on.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.EnableProviderResponse enableProvider(io.llmgateway.admin.v1.EnableProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getEnableProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+     * it is the default one.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DisableProviderResponse disableProvider(io.llmgateway.admin.v1.DisableProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getDisableProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Has a provider serve calls that name neither provider nor route.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.SetDefaultProviderResponse setDefaultProvider(io.llmgateway.admin.v1.SetDefaultProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getSetDefaultProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+     * here, unless its addresses, headers, proxy, TLS or kind are others.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.AdoptProviderResponse adoptProvider(io.llmgateway.admin.v1.AdoptProviderRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getAdoptProviderMethod(), getCallOptions(), request);
+    }
   }
 
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service ProviderService.
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public static final class ProviderServiceBlockingStub
@@ -377,12 +847,89 @@ public final class ProviderServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getTestProviderMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.CreateProviderResponse createProvider(io.llmgateway.admin.v1.CreateProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getCreateProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+     * given again: they would go to another server.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.UpdateProviderResponse updateProvider(io.llmgateway.admin.v1.UpdateProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getUpdateProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DeleteProviderResponse deleteProvider(io.llmgateway.admin.v1.DeleteProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getDeleteProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider on.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.EnableProviderResponse enableProvider(io.llmgateway.admin.v1.EnableProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getEnableProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+     * it is the default one.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DisableProviderResponse disableProvider(io.llmgateway.admin.v1.DisableProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getDisableProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Has a provider serve calls that name neither provider nor route.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.SetDefaultProviderResponse setDefaultProvider(io.llmgateway.admin.v1.SetDefaultProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getSetDefaultProviderMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+     * here, unless its addresses, headers, proxy, TLS or kind are others.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.AdoptProviderResponse adoptProvider(io.llmgateway.admin.v1.AdoptProviderRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getAdoptProviderMethod(), getCallOptions(), request);
+    }
   }
 
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service ProviderService.
    * <pre>
-   * The providers that are configured and switched on. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The providers that are configured, switched off ones too. How they are doing, llmgateway.v1.LLMGateway.Health tells.
+   * The file is the base, and what is set here is a layer above it, which is kept. Of the file's providers only enabled, default and keys can be
+   * changed; for anything else the answer is FAILED_PRECONDITION with file and line. A change is in force for new calls when the call returns; nothing
+   * of a refused one is. Without `store` in the configuration the changing methods answer FAILED_PRECONDITION; while the store cannot be reached,
+   * UNAVAILABLE.
    * </pre>
    */
   public static final class ProviderServiceFutureStub
@@ -431,11 +978,98 @@ public final class ProviderServiceGrpc {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getTestProviderMethod(), getCallOptions()), request);
     }
+
+    /**
+     * <pre>
+     * Adds a provider, switched on. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.CreateProviderResponse> createProvider(
+        io.llmgateway.admin.v1.CreateProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getCreateProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a provider that was set here. Where its addresses, headers, proxy or kind change, its keys are dropped unless they are
+     * given again: they would go to another server.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.UpdateProviderResponse> updateProvider(
+        io.llmgateway.admin.v1.UpdateProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getUpdateProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a provider that was set here, with its keys. FAILED_PRECONDITION that names them where routes need it.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.DeleteProviderResponse> deleteProvider(
+        io.llmgateway.admin.v1.DeleteProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getDeleteProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider on.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.EnableProviderResponse> enableProvider(
+        io.llmgateway.admin.v1.EnableProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getEnableProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Switches a provider off: new calls do not reach it, and its settings and keys stay. FAILED_PRECONDITION where a route has no other, or where
+     * it is the default one.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.DisableProviderResponse> disableProvider(
+        io.llmgateway.admin.v1.DisableProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getDisableProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Has a provider serve calls that name neither provider nor route.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.SetDefaultProviderResponse> setDefaultProvider(
+        io.llmgateway.admin.v1.SetDefaultProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getSetDefaultProviderMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Settles that the file has a provider of the same name as one that was set here: the file's serves from then on, with the keys that were set
+     * here, unless its addresses, headers, proxy, TLS or kind are others.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.AdoptProviderResponse> adoptProvider(
+        io.llmgateway.admin.v1.AdoptProviderRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getAdoptProviderMethod(), getCallOptions()), request);
+    }
   }
 
   private static final int METHODID_GET_PROVIDER = 0;
   private static final int METHODID_LIST_PROVIDERS = 1;
   private static final int METHODID_TEST_PROVIDER = 2;
+  private static final int METHODID_CREATE_PROVIDER = 3;
+  private static final int METHODID_UPDATE_PROVIDER = 4;
+  private static final int METHODID_DELETE_PROVIDER = 5;
+  private static final int METHODID_ENABLE_PROVIDER = 6;
+  private static final int METHODID_DISABLE_PROVIDER = 7;
+  private static final int METHODID_SET_DEFAULT_PROVIDER = 8;
+  private static final int METHODID_ADOPT_PROVIDER = 9;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -465,6 +1099,34 @@ public final class ProviderServiceGrpc {
         case METHODID_TEST_PROVIDER:
           serviceImpl.testProvider((io.llmgateway.admin.v1.TestProviderRequest) request,
               (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.TestProviderResponse>) responseObserver);
+          break;
+        case METHODID_CREATE_PROVIDER:
+          serviceImpl.createProvider((io.llmgateway.admin.v1.CreateProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateProviderResponse>) responseObserver);
+          break;
+        case METHODID_UPDATE_PROVIDER:
+          serviceImpl.updateProvider((io.llmgateway.admin.v1.UpdateProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateProviderResponse>) responseObserver);
+          break;
+        case METHODID_DELETE_PROVIDER:
+          serviceImpl.deleteProvider((io.llmgateway.admin.v1.DeleteProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteProviderResponse>) responseObserver);
+          break;
+        case METHODID_ENABLE_PROVIDER:
+          serviceImpl.enableProvider((io.llmgateway.admin.v1.EnableProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.EnableProviderResponse>) responseObserver);
+          break;
+        case METHODID_DISABLE_PROVIDER:
+          serviceImpl.disableProvider((io.llmgateway.admin.v1.DisableProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DisableProviderResponse>) responseObserver);
+          break;
+        case METHODID_SET_DEFAULT_PROVIDER:
+          serviceImpl.setDefaultProvider((io.llmgateway.admin.v1.SetDefaultProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.SetDefaultProviderResponse>) responseObserver);
+          break;
+        case METHODID_ADOPT_PROVIDER:
+          serviceImpl.adoptProvider((io.llmgateway.admin.v1.AdoptProviderRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.AdoptProviderResponse>) responseObserver);
           break;
         default:
           throw new AssertionError();
@@ -505,6 +1167,55 @@ public final class ProviderServiceGrpc {
               io.llmgateway.admin.v1.TestProviderRequest,
               io.llmgateway.admin.v1.TestProviderResponse>(
                 service, METHODID_TEST_PROVIDER)))
+        .addMethod(
+          getCreateProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.CreateProviderRequest,
+              io.llmgateway.admin.v1.CreateProviderResponse>(
+                service, METHODID_CREATE_PROVIDER)))
+        .addMethod(
+          getUpdateProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.UpdateProviderRequest,
+              io.llmgateway.admin.v1.UpdateProviderResponse>(
+                service, METHODID_UPDATE_PROVIDER)))
+        .addMethod(
+          getDeleteProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.DeleteProviderRequest,
+              io.llmgateway.admin.v1.DeleteProviderResponse>(
+                service, METHODID_DELETE_PROVIDER)))
+        .addMethod(
+          getEnableProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.EnableProviderRequest,
+              io.llmgateway.admin.v1.EnableProviderResponse>(
+                service, METHODID_ENABLE_PROVIDER)))
+        .addMethod(
+          getDisableProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.DisableProviderRequest,
+              io.llmgateway.admin.v1.DisableProviderResponse>(
+                service, METHODID_DISABLE_PROVIDER)))
+        .addMethod(
+          getSetDefaultProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.SetDefaultProviderRequest,
+              io.llmgateway.admin.v1.SetDefaultProviderResponse>(
+                service, METHODID_SET_DEFAULT_PROVIDER)))
+        .addMethod(
+          getAdoptProviderMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.AdoptProviderRequest,
+              io.llmgateway.admin.v1.AdoptProviderResponse>(
+                service, METHODID_ADOPT_PROVIDER)))
         .build();
   }
 
@@ -556,6 +1267,13 @@ public final class ProviderServiceGrpc {
               .addMethod(getGetProviderMethod())
               .addMethod(getListProvidersMethod())
               .addMethod(getTestProviderMethod())
+              .addMethod(getCreateProviderMethod())
+              .addMethod(getUpdateProviderMethod())
+              .addMethod(getDeleteProviderMethod())
+              .addMethod(getEnableProviderMethod())
+              .addMethod(getDisableProviderMethod())
+              .addMethod(getSetDefaultProviderMethod())
+              .addMethod(getAdoptProviderMethod())
               .build();
         }
       }

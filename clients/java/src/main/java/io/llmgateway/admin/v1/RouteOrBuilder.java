@@ -293,11 +293,116 @@ public interface RouteOrBuilder extends
 
   /**
    * <pre>
-   * Line of the file where it stands.
+   * Line of the file where it stands; 0 where it was set at run time.
    * </pre>
    *
    * <code>int32 line = 11;</code>
    * @return The line.
    */
   int getLine();
+
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same name too, which
+   * serves from DeleteRoute on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The enum numeric value on the wire for source.
+   */
+  int getSourceValue();
+  /**
+   * <pre>
+   * Where the one that serves is from: the file, or run time. SETTING_SOURCE_RUNTIME with a line: the file has one of the same name too, which
+   * serves from DeleteRoute on.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.SettingSource source = 12;</code>
+   * @return The source.
+   */
+  io.llmgateway.admin.v1.SettingSource getSource();
+
+  /**
+   * <pre>
+   * The revision that set it last; 0 where it was not set at run time.
+   * </pre>
+   *
+   * <code>int64 revision = 13;</code>
+   * @return The revision.
+   */
+  long getRevision();
+
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return Whether the updateTime field is set.
+   */
+  boolean hasUpdateTime();
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   * @return The updateTime.
+   */
+  com.google.protobuf.Timestamp getUpdateTime();
+  /**
+   * <pre>
+   * When that was.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp update_time = 14;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getUpdateTimeOrBuilder();
+
+  /**
+   * <pre>
+   * Changes with the route. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The etag.
+   */
+  java.lang.String getEtag();
+  /**
+   * <pre>
+   * Changes with the route. A request that has another one is refused with ABORTED: somebody else changed it.
+   * </pre>
+   *
+   * <code>string etag = 15;</code>
+   * @return The bytes for etag.
+   */
+  com.google.protobuf.ByteString
+      getEtagBytes();
+
+  /**
+   * <pre>
+   * What was set, of a route that was set at run time; of others see ConfigService.GetEffectiveConfig.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.RouteSettings settings = 16;</code>
+   * @return Whether the settings field is set.
+   */
+  boolean hasSettings();
+  /**
+   * <pre>
+   * What was set, of a route that was set at run time; of others see ConfigService.GetEffectiveConfig.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.RouteSettings settings = 16;</code>
+   * @return The settings.
+   */
+  io.llmgateway.admin.v1.RouteSettings getSettings();
+  /**
+   * <pre>
+   * What was set, of a route that was set at run time; of others see ConfigService.GetEffectiveConfig.
+   * </pre>
+   *
+   * <code>.llmgateway.admin.v1.RouteSettings settings = 16;</code>
+   */
+  io.llmgateway.admin.v1.RouteSettingsOrBuilder getSettingsOrBuilder();
 }

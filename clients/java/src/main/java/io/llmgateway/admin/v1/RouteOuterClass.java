@@ -41,6 +41,36 @@ public final class RouteOuterClass {
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
       internal_static_llmgateway_admin_v1_Route_fieldAccessorTable;
   static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_CreateRouteRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_CreateRouteRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_CreateRouteResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_CreateRouteResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_UpdateRouteRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_UpdateRouteRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_UpdateRouteResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_UpdateRouteResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DeleteRouteRequest_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DeleteRouteRequest_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
+    internal_static_llmgateway_admin_v1_DeleteRouteResponse_descriptor;
+  static final 
+    com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
+      internal_static_llmgateway_admin_v1_DeleteRouteResponse_fieldAccessorTable;
+  static final com.google.protobuf.Descriptors.Descriptor
     internal_static_llmgateway_admin_v1_RouteTarget_descriptor;
   static final 
     com.google.protobuf.GeneratedMessageV3.FieldAccessorTable
@@ -96,69 +126,101 @@ public final class RouteOuterClass {
     java.lang.String[] descriptorData = {
       "\n\037llmgateway/admin/v1/route.proto\022\023llmga" +
       "teway.admin.v1\032\036google/protobuf/duration" +
-      ".proto\032\036llmgateway/admin/v1/role.proto\"\037" +
-      "\n\017GetRouteRequest\022\014\n\004name\030\001 \001(\t\"=\n\020GetRo" +
-      "uteResponse\022)\n\005route\030\001 \001(\0132\032.llmgateway." +
-      "admin.v1.Route\":\n\021ListRoutesRequest\022\021\n\tp" +
-      "age_size\030\001 \001(\005\022\022\n\npage_token\030\002 \001(\t\"Y\n\022Li" +
-      "stRoutesResponse\022*\n\006routes\030\001 \003(\0132\032.llmga" +
-      "teway.admin.v1.Route\022\027\n\017next_page_token\030" +
-      "\002 \001(\t\"\205\003\n\005Route\022\014\n\004name\030\001 \001(\t\022\020\n\010strateg" +
-      "y\030\002 \001(\t\022\020\n\010affinity\030\003 \001(\010\0221\n\007targets\030\004 \003" +
-      "(\0132 .llmgateway.admin.v1.RouteTarget\0223\n\t" +
-      "fallbacks\030\005 \003(\0132 .llmgateway.admin.v1.Ro" +
-      "uteTarget\022;\n\021context_fallbacks\030\006 \003(\0132 .l" +
-      "lmgateway.admin.v1.RouteTarget\022;\n\021conten" +
-      "t_fallbacks\030\007 \003(\0132 .llmgateway.admin.v1." +
-      "RouteTarget\022\024\n\014max_attempts\030\010 \001(\005\0220\n\rtot" +
-      "al_timeout\030\t \001(\0132\031.google.protobuf.Durat" +
-      "ion\022\022\n\nexperiment\030\n \001(\t\022\014\n\004line\030\013 \001(\005\"K\n" +
-      "\013RouteTarget\022\020\n\010provider\030\001 \001(\t\022\r\n\005model\030" +
-      "\002 \001(\t\022\016\n\006weight\030\003 \001(\001\022\013\n\003arm\030\004 \001(\t\"D\n\016Ex" +
-      "plainRequest\022\r\n\005model\030\001 \001(\t\022\r\n\005needs\030\002 \003" +
-      "(\t\022\024\n\014input_tokens\030\003 \001(\005\"\272\002\n\017ExplainResp" +
-      "onse\022\r\n\005route\030\001 \001(\t\022\020\n\010strategy\030\002 \001(\t\0223\n" +
-      "\006groups\030\003 \003(\0132#.llmgateway.admin.v1.Expl" +
-      "ainedGroup\022;\n\016context_groups\030\004 \003(\0132#.llm" +
-      "gateway.admin.v1.ExplainedGroup\022;\n\016conte" +
-      "nt_groups\030\005 \003(\0132#.llmgateway.admin.v1.Ex" +
-      "plainedGroup\0225\n\010excluded\030\006 \003(\0132#.llmgate" +
-      "way.admin.v1.ExcludedTarget\022\022\n\nexperimen" +
-      "t\030\007 \001(\t\022\014\n\004arms\030\010 \003(\t\"H\n\016ExplainedGroup\022" +
-      "6\n\014destinations\030\001 \003(\0132 .llmgateway.admin" +
-      ".v1.Destination\"U\n\013Destination\022\016\n\006target" +
-      "\030\001 \001(\t\022\022\n\ndeployment\030\002 \001(\t\022\r\n\005share\030\003 \001(" +
-      "\001\022\023\n\013unavailable\030\004 \001(\t\"1\n\016ExcludedTarget" +
-      "\022\016\n\006target\030\001 \001(\t\022\017\n\007reasons\030\002 \003(\t\"\203\001\n\023Es" +
-      "timateCostRequest\022\r\n\005model\030\001 \001(\t\022\026\n\014inpu" +
-      "t_tokens\030\002 \001(\005H\000\022\016\n\004text\030\003 \001(\tH\000\022\032\n\routp" +
-      "ut_tokens\030\004 \001(\005H\001\210\001\001B\007\n\005inputB\020\n\016_output" +
-      "_tokens\"L\n\024EstimateCostResponse\0224\n\testim" +
-      "ates\030\001 \003(\0132!.llmgateway.admin.v1.CostEst" +
-      "imate\"\213\001\n\014CostEstimate\022\016\n\006target\030\001 \001(\t\022\024" +
-      "\n\014input_tokens\030\002 \001(\003\022\025\n\routput_tokens\030\003 " +
-      "\001(\003\022\032\n\rcost_nano_usd\030\004 \001(\003H\000\210\001\001\022\020\n\010price" +
-      "_id\030\005 \001(\tB\020\n\016_cost_nano_usd2\245\003\n\014RouteSer" +
-      "vice\022`\n\010GetRoute\022$.llmgateway.admin.v1.G" +
-      "etRouteRequest\032%.llmgateway.admin.v1.Get" +
-      "RouteResponse\"\007\220\002\001\240\270\030\001\022f\n\nListRoutes\022&.l" +
-      "lmgateway.admin.v1.ListRoutesRequest\032\'.l" +
-      "lmgateway.admin.v1.ListRoutesResponse\"\007\220" +
-      "\002\001\240\270\030\001\022]\n\007Explain\022#.llmgateway.admin.v1." +
-      "ExplainRequest\032$.llmgateway.admin.v1.Exp" +
-      "lainResponse\"\007\220\002\001\240\270\030\001\022l\n\014EstimateCost\022(." +
-      "llmgateway.admin.v1.EstimateCostRequest\032" +
-      ").llmgateway.admin.v1.EstimateCostRespon" +
-      "se\"\007\220\002\001\240\270\030\001By\n\026io.llmgateway.admin.v1P\001Z" +
-      "Ggithub.com/llmgateway/llmgateway/client" +
-      "s/go/llmgateway/admin/v1;adminv1\252\002\023LlmGa" +
-      "teway.Admin.V1b\006proto3"
+      ".proto\032 google/protobuf/field_mask.proto" +
+      "\032\037google/protobuf/timestamp.proto\032 llmga" +
+      "teway/admin/v1/config.proto\032\036llmgateway/" +
+      "admin/v1/role.proto\032\"llmgateway/admin/v1" +
+      "/settings.proto\"\037\n\017GetRouteRequest\022\014\n\004na" +
+      "me\030\001 \001(\t\"=\n\020GetRouteResponse\022)\n\005route\030\001 " +
+      "\001(\0132\032.llmgateway.admin.v1.Route\":\n\021ListR" +
+      "outesRequest\022\021\n\tpage_size\030\001 \001(\005\022\022\n\npage_" +
+      "token\030\002 \001(\t\"Y\n\022ListRoutesResponse\022*\n\006rou" +
+      "tes\030\001 \003(\0132\032.llmgateway.admin.v1.Route\022\027\n" +
+      "\017next_page_token\030\002 \001(\t\"\300\004\n\005Route\022\014\n\004name" +
+      "\030\001 \001(\t\022\020\n\010strategy\030\002 \001(\t\022\020\n\010affinity\030\003 \001" +
+      "(\010\0221\n\007targets\030\004 \003(\0132 .llmgateway.admin.v" +
+      "1.RouteTarget\0223\n\tfallbacks\030\005 \003(\0132 .llmga" +
+      "teway.admin.v1.RouteTarget\022;\n\021context_fa" +
+      "llbacks\030\006 \003(\0132 .llmgateway.admin.v1.Rout" +
+      "eTarget\022;\n\021content_fallbacks\030\007 \003(\0132 .llm" +
+      "gateway.admin.v1.RouteTarget\022\024\n\014max_atte" +
+      "mpts\030\010 \001(\005\0220\n\rtotal_timeout\030\t \001(\0132\031.goog" +
+      "le.protobuf.Duration\022\022\n\nexperiment\030\n \001(\t" +
+      "\022\014\n\004line\030\013 \001(\005\0222\n\006source\030\014 \001(\0162\".llmgate" +
+      "way.admin.v1.SettingSource\022\020\n\010revision\030\r" +
+      " \001(\003\022/\n\013update_time\030\016 \001(\0132\032.google.proto" +
+      "buf.Timestamp\022\014\n\004etag\030\017 \001(\t\0224\n\010settings\030" +
+      "\020 \001(\0132\".llmgateway.admin.v1.RouteSetting" +
+      "s\"h\n\022CreateRouteRequest\022\020\n\010route_id\030\001 \001(" +
+      "\t\022)\n\005route\030\002 \001(\0132\032.llmgateway.admin.v1.R" +
+      "oute\022\025\n\rvalidate_only\030\003 \001(\010\"@\n\023CreateRou" +
+      "teResponse\022)\n\005route\030\001 \001(\0132\032.llmgateway.a" +
+      "dmin.v1.Route\"\207\001\n\022UpdateRouteRequest\022)\n\005" +
+      "route\030\001 \001(\0132\032.llmgateway.admin.v1.Route\022" +
+      "/\n\013update_mask\030\002 \001(\0132\032.google.protobuf.F" +
+      "ieldMask\022\025\n\rvalidate_only\030\003 \001(\010\"@\n\023Updat" +
+      "eRouteResponse\022)\n\005route\030\001 \001(\0132\032.llmgatew" +
+      "ay.admin.v1.Route\"G\n\022DeleteRouteRequest\022" +
+      "\014\n\004name\030\001 \001(\t\022\014\n\004etag\030\002 \001(\t\022\025\n\rvalidate_" +
+      "only\030\003 \001(\010\"\025\n\023DeleteRouteResponse\"K\n\013Rou" +
+      "teTarget\022\020\n\010provider\030\001 \001(\t\022\r\n\005model\030\002 \001(" +
+      "\t\022\016\n\006weight\030\003 \001(\001\022\013\n\003arm\030\004 \001(\t\"D\n\016Explai" +
+      "nRequest\022\r\n\005model\030\001 \001(\t\022\r\n\005needs\030\002 \003(\t\022\024" +
+      "\n\014input_tokens\030\003 \001(\005\"\272\002\n\017ExplainResponse" +
+      "\022\r\n\005route\030\001 \001(\t\022\020\n\010strategy\030\002 \001(\t\0223\n\006gro" +
+      "ups\030\003 \003(\0132#.llmgateway.admin.v1.Explaine" +
+      "dGroup\022;\n\016context_groups\030\004 \003(\0132#.llmgate" +
+      "way.admin.v1.ExplainedGroup\022;\n\016content_g" +
+      "roups\030\005 \003(\0132#.llmgateway.admin.v1.Explai" +
+      "nedGroup\0225\n\010excluded\030\006 \003(\0132#.llmgateway." +
+      "admin.v1.ExcludedTarget\022\022\n\nexperiment\030\007 " +
+      "\001(\t\022\014\n\004arms\030\010 \003(\t\"H\n\016ExplainedGroup\0226\n\014d" +
+      "estinations\030\001 \003(\0132 .llmgateway.admin.v1." +
+      "Destination\"U\n\013Destination\022\016\n\006target\030\001 \001" +
+      "(\t\022\022\n\ndeployment\030\002 \001(\t\022\r\n\005share\030\003 \001(\001\022\023\n" +
+      "\013unavailable\030\004 \001(\t\"1\n\016ExcludedTarget\022\016\n\006" +
+      "target\030\001 \001(\t\022\017\n\007reasons\030\002 \003(\t\"\203\001\n\023Estima" +
+      "teCostRequest\022\r\n\005model\030\001 \001(\t\022\026\n\014input_to" +
+      "kens\030\002 \001(\005H\000\022\016\n\004text\030\003 \001(\tH\000\022\032\n\routput_t" +
+      "okens\030\004 \001(\005H\001\210\001\001B\007\n\005inputB\020\n\016_output_tok" +
+      "ens\"L\n\024EstimateCostResponse\0224\n\testimates" +
+      "\030\001 \003(\0132!.llmgateway.admin.v1.CostEstimat" +
+      "e\"\213\001\n\014CostEstimate\022\016\n\006target\030\001 \001(\t\022\024\n\014in" +
+      "put_tokens\030\002 \001(\003\022\025\n\routput_tokens\030\003 \001(\003\022" +
+      "\032\n\rcost_nano_usd\030\004 \001(\003H\000\210\001\001\022\020\n\010price_id\030" +
+      "\005 \001(\tB\020\n\016_cost_nano_usd2\335\005\n\014RouteService" +
+      "\022`\n\010GetRoute\022$.llmgateway.admin.v1.GetRo" +
+      "uteRequest\032%.llmgateway.admin.v1.GetRout" +
+      "eResponse\"\007\220\002\001\240\270\030\001\022f\n\nListRoutes\022&.llmga" +
+      "teway.admin.v1.ListRoutesRequest\032\'.llmga" +
+      "teway.admin.v1.ListRoutesResponse\"\007\220\002\001\240\270" +
+      "\030\001\022]\n\007Explain\022#.llmgateway.admin.v1.Expl" +
+      "ainRequest\032$.llmgateway.admin.v1.Explain" +
+      "Response\"\007\220\002\001\240\270\030\001\022l\n\014EstimateCost\022(.llmg" +
+      "ateway.admin.v1.EstimateCostRequest\032).ll" +
+      "mgateway.admin.v1.EstimateCostResponse\"\007" +
+      "\220\002\001\240\270\030\001\022f\n\013CreateRoute\022\'.llmgateway.admi" +
+      "n.v1.CreateRouteRequest\032(.llmgateway.adm" +
+      "in.v1.CreateRouteResponse\"\004\240\270\030\003\022f\n\013Updat" +
+      "eRoute\022\'.llmgateway.admin.v1.UpdateRoute" +
+      "Request\032(.llmgateway.admin.v1.UpdateRout" +
+      "eResponse\"\004\240\270\030\003\022f\n\013DeleteRoute\022\'.llmgate" +
+      "way.admin.v1.DeleteRouteRequest\032(.llmgat" +
+      "eway.admin.v1.DeleteRouteResponse\"\004\240\270\030\003B" +
+      "y\n\026io.llmgateway.admin.v1P\001ZGgithub.com/" +
+      "llmgateway/llmgateway/clients/go/llmgate" +
+      "way/admin/v1;adminv1\252\002\023LlmGateway.Admin." +
+      "V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
         new com.google.protobuf.Descriptors.FileDescriptor[] {
           com.google.protobuf.DurationProto.getDescriptor(),
+          com.google.protobuf.FieldMaskProto.getDescriptor(),
+          com.google.protobuf.TimestampProto.getDescriptor(),
+          io.llmgateway.admin.v1.Config.getDescriptor(),
           io.llmgateway.admin.v1.RoleOuterClass.getDescriptor(),
+          io.llmgateway.admin.v1.Settings.getDescriptor(),
         });
     internal_static_llmgateway_admin_v1_GetRouteRequest_descriptor =
       getDescriptor().getMessageTypes().get(0);
@@ -189,57 +251,93 @@ public final class RouteOuterClass {
     internal_static_llmgateway_admin_v1_Route_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_Route_descriptor,
-        new java.lang.String[] { "Name", "Strategy", "Affinity", "Targets", "Fallbacks", "ContextFallbacks", "ContentFallbacks", "MaxAttempts", "TotalTimeout", "Experiment", "Line", });
-    internal_static_llmgateway_admin_v1_RouteTarget_descriptor =
+        new java.lang.String[] { "Name", "Strategy", "Affinity", "Targets", "Fallbacks", "ContextFallbacks", "ContentFallbacks", "MaxAttempts", "TotalTimeout", "Experiment", "Line", "Source", "Revision", "UpdateTime", "Etag", "Settings", });
+    internal_static_llmgateway_admin_v1_CreateRouteRequest_descriptor =
       getDescriptor().getMessageTypes().get(5);
+    internal_static_llmgateway_admin_v1_CreateRouteRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_CreateRouteRequest_descriptor,
+        new java.lang.String[] { "RouteId", "Route", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_CreateRouteResponse_descriptor =
+      getDescriptor().getMessageTypes().get(6);
+    internal_static_llmgateway_admin_v1_CreateRouteResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_CreateRouteResponse_descriptor,
+        new java.lang.String[] { "Route", });
+    internal_static_llmgateway_admin_v1_UpdateRouteRequest_descriptor =
+      getDescriptor().getMessageTypes().get(7);
+    internal_static_llmgateway_admin_v1_UpdateRouteRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_UpdateRouteRequest_descriptor,
+        new java.lang.String[] { "Route", "UpdateMask", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_UpdateRouteResponse_descriptor =
+      getDescriptor().getMessageTypes().get(8);
+    internal_static_llmgateway_admin_v1_UpdateRouteResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_UpdateRouteResponse_descriptor,
+        new java.lang.String[] { "Route", });
+    internal_static_llmgateway_admin_v1_DeleteRouteRequest_descriptor =
+      getDescriptor().getMessageTypes().get(9);
+    internal_static_llmgateway_admin_v1_DeleteRouteRequest_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DeleteRouteRequest_descriptor,
+        new java.lang.String[] { "Name", "Etag", "ValidateOnly", });
+    internal_static_llmgateway_admin_v1_DeleteRouteResponse_descriptor =
+      getDescriptor().getMessageTypes().get(10);
+    internal_static_llmgateway_admin_v1_DeleteRouteResponse_fieldAccessorTable = new
+      com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
+        internal_static_llmgateway_admin_v1_DeleteRouteResponse_descriptor,
+        new java.lang.String[] { });
+    internal_static_llmgateway_admin_v1_RouteTarget_descriptor =
+      getDescriptor().getMessageTypes().get(11);
     internal_static_llmgateway_admin_v1_RouteTarget_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_RouteTarget_descriptor,
         new java.lang.String[] { "Provider", "Model", "Weight", "Arm", });
     internal_static_llmgateway_admin_v1_ExplainRequest_descriptor =
-      getDescriptor().getMessageTypes().get(6);
+      getDescriptor().getMessageTypes().get(12);
     internal_static_llmgateway_admin_v1_ExplainRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ExplainRequest_descriptor,
         new java.lang.String[] { "Model", "Needs", "InputTokens", });
     internal_static_llmgateway_admin_v1_ExplainResponse_descriptor =
-      getDescriptor().getMessageTypes().get(7);
+      getDescriptor().getMessageTypes().get(13);
     internal_static_llmgateway_admin_v1_ExplainResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ExplainResponse_descriptor,
         new java.lang.String[] { "Route", "Strategy", "Groups", "ContextGroups", "ContentGroups", "Excluded", "Experiment", "Arms", });
     internal_static_llmgateway_admin_v1_ExplainedGroup_descriptor =
-      getDescriptor().getMessageTypes().get(8);
+      getDescriptor().getMessageTypes().get(14);
     internal_static_llmgateway_admin_v1_ExplainedGroup_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ExplainedGroup_descriptor,
         new java.lang.String[] { "Destinations", });
     internal_static_llmgateway_admin_v1_Destination_descriptor =
-      getDescriptor().getMessageTypes().get(9);
+      getDescriptor().getMessageTypes().get(15);
     internal_static_llmgateway_admin_v1_Destination_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_Destination_descriptor,
         new java.lang.String[] { "Target", "Deployment", "Share", "Unavailable", });
     internal_static_llmgateway_admin_v1_ExcludedTarget_descriptor =
-      getDescriptor().getMessageTypes().get(10);
+      getDescriptor().getMessageTypes().get(16);
     internal_static_llmgateway_admin_v1_ExcludedTarget_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ExcludedTarget_descriptor,
         new java.lang.String[] { "Target", "Reasons", });
     internal_static_llmgateway_admin_v1_EstimateCostRequest_descriptor =
-      getDescriptor().getMessageTypes().get(11);
+      getDescriptor().getMessageTypes().get(17);
     internal_static_llmgateway_admin_v1_EstimateCostRequest_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_EstimateCostRequest_descriptor,
         new java.lang.String[] { "Model", "InputTokens", "Text", "OutputTokens", "Input", });
     internal_static_llmgateway_admin_v1_EstimateCostResponse_descriptor =
-      getDescriptor().getMessageTypes().get(12);
+      getDescriptor().getMessageTypes().get(18);
     internal_static_llmgateway_admin_v1_EstimateCostResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_EstimateCostResponse_descriptor,
         new java.lang.String[] { "Estimates", });
     internal_static_llmgateway_admin_v1_CostEstimate_descriptor =
-      getDescriptor().getMessageTypes().get(13);
+      getDescriptor().getMessageTypes().get(19);
     internal_static_llmgateway_admin_v1_CostEstimate_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_CostEstimate_descriptor,
@@ -250,7 +348,11 @@ public final class RouteOuterClass {
     com.google.protobuf.Descriptors.FileDescriptor
         .internalUpdateFileDescriptor(descriptor, registry);
     com.google.protobuf.DurationProto.getDescriptor();
+    com.google.protobuf.FieldMaskProto.getDescriptor();
+    com.google.protobuf.TimestampProto.getDescriptor();
+    io.llmgateway.admin.v1.Config.getDescriptor();
     io.llmgateway.admin.v1.RoleOuterClass.getDescriptor();
+    io.llmgateway.admin.v1.Settings.getDescriptor();
   }
 
   // @@protoc_insertion_point(outer_class_scope)

@@ -4,7 +4,8 @@ import static io.grpc.MethodDescriptor.generateFullMethodName;
 
 /**
  * <pre>
- * The routes that are configured. Aliases of models are with their provider.
+ * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+ * line. What ProviderService says of changes holds here too.
  * </pre>
  */
 @io.grpc.stub.annotations.GrpcGenerated
@@ -143,6 +144,99 @@ public final class RouteServiceGrpc {
     return getEstimateCostMethod;
   }
 
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateRouteRequest,
+      io.llmgateway.admin.v1.CreateRouteResponse> getCreateRouteMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "CreateRoute",
+      requestType = io.llmgateway.admin.v1.CreateRouteRequest.class,
+      responseType = io.llmgateway.admin.v1.CreateRouteResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateRouteRequest,
+      io.llmgateway.admin.v1.CreateRouteResponse> getCreateRouteMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.CreateRouteRequest, io.llmgateway.admin.v1.CreateRouteResponse> getCreateRouteMethod;
+    if ((getCreateRouteMethod = RouteServiceGrpc.getCreateRouteMethod) == null) {
+      synchronized (RouteServiceGrpc.class) {
+        if ((getCreateRouteMethod = RouteServiceGrpc.getCreateRouteMethod) == null) {
+          RouteServiceGrpc.getCreateRouteMethod = getCreateRouteMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.CreateRouteRequest, io.llmgateway.admin.v1.CreateRouteResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "CreateRoute"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.CreateRouteRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.CreateRouteResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RouteServiceMethodDescriptorSupplier("CreateRoute"))
+              .build();
+        }
+      }
+    }
+    return getCreateRouteMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateRouteRequest,
+      io.llmgateway.admin.v1.UpdateRouteResponse> getUpdateRouteMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "UpdateRoute",
+      requestType = io.llmgateway.admin.v1.UpdateRouteRequest.class,
+      responseType = io.llmgateway.admin.v1.UpdateRouteResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateRouteRequest,
+      io.llmgateway.admin.v1.UpdateRouteResponse> getUpdateRouteMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.UpdateRouteRequest, io.llmgateway.admin.v1.UpdateRouteResponse> getUpdateRouteMethod;
+    if ((getUpdateRouteMethod = RouteServiceGrpc.getUpdateRouteMethod) == null) {
+      synchronized (RouteServiceGrpc.class) {
+        if ((getUpdateRouteMethod = RouteServiceGrpc.getUpdateRouteMethod) == null) {
+          RouteServiceGrpc.getUpdateRouteMethod = getUpdateRouteMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.UpdateRouteRequest, io.llmgateway.admin.v1.UpdateRouteResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "UpdateRoute"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.UpdateRouteRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.UpdateRouteResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RouteServiceMethodDescriptorSupplier("UpdateRoute"))
+              .build();
+        }
+      }
+    }
+    return getUpdateRouteMethod;
+  }
+
+  private static volatile io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteRouteRequest,
+      io.llmgateway.admin.v1.DeleteRouteResponse> getDeleteRouteMethod;
+
+  @io.grpc.stub.annotations.RpcMethod(
+      fullMethodName = SERVICE_NAME + '/' + "DeleteRoute",
+      requestType = io.llmgateway.admin.v1.DeleteRouteRequest.class,
+      responseType = io.llmgateway.admin.v1.DeleteRouteResponse.class,
+      methodType = io.grpc.MethodDescriptor.MethodType.UNARY)
+  public static io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteRouteRequest,
+      io.llmgateway.admin.v1.DeleteRouteResponse> getDeleteRouteMethod() {
+    io.grpc.MethodDescriptor<io.llmgateway.admin.v1.DeleteRouteRequest, io.llmgateway.admin.v1.DeleteRouteResponse> getDeleteRouteMethod;
+    if ((getDeleteRouteMethod = RouteServiceGrpc.getDeleteRouteMethod) == null) {
+      synchronized (RouteServiceGrpc.class) {
+        if ((getDeleteRouteMethod = RouteServiceGrpc.getDeleteRouteMethod) == null) {
+          RouteServiceGrpc.getDeleteRouteMethod = getDeleteRouteMethod =
+              io.grpc.MethodDescriptor.<io.llmgateway.admin.v1.DeleteRouteRequest, io.llmgateway.admin.v1.DeleteRouteResponse>newBuilder()
+              .setType(io.grpc.MethodDescriptor.MethodType.UNARY)
+              .setFullMethodName(generateFullMethodName(SERVICE_NAME, "DeleteRoute"))
+              .setSampledToLocalTracing(true)
+              .setRequestMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DeleteRouteRequest.getDefaultInstance()))
+              .setResponseMarshaller(io.grpc.protobuf.ProtoUtils.marshaller(
+                  io.llmgateway.admin.v1.DeleteRouteResponse.getDefaultInstance()))
+              .setSchemaDescriptor(new RouteServiceMethodDescriptorSupplier("DeleteRoute"))
+              .build();
+        }
+      }
+    }
+    return getDeleteRouteMethod;
+  }
+
   /**
    * Creates a new async stub that supports all call types for the service
    */
@@ -204,7 +298,8 @@ public final class RouteServiceGrpc {
 
   /**
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public interface AsyncService {
@@ -249,12 +344,43 @@ public final class RouteServiceGrpc {
         io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.EstimateCostResponse> responseObserver) {
       io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getEstimateCostMethod(), responseObserver);
     }
+
+    /**
+     * <pre>
+     * Adds a route. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    default void createRoute(io.llmgateway.admin.v1.CreateRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateRouteResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getCreateRouteMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a route that was set here.
+     * </pre>
+     */
+    default void updateRoute(io.llmgateway.admin.v1.UpdateRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateRouteResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getUpdateRouteMethod(), responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+     * </pre>
+     */
+    default void deleteRoute(io.llmgateway.admin.v1.DeleteRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteRouteResponse> responseObserver) {
+      io.grpc.stub.ServerCalls.asyncUnimplementedUnaryCall(getDeleteRouteMethod(), responseObserver);
+    }
   }
 
   /**
    * Base class for the server implementation of the service RouteService.
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public static abstract class RouteServiceImplBase
@@ -268,7 +394,8 @@ public final class RouteServiceGrpc {
   /**
    * A stub to allow clients to do asynchronous rpc calls to service RouteService.
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public static final class RouteServiceStub
@@ -328,12 +455,46 @@ public final class RouteServiceGrpc {
       io.grpc.stub.ClientCalls.asyncUnaryCall(
           getChannel().newCall(getEstimateCostMethod(), getCallOptions()), request, responseObserver);
     }
+
+    /**
+     * <pre>
+     * Adds a route. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public void createRoute(io.llmgateway.admin.v1.CreateRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateRouteResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getCreateRouteMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a route that was set here.
+     * </pre>
+     */
+    public void updateRoute(io.llmgateway.admin.v1.UpdateRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateRouteResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getUpdateRouteMethod(), getCallOptions()), request, responseObserver);
+    }
+
+    /**
+     * <pre>
+     * Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+     * </pre>
+     */
+    public void deleteRoute(io.llmgateway.admin.v1.DeleteRouteRequest request,
+        io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteRouteResponse> responseObserver) {
+      io.grpc.stub.ClientCalls.asyncUnaryCall(
+          getChannel().newCall(getDeleteRouteMethod(), getCallOptions()), request, responseObserver);
+    }
   }
 
   /**
    * A stub to allow clients to do synchronous rpc calls to service RouteService.
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public static final class RouteServiceBlockingV2Stub
@@ -389,12 +550,43 @@ public final class RouteServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
           getChannel(), getEstimateCostMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * Adds a route. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.CreateRouteResponse createRoute(io.llmgateway.admin.v1.CreateRouteRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getCreateRouteMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a route that was set here.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.UpdateRouteResponse updateRoute(io.llmgateway.admin.v1.UpdateRouteRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getUpdateRouteMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DeleteRouteResponse deleteRoute(io.llmgateway.admin.v1.DeleteRouteRequest request) throws io.grpc.StatusException {
+      return io.grpc.stub.ClientCalls.blockingV2UnaryCall(
+          getChannel(), getDeleteRouteMethod(), getCallOptions(), request);
+    }
   }
 
   /**
    * A stub to allow clients to do limited synchronous rpc calls to service RouteService.
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public static final class RouteServiceBlockingStub
@@ -450,12 +642,43 @@ public final class RouteServiceGrpc {
       return io.grpc.stub.ClientCalls.blockingUnaryCall(
           getChannel(), getEstimateCostMethod(), getCallOptions(), request);
     }
+
+    /**
+     * <pre>
+     * Adds a route. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.CreateRouteResponse createRoute(io.llmgateway.admin.v1.CreateRouteRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getCreateRouteMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a route that was set here.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.UpdateRouteResponse updateRoute(io.llmgateway.admin.v1.UpdateRouteRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getUpdateRouteMethod(), getCallOptions(), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+     * </pre>
+     */
+    public io.llmgateway.admin.v1.DeleteRouteResponse deleteRoute(io.llmgateway.admin.v1.DeleteRouteRequest request) {
+      return io.grpc.stub.ClientCalls.blockingUnaryCall(
+          getChannel(), getDeleteRouteMethod(), getCallOptions(), request);
+    }
   }
 
   /**
    * A stub to allow clients to do ListenableFuture-style rpc calls to service RouteService.
    * <pre>
-   * The routes that are configured. Aliases of models are with their provider.
+   * The routes that are configured. Aliases of models are with their provider. The file's cannot be changed here: FAILED_PRECONDITION with file and
+   * line. What ProviderService says of changes holds here too.
    * </pre>
    */
   public static final class RouteServiceFutureStub
@@ -515,12 +738,48 @@ public final class RouteServiceGrpc {
       return io.grpc.stub.ClientCalls.futureUnaryCall(
           getChannel().newCall(getEstimateCostMethod(), getCallOptions()), request);
     }
+
+    /**
+     * <pre>
+     * Adds a route. ALREADY_EXISTS where the name is in use.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.CreateRouteResponse> createRoute(
+        io.llmgateway.admin.v1.CreateRouteRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getCreateRouteMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Changes settings of a route that was set here.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.UpdateRouteResponse> updateRoute(
+        io.llmgateway.admin.v1.UpdateRouteRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getUpdateRouteMethod(), getCallOptions()), request);
+    }
+
+    /**
+     * <pre>
+     * Removes a route that was set here. Where the file has one of the same name, that one serves from then on.
+     * </pre>
+     */
+    public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.DeleteRouteResponse> deleteRoute(
+        io.llmgateway.admin.v1.DeleteRouteRequest request) {
+      return io.grpc.stub.ClientCalls.futureUnaryCall(
+          getChannel().newCall(getDeleteRouteMethod(), getCallOptions()), request);
+    }
   }
 
   private static final int METHODID_GET_ROUTE = 0;
   private static final int METHODID_LIST_ROUTES = 1;
   private static final int METHODID_EXPLAIN = 2;
   private static final int METHODID_ESTIMATE_COST = 3;
+  private static final int METHODID_CREATE_ROUTE = 4;
+  private static final int METHODID_UPDATE_ROUTE = 5;
+  private static final int METHODID_DELETE_ROUTE = 6;
 
   private static final class MethodHandlers<Req, Resp> implements
       io.grpc.stub.ServerCalls.UnaryMethod<Req, Resp>,
@@ -554,6 +813,18 @@ public final class RouteServiceGrpc {
         case METHODID_ESTIMATE_COST:
           serviceImpl.estimateCost((io.llmgateway.admin.v1.EstimateCostRequest) request,
               (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.EstimateCostResponse>) responseObserver);
+          break;
+        case METHODID_CREATE_ROUTE:
+          serviceImpl.createRoute((io.llmgateway.admin.v1.CreateRouteRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.CreateRouteResponse>) responseObserver);
+          break;
+        case METHODID_UPDATE_ROUTE:
+          serviceImpl.updateRoute((io.llmgateway.admin.v1.UpdateRouteRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.UpdateRouteResponse>) responseObserver);
+          break;
+        case METHODID_DELETE_ROUTE:
+          serviceImpl.deleteRoute((io.llmgateway.admin.v1.DeleteRouteRequest) request,
+              (io.grpc.stub.StreamObserver<io.llmgateway.admin.v1.DeleteRouteResponse>) responseObserver);
           break;
         default:
           throw new AssertionError();
@@ -601,6 +872,27 @@ public final class RouteServiceGrpc {
               io.llmgateway.admin.v1.EstimateCostRequest,
               io.llmgateway.admin.v1.EstimateCostResponse>(
                 service, METHODID_ESTIMATE_COST)))
+        .addMethod(
+          getCreateRouteMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.CreateRouteRequest,
+              io.llmgateway.admin.v1.CreateRouteResponse>(
+                service, METHODID_CREATE_ROUTE)))
+        .addMethod(
+          getUpdateRouteMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.UpdateRouteRequest,
+              io.llmgateway.admin.v1.UpdateRouteResponse>(
+                service, METHODID_UPDATE_ROUTE)))
+        .addMethod(
+          getDeleteRouteMethod(),
+          io.grpc.stub.ServerCalls.asyncUnaryCall(
+            new MethodHandlers<
+              io.llmgateway.admin.v1.DeleteRouteRequest,
+              io.llmgateway.admin.v1.DeleteRouteResponse>(
+                service, METHODID_DELETE_ROUTE)))
         .build();
   }
 
@@ -653,6 +945,9 @@ public final class RouteServiceGrpc {
               .addMethod(getListRoutesMethod())
               .addMethod(getExplainMethod())
               .addMethod(getEstimateCostMethod())
+              .addMethod(getCreateRouteMethod())
+              .addMethod(getUpdateRouteMethod())
+              .addMethod(getDeleteRouteMethod())
               .build();
         }
       }

@@ -61,6 +61,14 @@ public enum SettingSource
    * <code>SETTING_SOURCE_INFERRED = 5;</code>
    */
   SETTING_SOURCE_INFERRED(5),
+  /**
+   * <pre>
+   * What was set at run time.
+   * </pre>
+   *
+   * <code>SETTING_SOURCE_RUNTIME = 6;</code>
+   */
+  SETTING_SOURCE_RUNTIME(6),
   UNRECOGNIZED(-1),
   ;
 
@@ -112,6 +120,14 @@ public enum SettingSource
    * <code>SETTING_SOURCE_INFERRED = 5;</code>
    */
   public static final int SETTING_SOURCE_INFERRED_VALUE = 5;
+  /**
+   * <pre>
+   * What was set at run time.
+   * </pre>
+   *
+   * <code>SETTING_SOURCE_RUNTIME = 6;</code>
+   */
+  public static final int SETTING_SOURCE_RUNTIME_VALUE = 6;
 
 
   public final int getNumber() {
@@ -144,6 +160,7 @@ public enum SettingSource
       case 3: return SETTING_SOURCE_ENVIRONMENT;
       case 4: return SETTING_SOURCE_FLAG;
       case 5: return SETTING_SOURCE_INFERRED;
+      case 6: return SETTING_SOURCE_RUNTIME;
       default: return null;
     }
   }
