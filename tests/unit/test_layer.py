@@ -333,3 +333,13 @@ def test_what_was_read_once_serves_for_every_layer(tmp_path: Path) -> None:
     path.write_text("providers: [")
     assert found(Layer(providers={"edge": EDGE})) == first
     assert "edge" not in found(Layer()).providers
+
+
+def test_a_file_whose_providers_are_all_off_may_start_where_one_can_be_switched_on(
+    layered: Callable[..., config.Config], tmp_path: Path
+) -> None:
+    """As long as what was set at run time is not known; then one must be on."""
+    text = FILE[: FILE.index("routes")].replace("  near", "  # near") + f"store: {{directory: {tmp_path}}}\n"
+    assert layered(None, text).stands_in
+    assert [*layered(Layer(enabled={"far": True}), text).providers] == ["far"]
+    assert refused(layered, Layer(), text).wrong == "are all switched off"

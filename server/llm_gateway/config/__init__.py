@@ -162,7 +162,7 @@ def read(
         reading = started.copy()
         settings = above(config, layer.at(time()), reading) if layer is not None else config
         settings = override(settings, env, reading)
-        settings = complete(settings, env, reading)
+        settings = complete(settings, env, reading, whole=layer is not None or settings.store is None)
         check(settings, reading)
         problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
         if problems:

@@ -45,9 +45,10 @@ def _key_list(text: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
-def complete(config: Config, env: Mapping[str, str], reading: Reading) -> Config:
+def complete(config: Config, env: Mapping[str, str], reading: Reading, *, whole: bool = True) -> Config:
     """The configuration with nothing left to infer: kinds, usual keys, names of keys, models of targets, the only provider.
 
+    whole: False where what was set at run time is not known, which may switch providers on.
     Providers that are switched off are taken out, and the targets that name them with them.
     """
     off = reading.off = {
@@ -66,7 +67,7 @@ def complete(config: Config, env: Mapping[str, str], reading: Reading) -> Config
         if now := _off_now(off, reading):
             at = join(join("providers", now[-1]), "enabled")
             reading.problem(at, "switches off the last provider that was on", "enable another one first")
-        elif off:
+        elif off and whole:
             reading.problem("providers", "are all switched off", "set enabled: true for one")
         providers = {"echo": STAND_IN}
     if config.defaults.prompt_caching:
