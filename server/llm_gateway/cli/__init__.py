@@ -205,6 +205,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     new.add_argument("--json", action="store_true", help="print JSON")
 
+    master = commands.add_parser("master-key", help="make the key that seals the store's keys").add_subparsers(
+        metavar="COMMAND", required=True
+    )
+    made = master.add_parser(
+        "new",
+        help="make a master key in a file",
+        description="Make a master key in a file that only its owner may read, and the lines for store.master_key of the configuration. A file"
+        " that is there is never overwritten.",
+    )
+    made.set_defaults(module="master_key")
+    made.add_argument("file", metavar="FILE", help="the file to make")
+    made.add_argument("--json", action="store_true", help="print JSON")
+
     routes = commands.add_parser("routes", help="look at a running gateway's routes").add_subparsers(
         metavar="COMMAND", required=True
     )
