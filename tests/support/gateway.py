@@ -70,9 +70,9 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def configured(config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with an ephemeral loopback port and a short shutdown, unless it says otherwise."""
+    """`config` with an ephemeral loopback port, a short shutdown and no request that no call made, unless it says otherwise."""
     server = {"listen": "127.0.0.1:0", "lame_duck": "0s", "shutdown_grace": "2s", **config.get("server", {})}
-    return {**config, "server": server}
+    return {"discovery": {"interval": "0s", "local_interval": "0s"}, **config, "server": server}
 
 
 @asynccontextmanager

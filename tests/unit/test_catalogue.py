@@ -1,13 +1,15 @@
 """What is known of a model: the operator before the provider's list before our table; and the lists made of it."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from llm_gateway import config
 from llm_gateway.catalogue import known_models
-from llm_gateway.catalogue.catalogue import FRESH, FRESH_FAILURE, PATIENCE, Catalogue
+from llm_gateway.catalogue.catalogue import MISSED, PATIENCE, Catalogue
+from llm_gateway.catalogue.pauses import FRESH, FRESH_FAILURE, JITTER, SOON, Pauses
 from llm_gateway.catalogue.pricing.pricelist import Price, PriceList, Row, Rows
 from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.config import ModelInfo, ModelPrice
@@ -39,6 +41,13 @@ LIST = PriceList(
 )
 
 
+class Unmoved(random.Random):
+    """Chance that changes nothing."""
+
+    def random(self) -> float:
+        return 0.0
+
+
 class Shelf:
     """A catalogue of provider p, its list, a clock, and how often it was asked and told of changes."""
 
@@ -49,6 +58,7 @@ class Shelf:
         kind: str = "openai",
         local: bool = False,
         routes: dict[str, Any] | None = None,
+        every: float = 0.0,
         **settings: Any,
     ) -> None:
         self.answer = answer
@@ -64,8 +74,10 @@ class Shelf:
             self.prices,
             local=places,
             declared={"p": provider.models or ()},
+            refreshed={"p": every} if every else {},
             changed=self._changed,
-            clock=lambda: self.now,
+            clock=virtual.now if every else lambda: self.now,
+            rng=Unmoved(),
         )
 
     async def _list(self) -> list[model_pb2.Model]:
@@ -217,8 +229,11 @@ async def test_a_list_is_kept_for_a_while_and_a_failure_for_less() -> None:
     shelf.answer = ProviderUnreachable()
     shelf.now += FRESH
     assert [model.model_id for model in await shelf.all()] == ["new"]
-    shelf.now += FRESH_FAILURE + 1
-    await shelf.all()
+    await asyncio.sleep(0.01)
+    shelf.now += FRESH_FAILURE
+    answer = await shelf.catalogue.list_models(model_pb2.ListModelsRequest())
+    assert list(answer.unreachable) == ["providers/p"]
+    await asyncio.sleep(0.01)
     assert shelf.asked == 4
 
 
@@ -299,7 +314,7 @@ async def test_what_a_list_says_of_names_is_kept_and_renewed_in_the_background()
     await asyncio.sleep(0.01)
     renewed = catalogue.listed("p")
     assert renewed is not None
-    assert (renewed.names, renewed.chosen) == (frozenset({"n", "o"}), "o")
+    assert (renewed.names >= {"n", "o"}, renewed.models, renewed.chosen) == (True, ("n", "o"), "o")
     assert (shelf.asked, shelf.changes) == (2, 2)
 
 
@@ -363,6 +378,107 @@ async def test_a_reload_keeps_the_lists_of_providers_that_stay_as_they_were() ->
     other.catalogue.inherit(shelf.catalogue)
     assert same.catalogue.listed("p") == shelf.catalogue.listed("p")
     assert other.catalogue.listed("p") is None
+
+
+# ---------------------------------------------------------------- in the background
+def test_lists_are_asked_for_in_the_background_and_more_seldom_while_they_fail() -> None:
+    """At its interval, whoever asked in between; a provider that is down after twice the time each time, up to the interval."""
+
+    async def main() -> None:
+        shelf = Shelf([listed("m")], every=60.0)
+        times: list[float] = []
+        answer = shelf._list
+
+        async def noted() -> list[model_pb2.Model]:
+            times.append(virtual.now() - began)
+            return await answer()
+
+        shelf.catalogue._listers = {"p": noted}
+        began = virtual.now()
+        shelf.catalogue.start()
+        await asyncio.sleep(130)
+        assert times == [0, 60, 120]
+        await shelf.all(refresh=True)
+        await asyncio.sleep(60)
+        assert times[3:] == [130, 190]
+        shelf.answer = ProviderUnreachable()
+        await asyncio.sleep(260)
+        assert times[5:] == [250, 255, 265, 285, 325, 385, 445]
+        shelf.answer = [listed("n")]
+        await asyncio.sleep(120)
+        assert times[12:] == [505, 565]
+        shelf.catalogue.stop()
+        await asyncio.sleep(600)
+        assert len(times) == 14
+
+    virtual.run(main())
+
+
+def test_no_call_waits_for_a_provider_that_is_known_to_be_down() -> None:
+    """However long it says nothing: names and lists are what they were; closing gives up the request."""
+
+    async def main() -> None:
+        shelf = Shelf([listed("m")], every=60.0)
+        shelf.catalogue.start()
+        await asyncio.sleep(1)
+        given_up = asyncio.Event()
+
+        async def silent() -> list[model_pb2.Model]:
+            try:
+                await asyncio.sleep(1e6)
+            finally:
+                given_up.set()
+            return []
+
+        shelf.catalogue._listers = {"p": silent}
+        await asyncio.sleep(70)
+        began = virtual.now()
+        known = shelf.catalogue.listed("p")
+        assert known is not None
+        assert known.models == ("m",)
+        assert [model.model_id for model in await shelf.all()] == ["m"]
+        await shelf.catalogue.learn(["p"])
+        assert virtual.now() == began
+        assert not given_up.is_set()
+        await shelf.catalogue.aclose()
+        assert given_up.is_set()
+
+    virtual.run(main())
+
+
+def test_chance_shortens_pauses_and_never_lengthens_them() -> None:
+    """Gateways that start together do not go on asking together, and no list grows older than it may."""
+    pauses = Pauses({"p": 60.0}, random.Random(1))
+    found = [pauses.after("p", True) for _ in range(1000)]
+    assert 60 * (1 - JITTER) <= min(found) < 60 * (1 - JITTER) + 1
+    assert 59 < max(found) <= 60
+    assert 0 <= pauses.first() <= SOON
+    failing = [pauses.after("p", False) for _ in range(6)]
+    assert all(most * (1 - JITTER) <= one <= most for one, most in zip(failing, (5, 10, 20, 40, 60, 60), strict=True))
+    assert pauses.after("p", True) > 60 * (1 - JITTER)
+    assert pauses.after("p", False) <= FRESH_FAILURE
+
+
+async def test_a_model_that_a_list_lacks_is_marked_before_it_is_left_out() -> None:
+    """Its name is known meanwhile, but it is not offered; a list that has it again takes the mark away. A list that fails counts for nothing."""
+    shelf = Shelf([listed("m"), listed("n")])
+    await shelf.all()
+    for answer in ([listed("m")], ProviderUnreachable(), [listed("m")]):
+        shelf.answer = answer
+        models = {model.model_id: model for model in await shelf.all(refresh=True)}
+        assert models["n"].HasField("missing_since")
+        assert not models["m"].HasField("missing_since")
+        known = shelf.catalogue.listed("p")
+        assert known is not None
+        assert (known.models, "n" in known.names) == (("m",), True)
+    since = models["n"].missing_since
+    shelf.answer = [listed("m"), listed("n")]
+    assert not any(model.HasField("missing_since") for model in await shelf.all(refresh=True))
+    shelf.answer = [listed("m")]
+    for _ in range(MISSED - 1):
+        found = await shelf.all(refresh=True)
+        assert found[1].missing_since.seconds >= since.seconds
+    assert [model.model_id for model in await shelf.all(refresh=True)] == ["m"]
 
 
 # ---------------------------------------------------------------- the table

@@ -52,11 +52,13 @@ class Built:
 
     async def retire(self) -> None:
         """Close its upstreams once its last call is over; until then providers may still quote its secrets."""
+        self.catalogue.stop()
         await self.snapshot.calls.over()
         await self.aclose()
         redaction.forget(*self.secrets)
 
     async def aclose(self) -> None:
+        await self.catalogue.aclose()
         await asyncio.gather(*(one.release() for one in self.upstreams))
 
 
@@ -142,6 +144,7 @@ class Builder:
             prices,
             local=local,
             declared={name: provider.models or () for name, provider in settings.providers.items()},
+            refreshed=_refreshed(settings, providers),
             changed=changed,
         )
         view = HealthView(
@@ -248,6 +251,25 @@ def _addresses(servers: Sequence[config.Endpoint | None]) -> list[str]:
         region if region and regions.count(region) == 1 else f"{region or 'endpoint'}-{number}"
         for number, region in enumerate(regions, 1)
     ]
+
+
+MOST_SELDOM = 3600.0
+"""Seconds; a worker asks no more seldom because there are others, unless the configuration says so."""
+
+
+def _refreshed(settings: config.Config, providers: Mapping[str, Provider]) -> dict[str, float]:
+    """Providers whose model lists are kept fresh, and every how many seconds: those that serve what they list, over HTTP, since a list of Claude
+    Code or LiteLLM would start a process."""
+    said = settings.discovery
+    shared = min(said.interval * settings.server.workers, max(said.interval, MOST_SELDOM))
+    found = {}
+    for name, provider in providers.items():
+        if provider.models or not provider.row.lists or provider.row.transport or provider.row.deployments:
+            continue
+        seconds = said.local_interval if provider.local and said.local_interval else shared
+        if seconds:
+            found[name] = seconds
+    return found
 
 
 def _routing(settings: config.Config, providers: Mapping[str, Provider], catalogue: Catalogue) -> RoutingTable:

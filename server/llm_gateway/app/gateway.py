@@ -55,6 +55,7 @@ class Gateway:
         self.lifecycle = Lifecycle(server, self.health, self.admission, settings)
         self.port = await self.lifecycle.start(after=after)
         self._telemetry.serves_at(settings.listen, self.port)
+        self._built.catalogue.start()
         return self.port
 
     async def stop(self) -> None:
@@ -89,9 +90,10 @@ class Gateway:
         if renew is not None:
             renew()
         self._built.catalogue.inherit(old.catalogue)
+        self._built.catalogue.start()
         self.settings = settings
         self.loaded = datetime.now(UTC)
-        self.service.snapshot = self._built.snapshot
+        self._route_anew()
         self._auth.take(settings.server.api_keys)
         self.admission.end_unless(self._auth.admit)
         self.admission.limit = settings.server.max_in_flight

@@ -5,28 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import random
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from time import monotonic
+from time import monotonic, time
 
 from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import config
 from llm_gateway.catalogue import known_models
 from llm_gateway.catalogue.facts import Listing, ModelFacts
+from llm_gateway.catalogue.pauses import Pauses
 from llm_gateway.catalogue.pricing.prices import Prices
 from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured
 from llm_gateway.providers.rows import KnownModel
 
 DEFAULT_PAGE = 100
 LARGEST_PAGE = 1000
-FRESH = 300.0
-"""Seconds that a provider's list is used before it is asked again."""
-FRESH_FAILURE = 5.0
-"""Seconds before a provider that did not answer is asked again."""
 PATIENCE = 2.0
 """Seconds that a call waits at most for lists that were never fetched."""
+MISSED = 3
+"""Lists in a row without a model after which it is left out."""
 
 
 _MEDIA = {
@@ -46,7 +46,11 @@ _UNSAID = config.ModelInfo()
 
 class Catalogue:
     """Lists models page by page, and tells routing what is known of a model. A provider that does not answer is reported as unreachable;
-    its declared models are listed all the same."""
+    its declared models are listed all the same, and so are those of its last list.
+
+    From `start` to `stop` the lists of some providers are kept fresh in the background. Only what nothing is known of is waited for; whatever is
+    older than it should be is asked for behind the call that uses it.
+    """
 
     def __init__(
         self,
@@ -56,11 +60,14 @@ class Catalogue:
         *,
         local: Collection[str] = (),
         declared: Mapping[str, Collection[str]] | None = None,
+        refreshed: Mapping[str, float] | None = None,
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
+        rng: random.Random | None = None,
     ) -> None:
         """listers: provider id to its `list_models`. declared: provider id to the models that the configuration names, which replace its
-        list. local: providers on the operator's machines. changed: called when `facts` may have changed."""
+        list. local: providers on the operator's machines. refreshed: providers whose lists are kept fresh, and every how many seconds they are asked.
+        changed: called when `facts` may have changed."""
         self._listers = listers
         self._providers = settings.providers
         self._prices = prices
@@ -74,6 +81,38 @@ class Catalogue:
         self._cache: dict[str, tuple[float, bool]] = {}
         self._asking: dict[str, asyncio.Task[bool]] = {}
         self._listings: dict[str, Listing] = {}
+        self._missed: dict[str, dict[str, int]] = {}
+        """Provider → model that its list lacks → lists in a row."""
+        self._refreshed = refreshed or {}
+        self._pauses = Pauses(self._refreshed, rng or random.Random())  # noqa: S311 - spreads load, protects nothing
+        self._timers: dict[str, asyncio.TimerHandle] | None = None
+        """Of the next request to each provider; None: nothing is asked in the background."""
+
+    def start(self) -> None:
+        """Keep the lists fresh, on this event loop."""
+        self._timers = {}
+        for name in self._refreshed:
+            self._plan(name, max(self._pauses.first(), self._cache.get(name, (0.0, False))[0] - self._clock()))
+
+    def stop(self) -> None:
+        """Ask nothing any more that nobody wants to know."""
+        for timer in (self._timers or {}).values():
+            timer.cancel()
+        self._timers = None
+
+    async def aclose(self) -> None:
+        """Stop, and give up what is being asked."""
+        self.stop()
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    def _plan(self, name: str, seconds: float) -> None:
+        if self._timers is not None and name in self._refreshed:
+            if name in self._timers:
+                self._timers[name].cancel()
+            self._timers[name] = asyncio.get_running_loop().call_later(seconds, self._task, name)
 
     def facts(self, provider: str, model: str) -> ModelFacts:
         """What is known of a model now."""
@@ -98,6 +137,7 @@ class Catalogue:
         for name, settings in self._providers.items():
             if name in other._listings and other._providers[name] == settings:
                 self._listings[name], self._cache[name] = other._listings[name], other._cache.get(name, (0.0, False))
+                self._missed[name] = other._missed.get(name, {})
                 if name in other._listed:
                     self._listed[name] = other._listed[name]
 
@@ -146,11 +186,14 @@ class Catalogue:
         return response
 
     async def _reached(self, name: str, refresh: bool) -> bool:
-        """Whether the provider answered when it was last asked; it is asked now if that was long ago."""
+        """Whether the provider answered when it was last asked. It is asked now if it never was, or `refresh` wants it; behind this call if that
+        was long ago."""
         cached = self._cache.get(name)
-        if cached is not None and not refresh and cached[0] > self._clock():
-            return cached[1]
-        return await asyncio.shield(self._task(name))
+        if cached is None or refresh:
+            return await asyncio.shield(self._task(name))
+        if cached[0] <= self._clock():
+            self._task(name)
+        return cached[1]
 
     def _task(self, name: str) -> asyncio.Task[bool]:
         """The request to one provider, shared by all who want its list."""
@@ -161,20 +204,37 @@ class Catalogue:
         return task
 
     async def _ask(self, name: str) -> bool:
+        reached = False
         try:
-            models, reached = list(await self._listers[name]()), True
+            models = list(await self._listers[name]())
+            reached = True
+            self._keep(name, models)
         except GatewayError as error:
-            models, reached = [], False
             if name not in self._listed:
                 self._listings[name] = Listing(error=error)
+        finally:
+            pause = self._pauses.after(name, reached)
+            self._cache[name] = (self._clock() + pause, reached)
+            self._plan(name, pause)
+        return reached
+
+    def _keep(self, name: str, models: Collection[model_pb2.Model]) -> None:
+        """The list as it is now, with what stood in the last ones and is missing."""
         listed = {model.model_id: model for model in models}
-        if reached and listed != self._listed.get(name):
+        before, missed = self._listed.get(name), self._missed.get(name, {})
+        gone = {one: missed.get(one, 0) + 1 for one in before or () if one not in listed}
+        self._missed[name] = {one: times for one, times in gone.items() if times < MISSED}
+        for one in self._missed[name]:
+            lost = model_pb2.Model()
+            lost.CopyFrom((before or {})[one])
+            if not lost.HasField("missing_since"):
+                lost.missing_since.FromSeconds(int(time()))
+            listed[one] = lost
+        if listed != before:
             self._listed[name] = listed
-            self._listings[name] = _listing(models)
+            self._listings[name] = _listing(listed.values())
             self._merged.pop(name, None)
             self._changed()
-        self._cache[name] = (self._clock() + (FRESH if reached else FRESH_FAILURE), reached)
-        return reached
 
     def _models(self, name: str) -> list[model_pb2.Model]:
         """The models that the provider is declared to serve, else the chat models of the list it last sent."""
@@ -260,7 +320,7 @@ def _chats(model: model_pb2.Model) -> bool:
 
 
 def _listing(models: Collection[model_pb2.Model]) -> Listing:
-    chatting = [model for model in models if _chats(model)]
+    chatting = [model for model in models if _chats(model) and not model.HasField("missing_since")]
     chosen = chatting if len(chatting) == 1 else [model for model in chatting if model.loaded]
     ids = {model.model_id for model in models}
     return Listing(

@@ -36,7 +36,7 @@ def _row(model: model_pb2.Model) -> tuple[str, ...]:
     price = model.pricing
     can = [enum_name(model_pb2.ModelCapability, "MODEL_CAPABILITY_", one).lower() for one in model.capabilities]
     return (
-        f"{model.provider}/{model.model_id}" + (" (deprecated)" if model.deprecated else ""),
+        f"{model.provider}/{model.model_id}" + _state(model),
         str(model.input_token_limit) if model.HasField("input_token_limit") else "-",
         str(model.output_token_limit) if model.HasField("output_token_limit") else "-",
         _dollars(price.input_nano_usd_per_million) if price.HasField("input_nano_usd_per_million") else "-",
@@ -44,6 +44,10 @@ def _row(model: model_pb2.Model) -> tuple[str, ...]:
         ",".join(can) or "-",
         ",".join(model.aliases) or "-",
     )
+
+
+def _state(model: model_pb2.Model) -> str:
+    return " (missing)" if model.HasField("missing_since") else " (deprecated)" if model.deprecated else ""
 
 
 def _dollars(nano_usd: int) -> str:

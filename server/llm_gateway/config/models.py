@@ -365,6 +365,17 @@ class Telemetry(Struct, frozen=True, kw_only=True):
     """Send ``traceparent`` to providers."""
 
 
+class Discovery(Struct, frozen=True, kw_only=True):
+    """What the gateway finds out by itself, beside the calls."""
+
+    interval: Duration = 600.0
+    """How often a provider without ``models`` is asked for its list, by each process as many times more seldom as there are ``workers``; 0: only when
+    a call wants to know."""
+    local_interval: Duration = 15.0
+    """The same for providers on the operator's machines, by each process. Without a file also how often Ollama and LM Studio are looked for; 0: only
+    at the start, and their lists as the others'."""
+
+
 class AdminKey(Struct, frozen=True, kw_only=True):
     """A key of the administration. The file has its hash only; ``llm-gateway admin-key new`` makes both."""
 
@@ -432,6 +443,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """For calls that name none: a route, a ``provider/model``, or a model of the default provider."""
     defaults: Defaults = Defaults()
     breaker: Breaker = Breaker()
+    discovery: Discovery = Discovery()
     telemetry: Telemetry = Telemetry()
 
     def models_named(self, provider: str) -> frozenset[str]:

@@ -132,6 +132,8 @@ class HttpCaller:
     """Headers that name the current span, if the provider is to know it."""
     like: str = ""
     """An example of such a provider's address, for the error of one that is wrong."""
+    shown: dict[str, tuple[int, model_pb2.Model]] = field(default_factory=dict, repr=False)
+    """What the provider told of single models, and since when (Unix nanoseconds) each is as it is."""
 
     async def __call__(self, attempt: Attempt) -> Reply:
         call, model = attempt.call, attempt.target.model
@@ -240,7 +242,8 @@ class HttpCaller:
 
     async def describe(self, models: list[model_pb2.Model]) -> list[model_pb2.Model]:
         """The models with what the provider tells of each when it is asked for that one; as they are where the list says it all.
-        A model that cannot be asked for stays as the list has it; one that writes nothing (an embedding model) is left out."""
+        A model that cannot be asked for stays as the list has it; one that writes nothing (an embedding model) is left out. A model is asked for
+        again when the list has another time for it."""
         wires = [api.wire for group in self.lists for api in group if isinstance(api.wire, DescribesModels)]
         if not wires:
             return models
@@ -256,16 +259,26 @@ class HttpCaller:
                     model.loaded = model.model_id in loaded
         slots = asyncio.Semaphore(DESCRIBED_AT_ONCE)
 
+        shown = dict(self.shown)
+        self.shown.clear()
+
+        def take(model: model_pb2.Model, one: model_pb2.Model) -> None:
+            self.shown[model.model_id] = model.create_time.ToNanoseconds(), one
+            model.MergeFrom(one)
+            if not one.output_modalities:
+                mute.add(model.model_id)
+
         async def ask(model: model_pb2.Model) -> None:
+            made, one = shown.get(model.model_id, (0, None))
+            if one is not None and made and made == model.create_time.ToNanoseconds():
+                take(model, one)
+                return
             async with slots:
                 try:
                     async with self._answering(self.timeouts.connect + 10.0):
                         response = await self.send(wire.render_show(model.model_id))
                         if 200 <= response.status < 300:
-                            shown = guarded(wire.parse_show, await response.read())
-                            model.MergeFrom(shown)
-                            if not shown.output_modalities:
-                                mute.add(model.model_id)
+                            take(model, guarded(wire.parse_show, await response.read()))
                         await response.aclose()
                 except ProviderError:
                     return

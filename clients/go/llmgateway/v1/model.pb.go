@@ -287,7 +287,9 @@ type Model struct {
 	// Whether a local server holds the model in memory; unset where that has no meaning.
 	Loaded *bool `protobuf:"varint,16,opt,name=loaded,proto3,oneof" json:"loaded,omitempty"`
 	// True when the model runs on the operator's own machines.
-	Local         bool `protobuf:"varint,17,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,17,opt,name=local,proto3" json:"local,omitempty"`
+	// Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+	MissingSince  *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=missing_since,json=missingSince,proto3" json:"missing_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -441,6 +443,13 @@ func (x *Model) GetLocal() bool {
 	return false
 }
 
+func (x *Model) GetMissingSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.MissingSince
+	}
+	return nil
+}
+
 // Price in 1e-9 USD for a million tokens. Unset is unknown; 0 is free.
 type ModelPricing struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -529,7 +538,7 @@ const file_llmgateway_v1_model_proto_rawDesc = "" +
 	"\x12ListModelsResponse\x12,\n" +
 	"\x06models\x18\x01 \x03(\v2\x14.llmgateway.v1.ModelR\x06models\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12 \n" +
-	"\vunreachable\x18\x03 \x03(\tR\vunreachable\"\xa7\x06\n" +
+	"\vunreachable\x18\x03 \x03(\tR\vunreachable\"\xe8\x06\n" +
 	"\x05Model\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x19\n" +
@@ -552,7 +561,8 @@ const file_llmgateway_v1_model_proto_rawDesc = "" +
 	"deprecated\x12(\n" +
 	"\x0fspecialisations\x18\x0f \x03(\tR\x0fspecialisations\x12\x1b\n" +
 	"\x06loaded\x18\x10 \x01(\bH\x02R\x06loaded\x88\x01\x01\x12\x14\n" +
-	"\x05local\x18\x11 \x01(\bR\x05localB\x14\n" +
+	"\x05local\x18\x11 \x01(\bR\x05local\x12?\n" +
+	"\rmissing_since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\fmissingSinceB\x14\n" +
 	"\x12_input_token_limitB\x15\n" +
 	"\x13_output_token_limitB\t\n" +
 	"\a_loaded\"\xb0\x03\n" +
@@ -610,11 +620,12 @@ var file_llmgateway_v1_model_proto_depIdxs = []int32{
 	4, // 5: llmgateway.v1.Model.pricing:type_name -> llmgateway.v1.ModelPricing
 	6, // 6: llmgateway.v1.Model.create_time:type_name -> google.protobuf.Timestamp
 	6, // 7: llmgateway.v1.Model.retire_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6, // 8: llmgateway.v1.Model.missing_since:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_llmgateway_v1_model_proto_init() }

@@ -574,6 +574,9 @@ pub struct Model {
     /// True when the model runs on the operator's own machines.
     #[prost(bool, tag = "17")]
     pub local: bool,
+    /// Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+    #[prost(message, optional, tag = "18")]
+    pub missing_since: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Price in 1e-9 USD for a million tokens. Unset is unknown; 0 is free.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -162,6 +162,7 @@ class Model(google.protobuf.message.Message):
     SPECIALISATIONS_FIELD_NUMBER: builtins.int
     LOADED_FIELD_NUMBER: builtins.int
     LOCAL_FIELD_NUMBER: builtins.int
+    MISSING_SINCE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """providers/{provider}/models/{model}; the model's id may hold slashes."""
     provider: builtins.str
@@ -212,6 +213,10 @@ class Model(google.protobuf.message.Message):
     def specialisations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What the operator says the model is good at, such as code or translation."""
 
+    @property
+    def missing_since(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too."""
+
     def __init__(
         self,
         *,
@@ -232,9 +237,10 @@ class Model(google.protobuf.message.Message):
         specialisations: collections.abc.Iterable[builtins.str] | None = ...,
         loaded: builtins.bool | None = ...,
         local: builtins.bool = ...,
+        missing_since: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_input_token_limit", b"_input_token_limit", "_loaded", b"_loaded", "_output_token_limit", b"_output_token_limit", "create_time", b"create_time", "input_token_limit", b"input_token_limit", "loaded", b"loaded", "output_token_limit", b"output_token_limit", "pricing", b"pricing", "retire_time", b"retire_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_input_token_limit", b"_input_token_limit", "_loaded", b"_loaded", "_output_token_limit", b"_output_token_limit", "aliases", b"aliases", "capabilities", b"capabilities", "create_time", b"create_time", "deprecated", b"deprecated", "display_name", b"display_name", "input_modalities", b"input_modalities", "input_token_limit", b"input_token_limit", "loaded", b"loaded", "local", b"local", "model_id", b"model_id", "name", b"name", "output_modalities", b"output_modalities", "output_token_limit", b"output_token_limit", "pricing", b"pricing", "provider", b"provider", "retire_time", b"retire_time", "specialisations", b"specialisations"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_input_token_limit", b"_input_token_limit", "_loaded", b"_loaded", "_output_token_limit", b"_output_token_limit", "create_time", b"create_time", "input_token_limit", b"input_token_limit", "loaded", b"loaded", "missing_since", b"missing_since", "output_token_limit", b"output_token_limit", "pricing", b"pricing", "retire_time", b"retire_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_input_token_limit", b"_input_token_limit", "_loaded", b"_loaded", "_output_token_limit", b"_output_token_limit", "aliases", b"aliases", "capabilities", b"capabilities", "create_time", b"create_time", "deprecated", b"deprecated", "display_name", b"display_name", "input_modalities", b"input_modalities", "input_token_limit", b"input_token_limit", "loaded", b"loaded", "local", b"local", "missing_since", b"missing_since", "model_id", b"model_id", "name", b"name", "output_modalities", b"output_modalities", "output_token_limit", b"output_token_limit", "pricing", b"pricing", "provider", b"provider", "retire_time", b"retire_time", "specialisations", b"specialisations"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_input_token_limit", b"_input_token_limit"]) -> typing.Literal["input_token_limit"] | None: ...
     @typing.overload

@@ -808,6 +808,44 @@ private static final long serialVersionUID = 0L;
     return local_;
   }
 
+  public static final int MISSING_SINCE_FIELD_NUMBER = 18;
+  private com.google.protobuf.Timestamp missingSince_;
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   * @return Whether the missingSince field is set.
+   */
+  @java.lang.Override
+  public boolean hasMissingSince() {
+    return ((bitField0_ & 0x00000040) != 0);
+  }
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   * @return The missingSince.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getMissingSince() {
+    return missingSince_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : missingSince_;
+  }
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getMissingSinceOrBuilder() {
+    return missingSince_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : missingSince_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -885,6 +923,9 @@ private static final long serialVersionUID = 0L;
     }
     if (local_ != false) {
       output.writeBool(17, local_);
+    }
+    if (((bitField0_ & 0x00000040) != 0)) {
+      output.writeMessage(18, getMissingSince());
     }
     getUnknownFields().writeTo(output);
   }
@@ -991,6 +1032,10 @@ private static final long serialVersionUID = 0L;
       size += com.google.protobuf.CodedOutputStream
         .computeBoolSize(17, local_);
     }
+    if (((bitField0_ & 0x00000040) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(18, getMissingSince());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -1055,6 +1100,11 @@ private static final long serialVersionUID = 0L;
     }
     if (getLocal()
         != other.getLocal()) return false;
+    if (hasMissingSince() != other.hasMissingSince()) return false;
+    if (hasMissingSince()) {
+      if (!getMissingSince()
+          .equals(other.getMissingSince())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1127,6 +1177,10 @@ private static final long serialVersionUID = 0L;
     hash = (37 * hash) + LOCAL_FIELD_NUMBER;
     hash = (53 * hash) + com.google.protobuf.Internal.hashBoolean(
         getLocal());
+    if (hasMissingSince()) {
+      hash = (37 * hash) + MISSING_SINCE_FIELD_NUMBER;
+      hash = (53 * hash) + getMissingSince().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -1264,6 +1318,7 @@ private static final long serialVersionUID = 0L;
         getPricingFieldBuilder();
         getCreateTimeFieldBuilder();
         getRetireTimeFieldBuilder();
+        getMissingSinceFieldBuilder();
       }
     }
     @java.lang.Override
@@ -1304,6 +1359,11 @@ private static final long serialVersionUID = 0L;
           com.google.protobuf.LazyStringArrayList.emptyList();
       loaded_ = false;
       local_ = false;
+      missingSince_ = null;
+      if (missingSinceBuilder_ != null) {
+        missingSinceBuilder_.dispose();
+        missingSinceBuilder_ = null;
+      }
       return this;
     }
 
@@ -1412,6 +1472,12 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00010000) != 0)) {
         result.local_ = local_;
+      }
+      if (((from_bitField0_ & 0x00020000) != 0)) {
+        result.missingSince_ = missingSinceBuilder_ == null
+            ? missingSince_
+            : missingSinceBuilder_.build();
+        to_bitField0_ |= 0x00000040;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -1553,6 +1619,9 @@ private static final long serialVersionUID = 0L;
       }
       if (other.getLocal() != false) {
         setLocal(other.getLocal());
+      }
+      if (other.hasMissingSince()) {
+        mergeMissingSince(other.getMissingSince());
       }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
@@ -1709,6 +1778,13 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00010000;
               break;
             } // case 136
+            case 146: {
+              input.readMessage(
+                  getMissingSinceFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00020000;
+              break;
+            } // case 146
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -3677,6 +3753,163 @@ private static final long serialVersionUID = 0L;
       local_ = false;
       onChanged();
       return this;
+    }
+
+    private com.google.protobuf.Timestamp missingSince_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> missingSinceBuilder_;
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     * @return Whether the missingSince field is set.
+     */
+    public boolean hasMissingSince() {
+      return ((bitField0_ & 0x00020000) != 0);
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     * @return The missingSince.
+     */
+    public com.google.protobuf.Timestamp getMissingSince() {
+      if (missingSinceBuilder_ == null) {
+        return missingSince_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : missingSince_;
+      } else {
+        return missingSinceBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public Builder setMissingSince(com.google.protobuf.Timestamp value) {
+      if (missingSinceBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        missingSince_ = value;
+      } else {
+        missingSinceBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00020000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public Builder setMissingSince(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (missingSinceBuilder_ == null) {
+        missingSince_ = builderForValue.build();
+      } else {
+        missingSinceBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00020000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public Builder mergeMissingSince(com.google.protobuf.Timestamp value) {
+      if (missingSinceBuilder_ == null) {
+        if (((bitField0_ & 0x00020000) != 0) &&
+          missingSince_ != null &&
+          missingSince_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getMissingSinceBuilder().mergeFrom(value);
+        } else {
+          missingSince_ = value;
+        }
+      } else {
+        missingSinceBuilder_.mergeFrom(value);
+      }
+      if (missingSince_ != null) {
+        bitField0_ |= 0x00020000;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public Builder clearMissingSince() {
+      bitField0_ = (bitField0_ & ~0x00020000);
+      missingSince_ = null;
+      if (missingSinceBuilder_ != null) {
+        missingSinceBuilder_.dispose();
+        missingSinceBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getMissingSinceBuilder() {
+      bitField0_ |= 0x00020000;
+      onChanged();
+      return getMissingSinceFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getMissingSinceOrBuilder() {
+      if (missingSinceBuilder_ != null) {
+        return missingSinceBuilder_.getMessageOrBuilder();
+      } else {
+        return missingSince_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : missingSince_;
+      }
+    }
+    /**
+     * <pre>
+     * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getMissingSinceFieldBuilder() {
+      if (missingSinceBuilder_ == null) {
+        missingSinceBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getMissingSince(),
+                getParentForChildren(),
+                isClean());
+        missingSince_ = null;
+      }
+      return missingSinceBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

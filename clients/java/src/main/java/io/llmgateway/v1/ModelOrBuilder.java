@@ -474,4 +474,31 @@ public interface ModelOrBuilder extends
    * @return The local.
    */
   boolean getLocal();
+
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   * @return Whether the missingSince field is set.
+   */
+  boolean hasMissingSince();
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   * @return The missingSince.
+   */
+  com.google.protobuf.Timestamp getMissingSince();
+  /**
+   * <pre>
+   * Since when the provider's list lacks the model. It can still be called, and is left out when further lists lack it too.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp missing_since = 18;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getMissingSinceOrBuilder();
 }

@@ -53,7 +53,7 @@ public final class ModelOuterClass {
       "bility\022\017\n\007refresh\030\005 \001(\010\"h\n\022ListModelsRes" +
       "ponse\022$\n\006models\030\001 \003(\0132\024.llmgateway.v1.Mo" +
       "del\022\027\n\017next_page_token\030\002 \001(\t\022\023\n\013unreacha" +
-      "ble\030\003 \003(\t\"\327\004\n\005Model\022\014\n\004name\030\001 \001(\t\022\020\n\010pro" +
+      "ble\030\003 \003(\t\"\212\005\n\005Model\022\014\n\004name\030\001 \001(\t\022\020\n\010pro" +
       "vider\030\002 \001(\t\022\020\n\010model_id\030\003 \001(\t\022\024\n\014display" +
       "_name\030\004 \001(\t\022\017\n\007aliases\030\005 \003(\t\022\036\n\021input_to" +
       "ken_limit\030\006 \001(\003H\000\210\001\001\022\037\n\022output_token_lim" +
@@ -66,29 +66,30 @@ public final class ModelOuterClass {
       "google.protobuf.Timestamp\022/\n\013retire_time" +
       "\030\r \001(\0132\032.google.protobuf.Timestamp\022\022\n\nde" +
       "precated\030\016 \001(\010\022\027\n\017specialisations\030\017 \003(\t\022" +
-      "\023\n\006loaded\030\020 \001(\010H\002\210\001\001\022\r\n\005local\030\021 \001(\010B\024\n\022_" +
-      "input_token_limitB\025\n\023_output_token_limit" +
-      "B\t\n\007_loaded\"\306\002\n\014ModelPricing\022\'\n\032input_na" +
-      "no_usd_per_million\030\001 \001(\003H\000\210\001\001\022(\n\033output_" +
-      "nano_usd_per_million\030\002 \001(\003H\001\210\001\001\022,\n\037cache" +
-      "_read_nano_usd_per_million\030\003 \001(\003H\002\210\001\001\022-\n" +
-      " cache_write_nano_usd_per_million\030\004 \001(\003H" +
-      "\003\210\001\001B\035\n\033_input_nano_usd_per_millionB\036\n\034_" +
-      "output_nano_usd_per_millionB\"\n _cache_re" +
-      "ad_nano_usd_per_millionB#\n!_cache_write_" +
-      "nano_usd_per_million*\340\002\n\017ModelCapability" +
-      "\022 \n\034MODEL_CAPABILITY_UNSPECIFIED\020\000\022\036\n\032MO" +
-      "DEL_CAPABILITY_STREAMING\020\001\022\032\n\026MODEL_CAPA" +
-      "BILITY_TOOLS\020\002\022#\n\037MODEL_CAPABILITY_PARAL" +
-      "LEL_TOOLS\020\003\022 \n\034MODEL_CAPABILITY_JSON_SCH" +
-      "EMA\020\004\022\036\n\032MODEL_CAPABILITY_REASONING\020\005\022#\n" +
-      "\037MODEL_CAPABILITY_PROMPT_CACHING\020\006\022\035\n\031MO" +
-      "DEL_CAPABILITY_LOGPROBS\020\007\022#\n\037MODEL_CAPAB" +
-      "ILITY_PROVIDER_TOOLS\020\010\022\037\n\033MODEL_CAPABILI" +
-      "TY_CANDIDATES\020\tBl\n\020io.llmgateway.v1P\001ZFg" +
-      "ithub.com/llmgateway/llmgateway/clients/" +
-      "go/llmgateway/v1;llmgatewayv1\252\002\rLlmGatew" +
-      "ay.V1b\006proto3"
+      "\023\n\006loaded\030\020 \001(\010H\002\210\001\001\022\r\n\005local\030\021 \001(\010\0221\n\rm" +
+      "issing_since\030\022 \001(\0132\032.google.protobuf.Tim" +
+      "estampB\024\n\022_input_token_limitB\025\n\023_output_" +
+      "token_limitB\t\n\007_loaded\"\306\002\n\014ModelPricing\022" +
+      "\'\n\032input_nano_usd_per_million\030\001 \001(\003H\000\210\001\001" +
+      "\022(\n\033output_nano_usd_per_million\030\002 \001(\003H\001\210" +
+      "\001\001\022,\n\037cache_read_nano_usd_per_million\030\003 " +
+      "\001(\003H\002\210\001\001\022-\n cache_write_nano_usd_per_mil" +
+      "lion\030\004 \001(\003H\003\210\001\001B\035\n\033_input_nano_usd_per_m" +
+      "illionB\036\n\034_output_nano_usd_per_millionB\"" +
+      "\n _cache_read_nano_usd_per_millionB#\n!_c" +
+      "ache_write_nano_usd_per_million*\340\002\n\017Mode" +
+      "lCapability\022 \n\034MODEL_CAPABILITY_UNSPECIF" +
+      "IED\020\000\022\036\n\032MODEL_CAPABILITY_STREAMING\020\001\022\032\n" +
+      "\026MODEL_CAPABILITY_TOOLS\020\002\022#\n\037MODEL_CAPAB" +
+      "ILITY_PARALLEL_TOOLS\020\003\022 \n\034MODEL_CAPABILI" +
+      "TY_JSON_SCHEMA\020\004\022\036\n\032MODEL_CAPABILITY_REA" +
+      "SONING\020\005\022#\n\037MODEL_CAPABILITY_PROMPT_CACH" +
+      "ING\020\006\022\035\n\031MODEL_CAPABILITY_LOGPROBS\020\007\022#\n\037" +
+      "MODEL_CAPABILITY_PROVIDER_TOOLS\020\010\022\037\n\033MOD" +
+      "EL_CAPABILITY_CANDIDATES\020\tBl\n\020io.llmgate" +
+      "way.v1P\001ZFgithub.com/llmgateway/llmgatew" +
+      "ay/clients/go/llmgateway/v1;llmgatewayv1" +
+      "\252\002\rLlmGateway.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -113,7 +114,7 @@ public final class ModelOuterClass {
     internal_static_llmgateway_v1_Model_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_v1_Model_descriptor,
-        new java.lang.String[] { "Name", "Provider", "ModelId", "DisplayName", "Aliases", "InputTokenLimit", "OutputTokenLimit", "InputModalities", "OutputModalities", "Capabilities", "Pricing", "CreateTime", "RetireTime", "Deprecated", "Specialisations", "Loaded", "Local", });
+        new java.lang.String[] { "Name", "Provider", "ModelId", "DisplayName", "Aliases", "InputTokenLimit", "OutputTokenLimit", "InputModalities", "OutputModalities", "Capabilities", "Pricing", "CreateTime", "RetireTime", "Deprecated", "Specialisations", "Loaded", "Local", "MissingSince", });
     internal_static_llmgateway_v1_ModelPricing_descriptor =
       getDescriptor().getMessageTypes().get(3);
     internal_static_llmgateway_v1_ModelPricing_fieldAccessorTable = new
