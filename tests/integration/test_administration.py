@@ -417,7 +417,7 @@ from llm_gateway.app import main
 from llm_gateway.config import load
 import llm_gateway.cli.serve, llmgateway
 asyncio.run(main.run(load(sys.argv[1], {}), ready=lambda _: asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)))
-print(sorted(name for name in sys.modules if ".admin" in name))
+print(sorted(name for name in sys.modules if name.startswith(("llm_gateway.admin", "llmgateway.admin"))))
 """
     path = tmp_path / "gateway.yaml"
     path.write_text("server: {listen: 127.0.0.1:0, lame_duck: 0s}\nproviders: {echo: {}}\n")

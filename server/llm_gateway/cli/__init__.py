@@ -9,12 +9,12 @@ import argparse
 import importlib
 import io
 import os
-import re
 import sys
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from llm_gateway import __version__
+from llm_gateway.cli.admin import arguments as admin
+from llm_gateway.cli.arguments import Parser, add_way, count, name
 
 OK = 0
 FAILED = 1
@@ -32,9 +32,6 @@ environment:
   LLM_GATEWAY_CONFIG     configuration file for serve, config check and providers check
   LLM_GATEWAY_ENV_FILE   file of variables for the same; see --env-file
 """
-
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class UsageError(Exception):
@@ -66,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="llm-gateway",
         description="A gRPC gateway in front of LLM providers.",
         epilog=_EPILOG,
@@ -126,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     estimate.set_defaults(module="estimate")
     estimate.add_argument("--model", required=True, help="a route, provider/model, or a model that one provider serves")
     size = estimate.add_mutually_exclusive_group(required=True)
-    size.add_argument("--input-tokens", type=_count, metavar="N", help="tokens of the request")
+    size.add_argument("--input-tokens", type=count, metavar="N", help="tokens of the request")
     size.add_argument("--message", metavar="TEXT", help="the request itself")
-    estimate.add_argument("--output-tokens", type=_count, metavar="N", help="tokens of the answer (500)")
+    estimate.add_argument("--output-tokens", type=count, metavar="N", help="tokens of the answer (500)")
     estimate.add_argument("--json", action="store_true", help="print JSON")
     _add_config(estimate)
 
@@ -163,13 +160,13 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--needs", default="", metavar="LIST", help="what the request needs, such as tools,vision,json_schema"
     )
-    explain.add_argument("--input-tokens", type=_count, default=0, metavar="N", help="tokens of the request")
+    explain.add_argument("--input-tokens", type=count, default=0, metavar="N", help="tokens of the request")
     explain.add_argument("--json", action="store_true", help="print JSON")
     _add_config(explain)
 
-    config = commands.add_parser("config", help="look at the configuration").add_subparsers(
-        metavar="COMMAND", required=True
-    )
+    config = commands.add_parser(
+        "config", help="look at the configuration, and at what was set at run time"
+    ).add_subparsers(metavar="COMMAND", required=True)
     check = config.add_parser(
         "check", help="check the configuration", description="Check the configuration; every problem is printed."
     )
@@ -179,13 +176,6 @@ def _parser() -> argparse.ArgumentParser:
         "--no-env", action="store_true", help="check the file for any environment, as CI does: ${VAR} need not be set"
     )
 
-    reload = _add_admin(config, "reload", "config reload", "have a running gateway read its configuration again")
-    reload.add_argument("--check", action="store_true", help="only check it")
-    shown = _add_admin(config, "show", "config show", "show a running gateway's settings, and where each comes from")
-    shown.add_argument("key", nargs="?", default="", metavar="KEY", help="only this one and those below it")
-    shown.add_argument("--all", action="store_true", help="those too that nobody set")
-
-    _add_admin(commands, "status", "status", "show what a running gateway serves by, from its administration")
     key = commands.add_parser("admin-key", help="make a key of the administration").add_subparsers(
         metavar="COMMAND", required=True
     )
@@ -196,7 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         " only.",
     )
     new.set_defaults(module="admin_key")
-    new.add_argument("--name", required=True, type=_name, metavar="NAME", help="what log lines call who has it")
+    new.add_argument("--name", required=True, type=name, metavar="NAME", help="what log lines call who has it")
     new.add_argument(
         "--role",
         required=True,
@@ -218,30 +208,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("file", metavar="FILE", help="the file to make")
     made.add_argument("--json", action="store_true", help="print JSON")
 
-    routes = commands.add_parser("routes", help="look at a running gateway's routes").add_subparsers(
-        metavar="COMMAND", required=True
-    )
-    _add_admin(routes, "list", "routes list", "list the routes of a running gateway")
-    _add_admin(routes, "show", "routes show", "show a route").add_argument("route", metavar="ROUTE")
-    explained = _add_admin(
-        routes, "explain", "routes explain", "show where a request would go now at a running gateway, and why"
-    )
-    explained.add_argument("model", metavar="MODEL", help="a route, provider/model, a model, or auto")
-    explained.add_argument("--needs", default="", metavar="LIST", help="what it needs, such as tools,vision")
-    explained.add_argument("--input-tokens", type=_count, default=0, metavar="N", help="tokens of the request")
-
-    providers = commands.add_parser("providers", help="look at the providers").add_subparsers(
-        metavar="COMMAND", required=True
-    )
-    _add_admin(providers, "list", "providers list", "list the providers of a running gateway")
-    _add_admin(providers, "show", "providers show", "show a provider").add_argument("provider", metavar="PROVIDER")
-    tested = _add_admin(
-        providers,
-        "test",
-        "providers test",
-        "have a running gateway ask its providers for their models; no tokens are used",
-    )
-    tested.add_argument("provider", nargs="?", metavar="PROVIDER", help="only this one")
+    providers = commands.add_parser(
+        "providers", help="look at the providers, and change them at run time"
+    ).add_subparsers(metavar="COMMAND", required=True)
     check = providers.add_parser(
         "check",
         help="ask every configured provider for its models",
@@ -252,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(check)
     check.add_argument("--provider", help="only this provider")
     check.add_argument("--json", action="store_true", help="print JSON")
+    admin.add(commands, config, providers)
     return parser
 
 
@@ -275,56 +245,10 @@ def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:
-    group = _add_way(parser, "gateway to call", timeout=timeout)
+    group = add_way(parser, "gateway to call", timeout=timeout)
     group.add_argument(
         "--api-key",
         default=os.environ.get("LLM_GATEWAY_API_KEY"),
         metavar="KEY",
         help="better given by LLM_GATEWAY_API_KEY: other users of this machine see the command line",
     )
-
-
-def _add_admin(commands: Commands, name: str, action: str, text: str) -> argparse.ArgumentParser:
-    """A command that asks the administration of a running gateway."""
-    parser = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}. Asks the administration's port."
-    )
-    parser.set_defaults(module="admin", action=action)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    group = _add_way(parser, "the administration to call", timeout=60)
-    group.add_argument("--admin-key-file", metavar="FILE", help="file with its key, instead of LLM_GATEWAY_ADMIN_KEY")
-    return parser
-
-
-def _add_way(parser: argparse.ArgumentParser, what: str, *, timeout: float) -> argparse._ArgumentGroup:
-    group = parser.add_argument_group("connection")
-    group.add_argument("--address", metavar="ADDR", help=what)
-    group.add_argument("--tls", action="store_true", help="use TLS with the default authorities")
-    group.add_argument("--ca-file", metavar="PEM", help="use TLS and trust these authorities")
-    group.add_argument("--cert-file", metavar="PEM", help="client certificate (mTLS)")
-    group.add_argument("--key-file", metavar="PEM", help="its private key")
-    group.add_argument("--insecure", action="store_true", help="send the API key in plaintext to another machine")
-    group.add_argument("--timeout", type=_seconds, default=timeout, metavar="S", help=f"seconds to wait ({timeout:g})")
-    return group
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
-        raise argparse.ArgumentTypeError("must be letters, digits, '.', '_' and '-', starting with a letter or digit")
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86_400:
-        raise argparse.ArgumentTypeError("must be a number of seconds above 0, 86400 (a day) at most")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 1 << 31):
-        raise argparse.ArgumentTypeError("must be a whole number, 0 or more")
-    return int(text)

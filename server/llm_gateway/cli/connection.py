@@ -35,16 +35,22 @@ def connect(args: argparse.Namespace, *, patient: bool = False) -> Client:
     except (ValueError, OSError) as error:
         text = str(error).replace("tls=True", "--tls").replace("insecure=True", "--insecure")
         raise UsageError(text) from None
+    if patient:
+        await_start(client.address, args)
+    return client
+
+
+def await_start(address: str, args: argparse.Namespace) -> None:
+    """Wait PATIENCE if nothing listens on this machine yet."""
     began, told = monotonic(), False
-    while patient and is_local(client.address) and monotonic() < began + PATIENCE:
-        found = diagnose(client.address, tls_of(args), timeout=1.0)
+    while is_local(address) and monotonic() < began + PATIENCE:
+        found = diagnose(address, tls_of(args), timeout=1.0)
         if found is None or found.kind != "refused":
             break
         if not told and monotonic() > began + UNTOLD:
             told = True
-            print(f"nothing listens at {client.address} yet; waiting {PATIENCE:g} s for it to start", file=sys.stderr)
+            print(f"nothing listens at {address} yet; waiting {PATIENCE:g} s for it to start", file=sys.stderr)
         sleep(0.1)
-    return client
 
 
 def open_channel(args: argparse.Namespace) -> grpc.Channel:
@@ -78,18 +84,19 @@ def report(error: GatewayError, args: argparse.Namespace) -> int:
 def explain(error: GatewayError, where: str, found: Diagnosis | None = None) -> str:
     """What happened, and what to do about it. found: why the address does not answer, if that was examined."""
     if found is not None:
-        return f"{found.cause}; {_remedy(found.kind, where)}"
+        return f"{found.cause}; {remedy(found.kind, where)}"
     if isinstance(error, llmgateway.Unavailable) and not error.reason:
-        return f"no gateway answers at {where}: {error.message.rstrip('.')}; {_remedy('refused', where)}"
+        return f"no gateway answers at {where}: {error.message.rstrip('.')}; {remedy('refused', where)}"
     if isinstance(error, llmgateway.Unimplemented) and not error.reason:
-        return f"what answers at {where} is no LLMGateway: {error.message.rstrip('.')}; {_remedy('not-grpc', where)}"
+        return f"what answers at {where} is no LLMGateway: {error.message.rstrip('.')}; {remedy('not-grpc', where)}"
     told, hint = error.description.removesuffix("."), _hint(error)
     if hint:
         return f"{told}; {hint}"
     return told if error.retry_delay else f"{told} ({error.reason or error.code.name})"
 
 
-def _remedy(kind: Kind, where: str) -> str:
+def remedy(kind: Kind, where: str) -> str:
+    """What to do about an address that does not answer as a gateway."""
     match kind:
         case "refused" if is_local(where):
             return "start one with `llm-gateway serve`, or do without: `llm-gateway chat --embedded`"

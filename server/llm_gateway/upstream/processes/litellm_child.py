@@ -18,7 +18,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 MAX_HEAD = 64 << 10
@@ -160,7 +160,8 @@ class Server:
         self.calls: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine of the server's runs in one
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine of the server's
         self.calls.add(task)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -3,15 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 import grpc.aio
 
-from llmgateway.admin.client import AdminCore, estimate_request, resource
-from llmgateway.admin.v1 import config_pb2, config_pb2_grpc, provider_pb2, provider_pb2_grpc, route_pb2, route_pb2_grpc
+from llmgateway.admin import requests
+from llmgateway.admin.client import AdminCore
+from llmgateway.admin.requests import resource
+from llmgateway.admin.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    config_pb2,
+    config_pb2_grpc,
+    key_pb2,
+    key_pb2_grpc,
+    provider_pb2,
+    provider_pb2_grpc,
+    route_pb2,
+    route_pb2_grpc,
+    settings_pb2,
+)
 from llmgateway.aio import typed_errors
 from llmgateway.core import Metadata
 
@@ -40,6 +54,14 @@ class AsyncAdminClient(AdminCore):
     @cached_property
     def _routes(self) -> route_pb2_grpc.RouteServiceAsyncStub:
         return route_pb2_grpc.RouteServiceStub(self._channel)
+
+    @cached_property
+    def _keys(self) -> key_pb2_grpc.ProviderKeyServiceAsyncStub:
+        return key_pb2_grpc.ProviderKeyServiceStub(self._channel)
+
+    @cached_property
+    def _audit(self) -> audit_pb2_grpc.AuditServiceAsyncStub:
+        return audit_pb2_grpc.AuditServiceStub(self._channel)
 
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
@@ -161,9 +183,314 @@ class AsyncAdminClient(AdminCore):
         metadata: Metadata = (),
     ) -> list[route_pb2.CostEstimate]:
         """What a request of so many tokens, or of this text, would cost at each model that may serve it."""
-        request = estimate_request(model, input_tokens, text, output_tokens)
+        request = requests.estimate(model, input_tokens, text, output_tokens)
         with typed_errors():
             answer = await self._routes.EstimateCost(
                 request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
             )
         return list(answer.estimates)
+
+    async def create_provider(
+        self,
+        provider: str,
+        settings: settings_pb2.ProviderSettings,
+        *,
+        keys: Mapping[str, str] = {},
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.Provider:
+        """Add a provider, switched on, with its keys by name. Raises InvalidArgument for wrong settings, GatewayError where the name is in use."""
+        request = requests.create_provider(provider, settings, keys, validate_only)
+        with typed_errors():
+            answer = await self._providers.CreateProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.provider
+
+    async def update_provider(
+        self,
+        provider: str,
+        settings: settings_pb2.ProviderSettings,
+        mask: Iterable[str] = (),
+        *,
+        keys: Mapping[str, str] = {},
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.UpdateProviderResponse:
+        """Change what was set at run time. mask: the settings to take, such as `settings.timeouts.connect`; none is all that are set. keys: in the place of
+        those it has. etag: of the provider that was looked at; it is refused if somebody has changed it since."""
+        request = requests.update_provider(provider, settings, mask, keys=keys, etag=etag, validate_only=validate_only)
+        with typed_errors():
+            return await self._providers.UpdateProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def delete_provider(
+        self,
+        provider: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.DeleteProviderResponse:
+        """Remove a provider that was set at run time, and its keys. Raises FailedPrecondition where routes need it."""
+        request = provider_pb2.DeleteProviderRequest(
+            name=resource("providers", provider), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            return await self._providers.DeleteProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def enable_provider(
+        self,
+        provider: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.Provider:
+        """Switch a provider on."""
+        request = provider_pb2.EnableProviderRequest(
+            name=resource("providers", provider), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            answer = await self._providers.EnableProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.provider
+
+    async def disable_provider(
+        self,
+        provider: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.Provider:
+        """Switch a provider off: new calls do not reach it; its settings and keys stay."""
+        request = provider_pb2.DisableProviderRequest(
+            name=resource("providers", provider), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            answer = await self._providers.DisableProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.provider
+
+    async def set_default(
+        self,
+        provider: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.Provider:
+        """Have a provider serve calls that name neither provider nor route."""
+        request = provider_pb2.SetDefaultProviderRequest(
+            name=resource("providers", provider), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            answer = await self._providers.SetDefaultProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.provider
+
+    async def adopt_provider(
+        self,
+        provider: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> provider_pb2.AdoptProviderResponse:
+        """Have the provider of the file serve in place of the one of the same name that was set at run time."""
+        request = provider_pb2.AdoptProviderRequest(
+            name=resource("providers", provider), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            return await self._providers.AdoptProvider(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def add_provider_key(
+        self,
+        provider: str,
+        secret: str,
+        *,
+        name: str = "main",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> key_pb2.ProviderKey:
+        """Give a provider a key, beside those that were set at run time."""
+        request = key_pb2.AddProviderKeyRequest(
+            parent=resource("providers", provider),
+            key=key_pb2.NewProviderKey(key_id=name, secret=secret),
+            validate_only=validate_only,
+        )
+        with typed_errors():
+            answer = await self._keys.AddProviderKey(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.key
+
+    async def rotate_provider_key(
+        self,
+        provider: str,
+        name: str,
+        secret: str,
+        *,
+        overlap: float = 0.0,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> key_pb2.RotateProviderKeyResponse:
+        """Put a key in the place of one. overlap: seconds for which the old one is used beside it."""
+        request = requests.rotate_key(
+            requests.key_name(provider, name), secret, overlap, etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            return await self._keys.RotateProviderKey(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def remove_provider_key(
+        self,
+        provider: str,
+        name: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> key_pb2.RemoveProviderKeyResponse:
+        """Take a key away that was set at run time."""
+        request = key_pb2.RemoveProviderKeyRequest(
+            name=requests.key_name(provider, name), etag=etag, validate_only=validate_only
+        )
+        with typed_errors():
+            return await self._keys.RemoveProviderKey(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def create_route(
+        self,
+        route: str,
+        settings: settings_pb2.RouteSettings,
+        *,
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> route_pb2.Route:
+        """Add a route."""
+        request = route_pb2.CreateRouteRequest(
+            route_id=route, route=route_pb2.Route(settings=settings), validate_only=validate_only
+        )
+        with typed_errors():
+            answer = await self._routes.CreateRoute(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.route
+
+    async def update_route(
+        self,
+        route: str,
+        settings: settings_pb2.RouteSettings,
+        mask: Iterable[str] = (),
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> route_pb2.Route:
+        """Change a route that was set at run time; see `update_provider`."""
+        request = requests.update_route(route, settings, mask, etag=etag, validate_only=validate_only)
+        with typed_errors():
+            answer = await self._routes.UpdateRoute(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+        return answer.route
+
+    async def delete_route(
+        self,
+        route: str,
+        *,
+        etag: str = "",
+        validate_only: bool = False,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> route_pb2.DeleteRouteResponse:
+        """Remove a route that was set at run time."""
+        request = route_pb2.DeleteRouteRequest(name=resource("routes", route), etag=etag, validate_only=validate_only)
+        with typed_errors():
+            return await self._routes.DeleteRoute(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def rollback_config(
+        self, revision: int, *, validate_only: bool = False, timeout: float | None = None, metadata: Metadata = ()
+    ) -> config_pb2.RollbackConfigResponse:
+        """Set again at run time what was set in an earlier revision, as a new one. Keys that were removed stay so."""
+        request = config_pb2.RollbackConfigRequest(revision=revision, validate_only=validate_only)
+        with typed_errors():
+            return await self._config.RollbackConfig(
+                request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+            )
+
+    async def list_provider_keys(
+        self, provider: str, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> list[key_pb2.ProviderKey]:
+        """The keys of a provider that were set at run time, of all pages: names and fingerprints."""
+        request = key_pb2.ListProviderKeysRequest(parent=resource("providers", provider))
+        keys: list[key_pb2.ProviderKey] = []
+        while True:
+            with typed_errors():
+                page = await self._keys.ListProviderKeys(
+                    request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+                )
+            keys += page.keys
+            if not page.next_page_token:
+                return keys
+            request.page_token = page.next_page_token
+
+    async def list_revisions(
+        self, *, limit: int | None = None, timeout: float | None = None, metadata: Metadata = ()
+    ) -> list[config_pb2.Revision]:
+        """The revisions of what was set at run time, the latest first. limit: at most so many."""
+        request = config_pb2.ListRevisionsRequest(page_size=limit or 0)
+        revisions: list[config_pb2.Revision] = []
+        while True:
+            with typed_errors():
+                page = await self._config.ListRevisions(
+                    request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+                )
+            revisions += page.revisions
+            if not page.next_page_token or (limit is not None and len(revisions) >= limit):
+                return revisions[:limit]
+            request.page_token = page.next_page_token
+
+    async def list_changes(
+        self, resource: str = "", *, limit: int | None = None, timeout: float | None = None, metadata: Metadata = ()
+    ) -> list[audit_pb2.Change]:
+        """What was changed at run time, the latest first. resource: only what such as `providers/edge`. limit: at most so many."""
+        request = audit_pb2.ListChangesRequest(resource=resource, page_size=limit or 0)
+        changes: list[audit_pb2.Change] = []
+        while True:
+            with typed_errors():
+                page = await self._audit.ListChanges(
+                    request, timeout=self._deadline(timeout), metadata=self._metadata(metadata)
+                )
+            changes += page.changes
+            if not page.next_page_token or (limit is not None and len(changes) >= limit):
+                return changes[:limit]
+            request.page_token = page.next_page_token
