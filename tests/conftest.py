@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import gateway as gateways
 from tests.support import llama as llama_server
+from tests.support import postgres as postgres_server
 from tests.support import upstream as scripted
 from tests.support.llama import Llama
+from tests.support.postgres import NoPostgres, Postgres
 from tests.support.upstream import Upstream
 
 MOST_WORKERS = 4  # each holds a few hundred MB, and starts gateways of its own
@@ -72,6 +74,17 @@ async def upstream() -> AsyncIterator[Upstream]:
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Llama]:
     """A real llama.cpp server with a tiny random model."""
     with llama_server.running(tmp_path_factory.mktemp("llama")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL; who stops it starts it again."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(postgres_server.running())
+        except NoPostgres as none:
+            pytest.skip(str(none))
         yield server
 
 

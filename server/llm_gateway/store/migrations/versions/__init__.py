@@ -1,0 +1,1 @@
+"""By number, each after the one before it."""

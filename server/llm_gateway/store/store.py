@@ -1,0 +1,355 @@
+"""The store: what was set at run time, in SQLite or PostgreSQL. Synchronous and thread-safe: the administration has threads, and no call waits
+for it.
+
+Every change is one transaction that makes the next revision, whose number is unique: of two who start from the same one, the second is Stale.
+A store that is gone heals by itself, for every transaction connects anew.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from msgspec import structs
+
+from llm_gateway import config
+from llm_gateway.store import engines, migrations, problems, schema
+from llm_gateway.store.problems import Stale, StoreUnavailable, WrongSchema
+from llm_gateway.store.records import Change, Entries, KeyRecord, Revision, State
+from llm_gateway.store.vault import Sealed
+from llm_gateway.telemetry import logs
+
+POLL: Final = 1.0
+"""Seconds between looks for what others have changed."""
+_SLICE: Final = 0.2
+"""Seconds of waiting for a notification; `close` waits for one."""
+_DEFAULTS: Final = "default"
+"""Section of the entries that are one value: default_provider."""
+_SECTIONS: Final = ("providers", "routes", "enabled")
+
+__all__ = ["Stale", "Store", "StoreUnavailable", "WrongSchema"]
+
+
+class Store:
+    """One store. Make it by `open`."""
+
+    def __init__(self, settings: config.Store) -> None:
+        self._file = engines.file_of(settings)
+        self._engine = engines.engine_of(settings)
+        self._ready = False
+        self._readying = threading.Lock()
+        self._closed = threading.Event()
+        self._follower: threading.Thread | None = None
+
+    @classmethod
+    def open(cls, settings: config.Store) -> Store:
+        """SQLite is made and migrated. A store that cannot be reached is opened all the same: it answers StoreUnavailable until it can.
+
+        Raises WrongSchema for a PostgreSQL that `llm-gateway db upgrade` has not seen, and for what a newer gateway has migrated.
+        """
+        store = cls(settings)
+        try:
+            with store._reading():
+                pass
+        except WrongSchema:
+            raise
+        except StoreUnavailable as error:
+            logs.log().error("store unavailable", reason=error.reason)
+        return store
+
+    # --- what it is asked
+
+    def state(self) -> State:
+        """Everything in force. Raises StoreUnavailable."""
+        with self._reading() as connection:
+            return State(
+                revision=_newest(connection),
+                entries=_entries(connection, schema.entries.c.until.is_(None)),
+                keys=_keys(connection),
+            )
+
+    def commit(self, base: State, new: State, change: Change) -> State:
+        """Keep what is other in `new` than in `base`, which was read before, as the next revision. Raises Stale and StoreUnavailable; then
+        nothing is kept, unless the reason says that it may be."""
+        number = base.revision + 1
+        revision = Revision(number=number, time=datetime.now(UTC), change=change)
+        with self._writing() as connection:
+            if _newest(connection) != base.revision:
+                raise Stale
+            connection.execute(sa.insert(schema.revisions), _row(revision))
+            _keep_entries(connection, base.entries, new.entries, number)
+            _keep_keys(connection, base.keys, new.keys)
+            if not self._file:
+                connection.execute(sa.select(sa.func.pg_notify(engines.CHANNEL, str(number))))
+        return structs.replace(new, revision=number)
+
+    def revisions(self, *, before: int | None = None, limit: int = 100) -> list[Revision]:
+        """The newest first, below a number. Raises StoreUnavailable."""
+        query = sa.select(schema.revisions).order_by(schema.revisions.c.number.desc()).limit(limit)
+        if before is not None:
+            query = query.where(schema.revisions.c.number < before)
+        with self._reading() as connection:
+            return [_revision(row) for row in connection.execute(query).mappings()]
+
+    def entries_at(self, revision: int) -> Entries:
+        """What was set after so many revisions, besides keys. Raises LookupError where there is no such revision, and StoreUnavailable."""
+        c = schema.entries.c
+        with self._reading() as connection:
+            if not 0 <= revision <= _newest(connection):
+                raise LookupError(revision)
+            return _entries(connection, (c.since <= revision) & (c.until.is_(None) | (c.until > revision)))
+
+    def rewrapped(self, record: KeyRecord, sealed: Sealed) -> bool:
+        """Keep a key as it is sealed by another master key; False where it is not what `record` says any more. Raises StoreUnavailable."""
+        c = schema.keys.c
+        here = (c.provider == record.provider) & (c.alias == record.alias) & (c.data_key == record.sealed.data_key)
+        with self._writing() as connection:
+            done = connection.execute(sa.update(schema.keys).where(here).values(structs.asdict(sealed)))
+            return done.rowcount == 1
+
+    def upgrade(self) -> tuple[str, str]:
+        """Bring the schema up to date: the migration before and after, "" for an empty store. Raises StoreUnavailable."""
+        with self._transaction(writes=True) as connection:
+            if not self._file:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6C6C6D)))  # replicas may start at once
+            before = _version(connection)
+            if before > schema.HEAD:
+                raise _wrong(before)
+            if before < schema.HEAD:
+                migrations.upgrade(connection)
+        return before, schema.HEAD
+
+    def follow(self, changed: Callable[[int], None]) -> None:
+        """Have `changed` called with the newest revision, on a thread of the store: once it can be read, and whenever it is another one, own
+        changes too. PostgreSQL tells; every POLL seconds it is looked at all the same. What `changed` raises has it called again."""
+        self._follower = threading.Thread(target=self._follow, args=(changed,), name="store", daemon=True)
+        self._follower.start()
+
+    def close(self) -> None:
+        """End following; may wait a moment."""
+        self._closed.set()
+        if self._follower is not None and self._follower is not threading.current_thread():
+            self._follower.join(engines.CONNECT + engines.STATEMENT)
+        self._engine.dispose()
+
+    # --- transactions
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        self._make_ready()
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        self._make_ready()
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    def _make_ready(self) -> None:
+        """The schema is looked at once, and again when the file is gone, which another may replace."""
+        with self._readying:
+            if self._ready and not (self._file and not os.path.exists(self._file)):
+                return
+            if self._file:
+                if self._ready:
+                    raise StoreUnavailable("is gone: its file was taken away; restore it, or restart for an empty one")
+                try:
+                    engines.make_file(self._file)
+                except OSError as error:
+                    raise StoreUnavailable(problems.reason(error)) from None
+            with self._transaction(writes=False) as connection:
+                version = _version(connection)
+            if self._file and version < schema.HEAD:
+                self.upgrade()
+            elif version != schema.HEAD:
+                raise _wrong(version)
+            self._ready = True
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
+        committing = False
+        try:
+            with self._engine.connect().execution_options(writes=writes) as connection, connection.begin() as begun:
+                yield connection
+                committing = writes
+                begun.commit()
+        except sa.exc.IntegrityError:
+            raise Stale from None
+        except sa.exc.DBAPIError as error:
+            if (
+                getattr(error.orig, "sqlstate", None) == "40001"
+            ):  # serialization_failure: somebody else wrote the same row
+                raise Stale from None
+            told = problems.reason(error.orig)
+            if committing and not self._file:
+                told += "; whether the change was kept will show when it is back"
+            raise StoreUnavailable(told) from None
+
+    # --- following
+
+    def _follow(self, changed: Callable[[int], None]) -> None:
+        known: int | None = None
+        lost = False
+        while not self._closed.is_set():
+            try:
+                for number in self._looks():
+                    if lost:
+                        logs.log().info("store back", revision=number)
+                        lost = False
+                    if number != known:
+                        changed(number)
+                        known = number
+                    if self._closed.is_set():
+                        return
+            except StoreUnavailable as error:
+                if not lost:
+                    logs.log().error("store unavailable", reason=error.reason)
+                    lost = True
+            except Exception as error:
+                logs.log().error("change of another replica not taken", problem=type(error).__name__)
+            self._closed.wait(POLL)
+
+    def _looks(self) -> Iterator[int]:
+        """The newest revision, again and again."""
+        if self._file:
+            seen: object = None
+            while True:
+                if (now := self._written()) != seen or now is None:
+                    with self._reading() as connection:
+                        yield _newest(connection)
+                    seen = now
+                if self._closed.wait(POLL):
+                    return
+        self._make_ready()
+        with self._listening() as wait:
+            while True:
+                with self._reading() as connection:
+                    yield _newest(connection)
+                wait()
+
+    def _written(self) -> object:
+        """What is other when somebody has written to SQLite's files."""
+        found = []
+        for path in (self._file, f"{self._file}-wal"):
+            with suppress(OSError):
+                at = os.stat(path)
+                found.append((at.st_ino, at.st_size, at.st_mtime_ns))
+        return found or None
+
+    @contextmanager
+    def _listening(self) -> Iterator[Callable[[], None]]:
+        """A connection that is told of changes; gives what waits for one, POLL seconds at most."""
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", writes=True) as connection:
+                driver: Any = connection.connection.driver_connection
+                connection.exec_driver_sql(f"LISTEN {engines.CHANNEL}")
+
+                def wait() -> None:
+                    for _ in range(round(POLL / _SLICE)):
+                        if self._closed.is_set() or any(driver.notifies(timeout=_SLICE, stop_after=1)):
+                            return
+
+                yield wait
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailable(problems.reason(error.orig)) from None
+
+
+def _wrong(version: str) -> WrongSchema:
+    if version > schema.HEAD:
+        return WrongSchema(
+            f"was migrated to {version} by a newer gateway; this one knows {schema.HEAD}: run the newer one"
+        )
+    found = f"is at migration {version}, and this gateway needs {schema.HEAD}" if version else "is empty"
+    return WrongSchema(f"{found}: run `llm-gateway db upgrade`")
+
+
+def _version(connection: sa.Connection) -> str:
+    """The migration that made the schema; "" for an empty store."""
+    if not sa.inspect(connection).has_table(schema.VERSIONS):
+        return ""
+    return connection.execute(sa.select(schema.version.c.version_num)).scalar() or ""
+
+
+def _newest(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(schema.revisions.c.number))).scalar() or 0
+
+
+def _items(entries: Entries) -> dict[tuple[str, str], Any]:
+    """Entries by section and name."""
+    found = {(section, name): value for section in _SECTIONS for name, value in getattr(entries, section).items()}
+    if entries.default_provider is not None:
+        found[_DEFAULTS, "provider"] = entries.default_provider
+    return found
+
+
+def _entries(connection: sa.Connection, which: sa.ColumnElement[bool]) -> Entries:
+    found: dict[str, dict[str, Any]] = {section: {} for section in (*_SECTIONS, _DEFAULTS)}
+    c = schema.entries.c
+    for section, name, value in connection.execute(
+        sa.select(c.section, c.name, c.value).where(which).order_by(c.since, c.name)
+    ):
+        found[section][name] = value
+    default = found.pop(_DEFAULTS).get("provider")
+    return Entries(default_provider=default, **found)
+
+
+def _keep_entries(connection: sa.Connection, base: Entries, new: Entries, number: int) -> None:
+    old, now, c = _items(base), _items(new), schema.entries.c
+    for (section, name), value in old.items():
+        if now.get((section, name)) != value:
+            gone = (c.section == section) & (c.name == name) & c.until.is_(None)
+            connection.execute(sa.update(schema.entries).where(gone).values(until=number))
+    rows = [
+        {"section": section, "name": name, "since": number, "until": None, "value": value}
+        for (section, name), value in now.items()
+        if old.get((section, name)) != value
+    ]
+    if rows:
+        connection.execute(sa.insert(schema.entries), rows)
+
+
+def _keys(connection: sa.Connection) -> tuple[KeyRecord, ...]:
+    c = schema.keys.c
+    rows = connection.execute(sa.select(schema.keys).order_by(c.provider, c.created, c.alias)).mappings()
+    return tuple(_key(row) for row in rows)
+
+
+def _key(row: Mapping[Any, Any]) -> KeyRecord:
+    sealed = Sealed(**{name: row[name] for name in Sealed.__struct_fields__})
+    own = (name for name in KeyRecord.__struct_fields__ if name != "sealed")
+    return KeyRecord(**{name: row[name] for name in own}, sealed=sealed)
+
+
+def _keep_keys(connection: sa.Connection, base: tuple[KeyRecord, ...], new: tuple[KeyRecord, ...]) -> None:
+    old, now, c = (
+        {(key.provider, key.alias): key for key in base},
+        {(key.provider, key.alias): key for key in new},
+        schema.keys.c,
+    )
+    for place, key in old.items():
+        if now.get(place) != key:
+            connection.execute(sa.delete(schema.keys).where((c.provider == key.provider) & (c.alias == key.alias)))
+    rows = []
+    for place, key in now.items():
+        if old.get(place) != key:
+            row = structs.asdict(key)
+            rows.append({**row, **structs.asdict(row.pop("sealed"))})
+    if rows:
+        connection.execute(
+            sa.insert(schema.keys), [{name: value for name, value in row.items() if name != "sealed"} for row in rows]
+        )
+
+
+def _row(revision: Revision) -> dict[str, Any]:
+    return {"number": revision.number, "time": revision.time, **structs.asdict(revision.change)}
+
+
+def _revision(row: Mapping[Any, Any]) -> Revision:
+    change = Change(**{name: row[name] for name in Change.__struct_fields__})
+    return Revision(number=row["number"], time=row["time"], change=change)
