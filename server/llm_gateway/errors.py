@@ -283,6 +283,13 @@ class Overload(GatewayError):
     reason = "GATEWAY_OVERLOADED"
 
 
+class WorkerUnavailable(GatewayError):
+    """No worker process answers now; one that has ended is started again. For the administration."""
+
+    code = Code.UNAVAILABLE
+    reason = "WORKER_UNAVAILABLE"
+
+
 class TooManyWatches(GatewayError):
     """The gateway accepts no more Watches now; Check needs no stream."""
 

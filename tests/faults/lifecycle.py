@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
 import signal
@@ -14,9 +15,12 @@ from subprocess import PIPE
 from typing import Any
 
 import grpc
+import psutil
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
+from llm_gateway.app.workers import CONTROL, WORKER
 from llmgateway import AsyncClient
+from llmgateway.admin import AsyncAdminClient
 
 from tests.faults.history import Outcome, ask, flaw
 from tests.faults.rig import OPTIONS, Rig, Running, paced, provider, row, setting, until, upstreams
@@ -24,6 +28,7 @@ from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
 from tests.support.upstream import HANG
+from tests.support.waiting import eventually
 
 SERVICE = "llmgateway.v1.LLMGateway"
 ANEW = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 200)]
@@ -397,4 +402,47 @@ async def health_tells_of_the_process_and_asks_no_provider(rig: Rig) -> float:
             wrong.append("" if alive == serving else "the process is not alive while it drains")
             wrong.append("" if took < 1.0 else f"told after {took:.2f} s")
     rig.note(f"NOT_SERVING told after {took * 1000:.0f} ms")
+    return rig.flaws(wrong)
+
+
+# ---------------------------------------------------------------- E8
+@row("E8", most=0)
+async def a_control_process_that_is_killed_costs_no_call(rig: Rig) -> float:
+    """The control process killed again and again under load, beside two workers: calls that failed, administrations that did not come back."""
+    seconds, kills, rate = (4.0, 2, 20) if rig.quick else (30.0, 10, 50)
+    key = "key-of-the-administration"
+    keys = [{"name": "ops", "role": "admin", "hash": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"}]
+    pieces, wrong = 10, []
+    async with scripted.running() as upstream:
+        upstream.script(scripted.chat_stream(pieces, every=0.02))
+        config = {
+            "server": {"workers": 2},
+            "admin": {"listen": "127.0.0.1:0", "keys": keys},
+            "providers": {"p": provider(upstream)},
+        }
+        with gateways.process(config, rig.folder) as gateway:
+
+            def told(event: str) -> list[dict[str, Any]]:
+                lines = gateway.log.read_text().rpartition("\n")[0].splitlines()
+                return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+            async def kill() -> None:
+                for number in range(1, kills + 1):
+                    await eventually(lambda count=2 * number: len(told("worker connected")) >= count, "both connect")  # type: ignore[misc]
+                    [control] = [
+                        c for c in psutil.Process(gateway.process.pid).children() if c.environ().get(WORKER) == CONTROL
+                    ]
+                    control.kill()
+
+            killing = asyncio.create_task(kill())
+            seen: list[Outcome] = []
+            async with AsyncClient(gateway.address, timeout=120, options=OPTIONS) as client:
+                while not killing.done():
+                    seen += await paced(rate, seconds / kills, lambda: ask(client, "p/m", timeout=60))
+            await killing
+            await eventually(lambda: len(told("worker connected")) >= 2 * (kills + 1), "both connect at last")
+            wrong += [flaw(one, pieces) or ("" if one.ok else f"{one.error}") for one in seen]
+            async with AsyncAdminClient(f"127.0.0.1:{told('administration')[0]['port']}", api_key=key) as admin:
+                wrong.append("" if (await admin.explain("p/m")).groups else "nothing is explained")
+    rig.note(f"{len(seen)} calls, {kills} kills")
     return rig.flaws(wrong)

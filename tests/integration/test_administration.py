@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 import trustme
 from google.rpc import error_details_pb2, status_pb2
 from llm_gateway.admin.methods import METHODS, word
+from llm_gateway.admin.server import THREADS
 from llm_gateway.cli import main
 from llmgateway import (
     TLS,
@@ -57,10 +58,11 @@ def key_of(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A gateway with an administration. file: its configuration, as JSON."""
+    """A gateway with an administration. file: its configuration, as JSON. pid: of its process, or of its workers' supervisor."""
 
     address: str
     serving: str
+    pid: int
     log: Path
     file: Path
 
@@ -100,15 +102,17 @@ CONFIG: dict[str, Any] = {
 @contextmanager
 def started(folder: Path, config: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> Iterator[Running]:
     with gateways.process(config or CONFIG, folder, env) as process:
-        running = Running(address="", serving=process.address, log=process.log, file=folder / "gateway.yaml")
+        file, pid = folder / "gateway.yaml", process.process.pid
+        running = Running(address="", serving=process.address, pid=pid, log=process.log, file=file)
         [line] = running.wait_for("administration", 1)
-        yield Running(address=f"127.0.0.1:{line['port']}", serving=process.address, log=process.log, file=running.file)
+        yield replace(running, address=f"127.0.0.1:{line['port']}")
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One for the tests that change nothing."""
-    with started(tmp_path_factory.mktemp("administration")) as one:
+    config = {**CONFIG, "server": {**CONFIG["server"], "workers": request.param}}
+    with started(tmp_path_factory.mktemp("administration"), config) as one:
         yield one
 
 
@@ -162,6 +166,27 @@ def test_nothing_is_read_of_a_stranger(running: Running) -> None:
             call(silent(), timeout=120)
     never.set()
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_key_holder_who_sends_no_request_holds_the_port_for_a_moment_only(running: Running) -> None:
+    """As many silent calls as there are threads: each is ended with the reason, and others get their turn."""
+    path = "/llmgateway.admin.v1.ConfigService/GetEffectiveConfig"
+    never = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        never.wait()
+        yield b""
+
+    with grpc.insecure_channel(running.address) as channel:
+        start: Any = channel.stream_unary(path).future
+        metadata = (("authorization", f"Bearer {key_of('viewer')}"),)
+        calls = [start(silent(), timeout=120, metadata=metadata) for _ in range(THREADS)]
+        with running.admin("viewer") as admin:
+            assert admin.list_routes()
+        errors = [call.exception() for call in calls]
+    never.set()
+    assert {error.code() for error in errors} == {grpc.StatusCode.ABORTED}
+    assert {error.details() for error in errors} == {"The request has not come within 5 s."}
 
 
 def test_every_setting_says_where_it_is_from(tmp_path: Path) -> None:
@@ -366,10 +391,14 @@ def test_client_certificates_have_roles(tmp_path: Path) -> None:
             both.reload_config()
 
 
-async def test_a_test_that_its_caller_gives_up_ends_at_the_provider(upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_test_that_its_caller_gives_up_ends_at_the_provider(
+    upstream: Upstream, tmp_path: Path, workers: int
+) -> None:
     """And while a provider hangs, calls are served and others may administer."""
     upstream.script((scripted.HANG,), path="/v1/models")
-    config = {**CONFIG, "server": {}, "providers": {"edge": gateways.provider(upstream.url), "echo": {}}}
+    providers = {"edge": gateways.provider(upstream.url), "echo": {}}
+    config = {**CONFIG, "server": {"workers": workers}, "providers": providers}
     with started(tmp_path, config) as running:
         async with AsyncAdminClient(running.address, api_key=key_of("admin"), timeout=None) as admin:
             hanging = asyncio.create_task(admin.test_provider("edge"))

@@ -83,7 +83,6 @@ def loaded(folder: Path, config: Mapping[str, Any], env: Mapping[str, str] | Non
         ({"keys": [KEY], "listen": "0.0.0.0:1"}, {}, "admin.listen", "open to other machines without TLS"),
         ({"keys": [KEY], "listen": "nowhere"}, {}, "admin.listen", "write host:port such as 127.0.0.1:50052"),
         ({"keys": [KEY], "listen": "127.0.0.1:50051"}, {}, "admin.listen", "give it a port of its own"),
-        ({"keys": [KEY]}, {"workers": 2}, "admin", "set server.workers: 1, or take admin out"),
         ({"keys": [{**KEY, "hash": "a-key-itself"}]}, {}, "admin.keys[0].hash", "is no hash of a key"),
         ({"keys": [{**KEY, "role": "root"}]}, {}, "admin.keys[0].role", "is none of viewer, operator, admin"),
         ({"keys": [{"name": "ops", "hash": HASH}]}, {}, "admin.keys[0].role", "is missing"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -16,13 +16,15 @@ import grpc
 from google.protobuf import message, message_factory
 
 from llm_gateway.admin.methods import SERVICES
-from llm_gateway.errors import Code, GatewayError, InvalidRequest, StoreRequired, Violation
+from llm_gateway.errors import CallerTooSlow, Code, GatewayError, InvalidRequest, StoreRequired, Violation
 from llm_gateway.rpc.chain import Guard, Handler, Interceptor, Pairs, Rpc
 from llm_gateway.rpc.server import STATUS, behind
 
 THREADS, CALLS = 4, 64
 """Calls that run at once, and calls that run or wait; more are refused. Threads share one interpreter with the loop that serves calls: a flood
 of strangers on eight made its calls wait three times as long as on four."""
+FIRST_WITHIN = 5.0
+"""Seconds in which the request must have come: until then its call holds a thread."""
 GRACE = 1.0
 """Seconds that calls under way have when the port closes."""
 
@@ -73,7 +75,10 @@ class AdminServer:
         options: Sequence[tuple[str, int]],
     ) -> None:
         """servicers: by the full name of their service. guard: runs first, and its refusals pass through the links."""
-        handlers = [_service(service, servicers.get(service.full_name), guard, links) for service in SERVICES]
+        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="administration-reader")
+        handlers = [
+            _service(service, servicers.get(service.full_name), guard, links, self._readers) for service in SERVICES
+        ]
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="administration")
         self._server = grpc.server(pool, handlers, options=options, maximum_concurrent_rpcs=CALLS)
 
@@ -96,16 +101,17 @@ class AdminServer:
     async def stop(self) -> None:
         """Refuse new calls, let those under way finish for GRACE, then end them."""
         await asyncio.to_thread(self._server.stop(GRACE).wait)
+        self._readers.shutdown(wait=False)
 
 
 def _service(
-    service: Any, servicer: object | None, guard: Guard, links: Sequence[Interceptor]
+    service: Any, servicer: object | None, guard: Guard, links: Sequence[Interceptor], readers: Executor
 ) -> grpc.GenericRpcHandler:
     """Every method of a service, hosted as a stream of requests, so that its guard and links run before the message is there."""
     methods: dict[str, Any] = {}
     for name, method in service.methods_by_name.items():
         parse = _parser(method)
-        run = behind(links, _serving(parse, getattr(servicer, name, _storeless)))
+        run = behind(links, _serving(parse, getattr(servicer, name, _storeless), readers))
         hosted = _hosted(f"/{service.full_name}/{name}", guard, links, run)
         methods[name] = grpc.stream_unary_rpc_method_handler(
             hosted, response_serializer=lambda answer: answer.SerializeToString()
@@ -123,9 +129,13 @@ def _parser(method: Any) -> Callable[[bytes], Any]:
     return message_factory.GetMessageClass(method.input_type).FromString
 
 
-def _serving(parse: Callable[[bytes], Any], behavior: Callable[[Any, Rpc], Any]) -> Handler:
+def _serving(parse: Callable[[bytes], Any], behavior: Callable[[Any, Rpc], Any], readers: Executor) -> Handler:
     async def serve(rpc: Rpc) -> Any:
-        raw = next(rpc.request, b"")  # blocks nothing but this call's own thread
+        coming = asyncio.get_running_loop().run_in_executor(readers, next, rpc.request, b"")
+        try:
+            raw = await asyncio.wait_for(coming, FIRST_WITHIN)
+        except TimeoutError:
+            raise CallerTooSlow(f"The request has not come within {FIRST_WITHIN:g} s.") from None
         try:
             request = parse(raw)
         except message.DecodeError:

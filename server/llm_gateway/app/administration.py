@@ -14,6 +14,7 @@ from llm_gateway.admin.audit import Audit
 from llm_gateway.admin.auth import AdminAuth
 from llm_gateway.admin.config_service import ConfigService
 from llm_gateway.admin.gateway import Administered, Reloaded
+from llm_gateway.admin.passing import Ask, passing
 from llm_gateway.admin.provider_service import ProviderService
 from llm_gateway.admin.route_service import RouteService
 from llm_gateway.admin.server import AdminServer
@@ -45,21 +46,29 @@ def servicers(gateway: Administered) -> Mapping[str, object]:
 class Administration:
     """Serves a gateway's administration."""
 
-    def __init__(self, settings: config.Config, gateway: Administered) -> None:
+    def __init__(
+        self, settings: config.Config, gateway: Administered, *, held: str | None = None, ask: Ask | None = None
+    ) -> None:
+        """held: the address to bind, whose port somebody holds for us. ask: has what only a worker knows answered by one."""
         self._settings = settings.admin or config.Admin()
+        self._listen = held or self._settings.listen
         self.certificate: ServerCertificate | None = None
         """None where the port speaks without TLS, and before the start."""
         self._auth = AdminAuth(self._settings)
-        options = dict(server_options(settings.server)) | {"grpc.max_receive_message_length": MOST_BYTES}
+        options = dict(server_options(settings.server))
+        options |= {"grpc.max_receive_message_length": MOST_BYTES, "grpc.so_reuseport": int(held is not None)}
+        services = servicers(gateway)
         links = (Errors(), Telemetry(), Audit())
-        self._server = AdminServer(servicers(gateway), self._auth, links, list(options.items()))
+        self._server = AdminServer(
+            services if ask is None else passing(services, ask), self._auth, links, list(options.items())
+        )
 
     def start(self) -> int:
         """Bind and serve. Returns the port. Raises OSError when the address cannot be bound."""
         if self._settings.tls is not None:
             self.certificate = ServerCertificate(self._settings.tls)
         shown = self.certificate.credentials() if self.certificate is not None else None
-        return self._server.start(self._settings.listen, shown)
+        return self._server.start(self._listen, shown)
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -96,17 +105,18 @@ class Asked:
 
     async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
         service = self._gateway.service
-        return await self._there(service.learned(lambda asked: resolve(service.snapshot.routing, asked)))
+        return await there(self._loop, service.learned(lambda asked: resolve(service.snapshot.routing, asked)))
 
     async def reload(self, *, check_only: bool) -> Reloaded:
         previous = config.fingerprint(self.settings)
-        settings, waiting = await self._there(self._reload(check_only))
+        settings, waiting = await there(self._loop, self._reload(check_only))
         return Reloaded(version=config.fingerprint(settings), previous=previous, restart=tuple(waiting))
 
-    async def _there(self, asked: Awaitable[T]) -> T:
-        """What is awaited on the event loop that serves the calls."""
 
-        async def run() -> T:
-            return await asked
+async def there(loop: asyncio.AbstractEventLoop, asked: Awaitable[T]) -> T:
+    """What is awaited on another thread's event loop; cancelled there when it is here."""
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._loop))
+    async def run() -> T:
+        return await asked
+
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), loop))

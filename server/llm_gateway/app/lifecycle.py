@@ -55,6 +55,28 @@ def server_options(settings: config.Server) -> list[tuple[str, int]]:
     return options
 
 
+def on_hangup(reload: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run `reload` on SIGHUP, and when what is returned is called, one at a time; once more when that came meanwhile, for the file may have
+    changed since."""
+    loop = asyncio.get_running_loop()
+    due, reloading = False, None
+
+    async def reload_all() -> None:
+        nonlocal due
+        while due:
+            due = False
+            await reload()
+
+    def hangup() -> None:
+        nonlocal due, reloading
+        due = True
+        if reloading is None or reloading.done():
+            reloading = loop.create_task(reload_all())
+
+    loop.add_signal_handler(signal.SIGHUP, hangup)
+    return hangup
+
+
 class Lifecycle:
     """One grpc.aio server from bind to close."""
 
@@ -70,8 +92,6 @@ class Lifecycle:
         self._signalled = asyncio.Event()
         self._hurry = asyncio.Event()
         self._readying: asyncio.Task[None] | None = None
-        self._reloading: asyncio.Task[None] | None = None
-        self._reload_due = False
 
     async def start(self, *, after: asyncio.Task[None] | None = None) -> int:
         """Bind, serve, say SERVING, once `after` is done or has taken READY_WITHIN. Returns the port, which means nothing for a Unix socket.
@@ -112,24 +132,6 @@ class Lifecycle:
             loop.add_signal_handler(number, self._on_signal)
         when_orphaned(loop, self._on_orphaned)
         await self._signalled.wait()
-
-    def on_hangup(self, reload: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """Run `reload` on SIGHUP, and when what is returned is called, one at a time; once more when that came meanwhile, for the file may have
-        changed since."""
-        loop = asyncio.get_running_loop()
-
-        async def reload_all() -> None:
-            while self._reload_due:
-                self._reload_due = False
-                await reload()
-
-        def hangup() -> None:
-            self._reload_due = True
-            if self._reloading is None or self._reloading.done():
-                self._reloading = loop.create_task(reload_all())
-
-        loop.add_signal_handler(signal.SIGHUP, hangup)
-        return hangup
 
     def _on_orphaned(self) -> None:
         if not self._signalled.is_set():

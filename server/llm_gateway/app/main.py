@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from llm_gateway import config
-from llm_gateway.app import memory
+from llm_gateway.app import memory, workers
 from llm_gateway.app.gateway import Gateway
+from llm_gateway.app.lifecycle import on_hangup
 from llm_gateway.app.reloading import Reload
 from llm_gateway.telemetry import logs, tracing
 
@@ -28,8 +30,13 @@ async def run(
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
     reloading = Reload(gateway, reload or (lambda _: settings), sources or config.Sources())
-    administration = None
-    if settings.admin is not None:
+    administration = link = None
+    if socket := os.environ.get(workers.SOCKET):
+        from llm_gateway.app.administration import Asked, servicers
+        from llm_gateway.app.link import Link
+
+        link = Link(socket, lambda: config.fingerprint(gateway.settings), servicers(Asked(gateway, reloading.asked)))
+    elif settings.admin is not None and not workers.is_worker():
         from llm_gateway.app.administration import Administration, Asked
 
         administration = Administration(settings, Asked(gateway, reloading.asked))
@@ -43,8 +50,10 @@ async def run(
             await administration.stop()
         raise
     if reload is not None:
-        reloading.watch(gateway.lifecycle.on_hangup(reloading.hung_up))
-    if settings.admin is not None:
+        reloading.watch(on_hangup(reloading.hung_up))
+    if link is not None:
+        link.start()
+    if settings.admin is not None and administration is not None:
         logs.log().info("administration", listen=settings.admin.listen, port=admin_port)
     memory.settle()
     logs.log().info("serving", listen=settings.server.listen, port=port, providers=sorted(settings.providers))
@@ -57,7 +66,8 @@ async def run(
     for task in beside:
         task.cancel()
     await asyncio.gather(gateway.stop(), *beside, return_exceptions=True)
-    if administration is not None:
-        await administration.stop()
+    for one in (administration, link):
+        if one is not None:
+            await one.stop()
     if spans is not None:
         spans.shutdown()

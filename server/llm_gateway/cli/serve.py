@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import importlib
 import os
 import re
 import sys
@@ -14,7 +15,7 @@ import uvloop
 from msgspec.structs import replace
 
 from llm_gateway import config
-from llm_gateway.app import main, workers
+from llm_gateway.app import workers
 from llm_gateway.cli import FAILED, OK, env_file
 from llm_gateway.cli.config_check import load, read
 from llm_gateway.telemetry import logs, tracing
@@ -27,18 +28,23 @@ def run(args: argparse.Namespace) -> int:
     blank = _is_blank(config.config_path(args.config, _environment(args)), config.Sources())
     server = settings.server
     if server.workers > 1 and not workers.is_worker():
-        return workers.supervise(
-            server.workers, server.listen, ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
-        )
+        command, env = ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
+        admin = settings.admin.listen if settings.admin is not None else None
+        try:
+            return workers.supervise(server.workers, server.listen, command, env, admin=admin)
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
     form = server.log.format or ("console" if sys.stderr.isatty() else "json")
     logs.configure_logging(server.log.level, human=form == "console")
     if os.environ.get("GRPC_VERBOSITY", "NONE").upper() != "NONE":
         logs.take_standard_error()
     if settings.stands_in:
         logs.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
+    served = importlib.import_module(f"llm_gateway.app.{'control' if workers.is_control() else 'main'}")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main.run(settings, reload=lambda seen: _read_again(args, seen, blank=blank), sources=sources))
+            runner.run(served.run(settings, reload=lambda seen: _read_again(args, seen, blank=blank), sources=sources))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
@@ -82,6 +88,7 @@ def _flagged(settings: config.Config, args: argparse.Namespace) -> config.Config
 
 def _environment(args: argparse.Namespace, env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment with the flags in it: they pass the same checks as everything else."""
-    listen = None if workers.is_worker() else args.listen  # the supervisor has put the port in place of 0
+    held = workers.is_worker() and (args.listen or "").endswith(":0")  # the supervisor has put a port in place of 0
+    listen = None if held else args.listen
     given = {"LLM_GATEWAY_LISTEN": listen, "LLM_GATEWAY_INSECURE": "true" if args.insecure else None}
     return {**env, **{name: value for name, value in given.items() if value}}

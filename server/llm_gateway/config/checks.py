@@ -79,9 +79,6 @@ def _is_open(path: str, listen: str, port: int, reading: Reading) -> bool:
 
 
 def _check_admin(admin: Admin, server: Server, reading: Reading) -> None:
-    if server.workers > 1:
-        right = "set server.workers: 1, or take admin out"
-        reading.problem("admin", f"is not served beside {server.workers} worker processes", right)
     if (
         _is_open("admin.listen", admin.listen, 50052, reading)
         and admin.tls is None

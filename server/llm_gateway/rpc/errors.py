@@ -40,6 +40,23 @@ RESERVED = 300
 """Of these bytes, for what follows the violations: the request id, and the type names of the details."""
 
 
+class Passed(GatewayError):
+    """A failure in another process of the gateway, told as it is told there."""
+
+    def __init__(self, status: status_pb2.Status, text: str) -> None:
+        """text: what may stand in a log."""
+        super().__init__(text)
+        self.status = status
+        self.code = Code(status.code)  # type: ignore[misc]  # whatever it is there
+        info = error_details_pb2.ErrorInfo()
+        if status.details and status.details[0].Unpack(info):
+            self.reason = info.reason  # type: ignore[misc]
+
+    @property
+    def told(self) -> str:
+        return str(self.status.message)
+
+
 class Errors:
     """Turns exceptions of the inner links and of the servicer into statuses."""
 
@@ -71,6 +88,8 @@ async def _abort(rpc: Rpc, error: GatewayError) -> None:
 
 def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     """google.rpc.Status of an error: ErrorInfo, then whatever else applies (AIP-193), at most MAX_DETAIL bytes."""
+    if isinstance(error, Passed):
+        return error.status
     status = status_pb2.Status(code=error.code, message=_told(error))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     failure = _failure(error)

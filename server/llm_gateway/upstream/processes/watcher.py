@@ -17,6 +17,15 @@ CLOSED = (OSError, RuntimeError)
 """What writing to a pipe raises once the other side has closed it; RuntimeError with uvloop."""
 
 
+def locked_folder(temporary: str | None = None) -> tuple[str, int | None]:
+    """A new folder for our user alone, and the descriptor that locks it while we live: without it, it is removed as `forgotten`. Raises OSError."""
+    path, lock = tempfile.mkdtemp(prefix=PREFIX, dir=temporary), None
+    with suppress(OSError):
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return path, lock
+
+
 class Watcher:
     """Talks to the program, which learns of our end by the end of its standard input. A folder is reported before a process is started
     in it, so that a kill at any moment leaves nothing behind."""
@@ -41,10 +50,9 @@ class Watcher:
             )
         with suppress(*CLOSED):
             await asyncio.shield(self._process)
-        path = tempfile.mkdtemp(prefix=PREFIX)
-        with suppress(OSError):
-            self._locks[path] = lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path, lock = locked_folder()
+        if lock is not None:
+            self._locks[path] = lock
         self._tell(f"+ 0 {path}")
         return path
 

@@ -24,7 +24,7 @@ TRIES = 50
 
 
 def main(temporary: str) -> None:
-    for folder in _forgotten(temporary):
+    for folder in forgotten(temporary):
         shutil.rmtree(folder, ignore_errors=True)
     left: dict[str, int] = {}
     for line in sys.stdin:
@@ -57,7 +57,7 @@ def _groups_in(folder: str) -> Iterator[int]:
                         yield os.getpgid(int(name))
 
 
-def _forgotten(temporary: str) -> Iterator[str]:
+def forgotten(temporary: str) -> Iterator[str]:
     """Our folders that no gateway has locked. A lock lasts as long as its gateway, whatever its pid and container."""
     with suppress(OSError), os.scandir(temporary) as found:
         for entry in found:
