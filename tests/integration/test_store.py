@@ -162,15 +162,13 @@ def test_replicas_that_commit_at_once_lose_nothing(opened: Callable[[], Store]) 
     assert [revision.number for revision in stores[0].revisions()] == list(range(3 * changes, 0, -1))
 
 
-def test_a_key_is_sealed_anew_unless_it_was_changed(opened: Callable[[], Store]) -> None:
-    """The rotation of the master key makes no revision, and never brings back what another has replaced or removed."""
+def test_the_ids_of_master_keys_are_kept(opened: Callable[[], Store]) -> None:
+    """Exactly those that were given last."""
     store = opened()
-    kept = store.commit(store.state(), State(keys=(key(),)), CHANGE)
-    anew = Sealed(master="m2", data_key=b"other", nonce=b"n", text=b"t")
-    assert store.rewrapped(key(), anew)
-    assert store.state() == replace(kept, keys=(replace(key(), sealed=anew),))
-    assert not store.rewrapped(key(), anew)
-    assert not store.rewrapped(key("gone"), anew)
+    assert store.masters() == set()
+    store.keep_masters({"one", "two"})
+    store.keep_masters({"two", "three"})
+    assert opened().masters() == {"two", "three"}
 
 
 def test_another_replicas_change_is_told(opened: Callable[[], Store]) -> None:

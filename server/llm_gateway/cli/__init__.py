@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     new.add_argument("--json", action="store_true", help="print JSON")
 
-    master = commands.add_parser("master-key", help="make the key that seals the store's keys").add_subparsers(
+    master = commands.add_parser("master-key", help="the key that seals the store's keys").add_subparsers(
         metavar="COMMAND", required=True
     )
     made = master.add_parser(
@@ -204,9 +204,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Make a master key in a file that only its owner may read, and the lines for store.master_key of the configuration. A file"
         " that is there is never overwritten.",
     )
-    made.set_defaults(module="master_key")
+    made.set_defaults(module="master_key", action="new")
     made.add_argument("file", metavar="FILE", help="the file to make")
     made.add_argument("--json", action="store_true", help="print JSON")
+    forgotten = master.add_parser(
+        "forget",
+        help="remove the keys that no master key opens",
+        description="Remove from the store the keys that were sealed by a master key that is lost, or that were tampered with. Without --yes they are"
+        " only listed.",
+    )
+    forgotten.set_defaults(module="master_key", action="forget")
+    forgotten.add_argument("--yes", action="store_true", help="remove them")
+    _add_config(forgotten)
 
     providers = commands.add_parser(
         "providers", help="look at the providers, and change them at run time"

@@ -74,7 +74,7 @@ def make_file(path: str) -> None:
 
 def _prepared(connection: Any, _: object) -> None:
     connection.isolation_level = None  # `_begun` begins: the driver would begin with the first write, and read without
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -21,6 +21,16 @@ class KeyRecord(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     sealed: Sealed
 
+    @property
+    def name(self) -> str:
+        """As the contract names it; what it is sealed under."""
+        return name_of(self.provider, self.alias)
+
+
+def name_of(provider: str, alias: str) -> str:
+    """The name of a provider's key."""
+    return f"providers/{provider}/keys/{alias}"
+
 
 class Entries(Struct, frozen=True, kw_only=True):
     """What a Layer holds besides keys: values of JSON in the form of the file, and never a secret."""

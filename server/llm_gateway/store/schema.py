@@ -73,3 +73,11 @@ keys: Final = sa.Table(
     sa.Column("nonce", sa.LargeBinary, nullable=False),
     sa.Column("text", sa.LargeBinary, nullable=False),
 )
+
+masters: Final = sa.Table(
+    "llm_masters",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("since", Moment, nullable=False),
+)
+"""Ids of the master keys that have sealed, or are about to: a wrong one is noticed in an empty store too."""

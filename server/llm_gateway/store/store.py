@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -104,13 +104,19 @@ class Store:
                 raise LookupError(revision)
             return _entries(connection, (c.since <= revision) & (c.until.is_(None) | (c.until > revision)))
 
-    def rewrapped(self, record: KeyRecord, sealed: Sealed) -> bool:
-        """Keep a key as it is sealed by another master key; False where it is not what `record` says any more. Raises StoreUnavailable."""
-        c = schema.keys.c
-        here = (c.provider == record.provider) & (c.alias == record.alias) & (c.data_key == record.sealed.data_key)
+    def masters(self) -> set[str]:
+        """The ids of its master keys; empty before the first. Raises StoreUnavailable."""
+        with self._reading() as connection:
+            return set(connection.execute(sa.select(schema.masters.c.id)).scalars())
+
+    def keep_masters(self, ids: Collection[str]) -> None:
+        """These are its master keys, and no others. Raises StoreUnavailable."""
         with self._writing() as connection:
-            done = connection.execute(sa.update(schema.keys).where(here).values(structs.asdict(sealed)))
-            return done.rowcount == 1
+            known = set(connection.execute(sa.select(schema.masters.c.id)).scalars())
+            if gone := known - {*ids}:
+                connection.execute(sa.delete(schema.masters).where(schema.masters.c.id.in_(gone)))
+            if new := {*ids} - known:
+                connection.execute(sa.insert(schema.masters), [{"id": one, "since": datetime.now(UTC)} for one in new])
 
     def upgrade(self) -> tuple[str, str]:
         """Bring the schema up to date: the migration before and after, "" for an empty store. Raises StoreUnavailable."""

@@ -34,12 +34,12 @@ class Sealed(Struct, frozen=True, kw_only=True):
     text: bytes
 
 
-class VaultError(Exception):
-    """A record does not open. record: its name. wrong, right: what is the matter, and what to do; never a secret."""
+class VaultError(config.ConfigError):
+    """A record does not open. record: its name. The message says what is the matter and what to do; never a secret."""
 
     def __init__(self, record: str, wrong: str, right: str) -> None:
-        super().__init__(f"{record}: {wrong}; {right}")
-        self.record, self.wrong, self.right = record, wrong, right
+        super().__init__([config.ConfigProblem(file="", key=record, wrong=wrong, right=right)])
+        self.record = record
 
 
 class Vault:

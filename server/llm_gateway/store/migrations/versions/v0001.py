@@ -1,4 +1,4 @@
-"""Revisions, entries and keys."""
+"""Revisions, entries, keys, and the ids of master keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,4 +39,9 @@ def upgrade() -> None:
         sa.Column("data_key", sa.LargeBinary, nullable=False),
         sa.Column("nonce", sa.LargeBinary, nullable=False),
         sa.Column("text", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "llm_masters",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
     )
