@@ -28,7 +28,7 @@ from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
 from tests.support.upstream import HANG
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 SERVICE = "llmgateway.v1.LLMGateway"
 ANEW = [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.initial_reconnect_backoff_ms", 200)]
@@ -55,8 +55,9 @@ async def a_drain_loses_no_call(rig: Rig) -> float:
                     await watch.read()
                     told = time.monotonic()
                     gateway.process.send_signal(signal.SIGTERM)
-                    while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
-                        pass
+                    async with asyncio.timeout(PATIENCE):
+                        while (await watch.read()).status != machine_pb2.HealthCheckResponse.NOT_SERVING:
+                            pass
                     worst = max(worst, time.monotonic() - told)
                     live += [asyncio.create_task(ask(gateway.client, "p/m", timeout=60)) for _ in range(count)]
                     seen = await asyncio.gather(*live)

@@ -24,58 +24,12 @@ from llmgateway import errors
 from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2
 
 from tests.conftest import GatewayFactory
+from tests.support import vendors
 from tests.support.aws import event_message
 from tests.support.gateway import configured, environment
 from tests.support.upstream import Request, Script, Upstream, chat, chat_stream, sse, stream, whole
 
 MESSAGE: Any = {"role": "user", "content": "hi"}
-ANTHROPIC = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude",
-    "content": [{"type": "text", "text": "hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-GEMINI = {
-    "candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}],
-    "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
-}
-RESPONSE = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 1,
-    "model": "m",
-    "status": "completed",
-    "output": [
-        {
-            "type": "message",
-            "id": "msg_1",
-            "role": "assistant",
-            "status": "completed",
-            "content": [{"type": "output_text", "text": "hello", "annotations": []}],
-        }
-    ],
-    "parallel_tool_calls": True,
-    "tool_choice": "auto",
-    "tools": [],
-    "usage": {
-        "input_tokens": 1,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": 1,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 2,
-    },
-}
-CONVERSE = {
-    "output": {"message": {"role": "assistant", "content": [{"text": "hello"}]}},
-    "stopReason": "end_turn",
-    "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
-    "metrics": {"latencyMs": 1},
-}
-
-
 CONVERSE_STREAM = stream(
     event_message("messageStart", {"role": "assistant"}),
     event_message("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "hel"}}),
@@ -106,7 +60,7 @@ KEY_HEADERS = ("api-key", "authorization")
 
 @pytest.mark.parametrize(
     ("api", "version", "answer"),
-    [("chat", None, chat()), ("responses", None, whole(200, RESPONSE)), ("chat", "2024-10-21", chat())],
+    [("chat", None, chat()), ("responses", None, whole(200, vendors.RESPONSE)), ("chat", "2024-10-21", chat())],
 )
 async def test_azure_is_called_as_its_own_client_calls_it(
     gateway_factory: GatewayFactory, upstream: Upstream, api: str, version: str | None, answer: Script
@@ -215,7 +169,7 @@ async def test_claude_on_vertex_is_called_as_its_own_client_calls_it(
     """The model in the path, the version in the body, the token as bearer; the stream's path for streams."""
     from anthropic import AsyncAnthropicVertex
 
-    start = {**ANTHROPIC, "content": [], "stop_reason": None}
+    start = {**vendors.ANTHROPIC, "content": [], "stop_reason": None}
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -224,7 +178,7 @@ async def test_claude_on_vertex_is_called_as_its_own_client_calls_it(
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
         {"type": "message_stop"},
     ]
-    answer = stream(*(sse(e, e["type"]) for e in events)) if streamed else whole(200, ANTHROPIC)
+    answer = stream(*(sse(e, e["type"]) for e in events)) if streamed else whole(200, vendors.ANTHROPIC)
     upstream.script(answer)
     async with AsyncAnthropicVertex(
         project_id="proj", region="us-east5", access_token="ya29.token", base_url=f"{upstream.url}/v1", max_retries=0
@@ -257,7 +211,7 @@ async def test_gemini_on_vertex_is_called_as_its_own_client_calls_it(
     from google import genai
     from google.oauth2.credentials import Credentials as GoogleToken
 
-    upstream.script(whole(200, GEMINI))
+    upstream.script(whole(200, vendors.GEMINI))
     oracle = genai.Client(
         vertexai=True,
         project="proj",
@@ -289,7 +243,7 @@ async def test_service_accounts_sign_in_and_may_name_a_quota_project(
         "token_uri": f"{upstream.url}/token",
     }
     upstream.script(whole(200, {"access_token": "ya29.fetched", "expires_in": 3600}), path="/token")
-    upstream.script(whole(200, GEMINI))
+    upstream.script(whole(200, vendors.GEMINI))
     local = await gateway_factory(
         {
             "providers": {
@@ -381,7 +335,7 @@ async def test_bedrock_is_called_and_signed_as_its_own_client_does(
     gateway_factory: GatewayFactory, upstream: Upstream, streamed: bool
 ) -> None:
     """The ARN in the path, a signature that botocore agrees with, an event stream that botocore reads as we do."""
-    upstream.script(CONVERSE_STREAM if streamed else whole(200, CONVERSE))
+    upstream.script(CONVERSE_STREAM if streamed else whole(200, vendors.CONVERSE))
     client = botocore.session.Session().create_client(
         "bedrock-runtime",
         region_name="eu-west-1",
@@ -426,7 +380,7 @@ async def test_signatures_cover_the_path_prefix_of_the_endpoint(
     gateway_factory: GatewayFactory, upstream: Upstream
 ) -> None:
     """A proxy at a path receives what was signed."""
-    upstream.script(whole(200, CONVERSE))
+    upstream.script(whole(200, vendors.CONVERSE))
     provider: dict[str, Any] = {
         "kind": "bedrock",
         "endpoint": f"{upstream.url}/aws",
@@ -460,7 +414,7 @@ async def test_keys_come_from_the_chain_of_botocore(
     ends = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
     given = {"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "secret", "Token": "session", "Expiration": ends}
     upstream.script(whole(200, given), path="/credentials")
-    upstream.script(whole(200, CONVERSE))
+    upstream.script(whole(200, vendors.CONVERSE))
     local = await gateway_factory(
         {"providers": {"p": {"kind": "bedrock", "endpoint": upstream.url, "region": "us-east-1", "models": ["m"]}}}
     )

@@ -8,17 +8,8 @@ from llmgateway import GatewayError, make_request
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
+from tests.support import vendors
 from tests.support.upstream import Upstream
-
-CLAUDE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "claude-sonnet-4-5",
-    "content": [{"type": "text", "text": "hi"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(None, 77), (5, 5)])
@@ -42,7 +33,7 @@ async def test_prompt_caching_for_requests_that_say_nothing_of_it(
     gateway_factory: Callable[..., Any], upstream: Upstream, caching: bool
 ) -> None:
     """Claude is asked to cache only when told to."""
-    upstream.script(scripted.whole(200, CLAUDE))
+    upstream.script(scripted.whole(200, vendors.ANTHROPIC))
     claude = {"kind": "anthropic", "endpoint": upstream.url, "api_key": "k"}
     config = {"providers": {"claude": claude}, "defaults": {"prompt_caching": caching}}
     running = await gateway_factory(config)

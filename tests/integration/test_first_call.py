@@ -16,46 +16,9 @@ from llmgateway.v1 import gateway_pb2, health_pb2
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
+from tests.support import vendors
 from tests.support.upstream import Upstream, whole
 from tests.support.waiting import eventually
-
-CLAUDE = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "c",
-    "content": [{"type": "text", "text": "hello"}],
-    "stop_reason": "end_turn",
-    "usage": {"input_tokens": 1, "output_tokens": 1},
-}
-GEMINI = {
-    "candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}],
-    "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2},
-}
-RESPONSES = {
-    "id": "resp_1",
-    "object": "response",
-    "status": "completed",
-    "model": "g",
-    "output": [
-        {
-            "type": "message",
-            "id": "msg_1",
-            "role": "assistant",
-            "status": "completed",
-            "content": [{"type": "output_text", "text": "hello", "annotations": []}],
-        }
-    ],
-    "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2},
-}
-OLLAMA = {
-    "model": "b:1b",
-    "message": {"role": "assistant", "content": "hello"},
-    "done": True,
-    "done_reason": "stop",
-    "prompt_eval_count": 1,
-    "eval_count": 1,
-}
 
 
 def listing(*models: str) -> scripted.Script:
@@ -73,10 +36,10 @@ CHAT = scripted.chat("hello")
 @pytest.mark.parametrize(
     ("variables", "answers", "path", "model"),
     [
-        (hosted("ANTHROPIC", ""), {"/v1/messages": whole(200, CLAUDE)}, "/v1/messages", "claude-sonnet-5-5"),
-        (("CLAUDE_API_KEY=k", "ANTHROPIC_BASE_URL={url}/v1"), {"/v1/messages": whole(200, CLAUDE)}, "/v1/messages", "claude-sonnet-5-5"),
-        (hosted("OPENAI"), {"/v1/responses": whole(200, RESPONSES)}, "/v1/responses", "gpt-6.1-sol"),
-        (hosted("GEMINI", ""), {"/v1beta/models/gemini-3.8-flash:generateContent": whole(200, GEMINI)}, "/v1beta/models/gemini-3.8-flash:generateContent", ""),
+        (hosted("ANTHROPIC", ""), {"/v1/messages": whole(200, vendors.ANTHROPIC)}, "/v1/messages", "claude-sonnet-5-5"),
+        (("CLAUDE_API_KEY=k", "ANTHROPIC_BASE_URL={url}/v1"), {"/v1/messages": whole(200, vendors.ANTHROPIC)}, "/v1/messages", "claude-sonnet-5-5"),
+        (hosted("OPENAI"), {"/v1/responses": whole(200, vendors.RESPONSE)}, "/v1/responses", "gpt-6.1-sol"),
+        (hosted("GEMINI", ""), {"/v1beta/models/gemini-3.8-flash:generateContent": whole(200, vendors.GEMINI)}, "/v1beta/models/gemini-3.8-flash:generateContent", ""),
         (("GROK_API_KEY=k", "XAI_BASE_URL={url}/v1"), {"/v1/chat/completions": CHAT}, "/v1/chat/completions", "grok-4.7"),
         (hosted("MISTRAL", ""), {"/v1/chat/completions": CHAT}, "/v1/chat/completions", "mistral-medium-latest"),
         (hosted("GROQ"), {"/v1/chat/completions": CHAT}, "/v1/chat/completions", "openai/gpt-oss-120b"),
@@ -94,7 +57,7 @@ CHAT = scripted.chat("hello")
             "/api/tags": whole(200, {"models": [{"model": "a:1b", "name": "a:1b"}, {"model": "b:1b", "name": "b:1b"}]}),
             "/api/ps": whole(200, {"models": [{"model": "b:1b", "name": "b:1b"}]}),
             "/api/show": whole(200, {"capabilities": ["completion"]}),
-            "/api/chat": whole(200, OLLAMA),
+            "/api/chat": whole(200, vendors.OLLAMA),
         }, "/api/chat", "b:1b"),
         (("LMSTUDIO_HOST={url}",), {
             "/api/v1/models": whole(200, {"models": [
@@ -167,7 +130,7 @@ async def test_a_list_that_cannot_be_read_makes_no_name_ambiguous(gateway_factor
 
 async def test_the_default_model_is_the_default_providers(upstream: Upstream, tmp_path: Path) -> None:
     """LLM_PROVIDER and LLM_MODEL with two keys set; and LLM_MODEL alone finds its provider."""
-    upstream.script(whole(200, CLAUDE), path="/v1/messages")
+    upstream.script(whole(200, vendors.ANTHROPIC), path="/v1/messages")
     upstream.script(listing("other"), path="/v1/models")
     upstream.script(CHAT, path="/v1/chat/completions")
     keys = {

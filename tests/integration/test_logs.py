@@ -24,18 +24,19 @@ PATIENCE = 50.0
 @pytest.mark.no_cover
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_calls_go_on_while_nobody_reads_standard_error(
-    tmp_path: Path, unused_tcp_port: int, workers: int, record_property: Callable[[str, object], None]
+    tmp_path: Path, workers: int, record_property: Callable[[str, object], None]
 ) -> None:
     """All are answered; what the pipe holds afterwards are whole lines, and they say how many were dropped."""
     path = tmp_path / "gateway.yaml"
-    server = {"listen": f"127.0.0.1:{unused_tcp_port}", "workers": workers}
+    server = {"listen": "127.0.0.1:0", "workers": workers}
     path.write_text(json.dumps(gateways.configured({"providers": {"echo": {}}, "server": server})))
     read, write = os.pipe()
     command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(path)]
     with subprocess.Popen(command, stdout=write, stderr=write, env=gateways.environment()) as process:
         os.close(write)
         try:
-            codes = await _call(f"127.0.0.1:{unused_tcp_port}")
+            port = await asyncio.to_thread(_port, read)
+            codes = await _call(f"127.0.0.1:{port}")
             assert codes == {grpc.StatusCode.OK: CALLS}
             logged, told = await asyncio.to_thread(_read, read)
             process.terminate()
@@ -47,6 +48,18 @@ async def test_calls_go_on_while_nobody_reads_standard_error(
     print(f"{workers} worker(s): {CALLS} calls OK, {logged} lines read afterwards, {told} dropped and counted")
     assert told > 0
     assert logged + told >= CALLS
+
+
+def _port(pipe: int) -> int:
+    """The port, by the line that says that the gateway serves; what follows it is left in the pipe."""
+    line = b""
+    while True:
+        line += os.read(pipe, 1)
+        if line.endswith(b"\n"):
+            entry = json.loads(line)
+            if entry["event"] == "serving":
+                return int(entry["port"])
+            line = b""
 
 
 def _read(pipe: int) -> tuple[int, int]:

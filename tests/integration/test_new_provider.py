@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import pytest
 from llmgateway import Client
 
 from tests.conftest import ProcessFactory
+from tests.support import vendors
 from tests.support.gateway import environment
 from tests.support.upstream import Upstream, chat, chat_stream, whole
 
@@ -108,15 +108,7 @@ async def test_any_server_that_speaks_the_messages_api_is_a_provider(
     gateway_process: ProcessFactory, upstream: Upstream
 ) -> None:
     """Kind anthropic_compatible: by its variables, at an address with a path, with the version that compatible servers know."""
-    answer: dict[str, Any] = {
-        "id": "m1",
-        "type": "message",
-        "role": "assistant",
-        "model": "kimi",
-        "stop_reason": "end_turn",
-    }
-    answer |= {"content": [{"type": "text", "text": "hello"}], "usage": {"input_tokens": 1, "output_tokens": 1}}
-    upstream.script(whole(200, answer), path="/anthropic/v1/messages")
+    upstream.script(whole(200, vendors.ANTHROPIC), path="/anthropic/v1/messages")
     variables = {
         "ANTHROPIC_COMPATIBLE_API_KEY": "compatible-key-of-the-test",
         "ANTHROPIC_COMPATIBLE_BASE_URL": f"{upstream.url}/anthropic",

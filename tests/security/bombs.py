@@ -18,6 +18,7 @@ from tests.security import fields, providers
 from tests.security.callers import TAKEN
 from tests.support import http2
 from tests.support import upstream as scripted
+from tests.support.waiting import eventually
 
 SERVICE = "llmgateway.v1.LLMGateway"
 SEND = f"/{SERVICE}/Send"
@@ -259,8 +260,7 @@ async def _sent(
         except grpc.aio.AioRpcError as error:
             bomb.told = _reasons(error)
         written = gateway.probe.stat().st_mtime_ns
-        while gateway.probe.stat().st_mtime_ns == written:
-            await asyncio.sleep(0.02)
+        await eventually(lambda: gateway.probe.stat().st_mtime_ns != written, "the gateway's probe writes its figures")  # noqa: B023 - awaited here
         held.append(gateway.figures()["max"] + PERIOD)
     parsed = "in all (" not in bomb.told  # what is counted before is not
     bomb.seconds = max(0.0, min(held) - bomb.parsing * parsed - handing * len(bomb.data))

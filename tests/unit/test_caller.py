@@ -49,8 +49,10 @@ async def test_text_that_arrives_with_the_end_of_the_limit_is_delivered_and_then
     at = asyncio.get_running_loop().time()
     attempt = kit.attempt(kit.target(kit.endpoint()))
     source.reply(attempt, caller._Limits(begun=at, first_event=None, attempt=at, deadline=None, idle=None))
-    (more,) = await source.pull()
+    watch = source._watch
+    assert watch is not None
+    (more,) = await source.pull(watch)
     assert more.part_delta.text == "lo"
     with pytest.raises(AttemptTimeout):
-        await source.pull()
+        await source.pull(watch)
     await source.close(False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_gateway.config import values
 from llm_gateway.config.values import Unfit, Unset
+from llm_gateway.upstream.http import HttpClient
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,31 @@ def test_what_is_no_base_url_is_refused(text: str) -> None:
     """Nothing that hides credentials or that paths cannot be appended to."""
     with pytest.raises(Unfit):
         values.url(text)
+
+
+HOSTS = (
+    *("h", "A.TEST", "a_b", "a..b", "127.0.0.1", "[::1]", "[fe80::1%25eth0]", "münchen.de", "a\u00adb", "\u2024", "ä" * 70, "a%41", "!$&'()*+,;=~"),
+    *("", "[::1", "::1]", "::1", "a b", "a\tb", "a\u0000b", "h@x", "h\\x", "h#x", "h?x", '"h"', "<h>", "h^x", "h|x", "{h}", "`h"),
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(["http", "https", "HTTP", "ftp", ""]),
+    st.sampled_from(HOSTS) | st.text(max_size=6),
+    st.sampled_from(["", ":", ":0", ":443", ":65536", ":-1", ":x", ":８０"]),
+    st.sampled_from(["", "/", "//v1/", "/ä", "/%zz", "/a\nb", "/a?b", "/a#b", "/a\u200bb"]),
+)
+def test_the_configuration_takes_the_urls_that_the_http_client_takes(
+    scheme: str, host: str, port: str, path: str
+) -> None:
+    """Each has its own reading of what a host may look like, since the HTTP package stands alone. A space is the one difference: the
+    client escapes it in a path."""
+    text = f"{scheme}://{host}{port}{path}".replace(" ", "")
+    with suppress(Unfit):
+        HttpClient(values.url(text))
+        return
+    with pytest.raises(ValueError, match="base_url"):
+        HttpClient(text)
 
 
 def test_a_key_loses_the_space_around_it() -> None:

@@ -171,7 +171,11 @@ impl Failure {
 }
 
 fn target(provider: &str, model: &str) -> String {
-    if model.is_empty() { provider.to_owned() } else { format!("{provider}/{model}") }
+    if model.is_empty() {
+        provider.to_owned()
+    } else {
+        format!("{provider}/{model}")
+    }
 }
 
 fn without_stop(sentence: &str) -> &str {

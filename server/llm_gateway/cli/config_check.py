@@ -65,24 +65,27 @@ def _address(kind: str, url: str) -> str:
     return ""
 
 
-def read(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Config:
-    """The checked configuration. Raises ConfigError, also for a file by which only the embedded provider
-    would answer though nobody asked for it."""
-    settings = config.load(path, env, local=config.local_servers, sources=sources)
+def read(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Layered:
+    """The configuration that was read, checked with each layer. Raises ConfigError, also for a file by which only the embedded provider
+    would answer though nobody asked for it, and none can be added at run time."""
+    found = config.read(path, env, local=config.local_servers, sources=sources)
     file = config.config_path(path, env)
-    if file and settings.stands_in:
-        right = (
-            "add one, such as anthropic: {}, or set its key, such as ANTHROPIC_API_KEY; echo: {} is the embedded one"
-        )
-        raise config.ConfigError(
-            [config.ConfigProblem(file=file, key="providers", wrong="holds no provider", right=right)]
-        )
-    return settings
+
+    def layered(layer: config.Layer | None) -> config.Config:
+        settings = found(layer)
+        if file and settings.stands_in and settings.store is None:
+            right = "add one, such as anthropic: {}, or set its key, such as ANTHROPIC_API_KEY; echo: {} is the embedded one"
+            raise config.ConfigError(
+                [config.ConfigProblem(file=file, key="providers", wrong="holds no provider", right=right)]
+            )
+        return settings
+
+    return layered
 
 
 def load(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
-    return _loaded(lambda: read(path, env, sources))
+    return _loaded(lambda: read(path, env, sources)(None))
 
 
 def _loaded(reader: Callable[[], config.Config]) -> config.Config:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, started_by: str = FIRST_PROCESS) -> int:
     if "--insecure" in flags:
         env["LLM_GATEWAY_INSECURE"] = "true"
     try:
-        server = config_check.read(flags.get("--config"), env).server
+        server = config_check.read(flags.get("--config"), env)(None).server
     except config.ConfigError as error:
         return _in_spite_of(error, config.config_path(flags.get("--config"), env), env)
     address = _reached(server.listen)

@@ -60,7 +60,7 @@ def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: boo
     if not blank and _is_blank(file := config.config_path(args.config, env), sources):
         wrong, right = "is empty", "write it again; to serve by the environment alone, start without it"
         raise config.ConfigError([config.ConfigProblem(file=str(file), wrong=wrong, right=right)])
-    return _flagged(read(args.config, env, sources), args)
+    return _flagged(read(args.config, env, sources)(None), args)
 
 
 def _is_blank(file: str | None, sources: config.Sources) -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from time import time
 
 import msgspec
 
 from llm_gateway.config.checks import check, is_private
 from llm_gateway.config.completing import complete, override
 from llm_gateway.config.discovery import STAND_IN, discover, kind_of, local_servers, overlooked
+from llm_gateway.config.layer import Layer, Layered, Left, StoredKey, above, settled
 from llm_gateway.config.models import (
     Admin,
     AdminCertificate,
@@ -65,6 +67,9 @@ __all__ = [
     "Endpoint",
     "Experiment",
     "File",
+    "Layer",
+    "Layered",
+    "Left",
     "Limits",
     "MasterKeySource",
     "ModelInfo",
@@ -81,6 +86,7 @@ __all__ = [
     "ServerTls",
     "Sources",
     "Store",
+    "StoredKey",
     "Target",
     "Telemetry",
     "Traced",
@@ -92,6 +98,8 @@ __all__ = [
     "local_servers",
     "origins_of",
     "overlooked",
+    "read",
+    "settled",
     "text_of",
 ]
 
@@ -108,6 +116,7 @@ def load(
     local: Callable[[], Collection[str]] = tuple,
     any_environment: bool = False,
     sources: Sources | None = None,
+    layer: Layer | None = None,
 ) -> Config:
     """Reads and checks the configuration.
 
@@ -118,35 +127,55 @@ def load(
     local: names the local servers that answer, asked only for the environment's providers; pass ``local_servers``.
     any_environment: check the file for any environment: what a variable or a secret's file would give is no problem, and stays out of the result.
     sources: remembers what was read.
+    layer: what was set at run time.
 
     Raises ConfigError with everything that is wrong.
     """
+    return read(path, env, local=local, any_environment=any_environment, sources=sources)(layer)
+
+
+def read(
+    path: str | None,
+    env: Mapping[str, str],
+    *,
+    local: Callable[[], Collection[str]] = tuple,
+    any_environment: bool = False,
+    sources: Sources | None = None,
+) -> Layered:
+    """Reads the configuration, once for all layers. See ``load``. Raises ConfigError for a file in which nothing can be read."""
     file = config_path(path, env)
     env = {} if any_environment else env
-    reading = Reading(file or "environment", env, sources)
-    config = _read(file, reading) if file else discover(env, local)
-    if any_environment and not reading.has("providers"):
-        reading.problem("providers", "are those of the environment", unset=True)
+    started = Reading(file or "environment", env, sources)
+    config = _read(file, started) if file else discover(env, local)
+    if any_environment and not started.has("providers"):
+        started.problem("providers", "are those of the environment", unset=True)
         config = msgspec.structs.replace(config, providers={"echo": STAND_IN})
-    elif file and not reading.has("providers"):
+    elif file and not started.has("providers"):
         found = discover(env, local)
         default = config.default_provider or found.default_provider
         model = config.default_model or found.default_model
-        defaults = config.defaults if reading.has("defaults") else found.defaults
+        defaults = config.defaults if started.has("defaults") else found.defaults
         config = msgspec.structs.replace(
             config, providers=found.providers, default_provider=default, default_model=model, defaults=defaults
         )
-    given = () if file and reading.has("providers") else ("providers", "default_provider", "default_model", "defaults")
-    config = override(config, env, reading)
-    config = complete(config, env, reading)
-    check(config, reading)
-    problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
-    if problems:
-        raise ConfigError(problems)
-    if config.admin is not None:
-        whole = {name: getattr(config, name) for name in Config.__struct_fields__}
-        config = Traced(**whole, origins=reading.origins(file or "", given))
-    return config
+    given = () if file and started.has("providers") else ("providers", "default_provider", "default_model", "defaults")
+
+    def layered(layer: Layer | None) -> Config:
+        reading = started.copy()
+        settings = above(config, layer.at(time()), reading) if layer is not None else config
+        settings = override(settings, env, reading)
+        settings = complete(settings, env, reading, whole=layer is not None or settings.store is None)
+        check(settings, reading)
+        problems = [problem for problem in reading.problems if not (any_environment and problem.unset)]
+        if problems:
+            raise ConfigError(problems)
+        if settings.admin is not None:
+            whole = {name: getattr(settings, name) for name in Config.__struct_fields__}
+            origins = reading.origins(file or "", given, layer.revision if layer is not None else 0)
+            settings = Traced(**whole, origins=origins)
+        return settings
+
+    return layered
 
 
 def _read(file: str, reading: Reading) -> Config:

@@ -168,9 +168,9 @@ def _check_pair(path: str, tls: ServerTls | ClientTls, reading: Reading, *, requ
     authorities = "client_ca_file" if isinstance(tls, ServerTls) else "ca_file"
     found: list[pem.Wrong] = []
     if tls.cert_file and tls.key_file:
-        found += pem.check_pair(tls.cert_file, tls.key_file)
+        found += reading.looked(pem.check_pair, tls.cert_file, tls.key_file)
     if file := getattr(tls, authorities):
-        found += pem.check_authorities(authorities, file)
+        found += reading.looked(pem.check_authorities, authorities, file)
     for field, wrong, right in found:
         at = f"{path}.{field}"
         reading.problem(at, f"{reading.shown(at)} {wrong}", right)
@@ -266,7 +266,7 @@ def _check_weights(path: str, weights: Sequence[float], reading: Reading) -> Non
 def _check_names(config: Config, reading: Reading) -> None:
     allowed = config.server.overrides.providers or ()
     for at, name in zip(reading.places("server.overrides.providers"), allowed, strict=False):
-        known(reading, at, name, config.providers)
+        known(reading, at, name, (*config.providers, *reading.off))
     model = config.default_model
     if model and model not in config.routes and reading.has("default_model"):
         provider, slash, _ = model.partition("/")

@@ -45,19 +45,29 @@ def _key_list(text: str) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
-def complete(config: Config, env: Mapping[str, str], reading: Reading) -> Config:
+def complete(config: Config, env: Mapping[str, str], reading: Reading, *, whole: bool = True) -> Config:
     """The configuration with nothing left to infer: kinds, usual keys, names of keys, models of targets, the only provider.
 
+    whole: False where what was set at run time is not known, which may switch providers on.
     Providers that are switched off are taken out, and the targets that name them with them.
     """
-    off = {name for name, provider in config.providers.items() if not provider.enabled}
+    off = reading.off = {
+        name: replace(provider, kind=kind_of(provider.kind or name))
+        for name, provider in config.providers.items()
+        if not provider.enabled
+    }
+    for name in off:  # it needs no variables
+        reading.pardon(join("providers", name))
     providers = {
         name: _complete_provider(name, provider, env, reading)
         for name, provider in config.providers.items()
         if name not in off
     }
     if not providers and not reading.troubled("providers"):
-        if off:
+        if now := _off_now(off, reading):
+            at = join(join("providers", now[-1]), "enabled")
+            reading.problem(at, "switches off the last provider that was on", "enable another one first")
+        elif off and whole:
             reading.problem("providers", "are all switched off", "set enabled: true for one")
         providers = {"echo": STAND_IN}
     if config.defaults.prompt_caching:
@@ -73,10 +83,16 @@ def complete(config: Config, env: Mapping[str, str], reading: Reading) -> Config
     if default:
         default = default if default in config.providers else kind_of(default)
         known(reading, "default_provider", default, providers, off)
-    elif len(providers) == 1:
-        [default] = providers
+    else:  # one more at run time takes nothing from the file's only one
+        own = [name for name in providers if reading.entries.get(join("providers", name), 1)] or [*providers]
+        default = own[0] if len(own) == 1 else None
     server = replace(config.server, api_keys=_named(config.server.api_keys))
     return replace(config, server=server, providers=providers, routes=routes, default_provider=default)
+
+
+def _off_now(names: Iterable[str], reading: Reading) -> list[str]:
+    """Those providers of these that were switched off at run time."""
+    return [name for name in names if reading.at_run_time(join(join("providers", name), "enabled"))]
 
 
 def _named(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
@@ -172,7 +188,9 @@ def _placed(
             reading.problem(f"{at}.model", "is missing", right)
         placed.append(replace(target, model=model))
     if targets and all(target.provider in off for target in targets) and path.endswith(("targets", "arms")):
-        reading.problem(path, "names only providers that are switched off", "name one that is on")
+        now = _off_now({target.provider: None for target in targets}, reading)
+        right = f"enable {' or '.join(now)}, or name one that is on" if now else "name one that is on"
+        reading.problem(path, "names only providers that are switched off", right)
     return tuple(placed)
 
 
@@ -183,7 +201,10 @@ def known(reading: Reading, path: str, name: str, providers: Collection[str], of
     if not reading.troubled(path) and not reading.troubled(join("providers", name)):
         shown = reading.shown(path)
         if name in off:
-            reading.problem(path, f"{shown} is switched off", "set its enabled: true, or name another")
+            right = (
+                "enable it, or name another" if _off_now([name], reading) else "set its enabled: true, or name another"
+            )
+            reading.problem(path, f"{shown} is switched off", right)
         else:
             near = difflib.get_close_matches(name, list(providers), n=1)
             right = f"did you mean {near[0]}?" if near else "configured: " + (", ".join(providers) or "none")

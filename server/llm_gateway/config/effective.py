@@ -24,19 +24,21 @@ HIDDEN = "***"
 
 
 class Source(enum.Enum):
-    """What decides a setting: nobody, the file, an environment variable, a flag of the command, or other settings."""
+    """What decides a setting: nobody, the file, an environment variable, a flag of the command, other settings, or what was set at run time."""
 
     DEFAULT = "default"
     FILE = "file"
     ENVIRONMENT = "environment"
     FLAG = "flag"
     INFERRED = "inferred"
+    RUNTIME = "run time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """key: its path. value: as the file would have it; "" where it is not set. line: of the file, 0 where there is none. variables: those that
-    it is from, or that its text in the file names. flag: the one that decides it, or ""."""
+    it is from, or that its text in the file names. flag: the one that decides it, or "". revision: with which it was set at run time, or 0; then line is
+    that of the file's provider or route which stands behind this one."""
 
     key: str
     value: str
@@ -44,11 +46,14 @@ class Setting:
     line: int = 0
     variables: tuple[str, ...] = ()
     flag: str = ""
+    revision: int = 0
 
 
 def settings_of(config: Config) -> Iterator[Setting]:
     """Every setting, in the order of ``models``; no secret among them."""
     origins = origins_of(config)
+    if origins.off:
+        config = msgspec.structs.replace(config, providers={**config.providers, **origins.off})
     for leaf in _leaves(config, Config, "", Config(), ""):
         yield _placed(leaf, origins)
 
@@ -98,17 +103,23 @@ def _placed(leaf: _Leaf, origins: Origins) -> Setting:
         isinstance(leaf.value, Secret) and leaf.value.source.isupper()
     ):  # a variable of the vendor, not a path of the file
         variables = (leaf.value.source,)
-    line = origins.lines.get(path, 0)
-    if line:
-        return Setting(key=path, value=value, source=Source.FILE, line=line, variables=variables)
+    entry = next((one for one in origins.entries if within(path, one)), "")
+
+    def noted(place: str, variables: tuple[str, ...]) -> Setting:
+        if line := origins.lines[place]:
+            return Setting(key=path, value=value, source=Source.FILE, line=line, variables=variables)
+        behind = origins.entries.get(entry, 0)
+        return Setting(key=path, value=value, source=Source.RUNTIME, line=behind, revision=origins.revision)
+
+    if path in origins.lines:
+        return noted(path, variables)
     if variables:
         return Setting(key=path, value=value, source=Source.ENVIRONMENT, variables=variables)
     if not value or leaf.value == leaf.default:
         return Setting(key=path, value=value, source=Source.DEFAULT)
-    if leaf.around and (line := origins.lines.get(leaf.around, 0)):
-        variables = origins.variables.get(leaf.around, ())
-        return Setting(key=path, value=value, source=Source.FILE, line=line, variables=variables)
-    if any(within(path, section) for section in origins.environment):
+    if leaf.around in origins.lines:
+        return noted(leaf.around, origins.variables.get(leaf.around, ()))
+    if not entry and any(within(path, section) for section in origins.environment):
         return Setting(key=path, value=value, source=Source.ENVIRONMENT)
     return Setting(key=path, value=value, source=Source.INFERRED)
 

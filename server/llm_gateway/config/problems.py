@@ -10,9 +10,10 @@ from dataclasses import dataclass
 class ConfigProblem:
     """One thing wrong with the configuration. Its text never holds a secret, nor the value of a variable.
 
-    file: path as given, or ``environment``. line: from 1, None where there is none.
+    file: path as given, ``environment``, or ``run time``. line: from 1, None where there is none.
     key: path such as ``providers.edge.timeouts.connect``, or a variable's name; empty for the file as a whole.
     wrong: what is wrong. right: what would be right, or empty. unset: a variable could mend it.
+    entry: of the run-time layer, see `Layer.entries`; empty where it is none's.
     """
 
     file: str
@@ -21,6 +22,7 @@ class ConfigProblem:
     wrong: str
     right: str = ""
     unset: bool = False
+    entry: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

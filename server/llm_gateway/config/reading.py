@@ -1,4 +1,4 @@
-"""YAML nodes → frozen structs, every problem with its line.
+"""YAML nodes → frozen structs, every problem with its line. What was set at run time is read in the same way; it has no lines.
 
 A value is read by the type of its key, never by YAML's guess: a model named ``no`` is a name and ``2024-10-21`` is an API
 version. JSON is read as the YAML it is. Messages show what stands in the file, with ``${VAR}`` unexpanded, and nothing of a secret.
@@ -6,28 +6,32 @@ version. JSON is read as the YAML it is. Messages show what stands in the file, 
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
+import json
 import os
 import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from llm_gateway.config import values
 from llm_gateway.config.models import ApiKey, Capability, Endpoint, Provider, Target
-from llm_gateway.config.origins import Origins
+from llm_gateway.config.origins import RUN_TIME, Origins
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.secret import Secret
 from llm_gateway.config.sources import MOST_BYTES, File, Sources
 from llm_gateway.config.values import Unfit, Unset, nearest
 
+T = TypeVar("T")
 Node: TypeAlias = Any
-"""A yaml.Node, whose stubs lack what tells the kinds of node apart."""
+"""A yaml.Node, whose stubs lack what tells the kinds of node apart; or a _Given."""
 
 _MOST_SECRET = 64 << 10
 """Bytes of a secret's file."""
@@ -69,6 +73,38 @@ def text_of(file: str, sources: Sources | None = None) -> str:
     return text
 
 
+class _Mark:
+    line = RUN_TIME - 1
+    column = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a node of YAML would be, of a value that was set at run time."""
+
+    id: str
+    value: Any
+    tag: str = ""
+    style: str | None = None
+    start_mark: Any = _Mark
+
+    @classmethod
+    def of(cls, value: Any) -> _Given:
+        match value:
+            case None:
+                return cls("scalar", "", "tag:yaml.org,2002:null")
+            case str():
+                return cls("scalar", value, style='"')
+            case Mapping():
+                return cls("mapping", [(cls.of(str(key)), cls.of(item)) for key, item in value.items()])
+            case list() | tuple():
+                return cls("sequence", [cls.of(item) for item in value])
+            case float() if value.is_integer() and abs(value) < 1e15:  # a protobuf Struct has no other numbers
+                return cls("scalar", str(int(value)))
+            case _:
+                return cls("scalar", json.dumps(value))
+
+
 class Reading:
     """One reading of one file: collects problems, and remembers on which line each key stands."""
 
@@ -88,7 +124,25 @@ class Reading:
         self._tags: dict[
             tuple[int, int], int
         ] = {}  # line and column of a node with an explicit tag → its line, until it is told
-        self._off = ""  # path of the provider being read that is switched off
+        self._layer: dict[str, tuple[str, ...]] = {}  # by path: the entry of the run-time layer that gives it
+        self.entries: dict[str, int] = {}
+        """By path of what was set at run time as a whole: the line of the file's that it stands before, 0 where there is none."""
+        self.off: dict[str, Provider] = {}
+        """The providers that are switched off."""
+        self._looked = functools.cache(lambda look, *of: tuple(look(*of)))
+
+    def copy(self) -> Reading:
+        """As it is now, to go on from. What was looked at on disk is looked at once for all copies."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, (dict, list, set)):
+                setattr(other, name, value.copy())
+        return other
+
+    def looked(self, look: Callable[..., Iterable[T]], *of: str) -> Sequence[T]:
+        """What `look` found on disk when it was first asked of these."""
+        found: Sequence[T] = self._looked(look, *of)
+        return found
 
     # --- problems
 
@@ -102,7 +156,22 @@ class Reading:
         while line is None and (line := self._lines.get(around)) is None and around:
             around = _LAST_STEP.sub("", around)
         problem = ConfigProblem(file=self.file, line=line, key=path, wrong=wrong, right=right, unset=unset)
+        if line == RUN_TIME:
+            problem = replace(problem, file="run time", line=None, entry=self._entry(path))
         self.problems.append(problem)
+
+    def _entry(self, path: str) -> tuple[str, ...]:
+        while path and path not in self._layer:
+            path = _LAST_STEP.sub("", path)
+        return self._layer.get(path, ())
+
+    def at_run_time(self, path: str) -> bool:
+        """Whether a path was set at run time."""
+        return self._lines.get(path) == RUN_TIME
+
+    def pardon(self, path: str) -> None:
+        """Forgets that variables in a path are not set."""
+        self.problems = [problem for problem in self.problems if not (problem.unset and within(problem.key, path))]
 
     def environment(self, variable: str, wrong: str, right: str = "") -> None:
         """Notes a problem of a variable."""
@@ -121,15 +190,26 @@ class Reading:
         """Says that a variable gives the value of a path that the file leaves out."""
         self._named[path] = (variable,)
 
-    def origins(self, file: str, given: Sequence[str]) -> Origins:
-        """Where the settings are from. given: the environment's, as far as the file is silent."""
+    def origins(self, file: str, given: Sequence[str], revision: int) -> Origins:
+        """Where the settings are from. given: the environment's, as far as the file is silent. revision: of what was set at run time."""
         return Origins(
-            file=file, lines=self._lines, variables=self._named, overridden=self._variables, environment=tuple(given)
+            file=file,
+            lines=self._lines,
+            variables=self._named,
+            overridden=self._variables,
+            environment=tuple(given),
+            entries=self.entries,
+            revision=revision,
+            off=self.off,
         )
 
     def has(self, path: str) -> bool:
         """Whether the file sets the key."""
         return path in self._lines
+
+    def line(self, path: str) -> int:
+        """On which line of the file a key stands; 0 where it does not."""
+        return self._lines.get(path, 0)
 
     def places(self, path: str) -> Iterator[str]:
         """The paths of a list's items that could be read, in order, without end."""
@@ -166,6 +246,25 @@ class Reading:
         except (yaml.YAMLError, RecursionError):
             self.problem("", "is not valid YAML: a character that YAML does not allow, or too deep")
         return None
+
+    def given(self, value: Any, kind: Any, path: str, entry: tuple[str, ...]) -> Any:
+        """What was set at run time, by an entry of the layer, in place of what the file has at a path; INVALID where a problem was noted instead."""
+        self.forget(path)
+        self._layer[path] = entry
+        return self.read(_Given.of(value), kind, path)
+
+    def forget(self, path: str) -> None:
+        """What the file has at a path counts no more."""
+        if path not in self._lines:
+            return
+
+        def other(one: str) -> bool:
+            return not within(one, path)
+
+        self._lines = {one: line for one, line in self._lines.items() if other(one)}
+        self._texts = {one: text for one, text in self._texts.items() if other(one)}
+        self._named = {one: names for one, names in self._named.items() if other(one)}
+        self._dropped = set(filter(other, self._dropped))
 
     def read(self, node: Node, kind: Any, path: str) -> Any:
         """The value of a node as a type of ``models``; INVALID where a problem was noted instead."""
@@ -220,6 +319,10 @@ class Reading:
             self._named[path] = tuple(named)
         try:
             text = self._expand(node)
+            if mark in _PATHS and isinstance(node, _Given):
+                raise Unfit(
+                    "is a file, which nothing that is set at run time may name", "set it in the configuration file"
+                )
             if typing.get_origin(kind) is typing.Literal:
                 value: Any = self._choice(text, typing.get_args(kind))
             else:
@@ -242,6 +345,13 @@ class Reading:
     def _secret_of_file(self, node: Node, mark: Any, path: str) -> Any:
         """What stands in the file of ``{file: …}``, hidden."""
         items = dict(self._items(node, path))
+        if isinstance(node, _Given):
+            self.problem(
+                path,
+                "is not the secret itself, which alone may be set at run time",
+                "give it, or name its file in the configuration file",
+            )
+            return INVALID
         if [*items] != ["file"]:
             right = 'write {file: /path/to/it}, or "${NAME}" for a variable'
             self.problem(path, "is neither a secret nor the file of one", right)
@@ -281,11 +391,15 @@ class Reading:
     def _unfit(self, path: str, unfit: Unfit, text: str = "") -> Any:
         if not isinstance(unfit, Unset):
             self.problem(path, f"{text!r} {unfit.wrong}" if text else unfit.wrong, unfit.right)
-        elif not (self._off and within(path, self._off)):  # a provider that is off needs no variables
+        else:
             self.problem(path, unfit.wrong, unfit.right, unset=True)
         return INVALID
 
     def _expand(self, node: Node) -> str:
+        if isinstance(node, _Given):
+            if values.variables(node.value):
+                raise Unfit("names a variable, which nothing that is set at run time may", "give the value itself")
+            return values.unicode(node.value)
         return values.unicode(values.interpolate(node.value, self._env))
 
     def _choice(self, text: str, known: tuple[str, ...]) -> str:
@@ -358,8 +472,6 @@ class Reading:
             return INVALID if value is INVALID else ApiKey(key=value)
         fields = fields_of(kind)
         items = self._items(node, path)
-        if kind is Provider and any(name == "enabled" and item.value == "false" for name, item in items):
-            self._off = path
         found, invalid = {}, set()
         for name, item in items:
             at = join(path, name)
@@ -372,8 +484,6 @@ class Reading:
                 invalid.add(name)
             else:
                 found[name] = value
-        if self._off == path:
-            self._off = ""
         missing = [name for name, field in fields.items() if field.required and name not in found]
         for name in missing:
             if name not in invalid:

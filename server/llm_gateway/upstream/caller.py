@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -391,11 +392,11 @@ class _Source:
 
     def reply(self, attempt: Attempt, limits: _Limits) -> Reply:
         self._watch = _Watch(self._response, limits)
-        return Reply(self._writer, attempt.target, attempt.endpoint, pull=self.pull, close=self.close)
+        return Reply(
+            self._writer, attempt.target, attempt.endpoint, pull=partial(self.pull, self._watch), close=self.close
+        )
 
-    async def pull(self) -> list[Event]:
-        watch = self._watch
-        assert watch is not None  # noqa: S101 - set before the reply is handed out
+    async def pull(self, watch: _Watch) -> list[Event]:
         watch.waiting_since = watch.now()
         while self._failure is None:
             try:
@@ -491,11 +492,11 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     def first(self) -> float | None:
         """When the first content must be there."""
-        return min((at for at in (self.first_event, self.attempt, self.deadline) if at is not None), default=None)
+        return min((at for at in (self.first_event, self.attempt, self.deadline) if at is not None), default=inf)
 
     def total(self) -> float | None:
         """When the call must be over."""
-        return min((at for at in (self.attempt, self.deadline) if at is not None), default=None)
+        return min((at for at in (self.attempt, self.deadline) if at is not None), default=inf)
 
     def expired(self) -> errors.GatewayError:
         """The error for whichever limit has passed."""
@@ -530,20 +531,20 @@ class _Watch:
         self.expired: errors.GatewayError | None = None
         self.rest = b""
         at = self._next()
-        self._handle = None if at is None else self._loop.call_at(at, self._fire)
+        self._handle = self._loop.call_at(at, self._fire) if at < inf else None
 
     def cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
 
-    def _next(self) -> float | None:
+    def _next(self) -> float:
+        """When the first of the limits is over; infinity where there is none."""
         since = self.now() if self.waiting_since is None else self.waiting_since
         idle = None if self._idle is None else since + self._idle
-        return min((at for at in (idle, self._limits.total()) if at is not None), default=None)
+        return min((at for at in (idle, self._limits.total()) if at is not None), default=inf)
 
     def _fire(self) -> None:
         at = self._next()
-        assert at is not None  # noqa: S101 - the timer is set only when there is a limit
         if at > self._loop.time() + 1e-3:
             self._handle = self._loop.call_at(at, self._fire)
             return

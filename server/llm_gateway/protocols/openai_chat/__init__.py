@@ -12,16 +12,13 @@ source of vLLM, llama.cpp and Ollama.
 
 from typing import Literal
 
-from llm_gateway.protocols.openai_chat.failure import parse_error
-from llm_gateway.protocols.openai_chat.models import parse_models, render_list_models
-from llm_gateway.protocols.openai_chat.request import render_request
-from llm_gateway.protocols.openai_chat.response import parse_response, stream_parser
-from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
-from llm_gateway.protocols.openai_dialects import ModelRule
+from llm_gateway.protocols.openai_chat.failure import parse_error as parse_error
+from llm_gateway.protocols.openai_chat.models import parse_models as parse_models
+from llm_gateway.protocols.openai_chat.models import render_list_models as render_list_models
+from llm_gateway.protocols.openai_chat.request import render_request as render_request
+from llm_gateway.protocols.openai_chat.response import parse_response as parse_response
+from llm_gateway.protocols.openai_chat.response import stream_parser as stream_parser
+from llm_gateway.protocols.openai_dialects import ChatDialect
 
+Dialect = ChatDialect
 framing: Literal["sse", "ndjson", "eventstream"] = "sse"
-
-__all__ = [
-    "Dialect", "ModelRule", "framing", "parse_error", "parse_models", "parse_response", "render_list_models", "render_request",
-    "stream_parser",
-]  # fmt: skip

@@ -233,8 +233,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     async def exchange(self, line: bytes) -> bool:
         """Write standard input and close it. Returns whether anything is written before the process ends."""
-        assert self._transport is not None  # noqa: S101 - started before
-        standard_input = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
+        standard_input = cast(asyncio.WriteTransport, self._pipe(0))
         with suppress(*CLOSED):
             if line:
                 standard_input.write(line)
@@ -336,8 +335,11 @@ class _Process(asyncio.SubprocessProtocol):
             self._waiter.set_result(None)
 
     def _output(self) -> asyncio.ReadTransport:
-        assert self._transport is not None  # noqa: S101 - it has written something
-        return cast(asyncio.ReadTransport, self._transport.get_pipe_transport(1))
+        return cast(asyncio.ReadTransport, self._pipe(1))
+
+    def _pipe(self, number: int) -> asyncio.BaseTransport | None:
+        """Of a process that has started."""
+        return cast(asyncio.SubprocessTransport, self._transport).get_pipe_transport(number)
 
     def _is_last(self, data: bytes) -> bool:
         """Whether the last line is among what is whole now."""

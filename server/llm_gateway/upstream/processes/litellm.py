@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from llm_gateway import config
 from llm_gateway.errors import EndpointWrong, install_extra
@@ -204,9 +204,8 @@ class _Child:
                 start_new_session=True,
             )
             self._watcher.runs(process.pid, self._folder)
-            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - they are pipes
-            process.stdin.write(json.encode(told) + b"\n")
-            said = await process.stdout.readline()
+            cast(asyncio.StreamWriter, process.stdin).write(json.encode(told) + b"\n")
+            said = await cast(asyncio.StreamReader, process.stdout).readline()
         except (OSError, RuntimeError, ValueError):  # uvloop: RuntimeError for a pipe that the child has closed
             pass
         finally:

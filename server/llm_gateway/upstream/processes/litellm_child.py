@@ -18,7 +18,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 MAX_HEAD = 64 << 10
@@ -160,8 +160,7 @@ class Server:
         self.calls: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine of the server's
+        task = cast("asyncio.Task[Any]", asyncio.current_task())  # a coroutine of the server's runs in one
         self.calls.add(task)
         try:
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
