@@ -170,15 +170,14 @@ async def test_files_that_were_only_checked_are_still_to_be_taken(
     running = await gateway_factory(ECHO)
     file, sources = tmp_path / "file", config.Sources()
 
-    def reading(seen: config.Sources) -> config.Config:
+    def reading(seen: config.Sources) -> config.Layered:
         seen.begin()
         seen.read(str(file))
         settings: config.Config = running.gateway.settings
-        return settings
+        return lambda _: settings
 
     file.write_text("one")
-    reading(sources)
-    reload = Reload(running.gateway, reading, sources)
+    reload = Reload(running.gateway, reading, sources, reading(sources))
     file.write_text("two")
     await reload.asked(check_only=True)
     assert sources.seen() != sources.now()

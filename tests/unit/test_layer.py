@@ -236,6 +236,8 @@ def test_an_entry_with_the_file_s_name_serves_and_both_are_told(layered: Callabl
     assert told["providers.near.api_keys[0].key"].source is Source.RUNTIME
     assert told["providers.near.timeouts.idle"].source is Source.DEFAULT
     assert config.origins_of(found).entries == {"providers.near": 3}
+    found = layered(Layer(providers={"echo": {}}))
+    assert {one.key: one for one in settings_of(found)}["providers.echo.kind"].source is Source.INFERRED
 
 
 def test_settings_say_that_they_were_set_at_run_time(layered: Callable[..., config.Config]) -> None:
@@ -343,3 +345,16 @@ def test_a_file_whose_providers_are_all_off_may_start_where_one_can_be_switched_
     assert layered(None, text).stands_in
     assert [*layered(Layer(enabled={"far": True}), text).providers] == ["far"]
     assert refused(layered, Layer(), text).wrong == "are all switched off"
+
+
+def test_a_route_whose_targets_are_switched_off_at_run_time_goes_to_its_fallbacks(
+    layered: Callable[..., config.Config],
+) -> None:
+    """In their order; what the file itself has switched off it must not name alone."""
+    text = FILE.replace("{targets: [near/m]}", "{targets: [near/m], fallbacks: [far/a, far/b]}")
+    text = text.replace("default_provider: near", "")
+    route = layered(Layer(enabled={"near": False, "far": True}), text).routes["smart"]
+    assert [one.model for one in route.targets] == ["a"]
+    assert [one.model for one in route.fallbacks] == ["b"]
+    off = text.replace("default_model: m}", "default_model: m, enabled: false}")
+    assert "names only" in refused(layered, Layer(enabled={"far": True}), off).wrong

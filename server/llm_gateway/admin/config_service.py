@@ -56,10 +56,7 @@ class ConfigService:
         )
 
 
-_SOURCES = {
-    source: getattr(config_pb2, f"SETTING_SOURCE_{source.name}", config_pb2.SETTING_SOURCE_UNSPECIFIED)
-    for source in Source
-}
+_SOURCES = {source: getattr(config_pb2, f"SETTING_SOURCE_{source.name}") for source in Source}
 
 
 def _setting(one: Setting) -> config_pb2.Setting:

@@ -41,3 +41,12 @@ class Administered(Protocol):
         """Read the configuration again and serve new calls by it, or only check it. Raises ConfigError, and OSError, ValueError for what it
         names; then everything is as before."""
         ...
+
+    async def preview(self, layer: config.Layer) -> config.Config:
+        """What would be served by, with this set at run time; changes nothing. Raises ConfigError: problems of the layer have the file "run time", others
+        stand in the file."""
+        ...
+
+    async def take(self, layer: config.Layer) -> None:
+        """Serve new calls with this set at run time; they do when it returns. What is wrong with it by now is left out, and told in log and Health."""
+        ...

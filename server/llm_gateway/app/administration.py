@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +19,7 @@ from llm_gateway.admin.provider_service import ProviderService
 from llm_gateway.admin.route_service import RouteService
 from llm_gateway.admin.server import AdminServer
 from llm_gateway.app.lifecycle import server_options
+from llm_gateway.app.reloading import Reload
 from llm_gateway.app.tls import ServerCertificate
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.rpc.errors import Errors
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from llm_gateway.app.gateway import Gateway
 
 T = TypeVar("T")
-Reloading = Callable[[bool], Awaitable[tuple[config.Config, Sequence[str]]]]
-"""Reads the configuration again and serves by it, or only checks it; gives it, and its changed settings that need a restart."""
 MOST_BYTES = 1 << 20
 """Of a request."""
 
@@ -90,9 +89,9 @@ class Administration:
 class Asked:
     """The gateway, as the administration's threads see it. Made on the gateway's event loop."""
 
-    def __init__(self, gateway: Gateway, reload: Reloading) -> None:
+    def __init__(self, gateway: Gateway, reloading: Reload) -> None:
         self._gateway = gateway
-        self._reload = reload
+        self._reloading = reloading
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -109,8 +108,14 @@ class Asked:
 
     async def reload(self, *, check_only: bool) -> Reloaded:
         previous = config.fingerprint(self.settings)
-        settings, waiting = await there(self._loop, self._reload(check_only))
+        settings, waiting = await there(self._loop, self._reloading.asked(check_only))
         return Reloaded(version=config.fingerprint(settings), previous=previous, restart=tuple(waiting))
+
+    async def preview(self, layer: config.Layer) -> config.Config:
+        return await there(self._loop, self._reloading.preview(layer))
+
+    async def take(self, layer: config.Layer) -> None:
+        await there(self._loop, self._reloading.take(layer))
 
 
 async def there(loop: asyncio.AbstractEventLoop, asked: Awaitable[T]) -> T:

@@ -18,7 +18,7 @@ from llmgateway.admin.v1 import config_pb2
 from llm_gateway import config
 from llm_gateway.admin.gateway import Reloaded
 from llm_gateway.app import memory, workers
-from llm_gateway.app.administration import Administration, Reloading, there
+from llm_gateway.app.administration import Administration, there
 from llm_gateway.app.connected import Connected
 from llm_gateway.app.lifecycle import on_hangup
 from llm_gateway.app.reloading import Reload, check
@@ -34,7 +34,11 @@ RELOAD = "/llmgateway.admin.v1.ConfigService/ReloadConfig"
 
 
 async def run(
-    settings: config.Config, *, reload: Callable[[config.Sources], config.Config], sources: config.Sources
+    settings: config.Config,
+    *,
+    found: config.Layered,
+    reload: Callable[[config.Sources], config.Layered],
+    sources: config.Sources,
 ) -> None:
     """Serve the administration until SIGTERM, SIGINT or the supervisor's end. As `main.run` otherwise.
 
@@ -43,12 +47,12 @@ async def run(
     socket, loop = os.environ[workers.SOCKET], asyncio.get_running_loop()
     connected = Connected()
     held = Held(settings)
-    reloading = Reload(held, reload, sources)
+    reloading = Reload(held, reload, sources, found)
 
     async def ask(rpc: Rpc, request: bytes) -> bytes:
         return await there(loop, connected.ask(rpc.path, request, rpc.request_id))
 
-    asked = Asked(held, reloading.asked, connected)
+    asked = Asked(held, reloading, connected)
     administration = Administration(settings, asked, held=os.environ.get(workers.ADMIN_LISTEN), ask=ask)
     reloading.prepared = administration.prepared
     port = administration.start()
@@ -91,19 +95,19 @@ class Held:
         self.settings = settings
         self.loaded = datetime.now(UTC)
 
-    def refuse(self, problem: str) -> None:
+    def refuse(self, problem: str, since: float) -> None:
         """Each worker says so in its Health."""
 
-    async def load_prices(self) -> None:
+    async def load_prices(self, *, again: bool = True) -> None:
         """Each worker reads its own."""
 
 
 class Asked:
     """What the administration's threads ask of the control process. Made on its event loop."""
 
-    def __init__(self, held: Held, reload: Reloading, connected: Connected) -> None:
+    def __init__(self, held: Held, reloading: Reload, connected: Connected) -> None:
         self._held = held
-        self._reload = reload
+        self._reloading = reloading
         self._connected = connected
         self._loop = asyncio.get_running_loop()
 
@@ -121,9 +125,15 @@ class Asked:
     async def reload(self, *, check_only: bool) -> Reloaded:
         return await there(self._loop, self._reload_all(check_only))
 
+    async def preview(self, layer: config.Layer) -> config.Config:
+        return await there(self._loop, self._reloading.preview(layer))
+
+    async def take(self, layer: config.Layer) -> None:
+        raise NotImplementedError("workers are not told yet")
+
     async def _reload_all(self, check_only: bool) -> Reloaded:
         previous = config.fingerprint(self.settings)
-        settings, waiting = await self._reload(check_only)
+        settings, waiting = await self._reloading.asked(check_only)
         request = config_pb2.ReloadConfigRequest(validate_only=check_only)
         failed = await self._connected.ask_all(RELOAD, request.SerializeToString(), RELOADED_WITHIN)
         for number, error in failed.items():

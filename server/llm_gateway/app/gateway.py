@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from time import time
 
 import grpc
 from llmgateway.v1 import gateway_pb2_grpc
@@ -43,6 +42,7 @@ class Gateway:
         self._built = self._builder.build(settings, self._route_anew)
         self._retiring: dict[asyncio.Task[None], Built] = {}
         self._loading = asyncio.Lock()
+        self._priced: frozenset[str] = frozenset()
         self.service = Service(self._built.snapshot)
         self.port = 0
 
@@ -66,12 +66,14 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*(built.aclose() for built in left))
 
-    async def load_prices(self) -> None:
-        """Read the price lists that the configuration needs. Usage is priced from then on; without a list it is not, and a log line says so."""
+    async def load_prices(self, *, again: bool = True) -> None:
+        """Read the price lists that the configuration needs; not again: only if there is another one among them. Usage is priced from then on; without a
+        list it is not, and a log line says so."""
         async with self._loading:
             wanted = self._built.prices.lists()
-            if not wanted:
+            if not wanted or (wanted <= self._priced and not again):
                 return
+            self._priced = wanted
             try:
                 self._builder.pricelist = await load_pricelist(wanted)
             except PriceListUnavailable as error:
@@ -101,9 +103,10 @@ class Gateway:
         self._retiring[task] = old
         task.add_done_callback(self._retiring.pop)
 
-    def refuse(self, problem: str) -> None:
-        """Have Health say that what the files hold now is not in force, and why, until a reload."""
-        self._builder.refused = (problem, time())
+    def refuse(self, problem: str, since: float) -> None:
+        """Have Health say that what the files hold now, or a part of what was set at run time, is not in force, why, and since when (Unix time), until
+        another configuration is."""
+        self._builder.refused = (problem, since)
 
     def _route_anew(self) -> None:
         """New calls are routed by what is known of the models now."""

@@ -18,28 +18,35 @@ async def run(
     settings: config.Config,
     *,
     ready: Callable[[int], None] | None = None,
-    reload: Callable[[config.Sources], config.Config] | None = None,
+    found: config.Layered | None = None,
+    reload: Callable[[config.Sources], config.Layered] | None = None,
     sources: config.Sources | None = None,
+    layer: config.Layer | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again, on SIGHUP and when the files
-    that it notes, at first `sources`, have changed.
+    that it notes, at first `sources`, have changed. `found` is what `settings` were read from, `layer` what was set at run time above them.
 
     Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
     """
+    left: config.Left = {}
+    if found is not None and layer is not None:
+        settings, left = config.settled(found, layer)
+    found = found or (lambda _: settings)
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
-    reloading = Reload(gateway, reload or (lambda _: settings), sources or config.Sources())
+    read = reload or (lambda _: found)
+    reloading = Reload(gateway, read, sources or config.Sources(), found, layer=layer, left=left)
     administration = link = None
     if socket := os.environ.get(workers.SOCKET):
         from llm_gateway.app.administration import Asked, servicers
         from llm_gateway.app.link import Link
 
-        link = Link(socket, lambda: config.fingerprint(gateway.settings), servicers(Asked(gateway, reloading.asked)))
+        link = Link(socket, lambda: config.fingerprint(gateway.settings), servicers(Asked(gateway, reloading)))
     elif settings.admin is not None and not workers.is_worker():
         from llm_gateway.app.administration import Administration, Asked
 
-        administration = Administration(settings, Asked(gateway, reloading.asked))
+        administration = Administration(settings, Asked(gateway, reloading))
         reloading.prepared = administration.prepared
     try:
         admin_port = administration.start() if administration is not None else 0

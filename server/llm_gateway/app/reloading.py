@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Protocol
+from time import time
+from typing import Any, Protocol
 
 from llm_gateway import config
 from llm_gateway.app.watching import Watcher
@@ -57,23 +58,36 @@ class Serving(Protocol):
         """Serve by another one. Raises what `check` raises."""
         ...
 
-    def refuse(self, problem: str) -> None:
-        """What the files hold now is not in force, and why."""
+    def refuse(self, problem: str, since: float) -> None:
+        """What the files hold now, or a part of what was set at run time, is not in force, why, and since when (Unix time)."""
         ...
 
-    async def load_prices(self) -> None:
-        """Read what the configuration needs besides."""
+    async def load_prices(self, *, again: bool = True) -> None:
+        """Read what the configuration needs besides; not again: only what it did not need before."""
         ...
+
+
+LONGEST = 60.0
+"""Seconds after which the end of a key is looked at again: the machine's time may be set."""
 
 
 class Reload:
-    """Reads the configuration again and serves by it, on SIGHUP, when its files have changed and when the administration asks; one at a time.
+    """Has another configuration served by: read again on SIGHUP, when its files have changed and when the administration asks, or the same under what
+    was set at run time since. One at a time.
 
-    read: reads it, and notes the files in what it is given. sources: the files of the last reading that was to be served by.
+    read: reads it, and notes the files in what it is given. sources: the files of the last reading that was to be served by. found: that reading.
+    layer: what was set at run time; None where nothing can be. left: what of it is not in force.
     """
 
     def __init__(
-        self, gateway: Serving, read: Callable[[config.Sources], config.Config], sources: config.Sources
+        self,
+        gateway: Serving,
+        read: Callable[[config.Sources], config.Layered],
+        sources: config.Sources,
+        found: config.Layered,
+        *,
+        layer: config.Layer | None = None,
+        left: config.Left | None = None,
     ) -> None:
         self.prepared: Callable[[config.Admin | None], Callable[[], None]] | None = None
         """The administration's: see Administration.prepared."""
@@ -81,10 +95,17 @@ class Reload:
         self._started = gateway.settings
         self._read = read
         self._sources = sources
+        self._found = found
+        self._layer = layer
+        self._left: config.Left = {}
+        self._refused: tuple[str, float] | None = None  # what the files hold
         self._one = asyncio.Lock()
-        self._pricing: asyncio.Task[None] | None = None
+        self._ending: asyncio.TimerHandle | None = None
+        self._beside: set[asyncio.Task[None]] = set()
         self._watcher: Watcher | None = None
         self._told: list[str] = []
+        if layer is not None:
+            self._took(found, layer, left or {})
 
     def watch(self, again: Callable[[], None]) -> None:
         """Have `again` called on this event loop when the files have changed."""
@@ -108,25 +129,46 @@ class Reload:
         and ValueError for a wrong one."""
         if check_only:
             async with self._one:
-                settings = await asyncio.to_thread(self._read, config.Sources())
+                _, settings, _ = await asyncio.to_thread(self._read_again, config.Sources())
                 check(self._started, settings)
                 return settings, waiting(self._started, settings)
         done = await self._reload()
-        self._pricing = asyncio.create_task(self._gateway.load_prices())
+        self._start(self._gateway.load_prices())
         return done
+
+    async def preview(self, layer: config.Layer) -> config.Config:
+        """What the configuration in force would be under a layer. Raises ConfigError where something of it would be wrong that is not so already."""
+        async with self._one:
+            settings, _ = await asyncio.to_thread(self._judged, self._found, layer)
+            return settings
+
+    async def take(self, layer: config.Layer) -> None:
+        """Serve new calls by the configuration in force under a layer. What is wrong with it by now is left out, one by one, and told."""
+        async with self._one:
+            await self._take(layer)
+        self._start(self._gateway.load_prices(again=False))
+
+    async def _take(self, layer: config.Layer) -> None:
+        settings, left = await asyncio.to_thread(config.settled, self._found, layer)
+        await self._gateway.reload(settings)
+        self._took(self._found, layer, left)
+        logs.log().info("changes at run time taken", revision=layer.revision, version=config.fingerprint(settings))
 
     async def _reload(self) -> tuple[config.Config, Sequence[str]]:
         async with self._one:
             try:
-                settings = await asyncio.to_thread(self._read, self._sources)
+                found, settings, left = await asyncio.to_thread(self._read_again, self._sources)
                 take = self.prepared(settings.admin) if self.prepared is not None else None
                 await self._gateway.reload(settings)
             except (config.ConfigError, OSError, ValueError) as error:
-                self._gateway.refuse(str(error))
+                self._refused = str(error), time()
+                self._tell()
                 logs.log().error("configuration not reloaded", problem=str(error))
                 raise
             if take is not None:
                 take()
+            self._refused = None
+            self._took(found, self._layer, left)
         logs.log().info("configuration reloaded", version=config.fingerprint(settings))
         if self._watcher is not None:
             self._watcher.interval = settings.server.reload_interval
@@ -135,3 +177,64 @@ class Reload:
             logs.log().warning("settings need a restart", settings=names)
         self._told = names
         return settings, names
+
+    def _read_again(self, sources: config.Sources) -> tuple[config.Layered, config.Config, config.Left]:
+        found = self._read(sources)
+        settings = found(
+            None
+        )  # also where there is a layer: a gateway that starts without its store serves by the files alone
+        if self._layer is None:
+            return found, settings, {}
+        return found, *self._judged(found, self._layer)
+
+    def _judged(self, found: config.Layered, layer: config.Layer) -> tuple[config.Config, config.Left]:
+        """As `settled`. Raises ConfigError for what would be left out and is not yet."""
+        settings, left = config.settled(found, layer)
+        before = self._layer or config.Layer()
+        new = [entry for entry in left if entry not in self._left or layer.get(entry) != before.get(entry)]
+        if new:
+            raise config.ConfigError([problem for entry in new for problem in left[entry].errors])
+        return settings, left
+
+    def _took(self, found: config.Layered, layer: config.Layer | None, left: config.Left) -> None:
+        for entry, error in left.items():
+            if str(error) != str(self._left.get(entry)):
+                logs.log().error("set at run time, but not in force", setting=".".join(entry), problem=str(error))
+        self._found, self._layer, self._left = found, layer, left
+        self._tell()
+        self._await_end()
+
+    def _tell(self) -> None:
+        """Have Health say what is not in force."""
+        problems = ([self._refused[0]] if self._refused else []) + [str(error) for error in self._left.values()]
+        if problems:
+            self._gateway.refuse("\n".join(problems), self._refused[1] if self._refused else time())
+
+    def _await_end(self) -> None:
+        """Have the keys whose end comes next forgotten then."""
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        now = time()
+        ends = self._layer.at(now).ends() if self._layer is not None else None
+        if ends is not None:
+            self._end_after(min(ends - now, LONGEST), ends)
+
+    def _end_after(self, seconds: float, ends: float) -> None:
+        self._ending = asyncio.get_running_loop().call_later(seconds, lambda: self._start(self._end(ends)))
+
+    async def _end(self, ends: float) -> None:
+        async with self._one:
+            if self._layer is None or ends > time():
+                self._await_end()
+                return
+            try:
+                await self._take(self._layer)
+            except (config.ConfigError, OSError, ValueError) as error:
+                logs.log().error("a key whose time is over is still used", problem=str(error))
+                self._end_after(LONGEST, ends)
+
+    def _start(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from llm_gateway import config
@@ -15,13 +16,15 @@ from llm_gateway.config import pem
 from llm_gateway.providers import plugins
 from llm_gateway.upstream.build import trimmed
 
+T = TypeVar("T")
+
 
 def run(args: argparse.Namespace) -> int:
     source = config.config_path(args.config, os.environ)
     if args.no_env:
         if source is None:
             raise UsageError("--no-env checks a file: give it with --config")
-        settings = _loaded(lambda: config.load(source, {}, any_environment=True))
+        settings = told(lambda: config.load(source, {}, any_environment=True))
     else:
         settings = load(args.config, os.environ)
     print(f"{source or 'environment'}: ok; listens on {settings.server.listen}")
@@ -85,10 +88,11 @@ def read(path: str | None, env: Mapping[str, str], sources: config.Sources | Non
 
 def load(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Config:
     """The checked configuration. Raises UsageError with every problem, one a line."""
-    return _loaded(lambda: read(path, env, sources)(None))
+    return told(lambda: read(path, env, sources)(None))
 
 
-def _loaded(reader: Callable[[], config.Config]) -> config.Config:
+def told(reader: Callable[[], T]) -> T:
+    """What was read. Raises UsageError instead of ConfigError."""
     try:
         return reader()
     except config.ConfigError as error:

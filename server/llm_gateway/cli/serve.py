@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import functools
 import importlib
 import os
 import re
@@ -17,14 +18,15 @@ from msgspec.structs import replace
 from llm_gateway import config
 from llm_gateway.app import workers
 from llm_gateway.cli import FAILED, OK, env_file
-from llm_gateway.cli.config_check import load, read
+from llm_gateway.cli.config_check import read, told
 from llm_gateway.telemetry import logs, tracing
 
 
 def run(args: argparse.Namespace) -> int:
     sources = config.Sources()
     env_file.take(args, sources)
-    settings = _flagged(load(args.config, _environment(args), sources), args)
+    found = told(lambda: _read(args, sources))
+    settings = told(lambda: found(None))
     blank = _is_blank(config.config_path(args.config, _environment(args)), config.Sources())
     server = settings.server
     if server.workers > 1 and not workers.is_worker():
@@ -44,23 +46,28 @@ def run(args: argparse.Namespace) -> int:
     served = importlib.import_module(f"llm_gateway.app.{'control' if workers.is_control() else 'main'}")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(served.run(settings, reload=lambda seen: _read_again(args, seen, blank=blank), sources=sources))
+            again = functools.partial(_read_again, args, blank=blank)
+            runner.run(served.run(settings, found=found, reload=again, sources=sources))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
 
 
-def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: bool) -> config.Config:
+def _read(args: argparse.Namespace, sources: config.Sources) -> config.Layered:
+    found = read(args.config, _environment(args), sources)
+    return lambda layer: _flagged(found(layer), args)
+
+
+def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: bool) -> config.Layered:
     """The configuration as its files are now. blank: the file said nothing at the start. One that says nothing any more is being written: it would
     mean the environment's providers, without a key or a route of its own. Raises ConfigError."""
     sources.begin()
     env_file.take(args, sources)
-    env = _environment(args)
-    if not blank and _is_blank(file := config.config_path(args.config, env), sources):
+    if not blank and _is_blank(file := config.config_path(args.config, _environment(args)), sources):
         wrong, right = "is empty", "write it again; to serve by the environment alone, start without it"
         raise config.ConfigError([config.ConfigProblem(file=str(file), wrong=wrong, right=right)])
-    return _flagged(read(args.config, env, sources)(None), args)
+    return _read(args, sources)
 
 
 def _is_blank(file: str | None, sources: config.Sources) -> bool:

@@ -155,8 +155,8 @@ def _usual_key(path: str, provider: Provider, usual: Usual, env: Mapping[str, st
 def _complete_route(
     path: str, route: Route, providers: Mapping[str, Provider], off: Collection[str], reading: Reading
 ) -> Route:
-    def targets(field: str) -> tuple[Target, ...]:
-        return _placed(f"{path}.{field}", getattr(route, field), providers, off, reading)
+    def targets(field: str, *, spare: bool = False) -> tuple[Target, ...]:
+        return _placed(f"{path}.{field}", getattr(route, field), providers, off, reading, spare=spare)
 
     experiment = route.experiment
     if experiment:
@@ -164,10 +164,14 @@ def _complete_route(
         experiment = replace(experiment, arms=arms)
     elif not route.targets and not reading.troubled(f"{path}.targets") and not reading.troubled(f"{path}.experiment"):
         reading.problem(f"{path}.targets", "is missing", "list at least one target")
+    fallbacks = targets("fallbacks")
+    first = targets("targets", spare=bool(fallbacks))
+    if route.targets and not first and not experiment:  # all of them were switched off at run time, or are wrong
+        first, fallbacks = fallbacks[:1], fallbacks[1:]
     return replace(
         route,
-        targets=targets("targets"),
-        fallbacks=targets("fallbacks"),
+        targets=first,
+        fallbacks=fallbacks,
         context_fallbacks=targets("context_fallbacks"),
         content_fallbacks=targets("content_fallbacks"),
         experiment=experiment,
@@ -175,9 +179,15 @@ def _complete_route(
 
 
 def _placed(
-    path: str, targets: Sequence[_T], providers: Mapping[str, Provider], off: Collection[str], reading: Reading
+    path: str,
+    targets: Sequence[_T],
+    providers: Mapping[str, Provider],
+    off: Collection[str],
+    reading: Reading,
+    *,
+    spare: bool = False,
 ) -> tuple[_T, ...]:
-    """The targets whose providers are there, each with a model."""
+    """The targets whose providers are there, each with a model. spare: others serve where all of these were switched off at run time."""
     placed = []
     for at, target in zip(reading.places(path), targets, strict=False):
         if target.provider in off or not known(reading, f"{at}.provider", target.provider, providers):
@@ -190,7 +200,8 @@ def _placed(
     if targets and all(target.provider in off for target in targets) and path.endswith(("targets", "arms")):
         now = _off_now({target.provider: None for target in targets}, reading)
         right = f"enable {' or '.join(now)}, or name one that is on" if now else "name one that is on"
-        reading.problem(path, "names only providers that are switched off", right)
+        if not (now and spare):
+            reading.problem(path, "names only providers that are switched off", right)
     return tuple(placed)
 
 

@@ -117,7 +117,7 @@ def _placed(leaf: _Leaf, origins: Origins) -> Setting:
         return Setting(key=path, value=value, source=Source.ENVIRONMENT, variables=variables)
     if not value or leaf.value == leaf.default:
         return Setting(key=path, value=value, source=Source.DEFAULT)
-    if leaf.around in origins.lines:
+    if leaf.around and leaf.around in origins.lines:
         return noted(leaf.around, origins.variables.get(leaf.around, ()))
     if not entry and any(within(path, section) for section in origins.environment):
         return Setting(key=path, value=value, source=Source.ENVIRONMENT)
