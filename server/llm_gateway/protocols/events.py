@@ -16,9 +16,9 @@ from llm_gateway.errors import ResponseInvalid, StreamTruncated
 from llm_gateway.protocols import json
 
 MOST_PARTS = 2048
-"""Parts of one candidate. No model says that much; a provider that does would hold up every other call."""
+"""Parts of one candidate. No model writes so many; a provider that sends more would hold up every other call."""
 MOST_COUNTED = 1 << 53
-"""Tokens, or billionths of a USD, in one answer; JSON counts no further, and sums of them fit an int64."""
+"""Tokens, or billionths of a USD, of one answer: JSON counts no further exactly, and sums of them fit an int64."""
 Event = gateway_pb2.StreamSendResponse
 FinishReason = gateway_pb2.FinishReason
 
@@ -48,7 +48,7 @@ class EventWriter:
         *,
         whole: bool = False,
     ) -> None:
-        """whole: the answer is read at once, for a fold: a part and its text are one event then, and its end goes without saying."""
+        """whole: the answer is read at once, to be folded; then a part and its text are one event, and its end needs none."""
         self.provider = provider
         self.response_id = ""
         self.response_model = ""
@@ -120,7 +120,7 @@ class EventWriter:
         candidate: int = 0,
         logprobs: Sequence[gateway_pb2.TokenLogprob] = (),
     ) -> None:
-        """Append to the text of an open text, reasoning or refusal part. An empty text without log probabilities is nothing."""
+        """Append to the text of an open text, reasoning or refusal part. An empty text without log probabilities does nothing."""
         if not text and not logprobs:
             return
         index = self._open[candidate, key]
@@ -267,11 +267,11 @@ class EventWriter:
         self._put(event)
 
     def hold_usage(self, usage: Callable[[], usage_pb2.Usage]) -> None:
-        """Usage so far that is not worth an event; `report_held` makes it the last usage of an answer that ends early."""
+        """Note the usage so far, which is not worth an event; `report_held` reports it for an answer that ends early."""
         self._held = usage, self.characters
 
     def report_held(self) -> None:
-        """Report what `hold_usage` was last given, unless its counts cannot be read."""
+        """Report the usage that `hold_usage` noted last, unless its counts cannot be read."""
         if self._held is None:
             return
         read, characters = self._held
@@ -317,7 +317,7 @@ class EventWriter:
         return [self._finishes[candidate] for candidate in sorted(self._finishes)]
 
     def end(self) -> None:
-        """The provider's end mark: complete what is open, parts first, then candidates in order. Later calls do nothing.
+        """The provider's end mark has come: complete what is open, parts first, then candidates in order. Later calls do nothing.
 
         A stream in which not every wanted candidate has ended was cut, whatever mark it bears: raises StreamTruncated. A body that is
         whole, with fewer answers than were asked for, is an answer with a warning; so is one without usage.

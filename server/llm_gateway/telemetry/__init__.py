@@ -1,3 +1,3 @@
-"""Logs and traces: `logs` and `tracing`; `names` of attributes; `redaction` of what neither may hold. Nothing is imported here, so that the error
-tree can redact without them.
+"""Logs and traces: `logs`, `tracing`, the `names` of attributes, and `redaction` of what neither may hold. Nothing is imported here, so that the
+error tree can redact without the others.
 """

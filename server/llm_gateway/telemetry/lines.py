@@ -1,4 +1,4 @@
-"""Lines to a file descriptor that may block: a pipe that nobody reads must stop nobody but the thread that writes to it."""
+"""Writes lines to a file descriptor that may block: a pipe that nobody reads stops the thread that writes to it, and nobody else."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from contextlib import suppress
 
 MOST_BYTES = 1 << 20
-"""Bytes of lines that wait to be written; what comes beyond is dropped."""
+"""Bytes of lines that may wait to be written; further lines are dropped."""
 WHOLE = select.PIPE_BUF
 """Bytes that reach a pipe in one piece, whoever else writes to it (POSIX write(2)); longer lines are written on their own."""
 GATHERING = 0.005
-"""Seconds between writes, in which lines gather: a thread that woke up for every line would cost a call more than its line does."""
+"""Seconds between writes, in which lines gather: waking the thread for each line would cost a call more than the line does."""
 
 
 class Lines:
     """Takes lines from any thread at once, and writes them from its own, in order and whole.
 
-    fd: where to. dropped: lines that found no room, in all. told: is given the number of those not told yet, once a write has succeeded
-    again; a line that it writes finds room always. A line that cannot be written is lost.
+    fd: the file descriptor. dropped: how many lines found no room, in all. told: once writing succeeds again, it is called with the number
+    of dropped lines that it has not been told of; for a line that it writes itself there is always room. A line that cannot be written is lost.
     """
 
     def __init__(self, fd: int, told: Callable[[int], None], *, most: int = MOST_BYTES) -> None:
@@ -40,7 +40,7 @@ class Lines:
         self._thread: threading.Thread | None = None
 
     def put(self, line: bytes) -> None:
-        """Write the line, which ends in a line feed, soon; or drop it."""
+        """Have the line, which ends in a line feed, written soon; or drop it."""
         with self._lock:
             if self._held + len(line) > self._most and threading.current_thread() is not self._thread:
                 self.dropped += 1
@@ -57,7 +57,7 @@ class Lines:
                 self._thread.start()
 
     def flush(self, seconds: float = 1.0) -> bool:
-        """Wait until all is written, at most so long. Returns whether it is."""
+        """Wait until everything is written, at most so many seconds. Returns whether it is."""
         return self._idle.wait(seconds)
 
     def _run(self) -> None:
@@ -75,7 +75,7 @@ class Lines:
                     time.sleep(GATHERING)
 
     def _next(self) -> bytes:
-        """Whole lines to be written in one go; none when nothing waits, and then the thread is idle."""
+        """Whole lines, to be written at once; none when nothing waits, and then the thread is idle."""
         with self._lock:
             taken: list[bytes] = []
             size = 0

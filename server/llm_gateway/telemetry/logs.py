@@ -40,7 +40,7 @@ def is_secret(key: str) -> bool:
 
 
 def without_secrets(value: object) -> object:
-    """A field's value without nested values under a secret's name."""
+    """A field's value without what stands in it under a secret's name."""
     if isinstance(value, Mapping):
         return {k: REDACTED if is_secret(str(k)) else without_secrets(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -103,7 +103,7 @@ atexit.register(flush)
 
 
 def take_standard_error() -> None:
-    """From now on, turn whatever else is written to standard error, above all by gRPC's core, into log lines (`standard error`): the core quotes
+    """From now on, whatever else is written to standard error becomes log lines (`standard error`): above all the texts of gRPC's core, which quote
     peers, line feeds included. What is written while the process is being killed is lost."""
     reading, writing = os.pipe()
     _lines.fd = os.dup(2)
@@ -132,8 +132,8 @@ _LONGEST = 2048
 
 
 class _Libraries(logging.Handler):
-    """Log lines for what libraries log: the logger, and where an exception came from. Their texts may hold anything, so only the first
-    line of asyncio's constant texts is kept."""
+    """Makes log lines of what libraries log: the logger's name, and where an exception came from. Their texts may hold anything, so only those of
+    asyncio, which are constant, are kept, and of them the first line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         said = str(record.msg).partition("\n")[0][:200] if not record.args else ""
@@ -147,7 +147,7 @@ class _Libraries(logging.Handler):
 
 
 def _unless_in_background(_: object, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A background job of a terminal does not log successful calls, which would clutter what its user runs in the foreground."""
+    """In a background job of a terminal, calls are not logged: they would clutter what the user runs in the foreground."""
     if method == "info" and event.get("event") == "rpc":
         with suppress(OSError):
             if os.tcgetpgrp(sys.stderr.fileno()) != os.getpgrp():
@@ -156,7 +156,7 @@ def _unless_in_background(_: object, method: str, event: structlog.typing.EventD
 
 
 def configure_logging(level: str = "info", *, human: bool = False) -> None:
-    """JSON lines on standard error, one object a line; `human` gives coloured text instead. Warnings of libraries are lines too."""
+    """Log to standard error, as JSON, one object a line; with `human` as coloured text. Warnings of libraries are logged too."""
     structlog.configure(
         processors=[
             *((_unless_in_background,) if sys.stderr.isatty() else ()),

@@ -1,10 +1,10 @@
-"""Spans to a collector: OTLP over HTTP, written by hand and posted by one thread.
+"""Sends spans to a collector: OTLP over HTTP, encoded here and posted by one thread.
 
-A span is encoded when it ends, in one pass and without protobuf objects, which cost more than everything else that a span costs. What waits
-in the queue is half a kilobyte of bytes, and the thread that posts computes nothing for which the event loop would have to wait.
+A span is encoded when it ends, in one pass and without protobuf objects, which would cost more than the rest of the span. So half a kilobyte
+waits in the queue for each, and the thread that posts them does no work for which the event loop would have to wait.
 
 Sources: opentelemetry-proto 1.x (collector/trace/v1, trace/v1, common/v1), the OTLP specification (paths, retries) and OpenTelemetry's
-environment variable specification. The gateway's spans have no events, links or status texts, so that none are written.
+environment variable specification. The gateway's spans have no events, links or status texts, so none are written.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext, StatusCode
 
 RETRYABLE = frozenset({0, 429, 502, 503, 504})
-"""Statuses after which a batch is sent again (OTLP specification); 0 stands for no answer."""
+"""HTTP statuses after which a batch is sent again (OTLP specification); 0 stands for no answer."""
 FIRST_BACKOFF = 1.0
-"""Seconds before the first repetition; each further one waits twice as long."""
+"""Seconds before the first repetition; before each further one it is twice as long."""
 MOST_RESPONSE = 64 << 10
 
 
@@ -45,8 +45,8 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where spans go and how many wait. url: of the traces signal. timeout, delay: seconds, for a batch with its repetitions, and between
-    batches. queue, batch: spans. tls: None for plaintext."""
+    """Where spans go, and how many may wait. url: for traces. timeout: seconds for a batch with its repetitions. delay: seconds between
+    batches. queue, batch: in spans. tls: None for plaintext."""
 
     url: str
     headers: Mapping[str, str]
@@ -59,8 +59,8 @@ class Settings:
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Settings:
-        """By the OTEL_EXPORTER_OTLP_* and OTEL_BSP_* variables; those of the traces signal win. Raises SettingsError, OSError for a certificate
-        that cannot be read."""
+        """The settings of the OTEL_EXPORTER_OTLP_* and OTEL_BSP_* variables; those for traces win. Raises SettingsError, and OSError for a
+        certificate that cannot be read."""
 
         def otlp(name: str, default: str = "") -> str:
             return env.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or env.get(f"OTEL_EXPORTER_OTLP_{name}") or default
@@ -94,8 +94,8 @@ class Settings:
 class OtlpProcessor(SpanProcessor):
     """Queues ended spans and posts them, a batch at a time, from a thread of its own.
 
-    A full queue drops the newest span, and so does a collector that refuses a batch or is away for `timeout`. `dropped` counts them;
-    `on_drop` is told how many were dropped since it was told last, and why.
+    A span that finds the queue full is dropped, and so is a batch that the collector refuses or does not take within `timeout`. `dropped` counts
+    the spans; `on_drop` is told how many there are since it was told last, and why.
     """
 
     def __init__(self, settings: Settings, resource: Resource, on_drop: Callable[[int, str], None]) -> None:
@@ -146,7 +146,7 @@ class OtlpProcessor(SpanProcessor):
         return True
 
     def shutdown(self) -> None:
-        """Post what is queued, at most `timeout` long, and end the thread. Spans that end later are dropped."""
+        """Post what is queued, for at most `timeout`, and end the thread. Spans that end later are dropped."""
         self._stopping.set()
         self._wake.set()
         self._thread.join(self._settings.timeout)
@@ -187,7 +187,8 @@ class OtlpProcessor(SpanProcessor):
         return gzip.compress(message, 1) if self._settings.compressed else message
 
     def _post(self, body: bytes) -> tuple[int, int]:
-        """The last status, 0 when there was no answer, and how many spans were refused though the batch was accepted. Repeats what may be repeated until `timeout` has passed."""
+        """Post a batch, and repeat it where that is allowed, until `timeout` has passed. Returns the last status, 0 for no answer, and how many spans of
+        a batch that was accepted were refused all the same."""
         end = monotonic() + self._settings.timeout
         backoff = FIRST_BACKOFF
         while True:
@@ -221,7 +222,7 @@ class OtlpProcessor(SpanProcessor):
 
 
 def _rejected(answer: bytes) -> int:
-    """ExportTraceServiceResponse.partial_success.rejected_spans, read as unknown fields: its generated code would be one more package."""
+    """ExportTraceServiceResponse.partial_success.rejected_spans, read as unknown fields: generated code for it would be one more package."""
     with suppress(DecodeError):
         partial = _fields(answer).get(1)
         rejected = _fields(partial).get(1) if isinstance(partial, bytes) else 0
@@ -293,11 +294,11 @@ def _attribute(tag: int, key: str, value: Any) -> bytes:
 
 _KEPT = frozenset({str, int, bool})
 _kept_attribute = lru_cache(maxsize=2048, typed=True)(_attribute)
-"""Most KeyValues are the same from span to span; those that two types could be equal in are told apart."""
+"""Most KeyValues are the same from span to span. Values that are equal and of different types (1 and True) are told apart."""
 
 
 def _value(value: Any) -> bytes:
-    """AnyValue; what is no scalar and no sequence goes as text."""
+    """An AnyValue; whatever is neither a scalar nor a sequence is sent as text."""
     if isinstance(value, str):
         return _field(0x0A, value.encode(errors="replace"))
     if isinstance(value, bool):

@@ -11,24 +11,24 @@ from urllib.parse import quote, urlsplit
 
 REDACTED = "[redacted]"
 LEAST = 8
-"""Characters of a secret that is looked for; shorter ones occur in innocent words."""
+"""Characters that a secret must have to be looked for; shorter ones occur in innocent words."""
 
 _held: Counter[str] = Counter()
-"""Known secrets, by the number of configurations that hold them: an old one is in use until its last call ends."""
+"""Known secrets, and how many configurations hold each: an old configuration is in use until its last call ends."""
 _known: tuple[str, ...] = ()
 _beginnings: tuple[str, ...] = ()
 """Their distinct beginnings: keys of one vendor begin alike, so looking for the beginning first saves looking for each."""
 
 
 def know(*secrets: str) -> None:
-    """From now on redact these in every text, until `forget` was called as often as `know`. Each is also redacted in the forms
-    in which it is sent and echoed: after its scheme ("Bearer …"), percent-encoded, inside JSON; of a URL user and password, as base64 too."""
+    """From now on redact these in every text, until `forget` has been called as often as `know`. Each is also redacted in the forms in which it
+    is sent and echoed: without its scheme ("Bearer …"), percent-encoded, inside JSON, in base64; of a URL, the user and the password."""
     _held.update(secrets)
     _look_for(_held)
 
 
 def forget(*secrets: str) -> None:
-    """These are no longer in use, as far as one call of `know` is concerned."""
+    """Undo one call of `know` for these."""
     _held.subtract(secrets)
     for secret in {secret for secret in secrets if _held[secret] <= 0}:
         del _held[secret]
@@ -58,7 +58,7 @@ def _look_for(secrets: Iterable[str]) -> None:
 
 
 def without_known(text: str) -> str:
-    """The text without the known secrets. In a log line it costs a tenth of a microsecond per beginning."""
+    """The text without the known secrets. For a log line it costs a tenth of a microsecond for each beginning."""
     for beginning in _beginnings:
         if beginning in text:
             break
@@ -71,7 +71,7 @@ def without_known(text: str) -> str:
 
 
 _KEYS = ("sk-", "xai-", "gsk_", "ya29.")
-"""How the keys of vendors begin: OpenAI, Anthropic and many others, xAI, Groq, Google's access tokens."""
+"""How vendors' keys begin: those of OpenAI, Anthropic and many others, of xAI, of Groq, and Google's access tokens."""
 _EXACT = r"(?-i:AIza[\w*-]{12,}|A[KS]IA[A-Z0-9*]{12,})"
 """Keys of Google and AWS, matched by case, since asia-northeast1 is a region."""
 _LOOKS = re.compile(
@@ -79,7 +79,7 @@ _LOOKS = re.compile(
     rf"|\b(?:{'|'.join(map(re.escape, _KEYS))})[\w-]{{12,}}|\b{_EXACT}"
     r"|(?<=[?&]key=)[^&\s\"]+"
 )
-"""Credentials by their looks: HTTP authorization, keys of vendors, a key in a query."""
+"""What is a credential for certain: HTTP authorization, vendors' keys, a key in a query."""
 _SIGNS = ("bearer ", "basic ", *_KEYS, "aiza", "akia", "asia", "key=")
 """Every text that the pattern matches contains one of these; looking for them first costs a tenth of the pattern."""
 
@@ -103,7 +103,7 @@ _SECRET = re.compile(
     r"|(?<![A-Za-z0-9_+/-])(?<!sha256:)(?<!sha512:)(?=[A-Za-z_+/-]*+\d)(?=[0-9_+/-]*+[A-Za-z])"
     r"(?P<long>[A-Za-z0-9_+/-]{40,}|[A-Za-z0-9]{32,}(?![A-Za-z0-9_+/-]))={0,2}"
 )
-"""What looks like a key: by what stands before it, or by its length with letters and digits."""
+"""What may be a key: for what stands before it, or because it is long and has both letters and digits."""
 _PUBLIC = re.compile(
     r"(?:rs|msg|resp|fco?|ctco?|call|ws|fs|ig|mcp[lr]?|ci|cu|cmp|lsh|run|thread|step|asst|vs|file|batch|req|modr|ftjob|toolu|srvtoolu"
     r"|mcptoolu|tooluse|container|msgbatch)_[A-Za-z0-9_-]+"

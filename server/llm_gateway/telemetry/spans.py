@@ -1,7 +1,7 @@
-"""A tracer that makes cheap spans: the SDK's sampler, ids, resource and processors, and a span without locks, copies and bounds.
+"""A tracer of cheap spans: with the SDK's sampler, ids, resource and processors, but without a span's locks, copies and limits.
 
-One task at a time touches a span of the gateway, which gets a few dozen attributes of plain types; the SDK's own span is made for every other
-case too, and takes twice as long. Processors and exporters of the SDK take these as their own.
+A span of the gateway is touched by one task at a time, and gets a few dozen attributes of plain types. The SDK's own span is made for every
+other case too, and takes twice as long. Processors and exporters of the SDK take either.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Span(sdk.ReadableSpan, trace.Span):
 
 
 class Tracer(trace.Tracer):
-    """Makes the spans above, as `inner` would make its own."""
+    """Makes these spans as `inner` would make its own."""
 
     def __init__(self, inner: sdk.Tracer, scope: str, version: str) -> None:
         self._sampler = inner.sampler

@@ -23,7 +23,7 @@ W3C = TraceContextTextMapPropagator()
 
 
 class TelemetryError(Exception):
-    """The OTEL_* variables ask for what cannot be done."""
+    """The OTEL_* variables ask for something that the gateway cannot do."""
 
 
 def configure_tracing(service: str = "llm-gateway") -> TracerProvider | None:
@@ -31,7 +31,7 @@ def configure_tracing(service: str = "llm-gateway") -> TracerProvider | None:
 
     service: name of the service where neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES has one. Sampling, resource, endpoint,
     headers and batching follow the OTEL_* variables of this process (OpenTelemetry environment variable specification). Nothing global
-    is set. Raises TelemetryError for what they may not say.
+    is set. Raises TelemetryError for values that cannot be followed.
     """
     env = os.environ
     endpoint = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -56,7 +56,7 @@ def configure_tracing(service: str = "llm-gateway") -> TracerProvider | None:
 
 
 def tracer(provider: TracerProvider) -> trace.Tracer:
-    """The gateway's tracer, which is kept: finding it again costs as much as a span."""
+    """The gateway's tracer. Keep it: finding it again costs as much as a span."""
     from opentelemetry.sdk.trace import Tracer
 
     from llm_gateway.telemetry import spans

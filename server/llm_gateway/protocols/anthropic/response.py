@@ -130,7 +130,7 @@ class MessageParser:
 
     # ------------------------------------------------------------ the message
     def begin(self, message: dict[str, Any]) -> None:
-        """id, model and usage, and what else stands beside the content."""
+        """Read a message without its content: id, model, usage, and fields that the contract does not have."""
         writer = self._writer
         writer.response_id = json.name(message.get("id"))
         writer.response_model = json.name(message.get("model"))
@@ -139,7 +139,7 @@ class MessageParser:
             self._count(message["usage"])
 
     def finish(self, message: dict[str, Any]) -> None:
-        """Why it ended, from a message or from the `delta` of a message_delta."""
+        """Read why the message ended, from itself or from the `delta` of a message_delta."""
         details = message.get("stop_details")
         reason = message.get("stop_reason")
         text = ""
@@ -171,7 +171,7 @@ class MessageParser:
             self._writer.metadata.update({k: v for k, v in message.items() if k not in known and v is not None})
 
     def _count(self, usage: dict[str, Any]) -> None:
-        """Counts are cumulative: what is named again replaces what was said before."""
+        """Counts are cumulative: a later one replaces an earlier one of its name."""
         self._usage.update({name: value for name, value in usage.items() if value is not None})
         counted = self._usage
         tier = counted.get("service_tier")
@@ -227,7 +227,7 @@ class MessageParser:
         return part
 
     def _extras(self, part: content_pb2.Part, block: dict[str, Any], known: tuple[str, ...]) -> None:
-        """Fields of a block that the contract has none for (`caller` of a tool_use, say) come back with the part."""
+        """Keep fields of a block that the contract does not have (`caller` of a tool_use, say) as options of the part, so that they go back with it."""
         extras = {name: value for name, value in block.items() if name not in known and value is not None}
         if extras:
             part.provider_options_json[self._writer.provider] = json.text(extras)
@@ -311,7 +311,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def citation(wire: dict[str, Any]) -> content_pb2.Citation:
-    """A citation. It covers the whole text part that it hangs on, so it has no span."""
+    """A citation. It covers the whole text part that it belongs to, so it has no span."""
     source = wire.get("url") or wire.get("source")
     return content_pb2.Citation(
         uri=source if isinstance(source, str) else "",
@@ -323,7 +323,7 @@ def citation(wire: dict[str, Any]) -> content_pb2.Citation:
 
 
 def usage_of(wire: dict[str, Any]) -> usage_pb2.Usage:
-    """The contract's usage: the API's input_tokens leave out what was read from and written to the cache."""
+    """The usage. The API's input_tokens leave out what was read from the cache and written to it; ours include both."""
     read, written = wire.get("cache_read_input_tokens"), wire.get("cache_creation_input_tokens")
     usage = usage_pb2.Usage(
         input_tokens=(wire.get("input_tokens") or 0) + (read or 0) + (written or 0),
@@ -346,7 +346,7 @@ def usage_of(wire: dict[str, Any]) -> usage_pb2.Usage:
 
 # ---------------------------------------------------------------- errors
 def _stream_error(value: dict[str, Any]) -> errors.ProviderError:
-    """The error of an `error` event, or of an error body under HTTP 200: the type tells, since the status does not."""
+    """The error in an `error` event, or in a body with HTTP status 200. Its type decides, since the status says nothing."""
     error = value.get("error")
     if not isinstance(error, dict):
         error = {"message": error} if error else {}
@@ -368,7 +368,7 @@ def _error_code(error: dict[str, Any]) -> str:
 
 
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
-    """The error of an answer that is not 2xx: the API's own shape, or that of Google in front of it."""
+    """The error of an answer that is not 2xx, in the API's own shape or, from Vertex AI, in Google's."""
     error, message = failures.body_words(body)
     if google.is_status(error):
         return google.from_http(status, headers, error, message, codes=CODES)
@@ -394,7 +394,7 @@ def _request_id(body: bytes) -> str:
 
 # ---------------------------------------------------------------- models
 def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
-    """The models from behind the one named `token`."""
+    """The request for the page of models that follows `token`, the last id of the page before."""
     if dialect.in_path:
         query = "?pageSize=100" + (f"&pageToken={quote(token, safe='')}" if token else "")
         return Outgoing(path=dialect.models_path + query, method="GET")

@@ -108,7 +108,7 @@ def _finish(writer: EventWriter, answer: dict[str, Any]) -> None:
 
 
 def _describe(writer: EventWriter, answer: dict[str, Any]) -> None:
-    """Usage, tier, and what else stands beside the message."""
+    """Read what stands beside the message: usage, tier, and fields that the contract does not have."""
     metadata = writer.metadata
     for name, value in answer.items():
         if name not in _ANSWER and value not in (None, {}):
@@ -126,7 +126,7 @@ def _describe(writer: EventWriter, answer: dict[str, Any]) -> None:
 
 
 def usage_of(wire: dict[str, Any], more: Any = None) -> usage_pb2.Usage:
-    """The contract's usage: Converse's inputTokens leave out what was read from and written to the cache.
+    """The usage. Converse's inputTokens leave out what was read from the cache and written to it; ours include both.
 
     more: additionalModelResponseFields, in which Claude tells how many tokens it thought.
     """
@@ -153,7 +153,7 @@ def usage_of(wire: dict[str, Any], more: Any = None) -> usage_pb2.Usage:
 
 
 def citation(wire: dict[str, Any]) -> content_pb2.Citation:
-    """A citation. It covers the whole text part that it hangs on, so it has no span."""
+    """A citation. It covers the whole text part that it belongs to, so it has no span."""
     web = (wire.get("location") or {}).get("web") or {}
     source = wire.get("source")
     return content_pb2.Citation(
@@ -167,7 +167,7 @@ def citation(wire: dict[str, Any]) -> content_pb2.Citation:
 
 # ---------------------------------------------------------------- streams
 class ConverseParser:
-    """Reads the events of one message. Text and reasoning begin with their first delta; the stream is over when both `messageStop` and
+    """Reads the events of one message. Text and reasoning begin with their first delta; the stream ends when both `messageStop` and
     `metadata` have come, in either order."""
 
     __slots__ = ("_encrypted", "_held", "_signatures", "_stopped", "_told", "_writer")
@@ -290,7 +290,7 @@ stream_parser = ConverseParser
 
 # ---------------------------------------------------------------- errors
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
-    """The error of an answer that is not 2xx: named by a header, or by `__type` in the body."""
+    """The error of an answer that is not 2xx. A header names it, or `__type` in the body."""
     error, message = failures.body_words(body)
     return aws.from_http(status, headers, name=failures.word(error.get("__type")), message=message)
 
@@ -300,7 +300,7 @@ _PROFILES = "profiles:"
 
 
 def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
-    """The foundation models, and behind them the inference profiles, page by page. Both lie on the control plane's host."""
+    """The request for a page of models: first the foundation models, then the inference profiles. The control plane's host has both."""
     if not token.startswith(_PROFILES):
         return Outgoing(path="/foundation-models?byOutputModality=TEXT", method="GET")
     page = token.removeprefix(_PROFILES)
@@ -309,7 +309,7 @@ def render_list_models(token: str, dialect: Dialect, /) -> Outgoing:
 
 
 def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
-    """One page of models that can be called by their own id, or of inference profiles."""
+    """One page, of foundation models that can be called by their own id or of inference profiles."""
     page = json.decode(body)
     if "inferenceProfileSummaries" in page:
         more, entries = page.get("nextToken"), page["inferenceProfileSummaries"]

@@ -1,4 +1,4 @@
-"""generateContent answers and streams, to the contract."""
+"""Answers and streams of generateContent, as the contract's events."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ _CANDIDATE_KEYS = {
 }
 _CONTENT_KEYS = {"parts", "role"}
 _Origin = tuple[bytes, *tuple[str | int, ...]]
-"""Data, and the path in it at which something stands."""
+"""Data, and the path of something in it."""
 _TEXT_KEYS = {"text", "thought", "thoughtSignature"}
 _PART_FLAGS = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"}
 _USAGE_KEYS = {
@@ -157,7 +157,7 @@ class _Candidate:
         self.index = index
         self.number = 0
         self.kind = ""
-        """What the part being written is: "text", "thought", a MIME type of sound, or "" when none grows."""
+        """The kind of part that is being written: "text", "thought", a MIME type of sound, or "" for none."""
         self.text: _Text | None = None
         self.texts: list[_Text] = []
         self.call: _PartialCall | None = None
@@ -191,7 +191,7 @@ class Reader:
 
     # ------------------------------------------------------------ the seam
     def feed(self, event: str, data: bytes) -> None:
-        """One chunk, or, where the answer is an array of chunks, all of them."""
+        """One chunk, or an array of chunks."""
         chunk = json.decode(data)
         if isinstance(chunk, list):
             for index, one in enumerate(chunk):
@@ -200,7 +200,7 @@ class Reader:
             self._chunk(chunk, (data,))
 
     def close(self) -> None:
-        """The stream ends by closing once a finish reason or a blocked prompt was seen."""
+        """A stream has no end mark: it may close once a finish reason or a blocked prompt has come."""
         if self._ended:
             self.end()
         else:
@@ -219,7 +219,7 @@ class Reader:
 
     # ------------------------------------------------------------ a chunk
     def _chunk(self, chunk: dict[str, Any], origin: _Origin) -> None:
-        """origin: where it stands."""
+        """origin: where the chunk stands."""
         writer = self._writer
         if not json.is_blank(chunk.get("error")):
             error = in_stream_error(chunk)
@@ -270,7 +270,7 @@ class Reader:
             writer.hold_usage(partial(usage_of, counts))
 
     def _rest(self, candidate: _Candidate, wire: dict[str, Any]) -> None:
-        """Everything of a candidate but its content; the latest counts, lists of sources and log probabilities add up."""
+        """Read everything of a candidate except its content. A later value replaces an earlier one, but sources and log probabilities add up."""
         reason = wire.get("finishReason")
         if reason and reason != "FINISH_REASON_UNSPECIFIED":
             candidate.finish = str(reason)
@@ -356,7 +356,7 @@ class Reader:
         self._writer.start(key, part, candidate=candidate.index)
 
     def _close_part(self, candidate: _Candidate, signature: bytes = b"") -> None:
-        """No more is appended to the part being written. Text stays open for its citations."""
+        """End the part that is being written; text stays open for its citations."""
         if candidate.kind and candidate.kind != "text":
             self._writer.complete(str(candidate.number), candidate=candidate.index, signature=signature)
         candidate.kind = ""
@@ -460,7 +460,7 @@ class Reader:
             completed.logprobs.append(scored)
 
     def _cite(self, candidate: _Candidate) -> bool:
-        """Write the sources to the text parts they speak of; False when there is no text."""
+        """Write the sources to the parts of text that they speak of. Returns False when there is no text."""
         if not candidate.texts:
             return False
         grounding = candidate.metadata.get("groundingMetadata") or {}
@@ -490,7 +490,7 @@ class Reader:
         return True
 
     def _report_usage(self) -> None:
-        """The counts are cumulative: written when they first come and at the end, not with each chunk."""
+        """Counts are cumulative: they are written when the first come and at the end, not with each chunk."""
         counts = self._counts
         if counts == self._reported:
             return
@@ -512,12 +512,12 @@ stream_parser = Reader
 
 
 def _beyond(wire: dict[str, Any], known: Set[str]) -> dict[str, Any]:
-    """What a part of an answer holds beside what has a field of the contract."""
+    """The fields of an object that are not among the known ones."""
     return {key: value for key, value in wire.items() if key not in known}
 
 
 def usage_of(counts: dict[str, Any]) -> usage_pb2.Usage:
-    """`usageMetadata`: thoughts stand beside the candidates' tokens and tool results beside the prompt's; a cached prompt is in it."""
+    """The usage. Google counts thoughts beside the candidates' tokens, and tool results beside the prompt's; a cached prompt is part of the prompt."""
     thoughts, tools = counts.get("thoughtsTokenCount"), counts.get("toolUsePromptTokenCount")
     usage = usage_pb2.Usage(
         input_tokens=(counts.get("promptTokenCount") or 0) + (tools or 0),
@@ -545,7 +545,7 @@ def usage_of(counts: dict[str, Any]) -> usage_pb2.Usage:
 
 
 class _Spans:
-    """Byte offsets in the whole text of a candidate, to code points of one of its parts."""
+    """Turns byte offsets in the whole text of a candidate into code points of one of its parts."""
 
     def __init__(self, texts: list[_Text]) -> None:
         self._keys = [text.key for text in texts]
@@ -569,7 +569,7 @@ def _code_points(text: bytes) -> int:
 
 
 def _grounded(chunk: dict[str, Any]) -> content_pb2.Citation:
-    """A citation of a groundingChunk, whatever it was retrieved from: web, maps, retrievedContext, image."""
+    """The citation of a groundingChunk, whatever its source is: web, maps, retrievedContext, image."""
     source: dict[str, Any] = next((value for value in chunk.values() if isinstance(value, dict)), {})
     return content_pb2.Citation(
         uri=source.get("uri") or source.get("sourceUri") or "",
@@ -607,7 +607,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 # ---------------------------------------------------------------- the seam
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
-    """A whole answer, or an array of chunks, which is whole when a chunk says why it ended."""
+    """A whole answer, or an array of chunks, of which one must say why the answer ended."""
     reader = Reader(writer)
     reader.feed("", body)
     if not body.lstrip().startswith(b"["):

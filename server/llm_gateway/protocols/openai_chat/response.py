@@ -105,8 +105,8 @@ def _parse_streamed(text: bytes, writer: EventWriter, dialect: Dialect) -> None:
 class _Stream:
     """Reads chunks.
 
-    Most chunks of a stream are the one before with another text. So the bytes before and behind the text of a chunk are kept, and a
-    chunk that begins and ends with them, with neither quote nor backslash between, is its text: it needs no JSON parser.
+    Most chunks of a stream differ from the one before only in their text. So the bytes around the text of a chunk are kept; a chunk that
+    begins and ends with the same bytes, and has neither quotation mark nor backslash between, is read without a JSON parser.
     """
 
     __slots__ = ("_answer", "_candidate", "_kind", "_least", "_prefix", "_suffix", "_writer")
@@ -151,8 +151,8 @@ class _Stream:
         self._learn(data, value)
 
     def _learn(self, data: bytes, value: _Wire) -> None:
-        """Keep what surrounds the text of a chunk, if its delta holds one text and nothing else. What else the chunk says, it would say
-        again: only log probabilities would count twice."""
+        """Keep the bytes around the text of a chunk, if its delta holds one text and nothing else. The rest of the chunk may come again
+        unread, since it says nothing new; except log probabilities, which belong to the text."""
         choices = value.get("choices")
         if (
             not choices
@@ -208,7 +208,7 @@ class _Call:
 
     @property
     def arguments(self) -> str:
-        """What came so far; joined when asked for, since they come in thousands of fragments."""
+        """The arguments so far. They come in thousands of fragments, so they are joined only when asked for."""
         if len(self._pieces) > 1:
             self._pieces[:] = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
@@ -226,7 +226,7 @@ class _Call:
 
 
 class _Candidate:
-    """What is known of a candidate beside what was written."""
+    """What is known of a candidate and not written yet."""
 
     __slots__ = (
         "annotations", "audio", "audio_id", "calls", "details", "error", "filters", "finish", "held", "index", "logprobs", "metadata",
@@ -262,7 +262,7 @@ class _Answer:
         self.citations: list[Any] = []
 
     def guarded(self, value: _Wire, whole: bool = False) -> None:
-        """`read`, where an error that the value tells of comes before its form."""
+        """The same as `read`, for a value that may tell of an error: the error counts more than a field of a wrong type."""
         error = value.get("error")
         failed = bool(error) and not json.is_blank(error)
         try:
@@ -274,7 +274,7 @@ class _Answer:
             raise_error(value, self.dialect)
 
     def read(self, value: _Wire, whole: bool) -> None:
-        """One chunk, or the whole answer."""
+        """Read one chunk, or the whole answer."""
         self.head(value)
         for choice in value.get("choices") or ():
             self.choice(choice, whole)
@@ -424,7 +424,7 @@ class _Answer:
         candidate.metadata[key] = old + value if isinstance(old, list) and isinstance(value, list) else value
 
     def take(self, candidate: _Candidate) -> list[gateway_pb2.TokenLogprob]:
-        """The log probabilities of the text that is written now."""
+        """Take the log probabilities that belong to the text that is written now."""
         if not candidate.logprobs:
             return []
         found, candidate.logprobs = candidate.logprobs, []
@@ -443,7 +443,7 @@ class _Answer:
             self.tagged(candidate, text, whole)
 
     def tagged(self, candidate: _Candidate, text: str, whole: bool) -> None:
-        """Text of an answer that begins, or may yet begin, with <think>; the tag and what it holds may come in any number of pieces.
+        """Read text of an answer that begins, or may yet begin, with <think>. The tag and what it holds may come in any number of pieces.
 
         A whole answer whose tag is never closed stays text as it came; in a stream, which cannot wait for that, it is reasoning."""
         candidate.held += text
@@ -469,14 +469,14 @@ class _Answer:
             candidate.held = before[len(before) - kept :]
 
     def untag(self, candidate: _Candidate, text: str) -> None:
-        """From here on it is plain text."""
+        """From here on all is plain text."""
         candidate.think = _PLAIN
         candidate.held = ""
         if text:
             self.writer.flow("text", text, candidate=candidate.index, logprobs=self.take(candidate))
 
     def release(self, candidate: _Candidate) -> None:
-        """Write what is held back for a tag, before something that is no text: the order of the parts is that of the answer."""
+        """Write the text that is held back for a tag, before a part of another kind: parts keep the order of the answer."""
         held, candidate.held = candidate.held, ""
         if held and candidate.think == _THINKING:
             self.writer.flow("reasoning", held, candidate=candidate.index)
@@ -663,7 +663,7 @@ class _Answer:
 
     # ------------------------------------------------------------ the end
     def finished(self) -> bool:
-        """Whether every candidate gave a reason to end: servers without [DONE] end so."""
+        """Whether every candidate has a finish reason, which is the only end mark of servers that send no [DONE]."""
         return bool(self.candidates) and all(
             candidate.finish or candidate.error for candidate in self.candidates.values()
         )
@@ -719,7 +719,7 @@ class _Answer:
         completed.logprobs.extend(self.take(candidate))
 
     def cite(self, candidate: _Candidate) -> None:
-        """Citations that came without a text to hang on, and those that name no span (Perplexity)."""
+        """Write the citations that came before their text, and those that name no span (Perplexity)."""
         found = [citation for annotation in candidate.annotations if (citation := values.citation_of(annotation))]
         if candidate.index == 0 and self.citations:
             results = self.writer.metadata.get("search_results")
@@ -741,7 +741,7 @@ class _Answer:
 
 
 def _known_call(calls: list[_Call], index: int | None, identity: str, name: str, fragment: str) -> _Call | None:
-    """The call that a delta goes on with; None when it begins one.
+    """The call that a delta continues; None when it begins one.
 
     By index where there is one: an id may change from delta to delta. Servers that leave the index out, or count every call as 0, are
     told apart by id, else by name.

@@ -1,4 +1,4 @@
-"""Responses answers, whole and streamed, to the contract."""
+"""Answers of the Responses API, whole and streamed, as the contract's events."""
 
 from __future__ import annotations
 
@@ -111,8 +111,8 @@ class Reader:
             raise _error(frame["error"], self._dialect)
 
     def _place(self, frame: _Wire) -> None:
-        """Give an event of an item its place: llama.cpp leaves the output_index out, so that ids tell items apart, and where they
-        change too, the order of events."""
+        """Give an event of an item its place. llama.cpp leaves the output_index out: then ids tell items apart, and where ids change
+        too, the order of events."""
         given = frame.get("output_index")
         if given is not None:
             frame["given_index"], frame["output_index"] = given, self._moved.get(given, given)
@@ -133,7 +133,7 @@ class Reader:
         return max((*self._seen, *self._items), default=-1) + 1
 
     def _of_another(self, frame: _Wire) -> int:
-        """A new place for an item whose output_index another has: servers that count all items as 0."""
+        """A new place for an item whose output_index another item has: some servers number all items 0."""
         place = self._moved[frame.get("given_index", frame["output_index"])] = self._fresh()
         return place
 
@@ -176,7 +176,7 @@ class Reader:
                 writer.metadata["service_tier"] = tier
 
     def _end(self, response: _Wire) -> None:
-        """Items that no event told of, usage, and why the answer ended."""
+        """Read the end of the answer: items that no event told of, usage, and the finish reason."""
         writer = self._writer
         output: list[_Wire] = response.get("output") or []
         for place, item in zip(self._match(output), output, strict=True):
@@ -244,7 +244,7 @@ class Reader:
 
     # ------------------------------------------------------------ items
     def _item(self, index: int, item: _Wire) -> None:
-        """What of a finished item was not written yet, and its end."""
+        """Write what was not written yet of a finished item, and its end."""
         if index in self._done:
             return
         self._done.add(index)
@@ -323,8 +323,8 @@ class Reader:
             self._writer.complete(key)  # what the whole item does not repeat
 
     def _reasoning(self, index: int, item: _Wire, opened: set[_Key]) -> None:
-        """Its encrypted form stands on its last part; without any text it is a part of its own, and so it is where it has fields of
-        the server's own beside it (`format`, `signature` of OpenRouter), which come too late for a part that was streamed."""
+        """Write a reasoning item. Its encrypted form goes with its last part. It is a part of its own where there is no text, and where the
+        server adds fields of its own (`format`, `signature` of OpenRouter), which come too late for a part that was streamed."""
         summary, content = item.get("summary") or (), item.get("content") or ()
         keys = [("summary", index, n) for n in range(len(summary))] + [
             ("thought", index, n) for n in range(len(content))
@@ -350,7 +350,7 @@ class Reader:
         self._writer.complete(last, encrypted=encrypted)
 
     def _call(self, index: int, item: _Wire) -> None:
-        """A call that the caller answers. What the contract has no field for goes back through the part's options."""
+        """Begin a call that the caller answers. Fields that the contract does not have become options of the part."""
         call = content_pb2.ToolCall(id=item.get("call_id") or item.get("id") or "", name=item.get("name") or "")
         if item.get("type") == "custom_tool_call":
             call.provider_tool_type = CUSTOM
@@ -485,7 +485,7 @@ def _same(known: _Wire, item: _Wire) -> bool:
 
 
 def _opened(keys: list[_Key], opened: set[_Key]) -> list[tuple[_Key, bool]]:
-    """(key, whether it is open) of each piece of a whole item: what was streamed under another number is the next of its kind."""
+    """(key, whether it is open) of each piece of a whole item. A piece that was streamed under another number is taken for the next of its kind."""
     if not opened:
         return [(key, False) for key in keys]
     taken = opened.intersection(keys)
@@ -504,7 +504,7 @@ def _opened(keys: list[_Key], opened: set[_Key]) -> list[tuple[_Key, bool]]:
 
 
 def usage_of(raw: _Wire) -> usage_pb2.Usage:
-    """`usage`: totals are inclusive, but for servers whose own sum shows that reasoning stands beside the output."""
+    """The usage. Totals are inclusive, except at servers whose own sum shows that they count reasoning beside the output."""
     before, after = raw.get("input_tokens_details") or {}, raw.get("output_tokens_details") or {}
     usage = usage_pb2.Usage(input_tokens=raw.get("input_tokens") or 0, output_tokens=raw.get("output_tokens") or 0)
     reasoning = after.get("reasoning_tokens")
@@ -547,7 +547,7 @@ def _citation(annotation: _Wire) -> content_pb2.Citation:
 
 
 def _error(raw: Any, dialect: Dialect, usage: usage_pb2.Usage | None = None) -> errors.ProviderError:
-    """An error inside an answer whose status was 200. A code that names the request's fault has no HTTP status beside it."""
+    """The error inside an answer with HTTP status 200. Codes that blame the request stand for 400."""
     found = raw if isinstance(raw, dict) else {"message": raw}
     code = failures.word(found.get("code"))
     status = failures.named_status(code)
