@@ -9,6 +9,7 @@ named in a warning, be it a kind of part without a leaf, or a field that no leaf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final, NoReturn
 
 from llmgateway.v1 import content_pb2
@@ -209,6 +210,18 @@ class Conversation:
     def refuse(self, below: str, description: str, reason: str = "INVALID_VALUE") -> NoReturn:
         """Raise InvalidRequest for a field of the part."""
         refuse(self.at + below, description, reason)
+
+    def sources(self, text: content_pb2.TextPart, is_own: Callable[[Wire], bool]) -> list[Wire]:
+        """The citations that this provider gave, as it gave them; warns of the others."""
+        found = []
+        for citation in text.citations:
+            with suppress(json.MalformedJson):
+                wire = json.decode(citation.provider_json or "null")
+                if isinstance(wire, dict) and is_own(wire):
+                    found.append(wire)
+        if len(found) < len(text.citations):
+            self.dropped(".text.citations", "Only sources that this provider gave for a text of its model go back.")
+        return found
 
     def object(self, text: str, below: str) -> json.Raw:
         """JSON text of an object, to be sent as it is. Raises InvalidRequest for anything else."""

@@ -12,6 +12,8 @@ from llm_gateway.protocols.wire import refuse
 
 IMAGE, AUDIO, VIDEO = content_pb2.MODALITY_IMAGE, content_pb2.MODALITY_AUDIO, content_pb2.MODALITY_VIDEO
 DOCUMENT, TEXT = content_pb2.MODALITY_DOCUMENT, content_pb2.MODALITY_TEXT
+MODALITIES = {"text": TEXT, "image": IMAGE, "audio": AUDIO, "video": VIDEO, "document": DOCUMENT}
+"""By the words that the APIs have for them, some in capital letters."""
 _BY_TYPE = {"image": IMAGE, "audio": AUDIO, "video": VIDEO, "text": DOCUMENT}
 SETTINGS = ("filename", "detail", "transcript", "start_offset", "end_offset")
 """Fields of a medium beside its type and source."""

@@ -71,7 +71,7 @@ _COUNTS = frozenset(
         "server_tool_use", "service_tier",
     }
 )  # fmt: skip
-_TTLS = {"5m": 300, "1h": 3600}
+TTLS = {"5m": 300, "1h": 3600}
 
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
@@ -335,7 +335,7 @@ def usage_of(wire: dict[str, Any]) -> usage_pb2.Usage:
     if thought is not None:
         usage.reasoning_output_tokens = thought
     for name, tokens in (wire.get("cache_creation") or {}).items():
-        seconds = _TTLS.get(name.removeprefix("ephemeral_").removesuffix("_input_tokens"))
+        seconds = TTLS.get(name.removeprefix("ephemeral_").removesuffix("_input_tokens"))
         if seconds and tokens:
             usage.cache_write_by_ttl.add(tokens=tokens).ttl.seconds = seconds
     for name, uses in (wire.get("server_tool_use") or {}).items():

@@ -8,7 +8,6 @@ from typing import Any
 
 from llmgateway.v1 import content_pb2
 
-from llm_gateway.protocols import json
 from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import Conversation
@@ -104,20 +103,6 @@ class Turns(Conversation):
             return True
         self.left_out("reasoning", "It does not say which provider signed it.")
         return False
-
-    def sources(self, text: content_pb2.TextPart, is_own: Callable[[Mapping[str, Any]], bool]) -> list[Block]:
-        """The citations that this provider gave, as it gave them; warns of the others."""
-        found = []
-        for citation in text.citations:
-            try:
-                wire = json.decode(citation.provider_json or "null")
-            except json.MalformedJson:
-                continue
-            if isinstance(wire, dict) and is_own(wire):
-                found.append(wire)
-        if len(found) < len(text.citations):
-            self.dropped(".text.citations", "Only sources that this provider gave for a text of its model go back.")
-        return found
 
 
 def end_with_more_than_thoughts(rendering: Rendering, turns: list[Turn], is_thought: Callable[[Block], bool]) -> None:

@@ -11,29 +11,23 @@ from llmgateway.v1 import content_pb2, gateway_pb2, model_pb2, usage_pb2
 
 from llm_gateway import errors
 from llm_gateway.protocols import aws, failures, json, reading
+from llm_gateway.protocols.anthropic.response import FINISH as CLAUDES
+from llm_gateway.protocols.anthropic.response import TTLS
+from llm_gateway.protocols.bedrock.request import TIERS as REQUESTED_TIERS
 from llm_gateway.protocols.bedrock.request import Dialect
 from llm_gateway.protocols.events import EventWriter
+from llm_gateway.protocols.media import AUDIO, MODALITIES
 from llm_gateway.protocols.wire import Headers, ModelPage, Outgoing
 
 FINISH: dict[str, gateway_pb2.FinishReason.ValueType] = {
-    "end_turn": gateway_pb2.FINISH_REASON_STOP,
-    "stop_sequence": gateway_pb2.FINISH_REASON_STOP_SEQUENCE,
-    "max_tokens": gateway_pb2.FINISH_REASON_MAX_TOKENS,
-    "model_context_window_exceeded": gateway_pb2.FINISH_REASON_CONTEXT_WINDOW,
-    "tool_use": gateway_pb2.FINISH_REASON_TOOL_CALLS,
+    **CLAUDES,
     "guardrail_intervened": gateway_pb2.FINISH_REASON_CONTENT_FILTER,
     "content_filtered": gateway_pb2.FINISH_REASON_CONTENT_FILTER,
     "malformed_tool_use": gateway_pb2.FINISH_REASON_MALFORMED_TOOL_CALL,
     "malformed_model_output": gateway_pb2.FINISH_REASON_ERROR,
-    "refusal": gateway_pb2.FINISH_REASON_REFUSAL,
-    "pause_turn": gateway_pb2.FINISH_REASON_PAUSED,
 }
 
-TIERS: dict[Any, gateway_pb2.ServiceTier.ValueType] = {
-    "default": gateway_pb2.SERVICE_TIER_STANDARD,
-    "flex": gateway_pb2.SERVICE_TIER_FLEX,
-    "priority": gateway_pb2.SERVICE_TIER_PRIORITY,
-}
+TIERS: dict[Any, gateway_pb2.ServiceTier.ValueType] = {word: tier for tier, word in REQUESTED_TIERS.items()}
 
 _COUNTS = frozenset(
     {
@@ -42,7 +36,6 @@ _COUNTS = frozenset(
     }
 )  # fmt: skip
 _ANSWER = frozenset({"output", "stopReason", "usage", "p"})
-_TTLS = {"5m": 300, "1h": 3600}
 
 
 def parse_response(body: bytes, writer: EventWriter, dialect: Dialect, /) -> None:
@@ -139,8 +132,8 @@ def usage_of(wire: dict[str, Any], more: Any = None) -> usage_pb2.Usage:
         cache_write_input_tokens=written,
     )
     for detail in wire.get("cacheDetails") or ():
-        if detail.get("inputTokens") and detail.get("ttl") in _TTLS:
-            usage.cache_write_by_ttl.add(tokens=detail["inputTokens"]).ttl.seconds = _TTLS[detail["ttl"]]
+        if detail.get("inputTokens") and detail.get("ttl") in TTLS:
+            usage.cache_write_by_ttl.add(tokens=detail["inputTokens"]).ttl.seconds = TTLS[detail["ttl"]]
     for name, uses in (wire.get("serverToolUsage") or {}).items():
         if isinstance(uses, int) and uses:
             usage.provider_tool_uses[name] = uses
@@ -323,13 +316,7 @@ def parse_models(body: bytes, dialect: Dialect, /) -> ModelPage:
     return ModelPage(models=models, next=_PROFILES)
 
 
-_MODALITIES = {
-    "TEXT": content_pb2.MODALITY_TEXT,
-    "IMAGE": content_pb2.MODALITY_IMAGE,
-    "AUDIO": content_pb2.MODALITY_AUDIO,
-    "SPEECH": content_pb2.MODALITY_AUDIO,
-    "VIDEO": content_pb2.MODALITY_VIDEO,
-}
+_MODALITIES = {word.upper(): modality for word, modality in MODALITIES.items()} | {"SPEECH": AUDIO}
 
 
 def _model(entry: dict[str, Any]) -> model_pb2.Model:

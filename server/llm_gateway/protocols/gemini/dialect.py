@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from llmgateway.v1 import gateway_pb2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
@@ -128,6 +130,11 @@ FAMILIES: tuple[Family, ...] = (
 
 UNKNOWN = Family(pattern="", thinking="any", levels=("minimal", "low", "medium", "high", "xhigh"))
 
+REQUESTED_TIERS = {
+    gateway_pb2.SERVICE_TIER_STANDARD: "standard",
+    gateway_pb2.SERVICE_TIER_FLEX: "flex",
+    gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
+}
 _COMPILED = tuple((re.compile(family.pattern), family) for family in FAMILIES)
 
 

@@ -10,11 +10,6 @@ from llm_gateway.protocols.gemini.dialect import Dialect
 from llm_gateway.protocols.wire import Headers
 
 
-class _NoHeaders:
-    def get(self, name: str, /) -> None:
-        return None
-
-
 def parse_error(status: int, headers: Headers, body: bytes, dialect: Dialect, /) -> errors.ProviderError:
     """The error for an answer that is not 2xx."""
     found, message = failures.body_words(body)
@@ -25,4 +20,4 @@ def in_stream_error(chunk: dict[str, Any]) -> errors.ProviderError:
     """The error that a chunk holds in place of an answer."""
     found = chunk["error"] if isinstance(chunk["error"], dict) else {"message": chunk["error"]}
     status = failures.named_status(found.get("code")) or google.STATUS.get(str(found.get("status")), 0)
-    return google.from_http(status, _NoHeaders(), found, failures.word(found.get("message")))
+    return google.from_http(status, failures.NO_HEADERS, found, failures.word(found.get("message")))

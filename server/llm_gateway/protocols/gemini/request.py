@@ -11,8 +11,8 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 
 from llm_gateway.protocols import callids, effort, json, settings
 from llm_gateway.protocols.conversation import LOOSE, Conversation, Wire, plain
-from llm_gateway.protocols.gemini.dialect import Dialect, Family, family_of
-from llm_gateway.protocols.media import Medium
+from llm_gateway.protocols.gemini.dialect import REQUESTED_TIERS, Dialect, Family, family_of
+from llm_gateway.protocols.media import DOCUMENT, MODALITIES, Medium
 from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import BEGINNING, Outgoing, Rendering, decoded_object, json_object, refuse
 
@@ -37,17 +37,7 @@ _MODES = {
     gateway_pb2.ToolConfig.MODE_REQUIRED: "ANY",
     gateway_pb2.ToolConfig.MODE_NONE: "NONE",
 }
-_TIERS = {
-    gateway_pb2.SERVICE_TIER_STANDARD: "standard",
-    gateway_pb2.SERVICE_TIER_FLEX: "flex",
-    gateway_pb2.SERVICE_TIER_PRIORITY: "priority",
-}
-_OUTPUTS = {
-    content_pb2.MODALITY_TEXT: "TEXT",
-    content_pb2.MODALITY_IMAGE: "IMAGE",
-    content_pb2.MODALITY_AUDIO: "AUDIO",
-    content_pb2.MODALITY_VIDEO: "VIDEO",
-}
+_OUTPUTS = {modality: word.upper() for word, modality in MODALITIES.items() if modality != DOCUMENT}
 _RESOLUTIONS = {
     "low": "MEDIA_RESOLUTION_LOW",
     "medium": "MEDIA_RESOLUTION_MEDIUM",
@@ -302,7 +292,7 @@ class _Request:
     def outgoing(self) -> Outgoing:
         body = self._rendering.body(self._body())
         headers: tuple[tuple[str, str], ...] = ()
-        tier = _TIERS.get(self._request.generation_config.service_tier)
+        tier = REQUESTED_TIERS.get(self._request.generation_config.service_tier)
         if tier and self._dialect.tier == "header" and tier != "standard":
             headers = (("x-vertex-ai-llm-shared-request-type", tier),)
         return Outgoing(path=self._path(), body=json.encode(body), headers=headers)
@@ -357,7 +347,7 @@ class _Request:
         if request.labels:
             body["labels"] = dict(request.labels)
         settings.note(self._rendering, LACKS)
-        tier = _TIERS.get(request.generation_config.service_tier)
+        tier = REQUESTED_TIERS.get(request.generation_config.service_tier)
         if tier and self._dialect.tier == "body":
             body["serviceTier"] = tier
         return body

@@ -16,8 +16,9 @@ from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 from llm_gateway import errors
 from llm_gateway.protocols import callids, json, reading
 from llm_gateway.protocols.events import EventWriter
-from llm_gateway.protocols.gemini.dialect import Dialect
+from llm_gateway.protocols.gemini.dialect import REQUESTED_TIERS, Dialect
 from llm_gateway.protocols.gemini.errors import in_stream_error
+from llm_gateway.protocols.media import MODALITIES
 
 _F = gateway_pb2
 
@@ -44,22 +45,13 @@ FINISH_REASONS: Mapping[str, gateway_pb2.FinishReason.ValueType] = {
 """What is not here is OTHER."""
 
 TIERS: Mapping[str, gateway_pb2.ServiceTier.ValueType] = {
-    "standard": _F.SERVICE_TIER_STANDARD,
-    "flex": _F.SERVICE_TIER_FLEX,
-    "priority": _F.SERVICE_TIER_PRIORITY,
+    **{word: tier for tier, word in REQUESTED_TIERS.items()},
     "ON_DEMAND": _F.SERVICE_TIER_STANDARD,
     "ON_DEMAND_FLEX": _F.SERVICE_TIER_FLEX,
     "ON_DEMAND_PRIORITY": _F.SERVICE_TIER_PRIORITY,
 }
 
-MODALITIES: Mapping[str, content_pb2.Modality.ValueType] = {
-    "TEXT": content_pb2.MODALITY_TEXT,
-    "IMAGE": content_pb2.MODALITY_IMAGE,
-    "AUDIO": content_pb2.MODALITY_AUDIO,
-    "VIDEO": content_pb2.MODALITY_VIDEO,
-    "DOCUMENT": content_pb2.MODALITY_DOCUMENT,
-}
-
+_MODALITIES = {word.upper(): modality for word, modality in MODALITIES.items()}
 _FRAME_KEYS = {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback", "error"}
 _GROWING = {"content", "index"}
 """What a candidate holds while it grows."""
@@ -537,7 +529,7 @@ def usage_of(counts: dict[str, Any]) -> usage_pb2.Usage:
         sums: dict[content_pb2.Modality.ValueType, int] = {}
         for key in keys:
             for detail in counts.get(key) or ():
-                modality = MODALITIES.get(detail.get("modality"), content_pb2.MODALITY_UNSPECIFIED)
+                modality = _MODALITIES.get(detail.get("modality"), content_pb2.MODALITY_UNSPECIFIED)
                 sums[modality] = sums.get(modality, 0) + (detail.get("tokenCount") or 0)
         for modality, tokens in sums.items():
             field.add(modality=modality, tokens=tokens)

@@ -8,6 +8,7 @@ from llmgateway.v1 import content_pb2, model_pb2
 
 from llm_gateway import errors
 from llm_gateway.protocols import json, reading
+from llm_gateway.protocols.media import DOCUMENT, MODALITIES
 from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
 from llm_gateway.protocols.wire import ModelPage, Outgoing
 
@@ -24,15 +25,7 @@ _CONTEXT = (
 _OUTPUT = (
     ("max_completion_tokens",), ("max_output_tokens",), ("top_provider", "max_completion_tokens"), ("limits", "max_output_tokens"),
 )  # fmt: skip
-_MODALITIES = {
-    "text": content_pb2.MODALITY_TEXT,
-    "image": content_pb2.MODALITY_IMAGE,
-    "audio": content_pb2.MODALITY_AUDIO,
-    "video": content_pb2.MODALITY_VIDEO,
-    "file": content_pb2.MODALITY_DOCUMENT,
-    "document": content_pb2.MODALITY_DOCUMENT,
-    "pdf": content_pb2.MODALITY_DOCUMENT,
-}
+_MODALITIES = {**MODALITIES, "file": DOCUMENT, "pdf": DOCUMENT}
 _CAPABILITIES = {
     "tools": model_pb2.MODEL_CAPABILITY_TOOLS,
     "tool_use": model_pb2.MODEL_CAPABILITY_TOOLS,

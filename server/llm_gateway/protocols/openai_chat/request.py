@@ -11,7 +11,7 @@ from llmgateway.v1 import content_pb2, gateway_pb2
 from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import LOOSE, Conversation, plain
-from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, SETTINGS, VIDEO, Medium
+from llm_gateway.protocols.media import AUDIO, DOCUMENT, IMAGE, MODALITIES, SETTINGS, VIDEO, Medium
 from llm_gateway.protocols.openai_dialects import ChatDialect as Dialect
 from llm_gateway.protocols.openai_dialects import ModelRule
 from llm_gateway.protocols.tools import tools
@@ -571,13 +571,7 @@ def _sampling(rendering: Rendering, body: _Wire, rule: ModelRule, reasons: bool)
             notes.dropped(field, "The provider has no such setting.")
 
 
-_MODALITIES = {
-    content_pb2.MODALITY_TEXT: "text",
-    content_pb2.MODALITY_IMAGE: "image",
-    content_pb2.MODALITY_AUDIO: "audio",
-    content_pb2.MODALITY_VIDEO: "video",
-    content_pb2.MODALITY_DOCUMENT: "file",
-}
+_MODALITIES = {modality: word for word, modality in MODALITIES.items()} | {DOCUMENT: "file"}
 
 
 def _output_format(rendering: Rendering, body: _Wire) -> None:
@@ -599,12 +593,7 @@ def _output_format(rendering: Rendering, body: _Wire) -> None:
         limits = dialect.schema_limits if wanted.strict else None
         schema = schemas.within(wanted.schema_json, limits, notes, "output_format.json_schema.schema_json")
         if dialect.json_schema == "nested":
-            inner: _Wire = {"name": wanted.name or "response", "schema": schema}
-            if wanted.HasField("strict"):
-                inner["strict"] = wanted.strict
-            if wanted.description:
-                inner["description"] = wanted.description
-            body["response_format"] = {"type": "json_schema", "json_schema": inner}
+            body["response_format"] = {"type": "json_schema", "json_schema": named_schema(wanted, schema)}
         elif dialect.json_schema == "flat":
             body["response_format"] = {"type": "json_schema", "schema": schema}
         else:
@@ -612,6 +601,16 @@ def _output_format(rendering: Rendering, body: _Wire) -> None:
                 "output_format.json_schema.schema_json", "The provider holds answers to JSON, not to a schema."
             )
             body["response_format"] = {"type": "json_object"}
+
+
+def named_schema(wanted: gateway_pb2.JsonSchemaFormat, schema: json.Raw) -> _Wire:
+    """A schema with its name, and what else is said of it."""
+    named: _Wire = {"name": wanted.name or "response", "schema": schema}
+    if wanted.HasField("strict"):
+        named["strict"] = wanted.strict
+    if wanted.description:
+        named["description"] = wanted.description
+    return named
 
 
 def _attribution(rendering: Rendering, body: _Wire, rule: ModelRule) -> tuple[tuple[str, str], ...]:

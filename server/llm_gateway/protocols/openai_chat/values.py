@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmgateway.v1 import content_pb2, gateway_pb2, usage_pb2
 
 from llm_gateway.protocols import json
+from llm_gateway.protocols.media import MODALITIES
 
 if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
@@ -24,36 +25,30 @@ def number(*values: Any) -> int | None:
 
 
 _COSTS = frozenset({"cost", "cost_in_usd_ticks", "estimated_cost", "is_byok"})
-_BY_MODALITY = (
-    ("text_tokens", content_pb2.MODALITY_TEXT),
-    ("image_tokens", content_pb2.MODALITY_IMAGE),
-    ("audio_tokens", content_pb2.MODALITY_AUDIO),
-    ("video_tokens", content_pb2.MODALITY_VIDEO),
-)
 
 
-def read_usage(raw: Any) -> usage_pb2.Usage | None:
-    """Usage in any of the servers' spellings; None when it counts nothing.
+def read_usage(raw: Any, given: str = "prompt", written: str = "completion") -> usage_pb2.Usage | None:
+    """Usage in any of the servers' spellings; None when it counts nothing. given, written: the format's words for what the model read and wrote.
 
     prompt_tokens include what was cached. completion_tokens include reasoning, except at xAI, which counts it separately: the total
     tells (docs.x.ai, Chat Completions).
     """
     if not isinstance(raw, dict):
         return None
-    given, written = number(raw.get("prompt_tokens")), number(raw.get("completion_tokens"))
-    if given is None and written is None:
+    read, wrote = number(raw.get(f"{given}_tokens")), number(raw.get(f"{written}_tokens"))
+    if read is None and wrote is None:
         return None
-    usage = usage_pb2.Usage(input_tokens=given or 0, output_tokens=written or 0)
+    usage = usage_pb2.Usage(input_tokens=read or 0, output_tokens=wrote or 0)
     reasoning = number(raw.get("reasoning_tokens"))
-    read = number(raw.get("prompt_cache_hit_tokens"), raw.get("num_cached_tokens"), raw.get("cached_tokens"))
-    inputs = raw.get("prompt_tokens_details")
+    kept = number(raw.get("prompt_cache_hit_tokens"), raw.get("num_cached_tokens"), raw.get("cached_tokens"))
+    inputs = raw.get(f"{given}_tokens_details")
     if inputs and isinstance(inputs, dict):
-        read = number(inputs.get("cached_tokens"), read)
+        kept = number(inputs.get("cached_tokens"), kept)
         cached = number(inputs.get("cache_write_tokens"), inputs.get("cache_creation_tokens"))
         if cached is not None:
             usage.cache_write_input_tokens = cached
         _by_modality(inputs, usage.input_by_modality)
-    outputs = raw.get("completion_tokens_details")
+    outputs = raw.get(f"{written}_tokens_details")
     if outputs and isinstance(outputs, dict):
         reasoning = number(outputs.get("reasoning_tokens"), reasoning)
         _by_modality(outputs, usage.output_by_modality)
@@ -61,8 +56,8 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
         if reasoning and number(raw.get("total_tokens")) == usage.input_tokens + usage.output_tokens + reasoning:
             usage.output_tokens += reasoning
         usage.reasoning_output_tokens = reasoning
-    if read is not None:
-        usage.cache_read_input_tokens = read
+    if kept is not None:
+        usage.cache_read_input_tokens = kept
     cost = reported_cost(raw)
     if cost is not None:
         usage.provider_cost_nano_usd = cost
@@ -70,8 +65,8 @@ def read_usage(raw: Any) -> usage_pb2.Usage | None:
 
 
 def _by_modality(details: _Wire, counts: RepeatedCompositeFieldContainer[usage_pb2.ModalityTokens]) -> None:
-    for name, modality in _BY_MODALITY:
-        tokens = number(details.get(name))
+    for word, modality in MODALITIES.items():
+        tokens = number(details.get(f"{word}_tokens"))
         if tokens:
             counts.add(modality=modality, tokens=tokens)
 

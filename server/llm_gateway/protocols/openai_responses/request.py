@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from llm_gateway.protocols import effort, json, schemas, settings
 from llm_gateway.protocols.callids import CallIds
 from llm_gateway.protocols.conversation import Conversation, plain
 from llm_gateway.protocols.media import AUDIO, IMAGE, VIDEO, Medium
-from llm_gateway.protocols.openai_chat.request import attribute, retention, wished
+from llm_gateway.protocols.openai_chat.request import attribute, named_schema, retention, wished
 from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.tools import tools
 from llm_gateway.protocols.wire import CUSTOM, Outgoing, Rendering, decoded_object, refuse
@@ -144,9 +143,7 @@ class _Items(Conversation):
             if text.citations:
                 self.dropped(".text.citations", "There is no place for the sources of a text.")
             return {"type": "input_text", "text": text.text}
-        annotations = _annotations(part)
-        if len(annotations) < len(text.citations):
-            self.dropped(".text.citations", "A source that another provider gave cannot be sent back.")
+        annotations = self.sources(text, lambda wire: bool(part.item_id) and "type" in wire)
         if not text.text and not part.item_id:
             return None
         return {"type": "output_text", "text": text.text, "annotations": annotations}
@@ -415,24 +412,5 @@ class _Request:
             body["text"] = {"format": {"type": "json_object"}}
         elif kind == "json_schema":
             schema = self._request.output_format.json_schema
-            form: _Wire = {
-                "type": "json_schema",
-                "name": schema.name or "response",
-                "schema": self._schema(schema.schema_json, "output_format.json_schema.schema_json", schema.strict),
-            }
-            if schema.description:
-                form["description"] = schema.description
-            if schema.HasField("strict"):
-                form["strict"] = schema.strict
-            body["text"] = {"format": form}
-
-
-def _annotations(part: content_pb2.Part) -> list[_Wire]:
-    """The citations of the model's text, as it gave them; those of other providers have no matching item id."""
-    if not part.item_id:
-        return []
-    found = []
-    for citation in part.text.citations:
-        with suppress(json.MalformedJson):
-            found.append(json.decode(citation.provider_json or "null"))
-    return [annotation for annotation in found if isinstance(annotation, dict) and "type" in annotation]
+            within = self._schema(schema.schema_json, "output_format.json_schema.schema_json", schema.strict)
+            body["text"] = {"format": {"type": "json_schema", **named_schema(schema, within)}}

@@ -13,7 +13,7 @@ from llm_gateway.protocols import failures, json, reading
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.protocols.openai_chat.failure import ERROR_CODES as CHAT_CODES
 from llm_gateway.protocols.openai_chat.response import SERVICE_TIERS
-from llm_gateway.protocols.openai_chat.values import reported_cost
+from llm_gateway.protocols.openai_chat.values import read_usage
 from llm_gateway.protocols.openai_dialects import ResponsesDialect as Dialect
 from llm_gateway.protocols.wire import CUSTOM
 
@@ -234,7 +234,7 @@ class Reader:
     def _usage(self, raw: _Wire | None) -> None:
         if not raw:
             return
-        usage = usage_of(raw)
+        usage = read_usage(raw, "input", "output") or usage_pb2.Usage()
         for tool, uses in self._tools.items():
             usage.provider_tool_uses[tool] = uses
         self._writer.report_usage(usage)
@@ -501,36 +501,6 @@ def _opened(keys: list[_Key], opened: set[_Key]) -> list[tuple[_Key, bool]]:
             key = other
         found.append((key, True))
     return found
-
-
-def usage_of(raw: _Wire) -> usage_pb2.Usage:
-    """The usage. Totals are inclusive, except at servers whose own sum shows that they count reasoning beside the output."""
-    before, after = raw.get("input_tokens_details") or {}, raw.get("output_tokens_details") or {}
-    usage = usage_pb2.Usage(input_tokens=raw.get("input_tokens") or 0, output_tokens=raw.get("output_tokens") or 0)
-    reasoning = after.get("reasoning_tokens")
-    if reasoning is not None:
-        usage.reasoning_output_tokens = reasoning
-        if reasoning and raw.get("total_tokens") == usage.input_tokens + usage.output_tokens + reasoning:
-            usage.output_tokens += reasoning
-    if before.get("cached_tokens") is not None:
-        usage.cache_read_input_tokens = before["cached_tokens"]
-    if before.get("cache_write_tokens") is not None:
-        usage.cache_write_input_tokens = before["cache_write_tokens"]
-    for details, field in ((before, usage.input_by_modality), (after, usage.output_by_modality)):
-        for name, modality in _MODALITIES.items():
-            if details.get(name):
-                field.add(modality=modality, tokens=details[name])
-    cost = reported_cost(raw)
-    if cost is not None:
-        usage.provider_cost_nano_usd = cost
-    return usage
-
-
-_MODALITIES = {
-    "text_tokens": content_pb2.MODALITY_TEXT,
-    "image_tokens": content_pb2.MODALITY_IMAGE,
-    "audio_tokens": content_pb2.MODALITY_AUDIO,
-}
 
 
 def _citation(annotation: _Wire) -> content_pb2.Citation:
