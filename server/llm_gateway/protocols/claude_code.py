@@ -20,7 +20,7 @@ from llm_gateway import errors
 from llm_gateway.protocols import effort, failures, json, settings
 from llm_gateway.protocols.anthropic import Dialect
 from llm_gateway.protocols.anthropic.request import NEUTRAL, Messages
-from llm_gateway.protocols.anthropic.response import CODES, FINISH, STATUS, MessageParser, usage_of
+from llm_gateway.protocols.anthropic.response import CODES, FINISH, MessageParser, usage_of
 from llm_gateway.protocols.anthropic.rules import Rules
 from llm_gateway.protocols.anthropic.turns import Block, Turn
 from llm_gateway.protocols.events import EventWriter
@@ -402,7 +402,7 @@ class OutputParser:
         words = line.result or failures.word(line.errors)
         kind = line.api_error_type or self._failure
         code = line.api_error or ("" if line.subtype == "success" else line.subtype or "")
-        status = failures.named_status(line.api_error_status) or STATUS.get(kind, 0)
+        status = failures.named_status(line.api_error_status) or failures.STATUS_OF_TYPE.get(kind, 0)
         found = failures.classify(status, code=code, kind=kind, message=words, codes=_CODES)
         return found(
             status=status,

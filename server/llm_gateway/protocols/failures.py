@@ -44,6 +44,20 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
 rest is NotSupported: 3xx, 405, 406, 411, 415, 418, 421, 426, 451 and the like speak of an address that does not take such calls, now or
 in a moment, and say nothing of the request."""
 
+STATUS_OF_TYPE: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that an error of this `type` has where it comes with one: Anthropic's types, which OpenAI shares and many servers speak."""
+
 NO_HEADERS: Headers = dict[str, str]()
 """Of an error inside an answer or a stream."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -100,6 +101,11 @@ def compact(value: Any, data: bytes, *path: str | int) -> str:
 
 
 _NOT_PLAIN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def beyond(value: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """The fields of an object that are neither known nor null."""
+    return {key: field for key, field in value.items() if key not in known and field is not None}
 
 
 def octets(value: Any) -> bytes:

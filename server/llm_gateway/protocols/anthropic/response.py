@@ -47,20 +47,6 @@ CODES: dict[str, type[errors.ProviderError]] = {
     "FAILED_PRECONDITION": errors.ModelNotFound,  # Google: the model is not served in this region or to this project
 }
 
-# The HTTP status an error type has when it does not come in a stream.
-STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-
 _MESSAGE = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
@@ -168,7 +154,7 @@ class MessageParser:
 
     def _more(self, message: dict[str, Any], known: frozenset[str]) -> None:
         if not message.keys() <= known:
-            self._writer.metadata.update({k: v for k, v in message.items() if k not in known and v is not None})
+            self._writer.metadata.update(json.beyond(message, known))
 
     def _count(self, usage: dict[str, Any]) -> None:
         """Counts are cumulative: a later one replaces an earlier one of its name."""
@@ -177,7 +163,7 @@ class MessageParser:
         tier = counted.get("service_tier")
         if tier in TIERS:
             self._writer.service_tier = TIERS[tier]
-        more = {name: value for name, value in counted.items() if name not in _COUNTS}
+        more = json.beyond(counted, _COUNTS)
         if tier and tier not in TIERS:
             more["service_tier"] = tier
         if more:
@@ -228,7 +214,7 @@ class MessageParser:
 
     def _extras(self, part: content_pb2.Part, block: dict[str, Any], known: tuple[str, ...]) -> None:
         """Keep fields of a block that the contract does not have (`caller` of a tool_use, say) as options of the part, so that they go back with it."""
-        extras = {name: value for name, value in block.items() if name not in known and value is not None}
+        extras = json.beyond(block, known)
         if extras:
             part.provider_options_json[self._writer.provider] = json.text(extras)
 
@@ -354,7 +340,7 @@ def _stream_error(value: dict[str, Any]) -> errors.ProviderError:
     if not kind and not message:
         return errors.ResponseInvalid("The answer is not a message.")
     code = _error_code(error)
-    found = failures.classify(STATUS.get(kind, 0), code=code, kind=kind, message=message, codes=CODES)
+    found = failures.classify(failures.STATUS_OF_TYPE.get(kind, 0), code=code, kind=kind, message=message, codes=CODES)
     return found(
         provider_code=code or kind,
         provider_message=message,

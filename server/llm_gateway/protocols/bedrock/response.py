@@ -112,7 +112,7 @@ def _describe(writer: EventWriter, answer: dict[str, Any]) -> None:
         del metadata["serviceTier"]
     usage = answer.get("usage")
     if usage:
-        more = {name: value for name, value in usage.items() if name not in _COUNTS and value is not None}
+        more = json.beyond(usage, _COUNTS)
         if more:
             metadata["usage"] = more
         writer.report_usage(usage_of(usage, metadata.get("additionalModelResponseFields")))

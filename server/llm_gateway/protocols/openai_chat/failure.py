@@ -46,14 +46,10 @@ ERROR_CODES: Mapping[str, type[errors.ProviderError]] = {
 where they are all that tells (`failures.classify`)."""
 
 _STATUS_OF_TYPE = {
-    "invalid_request_error": 400,
+    **failures.STATUS_OF_TYPE,
     "BadRequestError": 400,
     "bad_request": 400,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "not_found_error": 404,
     "NotFoundError": 404,
-    "rate_limit_error": 429,
     "AuthenticationError": 401,
     "PermissionDeniedError": 403,
     "RateLimitError": 429,
@@ -61,7 +57,6 @@ _STATUS_OF_TYPE = {
     "requests": 429,
     "unavailable_error": 503,
     "service_unavailable_error": 503,
-    "overloaded_error": 529,
 }
 
 

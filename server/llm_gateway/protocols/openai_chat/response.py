@@ -282,9 +282,7 @@ class _Answer:
         if usage:
             self.usage(usage)
         if not value.keys() <= _READ:
-            for key in value.keys() - _READ:
-                if value[key] is not None:
-                    self.writer.metadata[key] = value[key]
+            self.writer.metadata.update(json.beyond(value, _READ))
         citations = value.get("citations")
         if citations:
             if isinstance(citations, list):
@@ -325,7 +323,7 @@ class _Answer:
             self.usage(groq["usage"])
         if groq.get("error"):
             raise_error(groq if isinstance(groq["error"], dict) else {"error": groq["error"]}, self.dialect)
-        rest = {key: value for key, value in groq.items() if key not in ("usage", "error") and value is not None}
+        rest = json.beyond(groq, ("usage", "error"))
         if rest:
             self.writer.metadata["x_groq"] = {**self.writer.metadata.get("x_groq", {}), **rest}  # type: ignore[dict-item]
 
@@ -335,7 +333,7 @@ class _Answer:
         usage = values.read_usage(raw)
         if usage is not None:
             self.writer.report_usage(usage)
-        rest = {key: value for key, value in raw.items() if key not in _READ_USAGE and value is not None}
+        rest = json.beyond(raw, _READ_USAGE)
         if isinstance(raw.get("cost"), dict):
             rest["cost"] = raw["cost"]
         if rest:
@@ -372,9 +370,7 @@ class _Answer:
         if filters:
             candidate.filters.update(filters)
         if not choice.keys() <= _READ_CHOICE:
-            for key in choice.keys() - _READ_CHOICE:
-                if choice[key] is not None:
-                    candidate.metadata[key] = choice[key]
+            candidate.metadata.update(json.beyond(choice, _READ_CHOICE))
 
     def message(self, candidate: _Candidate, message: _Wire, whole: bool) -> None:
         """A message or a delta. Parts are written in the order reasoning, text, refusal, sound, images, tool calls."""
