@@ -251,10 +251,11 @@ class HttpCaller:
         mute: set[str] = set()
         if isinstance(wire, TellsLoaded):
             with suppress(ProviderError):
-                async with self._answering(self.timeouts.connect + 10.0):
-                    response = await self.send(wire.render_loaded())
+                async with (
+                    self._answering(self.timeouts.connect + 10.0),
+                    await self.send(wire.render_loaded()) as response,
+                ):
                     loaded = guarded(wire.parse_loaded, await response.read())
-                    await response.aclose()
                 for model in models:
                     model.loaded = model.model_id in loaded
         slots = asyncio.Semaphore(DESCRIBED_AT_ONCE)
@@ -275,11 +276,12 @@ class HttpCaller:
                 return
             async with slots:
                 try:
-                    async with self._answering(self.timeouts.connect + 10.0):
-                        response = await self.send(wire.render_show(model.model_id))
+                    async with (
+                        self._answering(self.timeouts.connect + 10.0),
+                        await self.send(wire.render_show(model.model_id)) as response,
+                    ):
                         if 200 <= response.status < 300:
                             take(model, guarded(wire.parse_show, await response.read()))
-                        await response.aclose()
                 except ProviderError:
                     return
 
@@ -300,18 +302,12 @@ class HttpCaller:
         token = ""
         for _ in range(MOST_PAGES):
             outgoing = api.wire.render_list_models(token, api.dialect)
-            response = await self.send(outgoing, self.control)
-            try:
+            async with await self.send(outgoing, self.control) as response:
                 if not 200 <= response.status < 300:
                     raise await self._failure(api, outgoing, response, self.control or self.client)
                 if (response.headers.get("content-type") or "").lower().startswith("text/html"):
                     raise self._wrong_address(outgoing, response.status, self.control or self.client, "a web page")
-                body = await response.read()
-                page = _page(api, body)
-            except BaseException:
-                response.abort()
-                raise
-            await response.aclose()
+                page = _page(api, await response.read())
             models += page.models
             if not page.next or page.next == token:
                 break
