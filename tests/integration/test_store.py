@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import sqlite3
@@ -21,10 +22,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from llm_gateway import config
+from llm_gateway.cli import main
+from llm_gateway.cli.db import place
 from llm_gateway.config import Secret
 from llm_gateway.store import engines, migrations, schema
 from llm_gateway.store.records import Change, Entries, KeyRecord, State
-from llm_gateway.store.store import Stale, Store, StoreUnavailable, WrongSchema
+from llm_gateway.store.store import BackupError, Stale, Store, StoreUnavailable, WrongSchema
 from llm_gateway.store.vault import Sealed
 from msgspec.structs import replace
 
@@ -390,3 +393,118 @@ def test_a_process_killed_while_it_commits_leaves_the_whole_change_or_none(tmp_p
             names = {f"p{number}" for number in range(1, state.revision + 1)}
             assert set(state.entries.providers) == names
             assert len(state.keys) == state.revision == len(store.revisions(limit=2000))
+
+
+# --- llm-gateway db
+
+
+@pytest.fixture
+def command(
+    settings: config.Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Runs `llm-gateway db`: the exit code, and what stands on standard error."""
+    path = tmp_path / "gateway.json"
+    store = {"directory": settings.directory} if settings.url is None else {"url": settings.url.reveal()}
+    admin = {"keys": [{"name": "ops", "role": "admin", "hash": f"sha256:{'0' * 64}"}]}
+    path.write_text(json.dumps({"providers": {"echo": {}}, "admin": admin, "store": store}))
+
+    def run(*arguments: str) -> tuple[int, str]:
+        status = main(["db", *arguments, "--config", str(path)])
+        return status, capfd.readouterr().err
+
+    return run
+
+
+Command = Callable[..., tuple[int, str]]
+
+
+def test_a_backup_restores_the_same_store_in_either_database(
+    settings: config.Store, command: Command, tmp_path: Path
+) -> None:
+    """Every table, every revision and what it was; the file is its owner's alone, and has no key in the clear."""
+    file = str(tmp_path / "backup")
+    assert command("upgrade")[0] == 0
+    assert "as it was" in command("upgrade")[1]
+    with closing(Store.open(settings)) as store:
+        state = store.commit(
+            store.state(), with_provider(State(keys=(key(),)), "edge"), replace(CHANGE, after={"a": [1]})
+        )
+        state = store.commit(state, with_provider(state, "edge", "http://h/v1"), CHANGE)
+        seen = (store.state(), store.revisions(), store.entries_at(1))
+        assert command("backup", file) == (0, f"5 rows of {place(settings)} are in {file}\n")
+        assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
+        assert command("backup", file) == (2, f"error: {file} is there already; name a new file\n")
+        changed = store.commit(state, State(), CHANGE)
+        status, told = command("restore", file)
+        assert (status, "restore into an empty one" in told) == (2, True)
+        assert store.state() == changed
+        assert command("restore", "--replace", file)[0] == 0
+        assert (store.state(), store.revisions(), store.entries_at(1)) == seen
+    with closing(Store.open(config.Store(directory=str(tmp_path / "other")))) as other, open(file, "rb") as lines:
+        assert other.restore(lines) == 2
+        assert (other.state(), other.revisions(), other.entries_at(1)) == seen
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda lines: [], "is no backup of a store"),
+        (lambda lines: [b"hunter2"], "is no backup of a store"),
+        (lambda lines: lines[:-1], "is cut off after line 3"),
+        (lambda lines: [*lines[:2], *lines[3:]], "is damaged: it has 1 rows, and should have 2"),
+        (lambda lines: [lines[0], lines[1][:9], *lines[2:]], "is damaged: line 2 is no row of a store"),
+        (lambda lines: [lines[0], lines[1].replace(b"llm_", b"pg_"), *lines[2:]], "is damaged: line 2 is no row"),
+        (
+            lambda lines: [lines[0].replace(b'"0001"', b'"0002"'), *lines[1:]],
+            "is of another release: format 1, migration 0002",
+        ),
+        (lambda lines: [lines[0].replace(b'"format":1', b'"format":2'), *lines[1:]], "is of another release: format 2"),
+        (lambda lines: [*lines[:2], *lines[1:]], "is damaged: line 3 stands there twice"),
+    ],
+)
+def test_what_is_no_whole_backup_restores_nothing(
+    opened: Callable[[], Store], spoil: Callable[[list[bytes]], list[bytes]], told: str
+) -> None:
+    """What the store held is still there, and the message quotes nothing."""
+    store = opened()
+    kept = store.commit(State(), with_provider(State(), "edge"), CHANGE)
+    lines = list(store.backup())
+    with pytest.raises(BackupError) as caught:
+        store.restore(spoil(lines), replace=True)
+    assert str(caught.value).startswith(told)
+    assert "hunter2" not in str(caught.value)
+    assert store.state() == kept
+
+
+def test_a_store_that_is_not_there_is_not_backed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped directory makes no empty store, and no file."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "providers: {echo: {}}\nstore: {directory: data}\n"
+        f"admin: {{keys: [{{name: ops, role: admin, hash: 'sha256:{'0' * 64}'}}]}}"
+    )
+    assert main(["db", "backup", str(tmp_path / "backup"), "--config", str(path)]) == 2
+    assert "is not there, so there is nothing to back up" in capsys.readouterr().err
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["gateway.yaml"]
+
+
+def test_a_command_whose_database_is_gone_fails_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With nothing of the URL."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        "providers: {echo: {}}\nstore: {url: 'postgresql://me:hunter2@127.0.0.1:1/llm'}\n"
+        f"admin: {{keys: [{{name: ops, role: admin, hash: 'sha256:{'0' * 64}'}}]}}"
+    )
+    assert main(["db", "upgrade", "--config", str(path)]) == 1
+    told = capsys.readouterr().err
+    assert told == "error: the PostgreSQL of store.url: the store cannot be reached: the connection was refused\n"
+
+
+def test_the_database_commands_need_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without one they say how to add it."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text("providers: {echo: {}}")
+    assert main(["db", "upgrade", "--config", str(path)]) == 2
+    assert "add `store: {directory: data}`" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from llm_gateway import __version__
 from llm_gateway.cli.admin import arguments as admin
-from llm_gateway.cli.arguments import Parser, add_way, count, name
+from llm_gateway.cli.arguments import Commands, Parser, add_way, count, name
 
 OK = 0
 FAILED = 1
@@ -217,6 +217,18 @@ def _parser() -> argparse.ArgumentParser:
     forgotten.add_argument("--yes", action="store_true", help="remove them")
     _add_config(forgotten)
 
+    database = commands.add_parser("db", help="look after the store").add_subparsers(metavar="COMMAND", required=True)
+    _add_db(database, "upgrade", "bring the tables of the store up to date, which a gateway does by itself for SQLite")
+    kept = _add_db(database, "backup", "write the whole store to a file; keys stand in it as they are sealed")
+    kept.add_argument("file", metavar="FILE", help="a new file; - is standard output")
+    restored = _add_db(database, "restore", "put a backup into the store; stop the gateways that use it first")
+    restored.add_argument(
+        "file", metavar="FILE", help="what `db backup` wrote, of either database; - is standard input"
+    )
+    restored.add_argument(
+        "--replace", action="store_true", help="what the store holds is lost; without it the store must be empty"
+    )
+
     providers = commands.add_parser(
         "providers", help="look at the providers, and change them at run time"
     ).add_subparsers(metavar="COMMAND", required=True)
@@ -251,6 +263,16 @@ def _add_config(parser: argparse.ArgumentParser, when: str = "") -> None:
     parser.add_argument(
         "--env-file", metavar="FILE", help="file of variables such as .env, for those that the environment does not set"
     )
+
+
+def _add_db(commands: Commands, name: str, text: str) -> Parser:
+    """A command that opens the store itself, and asks no gateway."""
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}. Opens the `store` of the configuration."
+    )
+    parser.set_defaults(module="db", action=name)
+    _add_config(parser)
+    return parser
 
 
 def _add_connection(parser: argparse.ArgumentParser, *, timeout: float) -> None:

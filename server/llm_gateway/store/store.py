@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from msgspec import structs
 
 from llm_gateway import config
-from llm_gateway.store import engines, migrations, problems, schema
+from llm_gateway.store import backup, engines, migrations, problems, schema
+from llm_gateway.store.backup import BackupError
 from llm_gateway.store.problems import Stale, StoreUnavailable, WrongSchema
 from llm_gateway.store.records import Change, Entries, KeyRecord, Revision, State
 from llm_gateway.store.vault import Sealed
@@ -32,7 +33,7 @@ _DEFAULTS: Final = "default"
 """Section of the entries that are one value: default_provider."""
 _SECTIONS: Final = ("providers", "routes", "enabled")
 
-__all__ = ["Stale", "Store", "StoreUnavailable", "WrongSchema"]
+__all__ = ["BackupError", "Stale", "Store", "StoreUnavailable", "WrongSchema"]
 
 
 class Store:
@@ -84,8 +85,7 @@ class Store:
             connection.execute(sa.insert(schema.revisions), _row(revision))
             _keep_entries(connection, base.entries, new.entries, number)
             _keep_keys(connection, base.keys, new.keys)
-            if not self._file:
-                connection.execute(sa.select(sa.func.pg_notify(engines.CHANNEL, str(number))))
+            self._tell(connection, number)
         return structs.replace(new, revision=number)
 
     def revisions(self, *, before: int | None = None, limit: int = 100) -> list[Revision]:
@@ -120,6 +120,8 @@ class Store:
 
     def upgrade(self) -> tuple[str, str]:
         """Bring the schema up to date: the migration before and after, "" for an empty store. Raises StoreUnavailable."""
+        if self._file:
+            self._make_file()
         with self._transaction(writes=True) as connection:
             if not self._file:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6C6C6D)))  # replicas may start at once
@@ -129,6 +131,21 @@ class Store:
             if before < schema.HEAD:
                 migrations.upgrade(connection)
         return before, schema.HEAD
+
+    def backup(self) -> Iterator[bytes]:
+        """The whole store at one moment, line by line. Raises StoreUnavailable."""
+        with self._reading() as connection:
+            yield from backup.lines(connection, _newest(connection))
+
+    def restore(self, lines: Iterable[bytes], *, replace: bool = False) -> int:
+        """Put a backup into an empty store, or with `replace` into any: all of it or nothing. Gives its revision. Raises BackupError and
+        StoreUnavailable."""
+        with self._writing() as connection:
+            if not replace and (_newest(connection) or _keys(connection)):
+                raise BackupError("would replace what the store holds: restore into an empty one, or say --replace")
+            revision = backup.restore(connection, lines).revision
+            self._tell(connection, revision)
+        return revision
 
     def follow(self, changed: Callable[[int], None]) -> None:
         """Have `changed` called with the newest revision, on a thread of the store: once it can be read, and whenever it is another one, own
@@ -165,10 +182,7 @@ class Store:
             if self._file:
                 if self._ready:
                     raise StoreUnavailable("is gone: its file was taken away; restore it, or restart for an empty one")
-                try:
-                    engines.make_file(self._file)
-                except OSError as error:
-                    raise StoreUnavailable(problems.reason(error)) from None
+                self._make_file()
             with self._transaction(writes=False) as connection:
                 version = _version(connection)
             if self._file and version < schema.HEAD:
@@ -176,6 +190,12 @@ class Store:
             elif version != schema.HEAD:
                 raise _wrong(version)
             self._ready = True
+
+    def _make_file(self) -> None:
+        try:
+            engines.make_file(self._file)
+        except OSError as error:
+            raise StoreUnavailable(problems.reason(error)) from None
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[sa.Connection]:
@@ -198,6 +218,11 @@ class Store:
             raise StoreUnavailable(told) from None
 
     # --- following
+
+    def _tell(self, connection: sa.Connection, number: int) -> None:
+        """Have the other replicas look, once this transaction is committed."""
+        if not self._file:
+            connection.execute(sa.select(sa.func.pg_notify(engines.CHANNEL, str(number))))
 
     def _follow(self, changed: Callable[[int], None]) -> None:
         known: int | None = None
