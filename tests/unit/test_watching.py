@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from llm_gateway.app.watching import Watcher
+from llm_gateway.app.watching import Files
 from llm_gateway.config import ConfigError, File, Sources, fingerprint, load
 
 EDGE = "edge: {kind: openai_compatible, endpoint: 'http://127.0.0.1:8000/v1', models: [m], %s}"
 
 
-def watcher(sources: Sources) -> Watcher:
-    return Watcher(sources, lambda: None, 1.0)
+def watcher(sources: Sources) -> Files:
+    return Files(sources)
 
 
 def nothing() -> None:
@@ -30,18 +30,18 @@ def test_a_content_is_told_once_until_it_is_read(file: Path) -> None:
     sources = Sources()
     sources.read(str(file))
     one = watcher(sources)
-    assert not one.look(nothing)
+    assert not one.changed(nothing)
     file.write_text("one")
-    assert not one.look(nothing)
+    assert not one.changed(nothing)
     file.write_text("two")
-    assert [one.look(nothing) for _ in range(3)] == [True, False, False]
+    assert [one.changed(nothing) for _ in range(3)] == [True, False, False]
     file.write_text("six")  # of the same size
-    assert [one.look(nothing) for _ in range(3)] == [True, False, False]
+    assert [one.changed(nothing) for _ in range(3)] == [True, False, False]
     sources.begin()
     sources.read(str(file))
-    assert not one.look(nothing)
+    assert not one.changed(nothing)
     file.write_text("two")
-    assert one.look(nothing)
+    assert one.changed(nothing)
 
 
 def test_a_content_that_was_told_and_not_read_is_told_again_after_the_next_reading(file: Path) -> None:
@@ -50,12 +50,12 @@ def test_a_content_that_was_told_and_not_read_is_told_again_after_the_next_readi
     sources.read(str(file))
     one = watcher(sources)
     file.write_text("two")
-    assert one.look(nothing)
+    assert one.changed(nothing)
     file.write_text("one")
     sources.begin()
     sources.read(str(file))
     file.write_text("two")
-    assert one.look(nothing)
+    assert one.changed(nothing)
 
 
 def test_files_that_move_are_waited_for(file: Path) -> None:
@@ -69,10 +69,10 @@ def test_files_that_move_are_waited_for(file: Path) -> None:
         if writes:
             file.write_text(writes.pop(0))
 
-    assert watcher(sources).look(write)
+    assert watcher(sources).changed(write)
     assert not writes
     writes += ["one"]
-    assert not watcher(sources).look(write)
+    assert not watcher(sources).changed(write)
 
 
 def test_what_vanishes_and_what_was_missing_are_changes_and_a_pipe_is_none(tmp_path: Path, file: Path) -> None:
@@ -84,11 +84,11 @@ def test_what_vanishes_and_what_was_missing_are_changes_and_a_pipe_is_none(tmp_p
         sources.read(str(missing))
     sources.read("/dev/null")
     one = watcher(sources)
-    assert not one.look(nothing)
+    assert not one.changed(nothing)
     missing.write_text("here")
-    assert one.look(nothing)
+    assert one.changed(nothing)
     file.unlink()
-    assert [one.look(nothing) for _ in range(2)] == [True, False]
+    assert [one.changed(nothing) for _ in range(2)] == [True, False]
 
 
 def test_a_path_is_equal_to_itself_with_the_same_content_only(file: Path) -> None:

@@ -17,11 +17,11 @@ from llm_gateway.calls.call import Call, Handler
 from llm_gateway.catalogue.catalogue import Catalogue
 from llm_gateway.catalogue.pricing.pricelist import PriceList
 from llm_gateway.catalogue.pricing.prices import Prices
-from llm_gateway.errors import OverrideNotAllowed
+from llm_gateway.errors import OverrideNotAllowed, ProviderUnreachable
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.providers.plugins import row
 from llm_gateway.routing.outlier import Breaker, Cooldown
-from llm_gateway.routing.state import EndpointState, Permits
+from llm_gateway.routing.state import EndpointState, Failure, Permits
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.routing.targets import Endpoint, Group, Provider, Route, Target, Upstream
 from llm_gateway.rpc.admission import Admission
@@ -156,6 +156,7 @@ class Builder:
             stands_in=settings.stands_in,
             config_time=time(),
             refused=lambda: self.refused,
+            unreached=partial(_unreached, catalogue),
         )
         snapshot = Snapshot(
             routing=_routing(settings, providers, catalogue),
@@ -251,6 +252,11 @@ def _addresses(servers: Sequence[config.Endpoint | None]) -> list[str]:
         region if region and regions.count(region) == 1 else f"{region or 'endpoint'}-{number}"
         for number, region in enumerate(regions, 1)
     ]
+
+
+def _unreached(catalogue: Catalogue, name: str) -> Failure | None:
+    at, error = catalogue.failed(name) or (0.0, None)
+    return Failure.of(error, "", at) if isinstance(error, ProviderUnreachable) else None
 
 
 MOST_SELDOM = 3600.0

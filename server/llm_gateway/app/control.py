@@ -22,6 +22,7 @@ from llm_gateway.app.administration import Administration, there
 from llm_gateway.app.connected import Connected
 from llm_gateway.app.lifecycle import on_hangup
 from llm_gateway.app.reloading import Reload, check
+from llm_gateway.app.watching import LocalServers
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.rpc.chain import Rpc
 from llm_gateway.rpc.errors import Passed
@@ -39,6 +40,7 @@ async def run(
     found: config.Layered,
     reload: Callable[[config.Sources], config.Layered],
     sources: config.Sources,
+    local: LocalServers,
 ) -> None:
     """Serve the administration until SIGTERM, SIGINT or the supervisor's end. As `main.run` otherwise.
 
@@ -47,7 +49,7 @@ async def run(
     socket, loop = os.environ[workers.SOCKET], asyncio.get_running_loop()
     connected = Connected()
     held = Held(settings)
-    reloading = Reload(held, reload, sources, found)
+    reloading = Reload(held, reload, sources, found, local=local)
 
     async def ask(rpc: Rpc, request: bytes) -> bytes:
         return await there(loop, connected.ask(rpc.path, request, rpc.request_id))

@@ -11,6 +11,7 @@ from llm_gateway.app import memory, workers
 from llm_gateway.app.gateway import Gateway
 from llm_gateway.app.lifecycle import on_hangup
 from llm_gateway.app.reloading import Reload
+from llm_gateway.app.watching import LocalServers
 from llm_gateway.telemetry import logs, tracing
 
 
@@ -22,9 +23,10 @@ async def run(
     reload: Callable[[config.Sources], config.Layered] | None = None,
     sources: config.Sources | None = None,
     layer: config.Layer | None = None,
+    local: LocalServers | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again, on SIGHUP and when the files
-    that it notes, at first `sources`, have changed. `found` is what `settings` were read from, `layer` what was set at run time above them.
+    """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again, on SIGHUP, when the files
+    that it notes, at first `sources`, have changed, and when one of the `local` servers that it asks for has appeared. `found` is what `settings` were read from, `layer` what was set at run time above them.
 
     Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
     """
@@ -36,7 +38,7 @@ async def run(
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
     read = reload or (lambda _: found)
-    reloading = Reload(gateway, read, sources or config.Sources(), found, layer=layer, left=left)
+    reloading = Reload(gateway, read, sources or config.Sources(), found, layer=layer, left=left, local=local)
     administration = link = None
     if socket := os.environ.get(workers.SOCKET):
         from llm_gateway.app.administration import Asked, servicers

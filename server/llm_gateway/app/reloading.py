@@ -9,7 +9,7 @@ from time import time
 from typing import Any, Protocol
 
 from llm_gateway import config
-from llm_gateway.app.watching import Watcher
+from llm_gateway.app.watching import Files, LocalServers, Looking
 from llm_gateway.telemetry import logs
 
 RELOADED = frozenset({"api_keys", "max_in_flight", "overrides", "reload_interval", "send_timeout"})
@@ -76,7 +76,7 @@ class Reload:
     was set at run time since. One at a time.
 
     read: reads it, and notes the files in what it is given. sources: the files of the last reading that was to be served by. found: that reading.
-    layer: what was set at run time; None where nothing can be. left: what of it is not in force.
+    layer: what was set at run time; None where nothing can be. left: what of it is not in force. local: what the reading asks for local servers.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class Reload:
         *,
         layer: config.Layer | None = None,
         left: config.Left | None = None,
+        local: LocalServers | None = None,
     ) -> None:
         self.prepared: Callable[[config.Admin | None], Callable[[], None]] | None = None
         """The administration's: see Administration.prepared."""
@@ -102,21 +103,29 @@ class Reload:
         self._one = asyncio.Lock()
         self._ending: asyncio.TimerHandle | None = None
         self._beside: set[asyncio.Task[None]] = set()
-        self._watcher: Watcher | None = None
+        self._local = local or LocalServers()
+        self._files: Looking | None = None
+        self._servers: Looking | None = None
         self._told: list[str] = []
         if layer is not None:
             self._took(found, layer, left or {})
 
     def watch(self, again: Callable[[], None]) -> None:
-        """Have `again` called on this event loop when the files have changed."""
+        """Have `again` called on this event loop when the files have changed, and when a local server has appeared."""
         loop = asyncio.get_running_loop()
 
         def changed() -> None:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(again)
 
-        self._watcher = Watcher(self._sources, changed, self._gateway.settings.server.reload_interval)
-        self._watcher.start()
+        self._files = Looking(Files(self._sources).changed, changed, 0.0)
+        self._servers = Looking(self._local.appeared, changed, 0.0)
+        self._look(self._gateway.settings)
+
+    def _look(self, settings: config.Config) -> None:
+        if self._files is not None and self._servers is not None:
+            self._files.interval = settings.server.reload_interval
+            self._servers.interval = settings.discovery.local_interval if self._local.wanted else 0.0
 
     async def hung_up(self) -> None:
         """Take the new configuration if it is right; else keep the old one and say so."""
@@ -170,8 +179,7 @@ class Reload:
             self._refused = None
             self._took(found, self._layer, left)
         logs.log().info("configuration reloaded", version=config.fingerprint(settings))
-        if self._watcher is not None:
-            self._watcher.interval = settings.server.reload_interval
+        self._look(settings)
         names = waiting(self._started, settings)
         if names and names != self._told:
             logs.log().warning("settings need a restart", settings=names)

@@ -18,7 +18,7 @@ from llm_gateway.catalogue import known_models
 from llm_gateway.catalogue.facts import Listing, ModelFacts
 from llm_gateway.catalogue.pauses import Pauses
 from llm_gateway.catalogue.pricing.prices import Prices
-from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured
+from llm_gateway.errors import AttemptTimeout, GatewayError, InvalidRequest, ProviderNotConfigured, forget_frames
 from llm_gateway.providers.rows import KnownModel
 
 DEFAULT_PAGE = 100
@@ -81,6 +81,7 @@ class Catalogue:
         self._cache: dict[str, tuple[float, bool]] = {}
         self._asking: dict[str, asyncio.Task[bool]] = {}
         self._listings: dict[str, Listing] = {}
+        self._failed: dict[str, tuple[float, GatewayError]] = {}
         self._missed: dict[str, dict[str, int]] = {}
         """Provider → model that its list lacks → lists in a row."""
         self._refreshed = refreshed or {}
@@ -127,6 +128,10 @@ class Catalogue:
             score=info.score or 0.0,
         )
 
+    def failed(self, name: str) -> tuple[float, GatewayError] | None:
+        """When, by the clock, and why a provider did not list its models when it was last asked; None where it did, or never was."""
+        return self._failed.get(name)
+
     def refresh(self) -> None:
         """Prices have changed: drop what was computed from the old ones."""
         self._merged.clear()
@@ -137,6 +142,8 @@ class Catalogue:
         for name, settings in self._providers.items():
             if name in other._listings and other._providers[name] == settings:
                 self._listings[name], self._cache[name] = other._listings[name], other._cache.get(name, (0.0, False))
+                if name in other._failed:
+                    self._failed[name] = other._failed[name]
                 self._missed[name] = other._missed.get(name, {})
                 if name in other._listed:
                     self._listed[name] = other._listed[name]
@@ -208,8 +215,11 @@ class Catalogue:
         try:
             models = list(await self._listers[name]())
             reached = True
+            self._failed.pop(name, None)
             self._keep(name, models)
         except GatewayError as error:
+            forget_frames(error)
+            self._failed[name] = (self._clock(), error)
             if name not in self._listed:
                 self._listings[name] = Listing(error=error)
         finally:

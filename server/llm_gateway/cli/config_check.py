@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -68,10 +68,15 @@ def _address(kind: str, url: str) -> str:
     return ""
 
 
-def read(path: str | None, env: Mapping[str, str], sources: config.Sources | None = None) -> config.Layered:
+def read(
+    path: str | None,
+    env: Mapping[str, str],
+    sources: config.Sources | None = None,
+    local: Callable[[], Collection[str]] = config.local_servers,
+) -> config.Layered:
     """The configuration that was read, checked with each layer. Raises ConfigError, also for a file by which only the embedded provider
     would answer though nobody asked for it, and none can be added at run time."""
-    found = config.read(path, env, local=config.local_servers, sources=sources)
+    found = config.read(path, env, local=local, sources=sources)
     file = config.config_path(path, env)
 
     def layered(layer: config.Layer | None) -> config.Config:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from llm_gateway import config
 from llm_gateway.app import workers
+from llm_gateway.app.watching import LocalServers
 from llm_gateway.cli import FAILED, OK, env_file
 from llm_gateway.cli.config_check import read, told
 from llm_gateway.telemetry import logs, tracing
@@ -25,7 +26,8 @@ from llm_gateway.telemetry import logs, tracing
 def run(args: argparse.Namespace) -> int:
     sources = config.Sources()
     env_file.take(args, sources)
-    found = told(lambda: _read(args, sources))
+    local = LocalServers()
+    found = told(lambda: _read(args, local, sources))
     settings = told(lambda: found(None))
     blank = _is_blank(config.config_path(args.config, _environment(args)), config.Sources())
     server = settings.server
@@ -46,20 +48,23 @@ def run(args: argparse.Namespace) -> int:
     served = importlib.import_module(f"llm_gateway.app.{'control' if workers.is_control() else 'main'}")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            again = functools.partial(_read_again, args, blank=blank)
-            runner.run(served.run(settings, found=found, reload=again, sources=sources))
+            again = functools.partial(_read_again, args, local, blank=blank)
+            runner.run(served.run(settings, found=found, reload=again, sources=sources, local=local))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     return OK
 
 
-def _read(args: argparse.Namespace, sources: config.Sources) -> config.Layered:
-    found = read(args.config, _environment(args), sources)
+def _read(args: argparse.Namespace, local: LocalServers, sources: config.Sources) -> config.Layered:
+    local.begin()
+    found = read(args.config, _environment(args), sources, local)
     return lambda layer: _flagged(found(layer), args)
 
 
-def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: bool) -> config.Layered:
+def _read_again(
+    args: argparse.Namespace, local: LocalServers, sources: config.Sources, *, blank: bool
+) -> config.Layered:
     """The configuration as its files are now. blank: the file said nothing at the start. One that says nothing any more is being written: it would
     mean the environment's providers, without a key or a route of its own. Raises ConfigError."""
     sources.begin()
@@ -67,7 +72,7 @@ def _read_again(args: argparse.Namespace, sources: config.Sources, *, blank: boo
     if not blank and _is_blank(file := config.config_path(args.config, _environment(args)), sources):
         wrong, right = "is empty", "write it again; to serve by the environment alone, start without it"
         raise config.ConfigError([config.ConfigProblem(file=str(file), wrong=wrong, right=right)])
-    return _read(args, sources)
+    return _read(args, local, sources)
 
 
 def _is_blank(file: str | None, sources: config.Sources) -> bool:

@@ -67,12 +67,12 @@ def answers(host: str, port: int, path: str, marker: bytes, timeout: float = 0.1
     return head.split(b"\r\n")[0].split(b" ")[1:2] == [b"200"] and marker in body
 
 
-def local_servers(probe: Probe = answers) -> tuple[str, ...]:
-    """The kinds whose server runs on this machine. The only I/O of the no-file case; at most 0.15 s for each."""
+def local_servers(probe: Probe = answers, but: Collection[str] = ()) -> tuple[str, ...]:
+    """The kinds whose server runs on this machine; some need not be asked. The only I/O of the no-file case; at most 0.15 s for each."""
     found = []
     for kind, row in _probed().items():
         where = urlsplit(row.base_url)
-        if row.probe is not None and probe(str(where.hostname), where.port or 80, *row.probe):
+        if kind not in but and row.probe is not None and probe(str(where.hostname), where.port or 80, *row.probe):
             found.append(kind)
     return tuple(found)
 

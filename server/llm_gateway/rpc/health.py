@@ -96,11 +96,12 @@ class HealthView:
         stands_in: bool = False,
         config_time: float = 0.0,
         refused: Callable[[], tuple[str, float] | None] = lambda: None,
+        unreached: Callable[[str], Failure | None] = lambda provider: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """started: when the gateway started, by the clock; now, unless given. stands_in: the only provider is there because nothing was
         configured, which counts as degraded. config_time: since when this configuration is in force (Unix time). refused: why the one in the files
-        is not, and since when; None: it is."""
+        is not, and since when; None: it is. unreached: of a provider that was not reached when it was last asked for its models."""
         self._providers = {provider.id: provider for provider in providers}
         self._config_version = config_version
         self._in_flight = in_flight
@@ -110,6 +111,7 @@ class HealthView:
         self._stands_in = stands_in
         self._config_time = config_time
         self._refused = refused
+        self._unreached = unreached
         self._probed: dict[Endpoint, tuple[float, Failure | bool]] = {}
 
     async def health(self, request: health_pb2.HealthRequest) -> health_pb2.HealthResponse:
@@ -178,6 +180,10 @@ class HealthView:
         if state.last_success:
             view.last_success_time.CopyFrom(_timestamp(time() - (now - state.last_success)))
         found = probed and self._probed.get(endpoint, (now, False))[1]
+        if not probed and len(provider.endpoints) == 1:
+            unreached = self._unreached(provider.id)
+            if unreached is not None and max(state.last_success, now - FORGOTTEN) < unreached.at:
+                found = unreached
         failure = found if isinstance(found, Failure) else state.last_failure
         if failure is not None:
             view.last_error_reason, view.last_error_model = failure.reason, failure.model
