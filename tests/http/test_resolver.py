@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from llm_gateway.upstream.http import resolver
-from llm_gateway.upstream.http.resolver import RETRY, TTL, Resolver, interleaved
+from llm_gateway.upstream.http.resolver import RETRY, TTL, Following, Resolver, interleaved, one_family
 
 from tests.support.waiting import eventually
 
@@ -140,3 +140,47 @@ def test_families_take_turns() -> None:
     six, four = int(socket.AF_INET6), int(socket.AF_INET)
     given = [(six, "a"), (six, "b"), (six, "c"), (four, "d")]
     assert interleaved(given) == [(six, "a"), (four, "d"), (six, "b"), (six, "c")]
+
+
+def test_of_two_families_the_first_is_taken_in_an_order_that_stays() -> None:
+    """A machine with an address of each is one; name servers turn the order."""
+    six, four = int(socket.AF_INET6), int(socket.AF_INET)
+    given = [(four, "10.0.0.12"), (six, "fd00::2"), (four, "10.0.0.2"), (six, "fd00::1")]
+    assert one_family(given) == ((four, "10.0.0.2"), (four, "10.0.0.12"))
+    assert one_family(given[1:]) == ((six, "fd00::1"), (six, "fd00::2"))
+    assert one_family(()) == ()
+
+
+async def test_names_that_are_followed_tell_of_every_change_and_of_nothing_else() -> None:
+    """Nobody is told of the same addresses, nor of a look-up that fails; what could not be taken is told again; a name that is left is forgotten."""
+    server, told = NameServer(), 0
+    server.resolver = Resolver(server.look_up, ttl=0.01)
+    refused = True
+
+    def changed() -> None:
+        nonlocal told, refused
+        told += 1
+        if refused:
+            refused = False
+            raise OSError("cannot be taken")
+
+    async def looked_up() -> None:
+        before = len(server.asked)
+        await eventually(lambda: len(server.asked) > before + 2, "the name is looked up")
+
+    following = Following(server.resolver, changed)
+    assert following.addresses("a.test") == ()
+    following.follow(["a.test"])
+    await eventually(lambda: told == 2, "the change is told until it is taken")
+    await looked_up()
+    assert (told, following.addresses("a.test")) == (2, tuple(FIRST))
+    server.answer = SECOND
+    await eventually(lambda: told == 3, "the next change is told")
+    assert following.addresses("a.test") == tuple(SECOND)
+    server.answer = socket.gaierror(socket.EAI_AGAIN, "x")
+    before = len(server.asked)
+    await eventually(lambda: len(server.asked) > before, "a look-up has failed")
+    assert (told, following.addresses("a.test")) == (3, tuple(SECOND))
+    following.follow([])
+    assert following.addresses("a.test") == ()
+    await following.aclose()

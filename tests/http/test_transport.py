@@ -1456,6 +1456,30 @@ async def test_tls_call_is_verified_reused_and_names_its_host(tmp_path: Path) ->
         await client.aclose()
 
 
+@on_loop
+async def test_one_address_of_a_name_is_connected_to_and_the_name_is_asked_for(tmp_path: Path) -> None:
+    """It is looked up by nobody; the certificate, SNI and the Host header are those of the name."""
+    authority = Authority(tmp_path)
+    context = authority.server("fleet.test")
+    named: list[str | None] = []
+    context.sni_callback = lambda _sock, name, _context: named.append(name)
+    peer = Peer()
+    peer.scripts = (peer.answering(HELLO),)
+    names = Moving("127.0.0.9")
+    async with running(peer, tls=context, host="127.0.0.2"):
+        client = HttpClient(
+            peer.url.replace("127.0.0.2", "fleet.test"),
+            ca_file=authority.ca_file,
+            address=(socket.AF_INET, "127.0.0.2"),
+            resolver=names.resolver,
+        )
+        assert [await get(client), await get(client), peer.connections] == [b"hello", b"hello", 1]
+        assert named == ["fleet.test"]
+        assert f"\r\nhost: fleet.test:{peer.url.rpartition(':')[2]}\r\n".encode() in peer.requests[0]
+        assert (names.asked, client._following) == (0, None)
+        await client.aclose()
+
+
 @LOOPS
 @pytest.mark.parametrize("through_a_proxy", [False, True], ids=["direct", "proxied"])
 def test_certificate_with_a_common_name_only_is_refused(loop: Loop, through_a_proxy: bool, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,15 @@ from llm_gateway.app.reloading import Reload
 from llm_gateway.app.watching import LocalServers
 from llm_gateway.config import load
 from llm_gateway.providers import lmstudio, ollama, plugins
+from llm_gateway.routing.explain import explain, request_for
+from llm_gateway.upstream.http import Resolver
 from llmgateway import AsyncClient, GatewayError
 from llmgateway.v1 import health_pb2, model_pb2
 
 from tests.conftest import GatewayFactory
+from tests.support import gateway as gateways
 from tests.support.gateway import Local, configured, provider
-from tests.support.upstream import Upstream, chat, running, whole
+from tests.support.upstream import CLOSE, DONE, Until, Upstream, chat, event, running, stream, whole
 from tests.support.waiting import eventually
 
 OFTEN = {"interval": "20ms", "local_interval": "20ms"}
@@ -260,3 +265,149 @@ async def test_local_servers_are_found_when_they_start_and_again_after_they_stop
             if looking is not None:
                 looking.interval = 0.0
         await gateway.stop()
+
+
+# ---------------------------------------------------------------- names with several addresses
+class Fleet:
+    """A name, and a server at each of three addresses; DNS tells some of them, again and again."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.resolver = Resolver(self.look_up, ttl=0.02)
+        self.servers: dict[str, Upstream] = {}
+
+    def look_up(self, host: str) -> list[tuple[int, str]]:
+        assert host == "fleet.test"
+        if not self.told:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return [(socket.AF_INET, address) for address in self.told]
+
+    def calls(self) -> Counter[str]:
+        """Calls of models that each address has had."""
+        return Counter(
+            {
+                address: sum(request.method == "POST" for request in server.requests)
+                for address, server in self.servers.items()
+            }
+        )
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    fleet = Fleet()
+    async with AsyncExitStack() as stack:
+        port = 0
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            server = await stack.enter_async_context(running(host=address, port=port))
+            fleet.servers[address], port = server, server.port
+            server.script(chat("hello"), path="/v1/chat/completions")
+            server.script(listing("m"), path="/v1/models")
+        yield fleet
+
+
+def of_fleet(fleet: Fleet, **settings: Any) -> dict[str, Any]:
+    port = next(iter(fleet.servers.values())).port
+    return {"providers": {"fleet": provider(f"http://fleet.test:{port}", resolve="all", **settings)}}
+
+
+async def shown(local: Local) -> list[str]:
+    return [view.deployment for view in (await local.client.get_status()).providers]
+
+
+async def are_shown(local: Local, *addresses: str) -> None:
+    async def done() -> bool:
+        return await shown(local) == list(addresses)
+
+    await eventually(done, f"the endpoints are {addresses}")
+
+
+async def test_each_address_of_a_name_is_an_endpoint_that_comes_and_goes_with_dns(fleet: Fleet, tmp_path: Path) -> None:
+    """Calls are spread over those that DNS tells; one that it does not tell any more gets no call, but ends those it has; a name that is not found
+    is said so, and nothing changes when a look-up fails. The name stays the Host."""
+    async with gateways.local(of_fleet(fleet), tmp_path, resolver=fleet.resolver) as local:
+        with pytest.raises(GatewayError, match=r"fleet\.test"):
+            await local.client.chat("hi", model="m")
+        fleet.told = ["127.0.0.2", "127.0.0.1"]
+        await are_shown(local, "127.0.0.1", "127.0.0.2")
+        for _ in range(60):
+            await local.client.chat("hi", model="m")
+        spread = fleet.calls()
+        assert spread["127.0.0.3"] == 0
+        assert min(spread["127.0.0.1"], spread["127.0.0.2"]) > 10
+        assert {r.headers["host"] for s in fleet.servers.values() for r in s.requests} == {
+            f"fleet.test:{s.port}" for s in fleet.servers.values()
+        }
+        [group] = explain(local.gateway.service.snapshot.routing, request_for("fleet/m")).groups
+        assert [(to.deployment, to.share) for to in sorted(group, key=lambda to: to.deployment)] == [
+            ("127.0.0.1", 0.5),
+            ("127.0.0.2", 0.5),
+        ]
+
+        rest = asyncio.Event()
+        slow = stream(event("a"), end=False)
+        for server in fleet.servers.values():
+            server.script(
+                (*slow, Until(rest), event("b", None), event("", "stop"), DONE, *stream()[1:]),
+                path="/v1/chat/completions",
+            )
+        fleet.told = ["127.0.0.1"]
+        await are_shown(local, "127.0.0.1")
+        under_way = aiter(local.client.stream("hi", model="m"))
+        assert await anext(under_way) == "a"
+        fleet.told = ["127.0.0.3"]
+        await are_shown(local, "127.0.0.3")
+        rest.set()
+        assert [text async for text in under_way] == ["b"]
+        before = fleet.calls()
+        fleet.servers["127.0.0.3"].script(chat("hello"), path="/v1/chat/completions")
+        for _ in range(5):
+            await local.client.chat("hi", model="m")
+        assert fleet.calls() - before == Counter({"127.0.0.3": 5})
+        fleet.told = []
+        await asyncio.sleep(0.1)  # some look-ups fail
+        assert await shown(local) == ["127.0.0.3"]
+        await eventually(lambda: not local.gateway._retiring, "what was replaced has retired")
+
+
+async def test_each_address_has_its_own_health_and_permits(fleet: Fleet, tmp_path: Path) -> None:
+    """One that breaks is left out, the others serve; each takes as many calls at once as the provider's limits say. A change of DNS and a reload
+    leave what is known."""
+    settings = of_fleet(fleet, limits={"concurrency": 1, "queue": 0})
+    fleet.told = list(fleet.servers)
+    async with gateways.local(settings, tmp_path, resolver=fleet.resolver) as local:
+        await are_shown(local, *fleet.servers)
+        fleet.servers["127.0.0.2"].script((CLOSE,), path="/v1/chat/completions")
+        for _ in range(40):
+            assert (await local.client.chat("hi", model="m")).text == "hello"
+
+        async def circuits() -> dict[str, int]:
+            views = (await local.client.get_status()).providers
+            return {view.deployment: view.circuit_state for view in views}
+
+        found = await circuits()
+        assert found["127.0.0.1"] == found["127.0.0.3"] == health_pb2.CIRCUIT_STATE_CLOSED
+        assert found["127.0.0.2"] != health_pb2.CIRCUIT_STATE_CLOSED
+        state = {
+            one.deployment: one.state for one in local.gateway.service.snapshot.routing.providers["fleet"].endpoints
+        }
+        fleet.told = ["127.0.0.3", "127.0.0.2"]
+        await are_shown(local, "127.0.0.2", "127.0.0.3")
+        kept = {
+            one.deployment: one.state for one in local.gateway.service.snapshot.routing.providers["fleet"].endpoints
+        }
+        assert kept == {address: state[address] for address in ("127.0.0.2", "127.0.0.3")}
+        await local.gateway.reload(local.gateway.settings)
+        assert await shown(local) == ["127.0.0.2", "127.0.0.3"]
+
+        rest = asyncio.Event()
+        for server in fleet.servers.values():
+            server.script((Until(rest), *chat("hello")), path="/v1/chat/completions")
+        fleet.told = list(fleet.servers)
+        await are_shown(local, *fleet.servers)
+        before = fleet.calls()
+        calls = [asyncio.create_task(local.client.chat("hi", model="m")) for _ in range(2)]
+        await eventually(lambda: sum((fleet.calls() - before)[one] for one in fleet.servers) >= 2, "both have begun")
+        begun = fleet.calls() - before
+        assert max(begun.values()) == 1
+        rest.set()
+        assert [(await call).text for call in calls] == ["hello", "hello"]

@@ -76,14 +76,16 @@ def configured(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def local(config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None) -> AsyncIterator[Local]:
-    """The gateway on this event loop, serving this configuration; it drains and closes at the end."""
+async def local(
+    config: Mapping[str, Any], folder: Path, env: Mapping[str, str] | None = None, **options: Any
+) -> AsyncIterator[Local]:
+    """The gateway on this event loop, serving this configuration; it drains and closes at the end. options: of Gateway."""
     from llm_gateway.app.gateway import Gateway
     from llm_gateway.config import load
 
     path = folder / f"gateway-{uuid4().hex}.yaml"
     path.write_text(json.dumps(configured(config)))
-    gateway = Gateway(load(str(path), env or {}))
+    gateway = Gateway(load(str(path), env or {}), **options)
     address = f"127.0.0.1:{await gateway.start()}"
     try:
         async with AsyncClient(address, timeout=120, options=[("grpc.enable_retries", 0)]) as client:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic, time
 from typing import Any, TypeVar
 
-from llmgateway.v1 import usage_pb2
+from llmgateway.v1 import model_pb2, usage_pb2
 from msgspec import structs
 
 from llm_gateway import config
@@ -17,7 +18,7 @@ from llm_gateway.calls.call import Call, Handler
 from llm_gateway.catalogue.catalogue import Catalogue
 from llm_gateway.catalogue.pricing.pricelist import PriceList
 from llm_gateway.catalogue.pricing.prices import Prices
-from llm_gateway.errors import OverrideNotAllowed, ProviderUnreachable
+from llm_gateway.errors import OverrideNotAllowed, ProviderUnavailable, ProviderUnreachable
 from llm_gateway.protocols.events import EventWriter
 from llm_gateway.providers.plugins import row
 from llm_gateway.routing.outlier import Breaker, Cooldown
@@ -28,8 +29,17 @@ from llm_gateway.rpc.admission import Admission
 from llm_gateway.rpc.health import HealthView
 from llm_gateway.rpc.service import Snapshot
 from llm_gateway.telemetry import redaction, tracing
-from llm_gateway.upstream.build import address_of, described_models, is_local, secrets, upstream, usual_model
+from llm_gateway.upstream.build import (
+    address_of,
+    described_models,
+    is_local,
+    resolved_name,
+    secrets,
+    upstream,
+    usual_model,
+)
 from llm_gateway.upstream.echo import MODELS as ECHO_MODELS
+from llm_gateway.upstream.http import Address
 
 T = TypeVar("T")
 
@@ -44,6 +54,11 @@ class Built:
     upstreams: tuple[Shared, ...]
     prices: Prices
     catalogue: Catalogue
+
+    def names(self) -> set[str]:
+        """Those whose addresses are endpoints of their own."""
+        providers = self.settings.providers.values()
+        return {resolved_name(one, server) for one in providers for server in one.servers or (None,)} - {""}
 
     def rerouted(self) -> Snapshot:
         """The snapshot with what is now known of the models."""
@@ -102,8 +117,15 @@ class Builder:
     """Keeps what outlives a configuration: the health and connections of endpoints, the price list, the last refusal, and admission, which counts
     the calls."""
 
-    def __init__(self, call: Handler[Call], admission: Admission) -> None:
-        """call: the provider-call chain."""
+    def __init__(
+        self,
+        call: Handler[Call],
+        admission: Admission,
+        addresses: Callable[[str], Sequence[Address]] = lambda host: (),
+    ) -> None:
+        """call: the provider-call chain. addresses: those that a name is known to have now."""
+        self._addresses = addresses
+        self._since = 0.0
         self.pricelist: PriceList | None = None
         self._call = call
         self._admission = admission
@@ -112,18 +134,22 @@ class Builder:
         self.refused: tuple[str, float] | None = None
         """Why the configuration that the files hold is not in force, and since when (Unix time)."""
 
-    def build(self, settings: config.Config, changed: Callable[[], None]) -> Built:
-        """changed: called when more is known of the models; `Built.rerouted` then has a new snapshot."""
+    def build(self, settings: config.Config, changed: Callable[[], None], *, again: bool = False) -> Built:
+        """changed: called when more is known of the models; `Built.rerouted` then has a new snapshot. again: the configuration is the same, and
+        names in it have other addresses."""
         known = tuple(secret for provider in settings.providers.values() for secret in secrets(provider))
         redaction.know(*known)
         try:
-            return self._built(settings, changed, known)
+            return self._built(settings, changed, known, again)
         except BaseException:
             redaction.forget(*known)
             raise
 
-    def _built(self, settings: config.Config, changed: Callable[[], None], known: tuple[str, ...]) -> Built:
+    def _built(
+        self, settings: config.Config, changed: Callable[[], None], known: tuple[str, ...], again: bool
+    ) -> Built:
         lasting = Lasting()
+        since = self._since if again else time()
         providers: dict[str, Provider] = {}
         local = {name for name, provider in settings.providers.items() if is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
@@ -132,14 +158,14 @@ class Builder:
                 id=name,
                 settings=provider,
                 row=row(provider.kind),
-                endpoints=self._endpoints(name, provider, settings, prices, lasting),
+                endpoints=self._endpoints(name, provider, settings, prices, lasting, again=again),
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
                 usual_model=usual_model(provider),
                 local=name in local,
                 aliases={alias: model for model, info in provider.model_info.items() for alias in info.aliases or ()},
             )
         catalogue = Catalogue(
-            {name: partial(described_models, provider.endpoints[0].upstream) for name, provider in providers.items()},
+            {name: partial(_listed, provider.endpoints) for name, provider in providers.items()},
             settings,
             prices,
             local=local,
@@ -154,7 +180,7 @@ class Builder:
             draining=lambda: self._admission.draining,
             started=self._started,
             stands_in=settings.stands_in,
-            config_time=time(),
+            config_time=since,
             refused=lambda: self.refused,
             unreached=partial(_unreached, catalogue),
         )
@@ -168,7 +194,9 @@ class Builder:
             send_timeout=settings.server.send_timeout,
             max_output_tokens=settings.defaults.max_output_tokens,
         )
-        self._lasting, self.refused = lasting, None
+        self._lasting, self._since = lasting, since
+        if not again:
+            self.refused = None
         for one in lasting.shared.values():
             one.holders += 1
             one.price.prices = prices
@@ -188,8 +216,10 @@ class Builder:
         settings: config.Config,
         prices: Prices,
         lasting: Lasting,
+        *,
+        again: bool,
     ) -> tuple[Endpoint, ...]:
-        """One endpoint for each address and key. A reload keeps what is known of their health, as long as address, key and breaker
+        """One endpoint for each address and key. A reload, or a look-up, keeps what is known of their health, as long as address, key and breaker
         policy stay the same, and their connections, as long as nothing changes that they are called by."""
 
         def kept(what: str, make: Callable[[], T], *of: Hashable) -> T:
@@ -202,13 +232,13 @@ class Builder:
         named = settings.models_named(name)
         itself = structs.replace(provider, api_keys=(), endpoints=())
 
-        def called(server: config.Endpoint | None, key: config.ApiKey | None) -> Upstream:
+        def called(server: config.Endpoint | None, key: config.ApiKey | None, address: Address | None) -> Upstream:
             of = (itself, server, key, named, settings.telemetry.propagate)
-            at = (name, server.url if server else None, server.region if server else None, key)
+            at = (name, server.url if server else None, server.region if server else None, key, address)
             one = self._lasting.shared.get(at)
-            if one is None or one.of != of or (key is None and _asks_elsewhere(provider)):
+            if one is None or one.of != of or (key is None and not again and _asks_elsewhere(provider)):
                 price = Pricing(name, prices)
-                made = upstream(name, provider, server, key, price, trace=trace_headers, named=named)
+                made = upstream(name, provider, server, key, price, trace=trace_headers, named=named, address=address)
                 one = Shared(of=of, upstream=made, price=price)
             lasting.shared[at] = one
             return one.upstream
@@ -216,36 +246,60 @@ class Builder:
         servers = provider.servers or (None,)
         keys = provider.keys or (None,)
         endpoints = []
-        for address, server in zip(_addresses(servers), servers, strict=True):
+        for server, label, address, share in self._places(provider, servers):
             where = (
-                (server.url, server.region)
+                (server.url, server.region, address)
                 if server is not None
-                else (provider.kind, provider.region, provider.location)
+                else (provider.kind, provider.region, provider.location, address)
             )
             breaker = kept("server", lambda: Breaker(policy, monotonic), where)
             for key in keys:
-                alias = key.name if key is not None else ""
                 cooldown = kept("key", lambda: Cooldown(monotonic), key)
                 permits = kept("permits", Permits, where, key)
                 permits.limits = provider.limits
                 state = EndpointState(server=breaker, key=cooldown, permits=permits, policy=policy, clock=monotonic)
-                labels = [address] if len(servers) > 1 else []
-                labels += [alias] if len(keys) > 1 else []
-                one = called(server, key)
+                alias = key.name if key is not None and len(keys) > 1 else ""
+                one = called(server, key, address)
                 endpoints.append(
                     Endpoint(
                         provider=name,
-                        deployment="/".join(labels),
+                        deployment="/".join(filter(None, (label, alias))),
                         upstream=one,
                         state=kept("state", lambda: state, where, key),  # noqa: B023 - called at once
-                        weight=server.weight if server is not None else 1.0,
+                        weight=(server.weight if server is not None else 1.0) * share,
                         address=address_of(one),
                     )
                 )
         return tuple(endpoints)
 
+    def _places(
+        self, provider: config.Provider, servers: Sequence[config.Endpoint | None]
+    ) -> Iterator[tuple[config.Endpoint | None, str, Address | None, float]]:
+        """The provider's configured addresses, and of each all that its name has where they are endpoints of their own: with a label where there are
+        several, and the share of its weight. A name without a known address is one place, whose calls say why."""
+        for label, server in zip(_labels(servers), servers, strict=True):
+            shown = label if len(servers) > 1 else ""
+            name = resolved_name(provider, server)
+            found = self._addresses(name) if name else ()
+            for address in found:
+                yield server, "/".join(filter(None, (shown, address[1]))), address, 1.0 / len(found)
+            if not found:
+                yield server, shown, None, 1.0
 
-def _addresses(servers: Sequence[config.Endpoint | None]) -> list[str]:
+
+LISTS_TRIED = 3
+"""Endpoints of a provider that are asked for its models, one after the other, while they cannot be reached."""
+
+
+async def _listed(endpoints: Sequence[Endpoint]) -> list[model_pb2.Model]:
+    *others, last = endpoints[:LISTS_TRIED]
+    for one in others:
+        with suppress(ProviderUnavailable):
+            return await described_models(one.upstream)
+    return await described_models(last.upstream)
+
+
+def _labels(servers: Sequence[config.Endpoint | None]) -> list[str]:
     """Display names of a provider's addresses: by region where each has its own, else by number."""
     regions = [server.region if server is not None else None for server in servers]
     return [

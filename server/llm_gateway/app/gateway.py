@@ -22,15 +22,21 @@ from llm_gateway.rpc.health import MachineHealth
 from llm_gateway.rpc.service import Service
 from llm_gateway.rpc.telemetry import Telemetry
 from llm_gateway.telemetry import logs
+from llm_gateway.upstream.http import SHARED, Following, Resolver
+
+NAMES_WITHIN = 5.0
+"""Seconds."""
 
 
 class Gateway:
     """A gateway that can be started, reloaded and drained.
 
-    tracer: makes the spans; without one there are none.
+    tracer: makes the spans; without one there are none. resolver: looks up names whose addresses are endpoints of their own.
     """
 
-    def __init__(self, settings: config.Config, *, tracer: trace.Tracer | None = None) -> None:
+    def __init__(
+        self, settings: config.Config, *, tracer: trace.Tracer | None = None, resolver: Resolver = SHARED
+    ) -> None:
         self.settings = settings
         self.loaded = datetime.now(UTC)
         self._started = settings
@@ -38,7 +44,8 @@ class Gateway:
         self.health = MachineHealth()
         self._auth = Auth(settings.server.api_keys)
         self._telemetry = Telemetry(tracer)
-        self._builder = Builder(provider_chain(tracer), self.admission)
+        self._names = Following(resolver, self._build_again)
+        self._builder = Builder(provider_chain(tracer), self.admission, self._names.addresses)
         self._built = self._builder.build(settings, self._route_anew)
         self._retiring: dict[asyncio.Task[None], Built] = {}
         self._loading = asyncio.Lock()
@@ -56,11 +63,13 @@ class Gateway:
         self.port = await self.lifecycle.start(after=after)
         self._telemetry.serves_at(settings.listen, self.port)
         self._built.catalogue.start()
+        self._names.follow(self._built.names())
         return self.port
 
     async def stop(self) -> None:
         """Drain, then close: see Lifecycle.drain."""
         await self.lifecycle.drain()
+        await self._names.aclose()
         left = [self._built, *self._retiring.values()]
         for task in self._retiring:
             task.cancel()
@@ -88,17 +97,31 @@ class Gateway:
         check(self._started, settings)
         certificate = self.lifecycle.certificate
         renew = certificate.renewed(settings.server.tls) if certificate is not None else None
-        old, self._built = self._built, self._builder.build(settings, self._route_anew)
+        self._serve_by(self._builder.build(settings, self._route_anew))
         if renew is not None:
             renew()
-        self._built.catalogue.inherit(old.catalogue)
-        self._built.catalogue.start()
         self.settings = settings
         self.loaded = datetime.now(UTC)
-        self._route_anew()
+        self._names.follow(self._built.names())
         self._auth.take(settings.server.api_keys)
         self.admission.end_unless(self._auth.admit)
         self.admission.limit = settings.server.max_in_flight
+
+    async def look_up(self) -> None:
+        """Find the addresses that are endpoints of their own, without serving, for NAMES_WITHIN at most."""
+        self._names.follow(self._built.names())
+        await self._names.settled(NAMES_WITHIN)
+
+    def _build_again(self) -> None:
+        """New calls go to the addresses that names have now."""
+        self._serve_by(self._builder.build(self.settings, self._route_anew, again=True))
+
+    def _serve_by(self, built: Built) -> None:
+        """New calls are served by another snapshot, calls under way by theirs."""
+        old, self._built = self._built, built
+        built.catalogue.inherit(old.catalogue)
+        built.catalogue.start()
+        self._route_anew()
         task = asyncio.create_task(old.retire())
         self._retiring[task] = old
         task.add_done_callback(self._retiring.pop)

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
 async def _explain(settings: config.Config, args: argparse.Namespace) -> Explanation:
     gateway = Gateway(settings)
     await gateway.load_prices()
+    await gateway.look_up()
     needs = [need.strip() for need in args.needs.split(",") if need.strip()]
     try:
         request = request_for(args.model, needs, input_tokens=args.input_tokens)

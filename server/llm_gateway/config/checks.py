@@ -219,6 +219,13 @@ def _check_kind(path: str, provider: Provider, reading: Reading) -> None:
     else:
         if provider.api and "responses" not in row.apis:
             reading.problem(f"{path}.api", f"is nothing to choose for kind {provider.kind}", "take it out")
+        if provider.resolve == "all" and (row.transport or not row.apis):
+            reading.problem(
+                f"{path}.resolve", f"is nothing for kind {provider.kind}, which has no address", "take it out"
+            )
+        elif provider.resolve == "all" and provider.proxy is not None:
+            right = "take one of them out"
+            reading.problem(f"{path}.resolve", "is all beside proxy, which looks the name up itself", right)
 
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

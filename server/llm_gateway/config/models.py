@@ -220,6 +220,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     """The ids it serves; None asks its model list."""
     api: Literal["chat", "responses"] | None = None
     """OpenAI's wire format: Chat Completions or Responses; None lets the kind choose for each request."""
+    resolve: Literal["one", "all"] = "one"
+    """Whether each address of a name in its URLs is an endpoint of its own, which comes and goes with DNS."""
     region: str | None = None
     project: str | None = None
     location: str | None = None

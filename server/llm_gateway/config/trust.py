@@ -27,7 +27,7 @@ LEADS: Final = frozenset([
 ])  # fmt: skip
 """Fields of a provider that decide where its keys go, by which way, and to whom."""
 STAYS: Final = frozenset([
-    "enabled", "api_key", "api_keys", "credentials", "default_model", "models", "api", "local", "timeouts", "limits", "prices", "model_info",
+    "enabled", "api_key", "api_keys", "credentials", "default_model", "models", "api", "local", "timeouts", "limits", "prices", "model_info", "resolve",
 ])  # fmt: skip
 """Those that do not, or are keys themselves."""
 _HARMLESS: Final = frozenset(["betas", "prompt_caching", "truncate"])

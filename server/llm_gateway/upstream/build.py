@@ -21,7 +21,7 @@ from llm_gateway.routing.targets import Upstream
 from llm_gateway.upstream import credentials
 from llm_gateway.upstream.caller import Choose, Client, Credential, HttpCaller, Price, StaticHeaders
 from llm_gateway.upstream.echo import Echo
-from llm_gateway.upstream.http import HttpClient
+from llm_gateway.upstream.http import Address, HttpClient, host_of
 
 Trace = Callable[[], Sequence[tuple[str, str]]]
 """Headers that name the current span."""
@@ -38,9 +38,10 @@ def upstream(
     *,
     trace: Trace | None = None,
     named: frozenset[str] = frozenset(),
+    address: Address | None = None,
 ) -> Upstream:
     """The upstream of one address and key of a provider; `server` None is the row's own address. trace: see HttpCaller. named: models
-    that the configuration names, beyond which a caller may be restricted."""
+    that the configuration names, beyond which a caller may be restricted. address: the one of its name's addresses."""
     if provider.kind == "echo":
         return Echo(provider=name)
     settings = {**_settings(provider, server), "named": named}
@@ -55,7 +56,7 @@ def upstream(
         kind=provider.kind,
         choose=choose,
         lists=_lists(row, apis, choose, settings),
-        client=_transport(row, provider, server, key) if row.transport else _client(provider, base_url),
+        client=_transport(row, provider, server, key) if row.transport else _client(provider, base_url, address),
         control=_client(provider, control_url) if control_url else None,
         query=_query(row, settings),
         credential=_credential(row, provider, key, settings, prefix=urlsplit(base_url).path.rstrip("/")),
@@ -68,6 +69,14 @@ def upstream(
         trace=trace,
         like=row.like or row.base_url.format_map(settings),
     )
+
+
+def resolved_name(provider: config.Provider, server: config.Endpoint | None) -> str:
+    """The name whose addresses are endpoints of their own; "" where the provider does not ask for that, or is at an address."""
+    if provider.resolve != "all":
+        return ""
+    settings = _settings(provider, server)
+    return host_of(_urls(_row(provider.kind, settings), server, settings)[0])
 
 
 def secrets(provider: config.Provider) -> Iterator[str]:
@@ -207,9 +216,10 @@ def _transport(
     return client
 
 
-def _client(provider: config.Provider, url: str) -> HttpClient:
+def _client(provider: config.Provider, url: str, address: Address | None = None) -> HttpClient:
     return HttpClient(
         url,
+        address=address,
         ca_file=provider.tls.ca_file,
         cert_file=provider.tls.cert_file,
         key_file=provider.tls.key_file,

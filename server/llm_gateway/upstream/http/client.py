@@ -206,6 +206,7 @@ class HttpClient:
         key_file: str | None = None,
         proxy: str | None = None,
         socket_path: str | None = None,
+        address: Address | None = None,
         connect_timeout: float = 5.0,
         max_connections: int = 1000,
         keepalive_expiry: float = 55.0,
@@ -217,6 +218,7 @@ class HttpClient:
         `base_url`: http or https, host, optional port and path prefix; the prefix goes before every path sent.
         `ca_file`: PEM bundle trusted instead of the system's; `cert_file` and `key_file`: PEM client certificate.
         `proxy`: URL of an HTTP proxy, credentials allowed. `socket_path`: a Unix socket that is connected to instead of the host.
+        `address`: of the host's addresses the one to connect to; the host stays who is asked and whose certificate is verified.
         `resolver` looks its host up. Times in seconds.
         Raises ValueError for a URL of another shape, OSError for an unreadable certificate file.
         """
@@ -240,7 +242,8 @@ class HttpClient:
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: deque[tuple[float, Connection]] = deque()
         self._expiry_timer: asyncio.TimerHandle | None = None
-        self._named = socket_path is None and literal(url.host) is None
+        self._address = address or literal(url.host)
+        self._named = socket_path is None and self._address is None
         self._current: frozenset[Address | None] = frozenset((None,))
         """The name's addresses when it was last looked up, to which connections are kept; None is that of those without."""
         self._following: asyncio.Task[None] | None = None
@@ -326,7 +329,7 @@ class HttpClient:
                         partial(Connection, loop, self._release), self._socket_path
                     )
                     return local
-                addresses = await self._resolver.addresses(self._host)
+                addresses = [self._address] if self._address else await self._resolver.addresses(self._host)
                 self._take(addresses)
                 waiting_for = "TLS connection to" if self._tls else "connection to"
                 if len(addresses) == 1:
@@ -454,6 +457,12 @@ class Base(NamedTuple):
 
 _HOST = re.compile(r"[\w.~!$&'()*+,;=%:-]+", re.ASCII)  # RFC 3986, section 3.2.2
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=[]|\\^"
+
+
+def host_of(base_url: str) -> str:
+    """The name that is looked up to connect there; "" where it is an address. Raises ValueError as `HttpClient` does."""
+    host = _parse_base_url(base_url).host
+    return "" if literal(host) else host
 
 
 def _parse_base_url(text: str) -> Base:

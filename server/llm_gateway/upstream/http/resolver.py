@@ -8,7 +8,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
@@ -106,6 +106,69 @@ class Resolver:
                 self._known[host] = found, self._clock() + self._ttl
                 del self._asked[host]
             asked.set_result(found)
+
+
+class Following:
+    """The addresses of some names, looked up again and again beside whatever uses them. One family of addresses: that of the first the system would try,
+    so that a machine with two is there once."""
+
+    def __init__(self, resolver: Resolver, changed: Callable[[], None]) -> None:
+        """changed: called when a name has other addresses than before; never for a look-up that failed, which leaves them. If it raises OSError or
+        ValueError it is called again."""
+        self._resolver = resolver
+        self._changed = changed
+        self._known: dict[str, tuple[Address, ...]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._asked: dict[str, asyncio.Event] = {}
+
+    def addresses(self, host: str) -> tuple[Address, ...]:
+        """Those that a name has, in their order; () until it was found."""
+        return self._known.get(host, ())
+
+    def follow(self, hosts: Collection[str]) -> None:
+        """These names, and no others, on this event loop."""
+        for host in self._tasks.keys() - set(hosts):
+            self._tasks.pop(host).cancel()
+            self._known.pop(host, None)
+        for host in set(hosts) - self._tasks.keys():
+            self._asked[host] = asyncio.Event()
+            self._tasks[host] = asyncio.get_running_loop().create_task(self._follow(host, self._asked[host]))
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until each name has been looked up once, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                for host in self._tasks:
+                    await self._asked[host].wait()
+
+    async def aclose(self) -> None:
+        tasks = list(self._tasks.values())
+        self.follow(())
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, host: str, asked: asyncio.Event) -> None:
+        while True:
+            pause = RETRY
+            with suppress(OSError, ValueError):
+                found = one_family(await self._resolver.addresses(host))
+                pause = self._resolver.fresh_for(host)
+                before = self._known.get(host, ())
+                if found != before:
+                    self._known[host] = found
+                    try:
+                        self._changed()
+                    except BaseException:
+                        self._known[host] = before
+                        raise
+            asked.set()
+            await asyncio.sleep(pause)
+
+
+def one_family(addresses: Sequence[Address]) -> tuple[Address, ...]:
+    """The addresses of the first one's family, in an order that stays the same."""
+    family = addresses[0][0] if addresses else 0
+    same = (address for address in addresses if address[0] == family)
+    return tuple(sorted(same, key=lambda address: socket.inet_pton(family, address[1].partition("%")[0])))
 
 
 async def _result(asked: "Future[list[Address]]") -> list[Address]:
