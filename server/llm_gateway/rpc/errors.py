@@ -107,14 +107,14 @@ def status_of(error: GatewayError, request_id: str = "") -> status_pb2.Status:
     if request_id:
         details.append(error_details_pb2.RequestInfo(request_id=request_id))
     for detail in details:
+        room = MAX_DETAIL - RESERVED - status.ByteSize()
+        violations: Any = ()
         if isinstance(detail, error_details_pb2.BadRequest):
-            room = MAX_DETAIL - RESERVED - status.ByteSize()
-            while detail.ByteSize() > room and len(detail.field_violations) > 1:
-                del detail.field_violations[-1]
-        if isinstance(detail, error_details_pb2.PreconditionFailure):
-            room = MAX_DETAIL - RESERVED - status.ByteSize()
-            while detail.ByteSize() > room and len(detail.violations) > 1:
-                del detail.violations[-1]
+            violations = detail.field_violations
+        elif isinstance(detail, error_details_pb2.PreconditionFailure):
+            violations = detail.violations
+        while len(violations) > 1 and detail.ByteSize() > room:
+            del violations[-1]
         _pack(status, detail)
     if failure is not None:
         room = MAX_DETAIL - status.ByteSize()
@@ -184,23 +184,14 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
             details.append(bad)
     subject = f"providers/{failure.provider}" if failure is not None and failure.provider else ""
     if isinstance(error, CredentialsRejected):
-        details.append(
-            error_details_pb2.PreconditionFailure(
-                violations=[
-                    error_details_pb2.PreconditionFailure.Violation(
-                        type=error.reason, subject=subject, description=_told(error)
-                    )
-                ]
-            )
-        )
+        unmet = error_details_pb2.PreconditionFailure()
+        unmet.violations.add(type=error.reason, subject=subject, description=_told(error))
+        details.append(unmet)
     elif isinstance(error, NotAsThingsAre):
-        found = [
-            error_details_pb2.PreconditionFailure.Violation(
-                type=one.reason, subject=one.field[:200], description=one.description[:300]
-            )
-            for one in error.violations[:20]
-        ]
-        details.append(error_details_pb2.PreconditionFailure(violations=found))
+        unmet = error_details_pb2.PreconditionFailure()
+        for one in error.violations[:20]:
+            unmet.violations.add(type=one.reason, subject=one.field[:200], description=one.description[:300])
+        details.append(unmet)
     elif isinstance(error, ResourceNotFound):
         kind = f"llmgateway.admin.v1/{error.resource.partition('/')[0].removesuffix('s').title()}"
         details.append(
@@ -209,11 +200,9 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
             )
         )
     elif isinstance(error, (RateLimited, QuotaExhausted)):
-        details.append(
-            error_details_pb2.QuotaFailure(
-                violations=[error_details_pb2.QuotaFailure.Violation(subject=subject, description=_told(error))]
-            )
-        )
+        quota = error_details_pb2.QuotaFailure()
+        quota.violations.add(subject=subject, description=_told(error))
+        details.append(quota)
     elif isinstance(error, (UnknownModel, ModelNotFound, ProviderNotConfigured)):
         kind = "llmgateway.v1/Provider" if isinstance(error, ProviderNotConfigured) else "llmgateway.v1/Model"
         name = failure.model if failure is not None else ""
