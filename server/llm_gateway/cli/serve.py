@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from llm_gateway import config
 from llm_gateway.app import workers
 from llm_gateway.app.watching import LocalServers
-from llm_gateway.cli import FAILED, OK, env_file
+from llm_gateway.cli import FAILED, OK, USAGE, env_file
 from llm_gateway.cli.config_check import read, told
 from llm_gateway.telemetry import logs, tracing
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             runner.run(served.run(settings, found=found, reload=again, sources=sources, local=local))
     except (OSError, tracing.TelemetryError, config.ConfigError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, config.ConfigError) else FAILED
     return OK
 
 

@@ -182,13 +182,13 @@ def _addresses(kind: str, own: bool, provider: Mapping[str, Any]) -> Iterator[tu
             addresses[f"endpoints[{index}]"] = one
     identity = plugins.row(kind).identity if own else ""
     for at, url in addresses.items():
-        if identity and url is not None and not _IDENTITY_HOSTS[identity].fullmatch(_host(str(url))):
+        if url is None or "${" in str(url):  # told otherwise
+            continue
+        try:
+            host = urlsplit(values.url(str(url))).hostname or ""
+        except Unfit as unfit:  # before anybody sees it: it may hold a password
+            yield at, f"{unfit.wrong[:1].upper()}{unfit.wrong[1:]}; {unfit.right}."
+            continue
+        if identity and not _IDENTITY_HOSTS[identity].fullmatch(host):
             right = f"only its own hosts can be set here; {_IN_FILE}, or use a kind without such an identity"
             yield at, f"Kind {kind} may sign in with the identity of the gateway's machine, so {right}."
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(values.url(url)).hostname or ""
-    except Unfit:
-        return ""
