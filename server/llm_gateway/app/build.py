@@ -153,12 +153,13 @@ class Builder:
         providers: dict[str, Provider] = {}
         local = {name for name, provider in settings.providers.items() if is_local(provider)}
         prices = Prices(settings.providers, local=local, pricelist=self.pricelist)
+        named = settings.models_named()
         for name, provider in settings.providers.items():
             providers[name] = Provider(
                 id=name,
                 settings=provider,
                 row=row(provider.kind),
-                endpoints=self._endpoints(name, provider, settings, prices, lasting, again=again),
+                endpoints=self._endpoints(name, provider, settings, prices, lasting, named=named[name], again=again),
                 models=tuple(provider.models or (ECHO_MODELS if provider.kind == "echo" else ())),
                 usual_model=usual_model(provider),
                 local=name in local,
@@ -217,10 +218,11 @@ class Builder:
         prices: Prices,
         lasting: Lasting,
         *,
+        named: frozenset[str],
         again: bool,
     ) -> tuple[Endpoint, ...]:
         """One endpoint for each address and key. A reload, or a look-up, keeps what is known of their health, as long as address, key and breaker
-        policy stay the same, and their connections, as long as nothing changes that they are called by."""
+        policy stay the same, and their connections, as long as nothing changes that they are called by. named: see Config.models_named."""
 
         def kept(what: str, make: Callable[[], T], *of: Hashable) -> T:
             key = (what, name, policy, *of)
@@ -229,7 +231,6 @@ class Builder:
 
         policy = settings.breaker
         trace_headers = tracing.trace_headers if settings.telemetry.propagate else None
-        named = settings.models_named(name)
         itself = structs.replace(provider, api_keys=(), endpoints=())
 
         def called(server: config.Endpoint | None, key: config.ApiKey | None, address: Address | None) -> Upstream:

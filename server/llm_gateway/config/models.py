@@ -448,17 +448,23 @@ class Config(Struct, frozen=True, kw_only=True):
     discovery: Discovery = Discovery()
     telemetry: Telemetry = Telemetry()
 
-    def models_named(self, provider: str) -> frozenset[str]:
-        """The models of a provider that the file names anywhere."""
-        own = self.providers[provider]
-        found = [*(own.models or ()), *own.model_info, own.default_model]
-        if self.default_model and (self.default_model.startswith(f"{provider}/") or self.default_provider == provider):
-            found.append(self.default_model)
+    def models_named(self) -> Mapping[str, frozenset[str]]:
+        """By provider its models that the configuration names anywhere."""
+        found: dict[str, set[str | None]] = {
+            name: {*(one.models or ()), *one.model_info, one.default_model} for name, one in self.providers.items()
+        }
+        if model := self.default_model:
+            for provider in {model[: max(model.find("/"), 0)], self.default_provider or ""} & found.keys():
+                found[provider].add(model)
         for route in self.routes.values():
             arms = route.experiment.arms if route.experiment is not None else ()
-            choices = (route.targets, route.fallbacks, route.context_fallbacks, route.content_fallbacks, arms)
-            found += [target.model for group in choices for target in group if target.provider == provider]
-        return frozenset(model.removeprefix(f"{provider}/") for model in found if model)
+            for group in (route.targets, route.fallbacks, route.context_fallbacks, route.content_fallbacks, arms):
+                for target in group:
+                    found[target.provider].add(target.model)
+        return {
+            name: frozenset(model.removeprefix(f"{name}/") for model in models if model)
+            for name, models in found.items()
+        }
 
     @property
     def stands_in(self) -> bool:

@@ -6,6 +6,7 @@ version. JSON is read as the YAML it is. Messages show what stands in the file, 
 
 from __future__ import annotations
 
+import bisect
 import copy
 import functools
 import itertools
@@ -129,6 +130,8 @@ class Reading:
         """By path of what was set at run time as a whole: the line of the file's that it stands before, 0 where there is none."""
         self.off: dict[str, Provider] = {}
         """The providers that are switched off."""
+        lines = self._lines
+        self._sorted = functools.cache(lambda: sorted(lines))  # what the file has; for all copies
         self._looked = functools.cache(lambda look, *of: tuple(look(*of)))
 
     def copy(self) -> Reading:
@@ -257,14 +260,13 @@ class Reading:
         """What the file has at a path counts no more."""
         if path not in self._lines:
             return
-
-        def other(one: str) -> bool:
-            return not within(one, path)
-
-        self._lines = {one: line for one, line in self._lines.items() if other(one)}
-        self._texts = {one: text for one, text in self._texts.items() if other(one)}
-        self._named = {one: names for one, names in self._named.items() if other(one)}
-        self._dropped = set(filter(other, self._dropped))
+        paths = self._sorted()
+        for one in itertools.takewhile(lambda one: one.startswith(path), paths[bisect.bisect_left(paths, path) :]):
+            if within(one, path):
+                for known in (self._lines, self._texts, self._named):
+                    known.pop(one, None)
+                self._texts.pop(f"{one}.provider", None)  # of a target's short form
+                self._dropped.discard(one)
 
     def read(self, node: Node, kind: Any, path: str) -> Any:
         """The value of a node as a type of ``models``; INVALID where a problem was noted instead."""
