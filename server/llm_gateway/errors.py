@@ -181,11 +181,8 @@ class ProviderNotConfigured(CallerError):
     reason = "PROVIDER_NOT_CONFIGURED"
 
 
-class ResourceNotFound(CallerError):
-    """Nothing of this name is configured. For the administration."""
-
-    code = Code.NOT_FOUND
-    reason = "RESOURCE_NOT_FOUND"
+class ResourceError(CallerError):
+    """Something is the matter with a resource. For the administration."""
 
     def __init__(self, message: str, *, resource: str) -> None:
         """resource: its name, such as `providers/edge`."""
@@ -193,25 +190,32 @@ class ResourceNotFound(CallerError):
         self.resource = resource
 
 
-class RoleRequired(CallerError):
-    """The administrator may not do this."""
+class ResourceNotFound(ResourceError):
+    """Nothing of this name is configured."""
 
-    code = Code.PERMISSION_DENIED
-    reason = "ROLE_REQUIRED"
+    code = Code.NOT_FOUND
+    reason = "RESOURCE_NOT_FOUND"
 
 
-class ResourceExists(CallerError):
-    """The name is in use. For the administration."""
+class ResourceExists(ResourceError):
+    """The name is in use."""
 
     code = Code.ALREADY_EXISTS
     reason = "RESOURCE_EXISTS"
 
 
-class ResourceChanged(CallerError):
-    """Somebody else changed it meanwhile. For the administration."""
+class ResourceChanged(ResourceError):
+    """Somebody else changed it meanwhile."""
 
     code = Code.ABORTED
     reason = "RESOURCE_CHANGED"
+
+
+class RoleRequired(CallerError):
+    """The administrator may not do this."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "ROLE_REQUIRED"
 
 
 class NotAsThingsAre(CallerError):
@@ -301,6 +305,12 @@ class Draining(Overload):
     """The gateway stopped before the call was over; call again."""
 
     reason = "GATEWAY_DRAINING"
+
+
+class ChangeNotInForce(GatewayError):
+    """A change is kept, but could not be put in force."""
+
+    reason = "CHANGE_NOT_IN_FORCE"
 
 
 # ---------------------------------------------------------------- a provider's failure

@@ -13,13 +13,15 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from hypothesis import given
 from hypothesis import strategies as st
+from llm_gateway.admin.documents import document_of
+from llm_gateway.admin.documents import settings_of as documents_settings
 from llm_gateway.admin.methods import METHODS, SERVICES, declared
 from llm_gateway.admin.pages import page
 from llm_gateway.cli import main
-from llm_gateway.config import ConfigError, Traced, fingerprint, load, models
+from llm_gateway.config import ConfigError, Layer, Traced, fingerprint, load, models
 from llm_gateway.config.effective import Source, settings_of, text
 from llm_gateway.config.values import PARSERS
-from llmgateway.admin.v1 import role_pb2
+from llmgateway.admin.v1 import role_pb2, settings_pb2
 
 HASH = f"sha256:{hashlib.sha256(b'a-key').hexdigest()}"
 KEY = {"name": "ops", "role": "operator", "hash": HASH}
@@ -187,3 +189,33 @@ def test_a_new_key_and_its_line_belong_together(capsys: pytest.CaptureFixture[st
     made = json.loads(capsys.readouterr().out)
     assert made["hash"] == f"sha256:{hashlib.sha256(made['key'].encode()).hexdigest()}"
     assert made["key"] != key
+
+
+ELSEWHERE = {"enabled", "api_keys", "credentials", "tls", "resolve"}
+"""Keys of a provider that are no settings at run time: methods switch it, keys are kept apart, the rest is the file's."""
+
+
+def test_settings_have_a_field_for_each_key_of_the_file() -> None:
+    """Of providers and routes and all that is in them, as far as they may be set at run time; neither can gain one alone."""
+    for name, message in settings_pb2.DESCRIPTOR.message_types_by_name.items():
+        struct = getattr(models, name.removesuffix("Settings"))
+        keys = set(struct.__struct_fields__) - (ELSEWHERE if struct is models.Provider else set())
+        assert set(message.fields_by_name) == keys, name
+
+
+def test_a_document_is_read_as_the_file_is() -> None:
+    """Settings of the contract, kept as a document, are those that the same keys of the file give."""
+    made = settings_pb2.ProviderSettings(kind="openai_compatible", endpoint="http://h/v1", api_key="none", local=False)
+    made.timeouts.connect.FromMilliseconds(1500)
+    made.limits.concurrency = 3
+    made.prices["*"].input = "3.25"
+    made.model_info["m"].capabilities["tools"] = False
+    made.options["truncate"] = 5
+    made.endpoints.add(url="http://a", weight=0.5)
+    document = dict(document_of(made, "provider.settings"))
+    assert documents_settings(document, settings_pb2.ProviderSettings) == made
+    del document["endpoint"]
+    edge = load(None, {}, layer=Layer(providers={"edge": document})).providers["edge"]
+    assert edge.endpoints == (models.Endpoint(url="http://a", weight=0.5),)
+    assert (edge.timeouts.connect, edge.limits.concurrency, edge.prices["*"].input) == (1.5, 3, 3_250_000_000)
+    assert (edge.local, edge.options["truncate"], edge.model_info["m"].capabilities) == (False, 5, {"tools": False})

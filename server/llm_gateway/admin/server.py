@@ -16,7 +16,7 @@ import grpc
 from google.protobuf import message, message_factory
 
 from llm_gateway.admin.methods import SERVICES
-from llm_gateway.errors import CallerTooSlow, Code, GatewayError, InvalidRequest, StoreRequired, Violation
+from llm_gateway.errors import CallerTooSlow, Code, GatewayError, InvalidRequest
 from llm_gateway.rpc.chain import Guard, Handler, Interceptor, Pairs, Rpc
 from llm_gateway.rpc.server import STATUS, behind
 
@@ -77,7 +77,7 @@ class AdminServer:
         """servicers: by the full name of their service. guard: runs first, and its refusals pass through the links."""
         self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="administration-reader")
         handlers = [
-            _service(service, servicers.get(service.full_name), guard, links, self._readers) for service in SERVICES
+            _service(service, servicers[service.full_name], guard, links, self._readers) for service in SERVICES
         ]
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="administration")
         self._server = grpc.server(pool, handlers, options=options, maximum_concurrent_rpcs=CALLS)
@@ -105,24 +105,18 @@ class AdminServer:
 
 
 def _service(
-    service: Any, servicer: object | None, guard: Guard, links: Sequence[Interceptor], readers: Executor
+    service: Any, servicer: object, guard: Guard, links: Sequence[Interceptor], readers: Executor
 ) -> grpc.GenericRpcHandler:
     """Every method of a service, hosted as a stream of requests, so that its guard and links run before the message is there."""
     methods: dict[str, Any] = {}
     for name, method in service.methods_by_name.items():
         parse = _parser(method)
-        run = behind(links, _serving(parse, getattr(servicer, name, _storeless), readers))
+        run = behind(links, _serving(parse, getattr(servicer, name), readers))
         hosted = _hosted(f"/{service.full_name}/{name}", guard, links, run)
         methods[name] = grpc.stream_unary_rpc_method_handler(
             hosted, response_serializer=lambda answer: answer.SerializeToString()
         )
     return grpc.method_handlers_generic_handler(service.full_name, methods)
-
-
-async def _storeless(request: Any, rpc: Rpc) -> NoReturn:
-    raise StoreRequired(
-        violations=[Violation(field="store", description="This gateway keeps nothing that is set at run time yet.")]
-    )
 
 
 def _parser(method: Any) -> Callable[[bytes], Any]:

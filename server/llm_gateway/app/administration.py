@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from llmgateway.admin.v1 import config_pb2, provider_pb2, route_pb2
+from llmgateway.admin.v1 import audit_pb2, config_pb2, key_pb2, provider_pb2, route_pb2
 
 from llm_gateway import config
 from llm_gateway.admin.audit import Audit
+from llm_gateway.admin.audit_service import AuditService
 from llm_gateway.admin.auth import AdminAuth
 from llm_gateway.admin.config_service import ConfigService
 from llm_gateway.admin.gateway import Administered, Reloaded
+from llm_gateway.admin.key_service import ProviderKeyService
 from llm_gateway.admin.passing import Ask, passing
 from llm_gateway.admin.provider_service import ProviderService
 from llm_gateway.admin.route_service import RouteService
@@ -26,6 +28,7 @@ from llm_gateway.rpc.errors import Errors
 from llm_gateway.rpc.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from llm_gateway.admin.registry import Registry
     from llm_gateway.app.gateway import Gateway
 
 T = TypeVar("T")
@@ -33,12 +36,14 @@ MOST_BYTES = 1 << 20
 """Of a request."""
 
 
-def servicers(gateway: Administered) -> Mapping[str, object]:
-    """By the full name of their service."""
+def servicers(gateway: Administered, registry: Registry | None = None) -> Mapping[str, object]:
+    """By the full name of their service. registry: None where the configuration has no store."""
     return {
-        config_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name: ConfigService(gateway),
-        provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name: ProviderService(gateway),
-        route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(gateway),
+        audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name: AuditService(registry),
+        config_pb2.DESCRIPTOR.services_by_name["ConfigService"].full_name: ConfigService(gateway, registry),
+        key_pb2.DESCRIPTOR.services_by_name["ProviderKeyService"].full_name: ProviderKeyService(gateway, registry),
+        provider_pb2.DESCRIPTOR.services_by_name["ProviderService"].full_name: ProviderService(gateway, registry),
+        route_pb2.DESCRIPTOR.services_by_name["RouteService"].full_name: RouteService(gateway, registry),
     }
 
 
@@ -46,9 +51,15 @@ class Administration:
     """Serves a gateway's administration."""
 
     def __init__(
-        self, settings: config.Config, gateway: Administered, *, held: str | None = None, ask: Ask | None = None
+        self,
+        settings: config.Config,
+        gateway: Administered,
+        registry: Registry | None = None,
+        *,
+        held: str | None = None,
+        ask: Ask | None = None,
     ) -> None:
-        """held: the address to bind, whose port somebody holds for us. ask: has what only a worker knows answered by one."""
+        """registry: None where the configuration has no store. held: the address to bind, whose port somebody holds for us. ask: has what only a worker knows answered by one."""
         self._settings = settings.admin or config.Admin()
         self._listen = held or self._settings.listen
         self.certificate: ServerCertificate | None = None
@@ -56,7 +67,7 @@ class Administration:
         self._auth = AdminAuth(self._settings)
         options = dict(server_options(settings.server))
         options |= {"grpc.max_receive_message_length": MOST_BYTES, "grpc.so_reuseport": int(held is not None)}
-        services = servicers(gateway)
+        services = servicers(gateway, registry)
         links = (Errors(), Telemetry(), Audit())
         self._server = AdminServer(
             services if ask is None else passing(services, ask), self._auth, links, list(options.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llm_gateway import config
 from llm_gateway.app import memory, workers
@@ -14,42 +15,65 @@ from llm_gateway.app.reloading import Reload
 from llm_gateway.app.watching import LocalServers
 from llm_gateway.telemetry import logs, tracing
 
+if TYPE_CHECKING:
+    from llm_gateway.admin.registry import Registry
+    from llm_gateway.app.administration import Administration
+    from llm_gateway.app.link import Link
+
+Reading = Callable[[config.Sources], config.Layered]
+"""Reads the configuration again, and notes its files."""
+
 
 async def run(
     settings: config.Config,
     *,
     ready: Callable[[int], None] | None = None,
     found: config.Layered | None = None,
-    reload: Callable[[config.Sources], config.Layered] | None = None,
+    reload: Reading | None = None,
     sources: config.Sources | None = None,
-    layer: config.Layer | None = None,
     local: LocalServers | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain. `ready` is told the port; `reload` reads the configuration again, on SIGHUP, when the files
-    that it notes, at first `sources`, have changed, and when one of the `local` servers that it asks for has appeared. `found` is what `settings` were read from, `layer` what was set at run time above them.
+    that it notes, at first `sources`, have changed, and when one of the `local` servers that it asks for has appeared. `found` is what `settings`
+    were read from; what was set at run time comes above them.
 
-    Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed.
+    Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed, ConfigError for a store that no
+    waiting will open.
     """
+    sources = sources or config.Sources()
+    if settings.store is None or workers.is_worker():
+        await _run(settings, found or (lambda _: settings), reload, sources, ready=ready, local=local)
+        return
+    from llm_gateway.app.storing import opened
+
+    registry, layer = await opened(settings.store)
+    try:
+        read = found or (lambda _: settings)
+        await _run(settings, read, reload, sources, ready=ready, local=local, registry=registry, layer=layer)
+    finally:
+        await asyncio.to_thread(registry.close)
+
+
+async def _run(
+    settings: config.Config,
+    found: config.Layered,
+    reload: Reading | None,
+    sources: config.Sources,
+    *,
+    ready: Callable[[int], None] | None,
+    local: LocalServers | None,
+    registry: Registry | None = None,
+    layer: config.Layer | None = None,
+) -> None:
     left: config.Left = {}
-    if found is not None and layer is not None:
+    if layer is not None:
         settings, left = config.settled(found, layer)
-    found = found or (lambda _: settings)
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
-    read = reload or (lambda _: found)
-    reloading = Reload(gateway, read, sources or config.Sources(), found, layer=layer, left=left, local=local)
-    administration = link = None
-    if socket := os.environ.get(workers.SOCKET):
-        from llm_gateway.app.administration import Asked, servicers
-        from llm_gateway.app.link import Link
-
-        link = Link(socket, lambda: config.fingerprint(gateway.settings), servicers(Asked(gateway, reloading)))
-    elif settings.admin is not None and not workers.is_worker():
-        from llm_gateway.app.administration import Administration, Asked
-
-        administration = Administration(settings, Asked(gateway, reloading))
-        reloading.prepared = administration.prepared
+    again = reload or (lambda _: found)
+    reloading = Reload(gateway, again, sources, found, layer=layer, left=left, local=local)
+    administration, link = _administered(settings, gateway, reloading, registry)
     try:
         admin_port = administration.start() if administration is not None else 0
         port = await gateway.start(after=prices)
@@ -58,6 +82,8 @@ async def run(
         if administration is not None:
             await administration.stop()
         raise
+    if registry is not None:
+        registry.start()
     if reload is not None:
         reloading.watch(on_hangup(reloading.hung_up))
     if link is not None:
@@ -80,3 +106,26 @@ async def run(
             await one.stop()
     if spans is not None:
         spans.shutdown()
+
+
+def _administered(
+    settings: config.Config, gateway: Gateway, reloading: Reload, registry: Registry | None
+) -> tuple[Administration | None, Link | None]:
+    """The administration of a gateway that has one, or a worker's connection to the process that has it."""
+    socket = os.environ.get(workers.SOCKET)
+    if not socket and registry is None and (settings.admin is None or workers.is_worker()):
+        return None, None
+    from llm_gateway.app.administration import Administration, Asked, servicers
+
+    asked = Asked(gateway, reloading)
+    if socket:
+        from llm_gateway.app.link import Link
+
+        return None, Link(socket, lambda: config.fingerprint(gateway.settings), servicers(asked))
+    if registry is not None:
+        registry.gateway = asked
+    if settings.admin is None:
+        return None, None
+    administration = Administration(settings, asked, registry)
+    reloading.prepared = administration.prepared
+    return administration, None

@@ -122,7 +122,7 @@ def _refused(name: str, provider: Mapping[str, Any]) -> Iterator[tuple[str, str]
         yield "kind", f"{kind} is a plugin's, which only the file can use."
     elif own and plugins.row(kind).transport:
         yield "kind", f"{kind} starts processes on the gateway's machine, so only the file can use it."
-    for field in _KEYS & provider.keys():
+    for field in _KEYS & {field for field, value in provider.items() if (field, value) != ("api_key", "none")}:
         yield field, f"Holds keys; {_BY_KEY}."
     tls = provider.get("tls")
     for field in tls if isinstance(tls, Mapping) else ():

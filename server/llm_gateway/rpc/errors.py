@@ -22,7 +22,7 @@ from llm_gateway.errors import (
     ProviderNotConfigured,
     QuotaExhausted,
     RateLimited,
-    ResourceNotFound,
+    ResourceError,
     StreamInterrupted,
     UnknownModel,
 )
@@ -192,7 +192,7 @@ def _typed_details(error: GatewayError, failure: error_pb2.ProviderFailure | Non
         for one in error.violations[:20]:
             unmet.violations.add(type=one.reason, subject=one.field[:200], description=one.description[:300])
         details.append(unmet)
-    elif isinstance(error, ResourceNotFound):
+    elif isinstance(error, ResourceError):
         kind = f"llmgateway.admin.v1/{error.resource.partition('/')[0].removesuffix('s').title()}"
         details.append(
             error_details_pb2.ResourceInfo(

@@ -42,6 +42,8 @@ class Store:
     def __init__(self, settings: config.Store) -> None:
         self._file = engines.file_of(settings)
         self._engine = engines.engine_of(settings)
+        self.problem = ""
+        """Why it could not be reached when it was last tried; empty where it was."""
         self._ready = False
         self._readying = threading.Lock()
         self._closed = threading.Event()
@@ -88,13 +90,23 @@ class Store:
             self._tell(connection, number)
         return structs.replace(new, revision=number)
 
-    def revisions(self, *, before: int | None = None, limit: int = 100) -> list[Revision]:
-        """The newest first, below a number. Raises StoreUnavailable."""
+    def revisions(self, *, before: int | None = None, limit: int = 100, resource: str | None = None) -> list[Revision]:
+        """The newest first, below a number; of one resource, or of all. Raises StoreUnavailable."""
         query = sa.select(schema.revisions).order_by(schema.revisions.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(schema.revisions.c.number < before)
+        if resource is not None:
+            query = query.where(schema.revisions.c.resource == resource)
         with self._reading() as connection:
             return [_revision(row) for row in connection.execute(query).mappings()]
+
+    def since(self) -> dict[tuple[str, str], tuple[int, datetime]]:
+        """By section and name of each entry in force, the revision that set it, and when. Raises StoreUnavailable."""
+        c, r = schema.entries.c, schema.revisions.c
+        query = sa.select(c.section, c.name, r.number, r.time).join(schema.revisions, r.number == c.since)
+        with self._reading() as connection:
+            rows = connection.execute(query.where(c.until.is_(None)))
+            return {(section, name): (number, time) for section, name, number, time in rows}
 
     def entries_at(self, revision: int) -> Entries:
         """What was set after so many revisions, besides keys. Raises LookupError where there is no such revision, and StoreUnavailable."""
@@ -164,15 +176,27 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        self._make_ready()
-        with self._transaction(writes=False) as connection:
-            yield connection
+        with self._told():
+            self._make_ready()
+            with self._transaction(writes=False) as connection:
+                yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        self._make_ready()
-        with self._transaction(writes=True) as connection:
-            yield connection
+        with self._told():
+            self._make_ready()
+            with self._transaction(writes=True) as connection:
+                yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Keeps `problem` as it is now."""
+        try:
+            yield
+        except StoreUnavailable as error:
+            self.problem = error.reason
+            raise
+        self.problem = ""
 
     def _make_ready(self) -> None:
         """The schema is looked at once, and again when the file is gone, which another may replace."""

@@ -247,6 +247,10 @@ pub struct Setting {
     /// The flag of the command that decides it.
     #[prost(string, tag = "6")]
     pub flag: ::prost::alloc::string::String,
+    /// The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+    /// nothing.
+    #[prost(int64, tag = "7")]
+    pub revision: i64,
 }
 /// What to read again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -329,6 +333,9 @@ pub struct RollbackConfigResponse {
     /// Names of the keys that were dropped, providers/{provider}/keys/{key}.
     #[prost(string, repeated, tag = "3")]
     pub dropped_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+    #[prost(string, repeated, tag = "4")]
+    pub disabled_providers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What decides a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -545,8 +552,8 @@ pub mod config_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-        /// addresses, headers, proxy or kind are others then loses its keys.
+        /// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+        /// comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
         pub async fn rollback_config(
             &mut self,
             request: impl tonic::IntoRequest<super::RollbackConfigRequest>,
@@ -969,6 +976,9 @@ pub struct ProviderSettings {
         ::prost::alloc::string::String,
         ModelInfoSettings,
     >,
+    /// Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+    #[prost(string, optional, tag = "20")]
+    pub api_key: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One address of a provider.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -142,6 +142,9 @@ class _Writer:
     def set(self, message: Message, field: Field, node: Node, path: str) -> None:
         """A field from a node, in place of what it had."""
         message.ClearField(field.name)
+        if field.name == "api_key" and getattr(node, "value", node) != "none":
+            self.problem(path, "may only be none, where the server wants no key", _KEY, node)
+            return
         if _is_map(field):
             self._set_map(getattr(message, field.name), field.message_type.fields_by_name["value"], node, path)
         elif _is_list(field):

@@ -244,7 +244,10 @@ type Setting struct {
 	// The environment variables that it comes from, or that its text in the file names.
 	Variables []string `protobuf:"bytes,5,rep,name=variables,proto3" json:"variables,omitempty"`
 	// The flag of the command that decides it.
-	Flag          string `protobuf:"bytes,6,opt,name=flag,proto3" json:"flag,omitempty"`
+	Flag string `protobuf:"bytes,6,opt,name=flag,proto3" json:"flag,omitempty"`
+	// The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+	// nothing.
+	Revision      int64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +322,13 @@ func (x *Setting) GetFlag() string {
 		return x.Flag
 	}
 	return ""
+}
+
+func (x *Setting) GetRevision() int64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
 }
 
 // What to read again.
@@ -686,9 +696,11 @@ type RollbackConfigResponse struct {
 	// Fingerprint of the configuration.
 	Version string `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Names of the keys that were dropped, providers/{provider}/keys/{key}.
-	DroppedKeys   []string `protobuf:"bytes,3,rep,name=dropped_keys,json=droppedKeys,proto3" json:"dropped_keys,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	DroppedKeys []string `protobuf:"bytes,3,rep,name=dropped_keys,json=droppedKeys,proto3" json:"dropped_keys,omitempty"`
+	// Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+	DisabledProviders []string `protobuf:"bytes,4,rep,name=disabled_providers,json=disabledProviders,proto3" json:"disabled_providers,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *RollbackConfigResponse) Reset() {
@@ -742,6 +754,13 @@ func (x *RollbackConfigResponse) GetDroppedKeys() []string {
 	return nil
 }
 
+func (x *RollbackConfigResponse) GetDisabledProviders() []string {
+	if x != nil {
+		return x.DisabledProviders
+	}
+	return nil
+}
+
 var File_llmgateway_admin_v1_config_proto protoreflect.FileDescriptor
 
 const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
@@ -755,14 +774,15 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\tload_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bloadTime\x128\n" +
 	"\bsettings\x18\x04 \x03(\v2\x1c.llmgateway.admin.v1.SettingR\bsettings\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x03R\brevision\x12#\n" +
-	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\"\xb3\x01\n" +
+	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\"\xcf\x01\n" +
 	"\aSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12:\n" +
 	"\x06source\x18\x03 \x01(\x0e2\".llmgateway.admin.v1.SettingSourceR\x06source\x12\x12\n" +
 	"\x04line\x18\x04 \x01(\x05R\x04line\x12\x1c\n" +
 	"\tvariables\x18\x05 \x03(\tR\tvariables\x12\x12\n" +
-	"\x04flag\x18\x06 \x01(\tR\x04flag\":\n" +
+	"\x04flag\x18\x06 \x01(\tR\x04flag\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x03R\brevision\":\n" +
 	"\x13ReloadConfigRequest\x12#\n" +
 	"\rvalidate_only\x18\x01 \x01(\bR\fvalidateOnly\"\x86\x01\n" +
 	"\x14ReloadConfigResponse\x12\x18\n" +
@@ -786,11 +806,12 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\x15RollbackConfigRequest\x12\x1f\n" +
 	"\brevision\x18\x01 \x01(\x03H\x00R\brevision\x88\x01\x01\x12#\n" +
 	"\rvalidate_only\x18\x02 \x01(\bR\fvalidateOnlyB\v\n" +
-	"\t_revision\"q\n" +
+	"\t_revision\"\xa0\x01\n" +
 	"\x16RollbackConfigResponse\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x03R\brevision\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12!\n" +
-	"\fdropped_keys\x18\x03 \x03(\tR\vdroppedKeys*\xd6\x01\n" +
+	"\fdropped_keys\x18\x03 \x03(\tR\vdroppedKeys\x12-\n" +
+	"\x12disabled_providers\x18\x04 \x03(\tR\x11disabledProviders*\xd6\x01\n" +
 	"\rSettingSource\x12\x1e\n" +
 	"\x1aSETTING_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16SETTING_SOURCE_DEFAULT\x10\x01\x12\x17\n" +

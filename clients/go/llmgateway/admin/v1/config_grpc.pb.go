@@ -40,8 +40,8 @@ type ConfigServiceClient interface {
 	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error)
 	// The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
 	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
-	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-	// addresses, headers, proxy or kind are others then loses its keys.
+	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+	// comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
 	RollbackConfig(ctx context.Context, in *RollbackConfigRequest, opts ...grpc.CallOption) (*RollbackConfigResponse, error)
 }
 
@@ -106,8 +106,8 @@ type ConfigServiceServer interface {
 	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error)
 	// The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed.
 	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
-	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-	// addresses, headers, proxy or kind are others then loses its keys.
+	// Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+	// comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
 	RollbackConfig(context.Context, *RollbackConfigRequest) (*RollbackConfigResponse, error)
 	mustEmbedUnimplementedConfigServiceServer()
 }

@@ -66,7 +66,9 @@ type ProviderSettings struct {
 	// What its models cost, by id or *.
 	Prices map[string]*ModelPriceSettings `protobuf:"bytes,18,rep,name=prices,proto3" json:"prices,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What the operator knows better than the catalogue, by id.
-	ModelInfo     map[string]*ModelInfoSettings `protobuf:"bytes,19,rep,name=model_info,json=modelInfo,proto3" json:"model_info,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ModelInfo map[string]*ModelInfoSettings `protobuf:"bytes,19,rep,name=model_info,json=modelInfo,proto3" json:"model_info,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+	ApiKey        *string `protobuf:"bytes,20,opt,name=api_key,json=apiKey,proto3,oneof" json:"api_key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,6 +234,13 @@ func (x *ProviderSettings) GetModelInfo() map[string]*ModelInfoSettings {
 		return x.ModelInfo
 	}
 	return nil
+}
+
+func (x *ProviderSettings) GetApiKey() string {
+	if x != nil && x.ApiKey != nil {
+		return *x.ApiKey
+	}
+	return ""
 }
 
 // One address of a provider.
@@ -1131,7 +1140,8 @@ var File_llmgateway_admin_v1_settings_proto protoreflect.FileDescriptor
 
 const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"\"llmgateway/admin/v1/settings.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xfb\t\n" +
+	"\"llmgateway/admin/v1/settings.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xaa\n" +
+	"\n" +
 	"\x10ProviderSettings\x12\x17\n" +
 	"\x04kind\x18\x01 \x01(\tH\x00R\x04kind\x88\x01\x01\x12\x1f\n" +
 	"\bendpoint\x18\x02 \x01(\tH\x01R\bendpoint\x88\x01\x01\x12C\n" +
@@ -1155,7 +1165,8 @@ const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"\x06limits\x18\x11 \x01(\v2#.llmgateway.admin.v1.LimitsSettingsR\x06limits\x12I\n" +
 	"\x06prices\x18\x12 \x03(\v21.llmgateway.admin.v1.ProviderSettings.PricesEntryR\x06prices\x12S\n" +
 	"\n" +
-	"model_info\x18\x13 \x03(\v24.llmgateway.admin.v1.ProviderSettings.ModelInfoEntryR\tmodelInfo\x1a:\n" +
+	"model_info\x18\x13 \x03(\v24.llmgateway.admin.v1.ProviderSettings.ModelInfoEntryR\tmodelInfo\x12!\n" +
+	"\aapi_key\x18\x14 \x01(\tB\x03\x80\x01\x01H\vR\x06apiKey\x88\x01\x01\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1ab\n" +
@@ -1177,7 +1188,9 @@ const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"_publisherB\x0e\n" +
 	"\f_api_versionB\b\n" +
 	"\x06_localB\b\n" +
-	"\x06_proxy\"\x81\x01\n" +
+	"\x06_proxyB\n" +
+	"\n" +
+	"\b_api_key\"\x81\x01\n" +
 	"\x10EndpointSettings\x12\x15\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x88\x01\x01\x12\x1b\n" +
 	"\x06weight\x18\x02 \x01(\x01H\x01R\x06weight\x88\x01\x01\x12\x1b\n" +

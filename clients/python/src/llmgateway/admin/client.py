@@ -292,16 +292,16 @@ class AdminClient(AdminCore):
 
     def set_default(
         self,
-        provider: str,
+        provider: str | None,
         *,
         etag: str = "",
         validate_only: bool = False,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> provider_pb2.Provider:
-        """Have a provider serve calls that name neither provider nor route."""
+        """Have a provider serve calls that name neither provider nor route; None: the file decides again."""
         request = provider_pb2.SetDefaultProviderRequest(
-            name=resource("providers", provider), etag=etag, validate_only=validate_only
+            name=resource("providers", provider) if provider else "", etag=etag, validate_only=validate_only
         )
         with typed_errors():
             answer = self._providers.SetDefaultProvider(

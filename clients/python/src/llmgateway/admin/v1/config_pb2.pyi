@@ -133,6 +133,7 @@ class Setting(google.protobuf.message.Message):
     LINE_FIELD_NUMBER: builtins.int
     VARIABLES_FIELD_NUMBER: builtins.int
     FLAG_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
     key: builtins.str
     """Its path, such as providers.edge.timeouts.connect, or server.api_keys[0].name."""
     value: builtins.str
@@ -143,6 +144,10 @@ class Setting(google.protobuf.message.Message):
     """The line of the file, from 1, where the file decides it."""
     flag: builtins.str
     """The flag of the command that decides it."""
+    revision: builtins.int
+    """The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+    nothing.
+    """
     @property
     def variables(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The environment variables that it comes from, or that its text in the file names."""
@@ -156,8 +161,9 @@ class Setting(google.protobuf.message.Message):
         line: builtins.int = ...,
         variables: collections.abc.Iterable[builtins.str] | None = ...,
         flag: builtins.str = ...,
+        revision: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["flag", b"flag", "key", b"key", "line", b"line", "source", b"source", "value", b"value", "variables", b"variables"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["flag", b"flag", "key", b"key", "line", b"line", "revision", b"revision", "source", b"source", "value", b"value", "variables", b"variables"]) -> None: ...
 
 Global___Setting: typing_extensions.TypeAlias = Setting
 
@@ -323,6 +329,7 @@ class RollbackConfigResponse(google.protobuf.message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     DROPPED_KEYS_FIELD_NUMBER: builtins.int
+    DISABLED_PROVIDERS_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """Number of the new revision."""
     version: builtins.str
@@ -331,13 +338,18 @@ class RollbackConfigResponse(google.protobuf.message.Message):
     def dropped_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the keys that were dropped, providers/{provider}/keys/{key}."""
 
+    @property
+    def disabled_providers(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Providers that are there again but switched off, providers/{provider}: their keys were removed since."""
+
     def __init__(
         self,
         *,
         revision: builtins.int = ...,
         version: builtins.str = ...,
         dropped_keys: collections.abc.Iterable[builtins.str] | None = ...,
+        disabled_providers: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["dropped_keys", b"dropped_keys", "revision", b"revision", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["disabled_providers", b"disabled_providers", "dropped_keys", b"dropped_keys", "revision", b"revision", "version", b"version"]) -> None: ...
 
 Global___RollbackConfigResponse: typing_extensions.TypeAlias = RollbackConfigResponse

@@ -84,8 +84,8 @@ class ConfigServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RollbackConfig(self, request, context):
-        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-        addresses, headers, proxy or kind are others then loses its keys.
+        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+        comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -144,8 +144,8 @@ class ConfigServiceStub(typing.Generic[_ConfigServiceGetEffectiveConfigType, _Co
     """The revisions of what was set at run time, the latest first. AuditService.ListChanges tells what each changed."""
 
     RollbackConfig: _ConfigServiceRollbackConfigType
-    """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-    addresses, headers, proxy or kind are others then loses its keys.
+    """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+    comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
     """
 
 ConfigServiceAsyncStub: typing_extensions.TypeAlias = ConfigServiceStub[
@@ -202,8 +202,8 @@ class ConfigServiceServicer(metaclass=abc.ABCMeta):
         request: llmgateway.admin.v1.config_pb2.RollbackConfigRequest,
         context: _ServicerContext,
     ) -> typing.Union[llmgateway.admin.v1.config_pb2.RollbackConfigResponse, collections.abc.Awaitable[llmgateway.admin.v1.config_pb2.RollbackConfigResponse]]:
-        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-        addresses, headers, proxy or kind are others then loses its keys.
+        """Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+        comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
         """
 
 def add_ConfigServiceServicer_to_server(servicer: ConfigServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -83,46 +83,47 @@ public final class Config {
       "\001(\0132\032.google.protobuf.Timestamp\022.\n\010setti" +
       "ngs\030\004 \003(\0132\034.llmgateway.admin.v1.Setting\022" +
       "\020\n\010revision\030\005 \001(\003\022\025\n\rstore_problem\030\006 \001(\t" +
-      "\"\210\001\n\007Setting\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t" +
+      "\"\232\001\n\007Setting\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t" +
       "\0222\n\006source\030\003 \001(\0162\".llmgateway.admin.v1.S" +
       "ettingSource\022\014\n\004line\030\004 \001(\005\022\021\n\tvariables\030" +
-      "\005 \003(\t\022\014\n\004flag\030\006 \001(\t\",\n\023ReloadConfigReque" +
-      "st\022\025\n\rvalidate_only\030\001 \001(\010\"[\n\024ReloadConfi" +
-      "gResponse\022\017\n\007version\030\001 \001(\t\022\030\n\020previous_v" +
-      "ersion\030\002 \001(\t\022\030\n\020restart_settings\030\003 \003(\t\"=" +
-      "\n\024ListRevisionsRequest\022\021\n\tpage_size\030\001 \001(" +
-      "\005\022\022\n\npage_token\030\002 \001(\t\"b\n\025ListRevisionsRe" +
-      "sponse\0220\n\trevisions\030\001 \003(\0132\035.llmgateway.a" +
-      "dmin.v1.Revision\022\027\n\017next_page_token\030\002 \001(" +
-      "\t\"\200\001\n\010Revision\022\016\n\006number\030\001 \001(\003\022/\n\013create" +
-      "_time\030\002 \001(\0132\032.google.protobuf.Timestamp\022" +
-      "\021\n\tprincipal\030\003 \001(\t\022\016\n\006method\030\004 \001(\t\022\020\n\010re" +
-      "source\030\005 \001(\t\"R\n\025RollbackConfigRequest\022\025\n" +
-      "\010revision\030\001 \001(\003H\000\210\001\001\022\025\n\rvalidate_only\030\002 " +
-      "\001(\010B\013\n\t_revision\"Q\n\026RollbackConfigRespon" +
-      "se\022\020\n\010revision\030\001 \001(\003\022\017\n\007version\030\002 \001(\t\022\024\n" +
-      "\014dropped_keys\030\003 \003(\t*\326\001\n\rSettingSource\022\036\n" +
-      "\032SETTING_SOURCE_UNSPECIFIED\020\000\022\032\n\026SETTING" +
-      "_SOURCE_DEFAULT\020\001\022\027\n\023SETTING_SOURCE_FILE" +
-      "\020\002\022\036\n\032SETTING_SOURCE_ENVIRONMENT\020\003\022\027\n\023SE" +
-      "TTING_SOURCE_FLAG\020\004\022\033\n\027SETTING_SOURCE_IN" +
-      "FERRED\020\005\022\032\n\026SETTING_SOURCE_RUNTIME\020\0062\337\003\n" +
-      "\rConfigService\022~\n\022GetEffectiveConfig\022..l" +
-      "lmgateway.admin.v1.GetEffectiveConfigReq" +
-      "uest\032/.llmgateway.admin.v1.GetEffectiveC" +
-      "onfigResponse\"\007\220\002\001\240\270\030\001\022l\n\014ReloadConfig\022(" +
-      ".llmgateway.admin.v1.ReloadConfigRequest" +
-      "\032).llmgateway.admin.v1.ReloadConfigRespo" +
-      "nse\"\007\220\002\002\240\270\030\002\022o\n\rListRevisions\022).llmgatew" +
-      "ay.admin.v1.ListRevisionsRequest\032*.llmga" +
-      "teway.admin.v1.ListRevisionsResponse\"\007\220\002" +
-      "\001\240\270\030\001\022o\n\016RollbackConfig\022*.llmgateway.adm" +
-      "in.v1.RollbackConfigRequest\032+.llmgateway" +
-      ".admin.v1.RollbackConfigResponse\"\004\240\270\030\003By" +
-      "\n\026io.llmgateway.admin.v1P\001ZGgithub.com/l" +
-      "lmgateway/llmgateway/clients/go/llmgatew" +
-      "ay/admin/v1;adminv1\252\002\023LlmGateway.Admin.V" +
-      "1b\006proto3"
+      "\005 \003(\t\022\014\n\004flag\030\006 \001(\t\022\020\n\010revision\030\007 \001(\003\",\n" +
+      "\023ReloadConfigRequest\022\025\n\rvalidate_only\030\001 " +
+      "\001(\010\"[\n\024ReloadConfigResponse\022\017\n\007version\030\001" +
+      " \001(\t\022\030\n\020previous_version\030\002 \001(\t\022\030\n\020restar" +
+      "t_settings\030\003 \003(\t\"=\n\024ListRevisionsRequest" +
+      "\022\021\n\tpage_size\030\001 \001(\005\022\022\n\npage_token\030\002 \001(\t\"" +
+      "b\n\025ListRevisionsResponse\0220\n\trevisions\030\001 " +
+      "\003(\0132\035.llmgateway.admin.v1.Revision\022\027\n\017ne" +
+      "xt_page_token\030\002 \001(\t\"\200\001\n\010Revision\022\016\n\006numb" +
+      "er\030\001 \001(\003\022/\n\013create_time\030\002 \001(\0132\032.google.p" +
+      "rotobuf.Timestamp\022\021\n\tprincipal\030\003 \001(\t\022\016\n\006" +
+      "method\030\004 \001(\t\022\020\n\010resource\030\005 \001(\t\"R\n\025Rollba" +
+      "ckConfigRequest\022\025\n\010revision\030\001 \001(\003H\000\210\001\001\022\025" +
+      "\n\rvalidate_only\030\002 \001(\010B\013\n\t_revision\"m\n\026Ro" +
+      "llbackConfigResponse\022\020\n\010revision\030\001 \001(\003\022\017" +
+      "\n\007version\030\002 \001(\t\022\024\n\014dropped_keys\030\003 \003(\t\022\032\n" +
+      "\022disabled_providers\030\004 \003(\t*\326\001\n\rSettingSou" +
+      "rce\022\036\n\032SETTING_SOURCE_UNSPECIFIED\020\000\022\032\n\026S" +
+      "ETTING_SOURCE_DEFAULT\020\001\022\027\n\023SETTING_SOURC" +
+      "E_FILE\020\002\022\036\n\032SETTING_SOURCE_ENVIRONMENT\020\003" +
+      "\022\027\n\023SETTING_SOURCE_FLAG\020\004\022\033\n\027SETTING_SOU" +
+      "RCE_INFERRED\020\005\022\032\n\026SETTING_SOURCE_RUNTIME" +
+      "\020\0062\337\003\n\rConfigService\022~\n\022GetEffectiveConf" +
+      "ig\022..llmgateway.admin.v1.GetEffectiveCon" +
+      "figRequest\032/.llmgateway.admin.v1.GetEffe" +
+      "ctiveConfigResponse\"\007\220\002\001\240\270\030\001\022l\n\014ReloadCo" +
+      "nfig\022(.llmgateway.admin.v1.ReloadConfigR" +
+      "equest\032).llmgateway.admin.v1.ReloadConfi" +
+      "gResponse\"\007\220\002\002\240\270\030\002\022o\n\rListRevisions\022).ll" +
+      "mgateway.admin.v1.ListRevisionsRequest\032*" +
+      ".llmgateway.admin.v1.ListRevisionsRespon" +
+      "se\"\007\220\002\001\240\270\030\001\022o\n\016RollbackConfig\022*.llmgatew" +
+      "ay.admin.v1.RollbackConfigRequest\032+.llmg" +
+      "ateway.admin.v1.RollbackConfigResponse\"\004" +
+      "\240\270\030\003By\n\026io.llmgateway.admin.v1P\001ZGgithub" +
+      ".com/llmgateway/llmgateway/clients/go/ll" +
+      "mgateway/admin/v1;adminv1\252\002\023LlmGateway.A" +
+      "dmin.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -147,7 +148,7 @@ public final class Config {
     internal_static_llmgateway_admin_v1_Setting_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_Setting_descriptor,
-        new java.lang.String[] { "Key", "Value", "Source", "Line", "Variables", "Flag", });
+        new java.lang.String[] { "Key", "Value", "Source", "Line", "Variables", "Flag", "Revision", });
     internal_static_llmgateway_admin_v1_ReloadConfigRequest_descriptor =
       getDescriptor().getMessageTypes().get(3);
     internal_static_llmgateway_admin_v1_ReloadConfigRequest_fieldAccessorTable = new
@@ -189,7 +190,7 @@ public final class Config {
     internal_static_llmgateway_admin_v1_RollbackConfigResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_RollbackConfigResponse_descriptor,
-        new java.lang.String[] { "Revision", "Version", "DroppedKeys", });
+        new java.lang.String[] { "Revision", "Version", "DroppedKeys", "DisabledProviders", });
     com.google.protobuf.ExtensionRegistry registry =
         com.google.protobuf.ExtensionRegistry.newInstance();
     registry.add(io.llmgateway.admin.v1.RoleOuterClass.role);

@@ -241,8 +241,8 @@ public final class ConfigServiceGrpc {
 
     /**
      * <pre>
-     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-     * addresses, headers, proxy or kind are others then loses its keys.
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+     * comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
      * </pre>
      */
     default void rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request,
@@ -320,8 +320,8 @@ public final class ConfigServiceGrpc {
 
     /**
      * <pre>
-     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-     * addresses, headers, proxy or kind are others then loses its keys.
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+     * comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
      * </pre>
      */
     public void rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request,
@@ -383,8 +383,8 @@ public final class ConfigServiceGrpc {
 
     /**
      * <pre>
-     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-     * addresses, headers, proxy or kind are others then loses its keys.
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+     * comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
      * </pre>
      */
     public io.llmgateway.admin.v1.RollbackConfigResponse rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request) throws io.grpc.StatusException {
@@ -445,8 +445,8 @@ public final class ConfigServiceGrpc {
 
     /**
      * <pre>
-     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-     * addresses, headers, proxy or kind are others then loses its keys.
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+     * comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
      * </pre>
      */
     public io.llmgateway.admin.v1.RollbackConfigResponse rollbackConfig(io.llmgateway.admin.v1.RollbackConfigRequest request) {
@@ -510,8 +510,8 @@ public final class ConfigServiceGrpc {
 
     /**
      * <pre>
-     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so, and a provider whose
-     * addresses, headers, proxy or kind are others then loses its keys.
+     * Sets again at run time what was set in an earlier revision, as a new one. A key that was removed since stays so: a provider that needs one
+     * comes back switched off. A provider whose addresses, headers, proxy or kind are others then loses its keys.
      * </pre>
      */
     public com.google.common.util.concurrent.ListenableFuture<io.llmgateway.admin.v1.RollbackConfigResponse> rollbackConfig(

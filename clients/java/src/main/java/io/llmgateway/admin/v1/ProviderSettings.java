@@ -35,6 +35,7 @@ private static final long serialVersionUID = 0L;
     publisher_ = "";
     apiVersion_ = "";
     proxy_ = "";
+    apiKey_ = "";
   }
 
   @java.lang.Override
@@ -1204,6 +1205,65 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
     return map.get(key);
   }
 
+  public static final int API_KEY_FIELD_NUMBER = 20;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object apiKey_ = "";
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return Whether the apiKey field is set.
+   */
+  @java.lang.Override
+  public boolean hasApiKey() {
+    return ((bitField0_ & 0x00004000) != 0);
+  }
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return The apiKey.
+   */
+  @java.lang.Override
+  public java.lang.String getApiKey() {
+    java.lang.Object ref = apiKey_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      apiKey_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return The bytes for apiKey.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getApiKeyBytes() {
+    java.lang.Object ref = apiKey_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      apiKey_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -1284,6 +1344,9 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
         internalGetModelInfo(),
         ModelInfoDefaultEntryHolder.defaultEntry,
         19);
+    if (((bitField0_ & 0x00004000) != 0)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 20, apiKey_);
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -1381,6 +1444,9 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       size += com.google.protobuf.CodedOutputStream
           .computeMessageSize(19, modelInfo__);
     }
+    if (((bitField0_ & 0x00004000) != 0)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(20, apiKey_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -1476,6 +1542,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
         other.internalGetPrices())) return false;
     if (!internalGetModelInfo().equals(
         other.internalGetModelInfo())) return false;
+    if (hasApiKey() != other.hasApiKey()) return false;
+    if (hasApiKey()) {
+      if (!getApiKey()
+          .equals(other.getApiKey())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1563,6 +1634,10 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
     if (!internalGetModelInfo().getMap().isEmpty()) {
       hash = (37 * hash) + MODEL_INFO_FIELD_NUMBER;
       hash = (53 * hash) + internalGetModelInfo().hashCode();
+    }
+    if (hasApiKey()) {
+      hash = (37 * hash) + API_KEY_FIELD_NUMBER;
+      hash = (53 * hash) + getApiKey().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1777,6 +1852,7 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       }
       internalGetMutablePrices().clear();
       internalGetMutableModelInfo().clear();
+      apiKey_ = "";
       return this;
     }
 
@@ -1899,6 +1975,10 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       }
       if (((from_bitField0_ & 0x00040000) != 0)) {
         result.modelInfo_ = internalGetModelInfo().build(ModelInfoDefaultEntryHolder.defaultEntry);
+      }
+      if (((from_bitField0_ & 0x00080000) != 0)) {
+        result.apiKey_ = apiKey_;
+        to_bitField0_ |= 0x00004000;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -2054,6 +2134,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       internalGetMutableModelInfo().mergeFrom(
           other.internalGetModelInfo());
       bitField0_ |= 0x00040000;
+      if (other.hasApiKey()) {
+        apiKey_ = other.apiKey_;
+        bitField0_ |= 0x00080000;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -2202,6 +2287,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
               bitField0_ |= 0x00040000;
               break;
             } // case 154
+            case 162: {
+              apiKey_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00080000;
+              break;
+            } // case 162
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -4762,6 +4852,109 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
         builderMap.put(key, entry);
       }
       return (io.llmgateway.admin.v1.ModelInfoSettings.Builder) entry;
+    }
+
+    private java.lang.Object apiKey_ = "";
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @return Whether the apiKey field is set.
+     */
+    public boolean hasApiKey() {
+      return ((bitField0_ & 0x00080000) != 0);
+    }
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @return The apiKey.
+     */
+    public java.lang.String getApiKey() {
+      java.lang.Object ref = apiKey_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        apiKey_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @return The bytes for apiKey.
+     */
+    public com.google.protobuf.ByteString
+        getApiKeyBytes() {
+      java.lang.Object ref = apiKey_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        apiKey_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @param value The apiKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setApiKey(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      apiKey_ = value;
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearApiKey() {
+      apiKey_ = getDefaultInstance().getApiKey();
+      bitField0_ = (bitField0_ & ~0x00080000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+     * </pre>
+     *
+     * <code>optional string api_key = 20 [debug_redact = true];</code>
+     * @param value The bytes for apiKey to set.
+     * @return This builder for chaining.
+     */
+    public Builder setApiKeyBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      apiKey_ = value;
+      bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -644,4 +644,33 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue);
    */
   io.llmgateway.admin.v1.ModelInfoSettings getModelInfoOrThrow(
       java.lang.String key);
+
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return Whether the apiKey field is set.
+   */
+  boolean hasApiKey();
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return The apiKey.
+   */
+  java.lang.String getApiKey();
+  /**
+   * <pre>
+   * Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
+   * </pre>
+   *
+   * <code>optional string api_key = 20 [debug_redact = true];</code>
+   * @return The bytes for apiKey.
+   */
+  com.google.protobuf.ByteString
+      getApiKeyBytes();
 }

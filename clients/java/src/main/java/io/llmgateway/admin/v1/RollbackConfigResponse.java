@@ -24,6 +24,8 @@ private static final long serialVersionUID = 0L;
     version_ = "";
     droppedKeys_ =
         com.google.protobuf.LazyStringArrayList.emptyList();
+    disabledProviders_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
   }
 
   @java.lang.Override
@@ -161,6 +163,59 @@ private static final long serialVersionUID = 0L;
     return droppedKeys_.getByteString(index);
   }
 
+  public static final int DISABLED_PROVIDERS_FIELD_NUMBER = 4;
+  @SuppressWarnings("serial")
+  private com.google.protobuf.LazyStringArrayList disabledProviders_ =
+      com.google.protobuf.LazyStringArrayList.emptyList();
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @return A list containing the disabledProviders.
+   */
+  public com.google.protobuf.ProtocolStringList
+      getDisabledProvidersList() {
+    return disabledProviders_;
+  }
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @return The count of disabledProviders.
+   */
+  public int getDisabledProvidersCount() {
+    return disabledProviders_.size();
+  }
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @param index The index of the element to return.
+   * @return The disabledProviders at the given index.
+   */
+  public java.lang.String getDisabledProviders(int index) {
+    return disabledProviders_.get(index);
+  }
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the disabledProviders at the given index.
+   */
+  public com.google.protobuf.ByteString
+      getDisabledProvidersBytes(int index) {
+    return disabledProviders_.getByteString(index);
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -183,6 +238,9 @@ private static final long serialVersionUID = 0L;
     }
     for (int i = 0; i < droppedKeys_.size(); i++) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 3, droppedKeys_.getRaw(i));
+    }
+    for (int i = 0; i < disabledProviders_.size(); i++) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 4, disabledProviders_.getRaw(i));
     }
     getUnknownFields().writeTo(output);
   }
@@ -208,6 +266,14 @@ private static final long serialVersionUID = 0L;
       size += dataSize;
       size += 1 * getDroppedKeysList().size();
     }
+    {
+      int dataSize = 0;
+      for (int i = 0; i < disabledProviders_.size(); i++) {
+        dataSize += computeStringSizeNoTag(disabledProviders_.getRaw(i));
+      }
+      size += dataSize;
+      size += 1 * getDisabledProvidersList().size();
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -229,6 +295,8 @@ private static final long serialVersionUID = 0L;
         .equals(other.getVersion())) return false;
     if (!getDroppedKeysList()
         .equals(other.getDroppedKeysList())) return false;
+    if (!getDisabledProvidersList()
+        .equals(other.getDisabledProvidersList())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -248,6 +316,10 @@ private static final long serialVersionUID = 0L;
     if (getDroppedKeysCount() > 0) {
       hash = (37 * hash) + DROPPED_KEYS_FIELD_NUMBER;
       hash = (53 * hash) + getDroppedKeysList().hashCode();
+    }
+    if (getDisabledProvidersCount() > 0) {
+      hash = (37 * hash) + DISABLED_PROVIDERS_FIELD_NUMBER;
+      hash = (53 * hash) + getDisabledProvidersList().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -388,6 +460,8 @@ private static final long serialVersionUID = 0L;
       version_ = "";
       droppedKeys_ =
           com.google.protobuf.LazyStringArrayList.emptyList();
+      disabledProviders_ =
+          com.google.protobuf.LazyStringArrayList.emptyList();
       return this;
     }
 
@@ -430,6 +504,10 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000004) != 0)) {
         droppedKeys_.makeImmutable();
         result.droppedKeys_ = droppedKeys_;
+      }
+      if (((from_bitField0_ & 0x00000008) != 0)) {
+        disabledProviders_.makeImmutable();
+        result.disabledProviders_ = disabledProviders_;
       }
     }
 
@@ -495,6 +573,16 @@ private static final long serialVersionUID = 0L;
         }
         onChanged();
       }
+      if (!other.disabledProviders_.isEmpty()) {
+        if (disabledProviders_.isEmpty()) {
+          disabledProviders_ = other.disabledProviders_;
+          bitField0_ |= 0x00000008;
+        } else {
+          ensureDisabledProvidersIsMutable();
+          disabledProviders_.addAll(other.disabledProviders_);
+        }
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -537,6 +625,12 @@ private static final long serialVersionUID = 0L;
               droppedKeys_.add(s);
               break;
             } // case 26
+            case 34: {
+              java.lang.String s = input.readStringRequireUtf8();
+              ensureDisabledProvidersIsMutable();
+              disabledProviders_.add(s);
+              break;
+            } // case 34
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -833,6 +927,153 @@ private static final long serialVersionUID = 0L;
       ensureDroppedKeysIsMutable();
       droppedKeys_.add(value);
       bitField0_ |= 0x00000004;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.LazyStringArrayList disabledProviders_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+    private void ensureDisabledProvidersIsMutable() {
+      if (!disabledProviders_.isModifiable()) {
+        disabledProviders_ = new com.google.protobuf.LazyStringArrayList(disabledProviders_);
+      }
+      bitField0_ |= 0x00000008;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @return A list containing the disabledProviders.
+     */
+    public com.google.protobuf.ProtocolStringList
+        getDisabledProvidersList() {
+      disabledProviders_.makeImmutable();
+      return disabledProviders_;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @return The count of disabledProviders.
+     */
+    public int getDisabledProvidersCount() {
+      return disabledProviders_.size();
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param index The index of the element to return.
+     * @return The disabledProviders at the given index.
+     */
+    public java.lang.String getDisabledProviders(int index) {
+      return disabledProviders_.get(index);
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param index The index of the value to return.
+     * @return The bytes of the disabledProviders at the given index.
+     */
+    public com.google.protobuf.ByteString
+        getDisabledProvidersBytes(int index) {
+      return disabledProviders_.getByteString(index);
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param index The index to set the value at.
+     * @param value The disabledProviders to set.
+     * @return This builder for chaining.
+     */
+    public Builder setDisabledProviders(
+        int index, java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureDisabledProvidersIsMutable();
+      disabledProviders_.set(index, value);
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param value The disabledProviders to add.
+     * @return This builder for chaining.
+     */
+    public Builder addDisabledProviders(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureDisabledProvidersIsMutable();
+      disabledProviders_.add(value);
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param values The disabledProviders to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllDisabledProviders(
+        java.lang.Iterable<java.lang.String> values) {
+      ensureDisabledProvidersIsMutable();
+      com.google.protobuf.AbstractMessageLite.Builder.addAll(
+          values, disabledProviders_);
+      bitField0_ |= 0x00000008;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearDisabledProviders() {
+      disabledProviders_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+      bitField0_ = (bitField0_ & ~0x00000008);;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+     * </pre>
+     *
+     * <code>repeated string disabled_providers = 4;</code>
+     * @param value The bytes of the disabledProviders to add.
+     * @return This builder for chaining.
+     */
+    public Builder addDisabledProvidersBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      ensureDisabledProvidersIsMutable();
+      disabledProviders_.add(value);
+      bitField0_ |= 0x00000008;
       onChanged();
       return this;
     }

@@ -78,4 +78,45 @@ public interface RollbackConfigResponseOrBuilder extends
    */
   com.google.protobuf.ByteString
       getDroppedKeysBytes(int index);
+
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @return A list containing the disabledProviders.
+   */
+  java.util.List<java.lang.String>
+      getDisabledProvidersList();
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @return The count of disabledProviders.
+   */
+  int getDisabledProvidersCount();
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @param index The index of the element to return.
+   * @return The disabledProviders at the given index.
+   */
+  java.lang.String getDisabledProviders(int index);
+  /**
+   * <pre>
+   * Providers that are there again but switched off, providers/{provider}: their keys were removed since.
+   * </pre>
+   *
+   * <code>repeated string disabled_providers = 4;</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the disabledProviders at the given index.
+   */
+  com.google.protobuf.ByteString
+      getDisabledProvidersBytes(int index);
 }

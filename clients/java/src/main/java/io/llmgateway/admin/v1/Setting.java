@@ -284,6 +284,22 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int REVISION_FIELD_NUMBER = 7;
+  private long revision_ = 0L;
+  /**
+   * <pre>
+   * The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+   * nothing.
+   * </pre>
+   *
+   * <code>int64 revision = 7;</code>
+   * @return The revision.
+   */
+  @java.lang.Override
+  public long getRevision() {
+    return revision_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -315,6 +331,9 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(flag_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 6, flag_);
+    }
+    if (revision_ != 0L) {
+      output.writeInt64(7, revision_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -350,6 +369,10 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(flag_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(6, flag_);
     }
+    if (revision_ != 0L) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeInt64Size(7, revision_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -376,6 +399,8 @@ private static final long serialVersionUID = 0L;
         .equals(other.getVariablesList())) return false;
     if (!getFlag()
         .equals(other.getFlag())) return false;
+    if (getRevision()
+        != other.getRevision()) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -401,6 +426,9 @@ private static final long serialVersionUID = 0L;
     }
     hash = (37 * hash) + FLAG_FIELD_NUMBER;
     hash = (53 * hash) + getFlag().hashCode();
+    hash = (37 * hash) + REVISION_FIELD_NUMBER;
+    hash = (53 * hash) + com.google.protobuf.Internal.hashLong(
+        getRevision());
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -543,6 +571,7 @@ private static final long serialVersionUID = 0L;
       variables_ =
           com.google.protobuf.LazyStringArrayList.emptyList();
       flag_ = "";
+      revision_ = 0L;
       return this;
     }
 
@@ -594,6 +623,9 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000020) != 0)) {
         result.flag_ = flag_;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        result.revision_ = revision_;
       }
     }
 
@@ -672,6 +704,9 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000020;
         onChanged();
       }
+      if (other.getRevision() != 0L) {
+        setRevision(other.getRevision());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -729,6 +764,11 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 50
+            case 56: {
+              revision_ = input.readInt64();
+              bitField0_ |= 0x00000040;
+              break;
+            } // case 56
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1282,6 +1322,53 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       flag_ = value;
       bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+
+    private long revision_ ;
+    /**
+     * <pre>
+     * The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+     * nothing.
+     * </pre>
+     *
+     * <code>int64 revision = 7;</code>
+     * @return The revision.
+     */
+    @java.lang.Override
+    public long getRevision() {
+      return revision_;
+    }
+    /**
+     * <pre>
+     * The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+     * nothing.
+     * </pre>
+     *
+     * <code>int64 revision = 7;</code>
+     * @param value The revision to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRevision(long value) {
+
+      revision_ = value;
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+     * nothing.
+     * </pre>
+     *
+     * <code>int64 revision = 7;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRevision() {
+      bitField0_ = (bitField0_ & ~0x00000040);
+      revision_ = 0L;
       onChanged();
       return this;
     }

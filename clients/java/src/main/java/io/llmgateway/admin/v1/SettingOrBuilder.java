@@ -137,4 +137,15 @@ public interface SettingOrBuilder extends
    */
   com.google.protobuf.ByteString
       getFlagBytes();
+
+  /**
+   * <pre>
+   * The revision in force, where it was set at run time. A line beside it is that of the file's provider or route of the same name, which serves
+   * nothing.
+   * </pre>
+   *
+   * <code>int64 revision = 7;</code>
+   * @return The revision.
+   */
+  long getRevision();
 }
