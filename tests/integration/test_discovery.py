@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from llm_gateway import config
+from llm_gateway import cli, config
 from llm_gateway.app.gateway import Gateway
 from llm_gateway.app.lifecycle import on_hangup
 from llm_gateway.app.reloading import Reload
@@ -240,7 +240,7 @@ async def test_local_servers_are_found_when_they_start_and_again_after_they_stop
             assert view is not None
             assert view.last_error_reason == "PROVIDER_UNAVAILABLE"
             assert view.last_error_cause == f"connection refused at 127.0.0.1:{machine.ports['ollama']}"
-            with pytest.raises(GatewayError, match=r"connection refused at 127\.0\.0\.1:"):
+            with pytest.raises(GatewayError, match=r"connection refused at 127\.0\.0\.1:\d+.*`ollama serve` starts it"):
                 await client.chat("hi")
             await reloading.asked(False)  # a reload while it is away forgets nothing
             assert list(gateway.settings.providers) == ["ollama"]
@@ -411,3 +411,18 @@ async def test_each_address_has_its_own_health_and_permits(fleet: Fleet, tmp_pat
         assert max(begun.values()) == 1
         rest.set()
         assert [(await call).text for call in calls] == ["hello", "hello"]
+
+
+def test_explain_and_the_check_of_providers_look_the_name_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a gateway: each of the addresses by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    path = tmp_path / "gateway.yaml"
+    path.write_text(json.dumps({"providers": {"p": provider(f"http://localhost:{port}", resolve="all")}}))
+    assert cli.main(["explain", "--json", "--config", str(path), "--model", "p/m"]) == 0
+    [[first, *_]] = json.loads(capsys.readouterr().out)["groups"]
+    assert first["deployment"] in {"127.0.0.1", "::1"}
+    assert cli.main(["providers", "check", "--json", "--config", str(path)]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["endpoint"] == first["deployment"]

@@ -182,6 +182,24 @@ def test_a_store_that_could_not_be_opened_is_refused(write: Write, store: str, k
     assert "hunter2" not in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("provider", "wrong"),
+    [
+        (
+            "{kind: vllm, endpoint: 'http://a', proxy: 'http://b:1', resolve: all}",
+            "is all beside proxy, which looks the name up itself",
+        ),
+        ("{kind: claude_code, resolve: all}", "is nothing for kind claude_code, which has no address"),
+        ("{kind: echo, resolve: all}", "is nothing for kind echo, which has no address"),
+        ("{kind: vllm, endpoint: 'http://a', resolve: some}", "'some' is none of one, all"),
+    ],
+)
+def test_addresses_of_a_name_are_endpoints_only_where_we_look_it_up(write: Write, provider: str, wrong: str) -> None:
+    """Not through a proxy, nor where a process is started."""
+    problem = one_problem(write(f"providers: {{p: {provider}}}"))
+    assert (problem.key, problem.wrong) == ("providers.p.resolve", wrong)
+
+
 def test_a_store_without_an_administration_is_refused(write: Write) -> None:
     """Nothing would read it."""
     problem = one_problem(write(f"providers: {{{EDGE}}}\nstore: {{directory: data}}"))

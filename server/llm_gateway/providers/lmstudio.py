@@ -63,6 +63,7 @@ ROW = Row(
         shown={"LMSTUDIO_HOST": "127.0.0.1:1234"},
     ),
     missing_model="Run `lms get {model}`, and `lms load {model}` unless LM Studio loads models by itself.",
+    stopped="Is its server running? `lms server start` starts it.",
     rank=18,
     otel="lm_studio",
 )

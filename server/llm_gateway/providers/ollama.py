@@ -34,5 +34,6 @@ ROW = one(
         shown={"OLLAMA_HOST": "127.0.0.1:11434"},
     ),
     missing_model="Run `ollama pull {model}`.",
+    stopped="Is Ollama running? `ollama serve` starts it.",
     rank=17,
 )

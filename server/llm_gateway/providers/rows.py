@@ -127,6 +127,8 @@ class Row:
     """The list of models is given to everyone, so it does not show whether a key is good."""
     missing_model: str = ""
     """What to do where the provider does not know a `{model}`."""
+    stopped: str = ""
+    """What to do where it cannot be reached."""
     known: Families = field(default_factory=dict)
     """What we know of its models, by beginnings of their ids, so that dated ids belong to a family; the longest that fits counts. Kept by
     hand, from its documentation; of its own API, for the same weights elsewhere may do less. Unknown excludes nothing."""

@@ -64,6 +64,7 @@ def upstream(
         extra_headers=tuple((header, value.reveal()) for header, value in provider.headers.items()),
         settings=settings,
         missing_model=row.missing_model,
+        stopped=row.stopped,
         key_from=_key_from(name, row, provider, key),
         price=price,
         trace=trace,

@@ -125,6 +125,8 @@ class HttpCaller:
     """What its row takes from the configuration."""
     missing_model: str = ""
     """Advice where the provider does not know a `{model}`."""
+    stopped: str = ""
+    """Advice where it cannot be reached."""
     key_from: str = ""
     """A sentence that says where the credentials come from."""
     price: Price | None = None
@@ -178,6 +180,8 @@ class HttpCaller:
             error.advice = self.key_from
         elif isinstance(error, ModelNotFound):
             error.advice = self.missing_model.format(model=model if _MODEL.fullmatch(model) else "NAME")
+        elif isinstance(error, errors.ProviderUnreachable):
+            error.advice = self.stopped
 
     async def _open(
         self, api: Api, outgoing: Outgoing, writer: EventWriter, attempt: Attempt, limits: _Limits
@@ -343,7 +347,9 @@ class HttpCaller:
         except TimeoutError:
             raise AttemptTimeout(cause=f"no list of models within {seconds:g} s") from None
         except http.TransportError as error:
-            raise transport_error(error, self.client.host) from None
+            failure = transport_error(error, self.client.host)
+            self._advise(failure, "")
+            raise failure from None
         except CredentialsRejected as error:
             self._advise(error, "")
             raise

@@ -130,6 +130,7 @@ class Following:
         for host in self._tasks.keys() - set(hosts):
             self._tasks.pop(host).cancel()
             self._known.pop(host, None)
+            self._asked.pop(host, None)
         for host in set(hosts) - self._tasks.keys():
             self._asked[host] = asyncio.Event()
             self._tasks[host] = asyncio.get_running_loop().create_task(self._follow(host, self._asked[host]))
