@@ -117,7 +117,7 @@ class Mirror:
 
 
 # ---------------------------------------------------------------- what comes back
-def _told(error: grpc.aio.AioRpcError) -> bytes:
+def told(error: grpc.aio.AioRpcError) -> bytes:
     """All that a status says: message, details, trailers."""
     pairs = [*(error.initial_metadata() or ()), *(error.trailing_metadata() or ())]
     values = [value if isinstance(value, bytes) else value.encode() for _, value in pairs]
@@ -147,7 +147,7 @@ class Calls:
                 await self.stub.Send(request, metadata=self._metadata, timeout=300)
         except grpc.aio.AioRpcError as error:
             code = error.code().name
-            self.flaws += self._words.found(f"the status of {what}", _told(error), private=private)
+            self.flaws += self._words.found(f"the status of {what}", told(error), private=private)
         self.count += 1
         self.codes[code] = self.codes.get(code, 0) + 1
 
@@ -156,7 +156,7 @@ class Calls:
         try:
             said = (await call).SerializeToString()
         except grpc.aio.AioRpcError as error:
-            said = _told(error)
+            said = told(error)
         self.flaws += self._words.found(what, said)
 
 
