@@ -12,96 +12,56 @@ from time import time
 
 import msgspec
 
-from llm_gateway.config.checks import check, is_private
+from llm_gateway.config.checks import check
+from llm_gateway.config.checks import is_private as is_private
 from llm_gateway.config.completing import complete, override
-from llm_gateway.config.discovery import STAND_IN, discover, kind_of, local_servers, overlooked
-from llm_gateway.config.layer import Layer, Layered, Left, StoredKey, above, settled
-from llm_gateway.config.models import (
-    Admin,
-    AdminCertificate,
-    AdminKey,
-    AdminRole,
-    ApiKey,
-    Arm,
-    Breaker,
-    Config,
-    Defaults,
-    Discovery,
-    Endpoint,
-    Experiment,
-    Limits,
-    MasterKeySource,
-    ModelInfo,
-    ModelPrice,
-    Overrides,
-    Provider,
-    ProviderTimeouts,
-    Retry,
-    Route,
-    RouteTimeouts,
-    Server,
-    ServerTls,
-    Store,
-    Target,
-    Telemetry,
-)
-from llm_gateway.config.origins import Origins, Traced, origins_of
-from llm_gateway.config.problems import ConfigError, ConfigProblem
-from llm_gateway.config.reading import INVALID, Reading, text_of
-from llm_gateway.config.secret import Secret
-from llm_gateway.config.sources import File, Sources
-
-__all__ = [
-    "Admin",
-    "AdminCertificate",
-    "AdminKey",
-    "AdminRole",
-    "ApiKey",
-    "Arm",
-    "Breaker",
-    "Config",
-    "ConfigError",
-    "ConfigProblem",
-    "Defaults",
-    "Discovery",
-    "Endpoint",
-    "Experiment",
-    "File",
-    "Layer",
-    "Layered",
-    "Left",
-    "Limits",
-    "MasterKeySource",
-    "ModelInfo",
-    "ModelPrice",
-    "Origins",
-    "Overrides",
-    "Provider",
-    "ProviderTimeouts",
-    "Retry",
-    "Route",
-    "RouteTimeouts",
-    "Secret",
-    "Server",
-    "ServerTls",
-    "Sources",
-    "Store",
-    "StoredKey",
-    "Target",
-    "Telemetry",
-    "Traced",
-    "config_path",
-    "fingerprint",
-    "is_private",
-    "kind_of",
-    "load",
-    "local_servers",
-    "origins_of",
-    "overlooked",
-    "read",
-    "settled",
-    "text_of",
-]
+from llm_gateway.config.discovery import STAND_IN, discover
+from llm_gateway.config.discovery import kind_of as kind_of
+from llm_gateway.config.discovery import local_servers as local_servers
+from llm_gateway.config.discovery import overlooked as overlooked
+from llm_gateway.config.layer import Layer as Layer
+from llm_gateway.config.layer import Layered as Layered
+from llm_gateway.config.layer import Left as Left
+from llm_gateway.config.layer import StoredKey as StoredKey
+from llm_gateway.config.layer import above
+from llm_gateway.config.layer import settled as settled
+from llm_gateway.config.models import Admin as Admin
+from llm_gateway.config.models import AdminCertificate as AdminCertificate
+from llm_gateway.config.models import AdminKey as AdminKey
+from llm_gateway.config.models import AdminRole as AdminRole
+from llm_gateway.config.models import ApiKey as ApiKey
+from llm_gateway.config.models import Arm as Arm
+from llm_gateway.config.models import Breaker as Breaker
+from llm_gateway.config.models import Config as Config
+from llm_gateway.config.models import Defaults as Defaults
+from llm_gateway.config.models import Discovery as Discovery
+from llm_gateway.config.models import Endpoint as Endpoint
+from llm_gateway.config.models import Experiment as Experiment
+from llm_gateway.config.models import Limits as Limits
+from llm_gateway.config.models import MasterKeySource as MasterKeySource
+from llm_gateway.config.models import ModelInfo as ModelInfo
+from llm_gateway.config.models import ModelPrice as ModelPrice
+from llm_gateway.config.models import Overrides as Overrides
+from llm_gateway.config.models import Provider as Provider
+from llm_gateway.config.models import ProviderTimeouts as ProviderTimeouts
+from llm_gateway.config.models import Retry as Retry
+from llm_gateway.config.models import Route as Route
+from llm_gateway.config.models import RouteTimeouts as RouteTimeouts
+from llm_gateway.config.models import Server as Server
+from llm_gateway.config.models import ServerTls as ServerTls
+from llm_gateway.config.models import Store as Store
+from llm_gateway.config.models import Target as Target
+from llm_gateway.config.models import Telemetry as Telemetry
+from llm_gateway.config.origins import Origins as Origins
+from llm_gateway.config.origins import Traced as Traced
+from llm_gateway.config.origins import origins_of as origins_of
+from llm_gateway.config.problems import ConfigError as ConfigError
+from llm_gateway.config.problems import ConfigProblem as ConfigProblem
+from llm_gateway.config.reading import INVALID, Reading
+from llm_gateway.config.reading import text_of as text_of
+from llm_gateway.config.secret import Secret as Secret
+from llm_gateway.config.sources import File as File
+from llm_gateway.config.sources import Sources as Sources
 
 
 def config_path(path: str | None, env: Mapping[str, str]) -> str | None:
