@@ -1251,6 +1251,27 @@ def test_call_under_way_ends_at_the_address_that_left_its_name(loop: Loop) -> No
 
 
 @on_loop
+async def test_name_that_tells_a_part_of_its_addresses_at_a_time_costs_no_connections() -> None:
+    """An address that left and is back shows it: its connections are kept through the answers that lack it."""
+    one, other = Peer(), Peer()
+    one.scripts, other.scripts = (one.answering(HELLO),), (other.answering(HELLO),)
+    names = Moving("127.0.0.1")
+    async with two_addresses(one, other) as url:
+        client = HttpClient(url, resolver=names.resolver)
+        await get(client)
+        for names.address in ("127.0.0.2", "127.0.0.1"):
+            await get(client)
+            await names.again()
+        await get(client)
+        before = one.connections + other.connections
+        for names.address in ("127.0.0.2", "127.0.0.1", "127.0.0.2"):
+            await names.again()
+            await get(client)
+        assert one.connections + other.connections == before
+        await client.aclose()
+
+
+@on_loop
 async def test_name_is_not_looked_up_while_no_connection_is_kept() -> None:
     """Looking up ends with the last kept connection, and does not begin for an address in digits."""
     peer = Peer()

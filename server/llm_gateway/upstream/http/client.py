@@ -46,6 +46,9 @@ _STALE_SECONDS: Final = 1.0
 _RACE_SECONDS: Final = 0.25
 """How long an address may say nothing before the next one is tried beside it (RFC 8305, section 8)."""
 
+_ROTATION: Final = 300.0
+"""Seconds within which an address that was missing from an answer and is back shows that the name tells a part of its addresses at a time."""
+
 CUT_BYTES: Final = 256 * 1024
 """About how much of a coded body that is cut off is decoded; more would hold up others."""
 
@@ -245,7 +248,11 @@ class HttpClient:
         self._address = address or literal(url.host)
         self._named = socket_path is None and self._address is None
         self._current: frozenset[Address | None] = frozenset((None,))
-        """The name's addresses when it was last looked up, to which connections are kept; None is that of those without."""
+        """The name's addresses, to which connections are kept; None is that of those without."""
+        self._answer: Sequence[Address] = ()
+        self._seen: dict[Address, float] = {}
+        """When an answer last had it, by the loop's clock."""
+        self._rotates_until = 0.0
         self._following: asyncio.Task[None] | None = None
         self._closed = False
         self._proxied: Proxied | None = None
@@ -355,9 +362,15 @@ class HttpClient:
         return connection
 
     def _take(self, addresses: Sequence[Address]) -> None:
-        """Keep connections to these addresses only; calls under way go on."""
+        """Keep connections to these addresses only, and of a name that tells a part of them at a time to all that it told lately; calls under way go
+        on."""
         if self._named:
-            self._current = frozenset((None, *addresses))
+            now = asyncio.get_running_loop().time()
+            seen = {address: at for address, at in self._seen.items() if at > now - _ROTATION}
+            if any(address in seen and address not in self._answer for address in addresses):
+                self._rotates_until = now + _ROTATION
+            self._answer, self._seen = addresses, {**seen, **dict.fromkeys(addresses, now)}
+            self._current = frozenset((None, *(self._seen if now < self._rotates_until else addresses)))
             for _, connection in self._idle:
                 if connection.address not in self._current:
                     connection.abort()
