@@ -180,6 +180,7 @@ def test_of_an_entry_of_the_file_default_keys_and_enabled_are_changed(layered: C
     """Keys replace the file's; what the file has switched off may be on, and the other way round."""
     found = layered(Layer(keys={"near": keys("a", "b")}, enabled={"far": True}, default_provider="far"))
     assert [(key.name, key.key.reveal()) for key in found.providers["near"].keys] == [("a", "key-a"), ("b", "key-b")]
+    assert found.providers["near"].keys[0].key.source == "providers/near/keys/a, which was set at run time"
     assert (found.default_provider, [*found.providers]) == ("far", ["near", "far"])
     found = layered(
         Layer(enabled={"far": True, "near": False}),

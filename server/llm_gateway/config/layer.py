@@ -110,8 +110,10 @@ def above(config: Config, layer: Layer, reading: Reading) -> Config:
             reading.pardon(f"{at}.api_key")
             reading.pardon(f"{at}.api_keys")
             reading.forget(f"{at}.api_key")
-            found_keys = reading.given(given, tuple[ApiKey, ...], f"{at}.api_keys", ("keys", name))
-            providers[name] = replace(providers[name], api_key=None, api_keys=found_keys)
+            read: tuple[ApiKey, ...] = reading.given(given, tuple[ApiKey, ...], f"{at}.api_keys", ("keys", name))
+            for key in read:
+                key.key.source = f"providers/{name}/keys/{key.name}, which was set at run time"
+            providers[name] = replace(providers[name], api_key=None, api_keys=read)
     if layer.default_provider is not None:
         default = reading.given(layer.default_provider, str, "default_provider", ("default_provider",))
         default = None if default is INVALID else default
