@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
@@ -19,15 +20,16 @@ import psutil
 from grpc_health.v1 import health_pb2 as machine_pb2
 from grpc_health.v1 import health_pb2_grpc as machine_grpc
 from llm_gateway.app.workers import CONTROL, WORKER
+from llm_gateway.store import master
 from llmgateway import AsyncClient
 from llmgateway.admin import AsyncAdminClient
 
 from tests.faults.history import Outcome, ask, flaw
-from tests.faults.rig import OPTIONS, Rig, Running, paced, provider, row, setting, until, upstreams
+from tests.faults.rig import OPTIONS, Rig, Running, paced, provider, row, setting, upstreams
 from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
-from tests.support.upstream import HANG
+from tests.support.upstream import HANG, Request, Script, Upstream
 from tests.support.waiting import PATIENCE, eventually
 
 SERVICE = "llmgateway.v1.LLMGateway"
@@ -305,57 +307,164 @@ async def pings_are_answered_or_refused_as_configured(rig: Rig) -> float:
 
 
 # ---------------------------------------------------------------- E6
-@row("E6", most=0)
-async def a_new_configuration_costs_no_call(rig: Rig) -> float:
-    """Callers' and providers' keys rotated every half second under load, wrong files among them: calls that failed, wrong files taken."""
-    seconds = 3.0 if rig.quick else 15.0
+class Load:
+    """Streams of these models without end, while something changes, at an upstream that takes only the keys that are `valid`."""
+
+    def __init__(self, upstream: Upstream, client: AsyncClient, models: Sequence[str], *, pieces: int = 5) -> None:
+        self.valid: set[str] = set()
+        self.seen: list[Outcome] = []
+        self._upstream = upstream
+        self._client = client
+        self._models = models
+        self._pieces = pieces
+        self._begun = itertools.count()
+        self._under_way: set[int] = set()
+        upstream.answer = self._answer
+
+    def _answer(self, request: Request) -> Script:
+        if request.headers.get("authorization", "").removeprefix("Bearer ") in self.valid:
+            return scripted.chat_stream(self._pieces, every=0.02)
+        return scripted.whole(401, {"error": {"message": "no such key", "type": "invalid_request_error"}})
+
+    async def _call(self) -> Outcome:
+        number = next(self._begun)
+        self._under_way.add(number)
+        try:
+            return await ask(self._client, self._models[number % len(self._models)], timeout=60)
+        finally:
+            self._under_way.discard(number)
+
+    async def over(self) -> None:
+        """Return when the calls that are under way now are over."""
+        now = {*self._under_way}
+        await eventually(lambda: not now & self._under_way, "the calls under way are over")
+
+    async def only(self, *keys: str) -> None:
+        """Take no other keys, once the calls that began before are over."""
+        await self.over()
+        self.valid = {*keys}
+
+    async def during(self, changes: Coroutine[Any, Any, None], rate: float) -> list[str]:
+        """What was wrong with the calls until all changes were made."""
+        changing = asyncio.create_task(changes)
+        while not changing.done():
+            self.seen += await paced(rate, 0.5, self._call)
+        await changing
+        return [flaw(one, self._pieces) or ("" if one.ok else f"{one.error}") for one in self.seen]
+
+
+def told(gateway: Running | gateways.Process, event: str) -> list[dict[str, Any]]:
+    """The lines of the log that tell of this."""
+    lines = gateway.log.read_text().rpartition("\n")[0].splitlines()
+    return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+
+async def _by_files(rig: Rig, turns: int, rate: float) -> tuple[list[str], int]:
+    """Keys of callers and of a provider in the file, wrong files among them, and a provider's key in a file of its own."""
+    secret, before = rig.folder / "secret", "the-first-key"
+    secret.write_text(before)
     wrong = []
     async with scripted.running() as upstream:
-        upstream.script(scripted.chat("ok"))
 
         def config(turn: int) -> dict[str, Any]:
             keys = [{"name": "a", "key": "the-key-of-the-caller"}, {"name": "b", "key": f"another-key-{turn}"}]
-            return {
-                "server": {"api_keys": keys},
-                "providers": {"p": provider(upstream, api_key=f"provider-key-{turn}")},
+            providers = {
+                "p": provider(upstream, api_key=f"provider-key-{turn}"),
+                "s": provider(upstream, api_key={"file": str(secret)}),
             }
+            return {"server": {"api_keys": keys, "reload_interval": "100ms"}, "providers": providers}
 
-        async with rig.process(config(0)) as gateway:
+        async with (
+            rig.process(config(0)) as gateway,
+            AsyncClient(gateway.address, api_key="the-key-of-the-caller", timeout=60, options=OPTIONS) as client,
+        ):
             path = gateway.log.parent / "gateway.yaml"
             listen = json.loads(path.read_text())["server"]["listen"]
+            load = Load(upstream, client, ["p/m", "s/m"])
+            load.valid = {"provider-key-0", before}
 
-            def write(found: dict[str, Any]) -> None:
-                path.write_text(json.dumps({**found, "server": {**found["server"], "listen": listen}}))
-                gateway.process.send_signal(signal.SIGHUP)
+            async def put(file: Path, text: str, event: str) -> None:
+                count = len(told(gateway, event))
+                new = file.with_suffix(".new")
+                new.write_text(text)
+                new.rename(file)
+                await eventually(lambda: len(told(gateway, event)) > count, f"the log says: {event}")
 
-            async def rotate() -> int:
-                turns = int(seconds / 0.5)
-                for turn in range(1, turns):
-                    if turn % 3 == 0:
-                        write({**config(turn), "no_such_key": 1})
+            async def write(found: dict[str, Any], event: str) -> None:
+                await put(path, json.dumps({**found, "server": {**found["server"], "listen": listen}}), event)
+
+            async def rotate() -> None:
+                last = before
+                for turn in range(1, turns + 1):
+                    await write({**config(turn), "no_such_key": 1}, "configuration not reloaded")
+                    load.valid |= {f"provider-key-{turn}", f"secret-key-{turn}"}
+                    await write(config(turn), "configuration reloaded")
+                    await load.only(f"provider-key-{turn}", last, f"secret-key-{turn}")
+                    last = f"secret-key-{turn}"
+                    await put(secret, last, "configuration reloaded")
+                    await load.only(f"provider-key-{turn}", last)
+
+            wrong += await load.during(rotate(), rate)
+            refused = len(told(gateway, "configuration not reloaded"))
+            wrong.append("" if refused == turns else f"{refused} wrong files refused of {turns}")
+    return wrong, len(load.seen)
+
+
+async def _by_the_administration(rig: Rig, turns: int, rate: float) -> tuple[list[str], int]:
+    """A provider's key with an overlap, and a provider off and on again whose calls go to a fallback."""
+    key, wrong = "key-of-the-administration", list[str]()
+    sealing = rig.folder / "master"
+    master.write(str(sealing), master.new())
+    async with upstreams(2) as (upstream, other):
+        other.script(scripted.chat_stream(5, every=0.02))
+        config = {
+            "admin": {
+                "listen": "127.0.0.1:0",
+                "keys": [
+                    {"name": "ops", "role": "admin", "hash": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"}
+                ],
+            },
+            "store": {"directory": str(rig.folder / "data"), "master_key": {"file": str(sealing)}},
+            "providers": {"p": provider(upstream, api_key="the-key-of-the-file"), "q": provider(other)},
+            "routes": {"r": {"targets": ["q/m"], "fallbacks": ["p/m"]}},
+            "default_provider": "p",
+        }
+        async with (
+            rig.process(config) as gateway,
+            AsyncAdminClient(f"127.0.0.1:{told(gateway, 'administration')[0]['port']}", api_key=key) as admin,
+        ):
+            load = Load(upstream, gateway.client, ["p/m", "r"])
+            load.valid = {"the-key-of-the-file", "stored-key-0"}
+
+            async def rotate() -> None:
+                await admin.add_provider_key("p", "stored-key-0", name="main")
+                await load.only("stored-key-0")
+                for turn in range(1, turns + 1):
+                    load.valid.add(f"stored-key-{turn}")
+                    await admin.rotate_provider_key("p", "main", f"stored-key-{turn}", overlap=0.3)
+                    if turn % 2:
+                        await admin.disable_provider("q")
+                        await load.over()
+                        count = len(other.requests)
+                        await load.over()
+                        wrong.append("" if len(other.requests) == count else "a provider that is off was called")
                     else:
-                        write(config(turn))
-                    await asyncio.sleep(0.5)
-                return turns
+                        await admin.enable_provider("q")
+                    while len(await admin.list_provider_keys("p")) > 1:
+                        await asyncio.sleep(0.05)
+                    await load.only(f"stored-key-{turn}")
 
-            async with AsyncClient(
-                gateway.address, api_key="the-key-of-the-caller", timeout=30, options=OPTIONS
-            ) as client:
-                seen, turns = await asyncio.gather(
-                    paced(50, seconds, lambda: ask(client, "p/m", stream=False)), rotate()
-                )
-                wrong += ["" if one.ok else f"{one.error}" for one in seen]
-                last = turns - 1 if (turns - 1) % 3 else turns - 2
-                await until(
-                    lambda: gateway.log.read_text().count('"configuration reloaded"') >= turns - 1 - (turns - 1) // 3,
-                    10,
-                )
-                await ask(client, "p/m", stream=False)
-            log = gateway.log.read_text()
-        used = upstream.requests[-1].headers.get("authorization")
-        wrong.append("" if used == f"Bearer provider-key-{last}" else f"the last good file is not in force: {used}")
-        refused = log.count('"configuration not reloaded"')
-        wrong.append("" if refused == (turns - 1) // 3 else f"{refused} wrong files refused of {(turns - 1) // 3}")
+            wrong += await load.during(rotate(), rate)
+    return wrong, len(load.seen)
+
+
+@row("E6", most=0)
+async def a_new_configuration_costs_no_call(rig: Rig) -> float:
+    """Keys rotated under load by the file, by a secret's file and at run time, each taken by the provider only while it must be, wrong files and a provider
+    off and on among them: calls that failed, wrong files taken."""
+    turns, rate = (2, 20) if rig.quick else (10, 50)
+    wrong, calls = await _by_files(rig, turns, rate)
+    more, beside = await _by_the_administration(rig, 2 * turns, rate)
     bad = rig.folder / "bad.yaml"
     bad.write_text("providers: {echo: {}}\nno_such_key: 1\n")
     command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(bad)]
@@ -364,7 +473,10 @@ async def a_new_configuration_costs_no_call(rig: Rig) -> float:
     lines = [line for line in said.decode().splitlines() if line]
     right = started.returncode == 2 and len(lines) == 1 and "bad.yaml:2: no_such_key" in lines[0]
     wrong.append("" if right else f"a start with a wrong file: {started.returncode} {lines}")
-    return rig.flaws(wrong)
+    rig.note(
+        f"{calls} calls and {turns} rotations each by the file and a secret's file; {beside} calls and {2 * turns} rotations at run time"
+    )
+    return rig.flaws([*wrong, *more])
 
 
 # ---------------------------------------------------------------- E7
@@ -423,13 +535,12 @@ async def a_control_process_that_is_killed_costs_no_call(rig: Rig) -> float:
         }
         with gateways.process(config, rig.folder) as gateway:
 
-            def told(event: str) -> list[dict[str, Any]]:
-                lines = gateway.log.read_text().rpartition("\n")[0].splitlines()
-                return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+            async def connected(count: int) -> None:
+                await eventually(lambda: len(told(gateway, "worker connected")) >= count, "both connect")
 
             async def kill() -> None:
                 for number in range(1, kills + 1):
-                    await eventually(lambda count=2 * number: len(told("worker connected")) >= count, "both connect")  # type: ignore[misc]
+                    await connected(2 * number)
                     [control] = [
                         c for c in psutil.Process(gateway.process.pid).children() if c.environ().get(WORKER) == CONTROL
                     ]
@@ -441,9 +552,11 @@ async def a_control_process_that_is_killed_costs_no_call(rig: Rig) -> float:
                 while not killing.done():
                     seen += await paced(rate, seconds / kills, lambda: ask(client, "p/m", timeout=60))
             await killing
-            await eventually(lambda: len(told("worker connected")) >= 2 * (kills + 1), "both connect at last")
+            await connected(2 * (kills + 1))
             wrong += [flaw(one, pieces) or ("" if one.ok else f"{one.error}") for one in seen]
-            async with AsyncAdminClient(f"127.0.0.1:{told('administration')[0]['port']}", api_key=key) as admin:
+            async with AsyncAdminClient(
+                f"127.0.0.1:{told(gateway, 'administration')[0]['port']}", api_key=key
+            ) as admin:
                 wrong.append("" if (await admin.explain("p/m")).groups else "nothing is explained")
     rig.note(f"{len(seen)} calls, {kills} kills")
     return rig.flaws(wrong)

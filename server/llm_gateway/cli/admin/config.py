@@ -31,7 +31,7 @@ def _origin(one: config_pb2.Setting) -> str:
         case config_pb2.SETTING_SOURCE_FLAG:
             return one.flag
         case config_pb2.SETTING_SOURCE_RUNTIME:
-            return "run time"
+            return f"run time, and line {one.line}" if one.line else "run time"
         case source:
             return enum_name(config_pb2.SettingSource, "SETTING_SOURCE_", source).lower()
 
