@@ -2,21 +2,27 @@
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from llm_gateway.admin.methods import METHODS
 from llm_gateway.store import master
-from llmgateway import Client, GatewayError, NotFound
-from llmgateway.admin import AdminClient
+from llmgateway import Client, GatewayError, NotFound, Unavailable
+from llmgateway.admin import AdminClient, AsyncAdminClient
 from llmgateway.admin.v1 import config_pb2, settings_pb2
 from llmgateway.admin.v1.settings_pb2 import ProviderSettings, RouteSettings
 
-from tests.integration.test_administration import CONFIG, SECRETS, Running, started
+from tests.integration.test_administration import CONFIG, SECRETS, Running, key_of, started
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
@@ -451,3 +457,117 @@ def test_changes_of_many_at_once_are_all_kept(tmp_path: Path) -> None:
             thread.join()
         assert len(admin.list_providers()) == 2 + 8
         assert [one.number for one in admin.list_revisions()] == list(range(8, 0, -1))
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_gateway_that_starts_without_its_store_serves_the_files_part(tmp_path: Path, bare: bool) -> None:
+    """What only the store knows is unavailable, not unknown, until it is back; nothing can be changed meanwhile. Where that is all, it is not ready."""
+    changed: dict[str, Any] = {"providers": {}, "routes": {}, "default_provider": None} if bare else {}
+    config = {key: value for key, value in with_store(tmp_path, **changed).items() if value is not None}
+    data, away = tmp_path / "data", tmp_path / "away"
+    with started(tmp_path, config) as running, running.admin("admin") as admin:
+        admin.create_provider("mine", ProviderSettings(kind="echo", default_model="echo"))
+    data.rename(away)
+    data.write_text("in the way")
+    with started(tmp_path, config) as running, running.admin("admin") as admin:
+        with pytest.raises(Unavailable) as caught:
+            provider_of(running, "mine/echo")
+        assert caught.value.reason == "STORE_UNAVAILABLE"
+        if bare:
+            with pytest.raises(Unavailable):
+                provider_of(running)
+        else:
+            assert provider_of(running, "echo/echo") == "echo"
+            assert admin.get_provider("echo").enabled
+        assert ready(running) is not bare
+        for look in (
+            lambda: admin.get_provider("mine"),
+            lambda: admin.create_provider("other", settings()),
+            admin.list_changes,
+        ):
+            with refused("STORE_UNAVAILABLE", said="cannot be opened"):
+                look()
+        assert "cannot be opened" in admin.get_effective_config().store_problem
+        data.unlink()
+        away.rename(data)
+        eventually_blocking(
+            lambda: not admin.get_effective_config().store_problem and bool(admin.list_changes()), "the store is back"
+        )
+        eventually_blocking(lambda: admin.get_effective_config().revision == 1, "what was set is in force")
+        assert provider_of(running, "mine/echo") == "mine"
+        assert ready(running)
+        assert admin.create_provider("other", settings()).revision == 2
+
+
+def ready(running: Running) -> bool:
+    """What grpc.health.v1 says of the gateway's service."""
+    with grpc.insecure_channel(running.serving) as channel:
+        request = health_pb2.HealthCheckRequest(service="llmgateway.v1.LLMGateway")
+        told = health_pb2_grpc.HealthStub(channel).Check(request, timeout=60).status
+    return bool(told == health_pb2.HealthCheckResponse.SERVING)
+
+
+def test_while_the_store_is_gone_what_is_in_force_goes_on(tmp_path: Path) -> None:
+    """Changes are refused, looking goes on, and it heals by itself."""
+    with storing(tmp_path) as (running, admin):
+        admin.create_provider("mine", ProviderSettings(kind="echo", default_model="echo"))
+        (tmp_path / "data").rename(tmp_path / "away")
+        with refused("STORE_UNAVAILABLE", said="goes on serving"):
+            admin.create_provider("other", settings())
+        assert provider_of(running, "mine/echo") == "mine"
+        assert len(admin.list_providers()) == 3
+        (tmp_path / "away").rename(tmp_path / "data")
+        assert admin.create_provider("other", settings()).revision == 2
+        assert [line["result"] for line in running.wait_for("audit", 3)] == ["OK", "STORE_UNAVAILABLE", "OK"]
+
+
+def test_a_cloud_provider_is_enabled_with_a_key_and_nothing_else(tmp_path: Path) -> None:
+    """One that is new, one whose key is replaced, one of the file that was switched off; and the status tells them, local ones left out."""
+    off = {"kind": "anthropic", "enabled": False, "api_key": SECRETS["edge"]}
+    with storing(tmp_path, providers={**CONFIG["providers"], "anthropic": off}) as (_, admin):
+        made = admin.enable_cloud_provider("openai", KEY)
+        assert (made.kind, list(made.keys), made.enabled) == ("openai", ["main"], True)
+        [first] = admin.list_provider_keys("openai")
+        admin.enable_cloud_provider("openai", KEY)
+        assert admin.list_provider_keys("openai") == [first]  # it is that key already
+        admin.enable_cloud_provider("openai", OTHER)
+        [second] = admin.list_provider_keys("openai")
+        assert first.fingerprint != second.fingerprint
+        assert admin.enable_cloud_provider("anthropic", KEY).enabled
+        admin.disable_provider("openai")
+        status = admin.get_cloud_status()
+        assert {name: (one.enabled, one.keys) for name, one in status.items()} == {
+            "anthropic": (True, ("main",)),
+            "edge": (True, ("key-1",)),
+            "openai": (False, ("main",)),
+        }
+        assert status["anthropic"].kind == "anthropic"
+
+
+async def test_the_async_client_has_the_same_calls(tmp_path: Path) -> None:
+    """A provider with a key and a route, by the client of asyncio."""
+    with started(tmp_path, with_store(tmp_path)) as running:
+        async with AsyncAdminClient(running.address, api_key=key_of("admin"), timeout=120) as admin:
+            assert (await admin.enable_cloud_provider("openai", KEY)).enabled
+            assert (await admin.get_cloud_status())["openai"].keys == ("main",)
+            assert (await admin.disable_provider("openai")).enabled is False
+            await admin.create_route("here", targets("echo/echo"))
+            assert [one.method for one in await admin.list_changes()] == [
+                "CreateRoute",
+                "DisableProvider",
+                "CreateProvider",
+            ]
+
+
+def test_both_clients_have_every_method_of_the_contract() -> None:
+    """And the same names."""
+    calls = {name for name in vars(AdminClient) if not name.startswith("_")}
+    assert calls == {name for name in vars(AsyncAdminClient) if not name.startswith("_")}
+    named = {re.sub(r"(?<!^)(?=[A-Z])", "_", path.rpartition("/")[2]).lower() for path in METHODS}
+    assert named - calls == {"set_default_provider"}  # set_default
+
+
+def test_the_plain_client_does_not_import_the_administrations() -> None:
+    """So that a program which only calls models does not pay for it."""
+    code = "import sys, llmgateway; print([name for name in sys.modules if 'admin' in name])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

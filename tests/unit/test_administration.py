@@ -191,7 +191,7 @@ def test_a_new_key_and_its_line_belong_together(capsys: pytest.CaptureFixture[st
     assert made["key"] != key
 
 
-ELSEWHERE = {"enabled", "api_keys", "credentials", "tls", "resolve"}
+ELSEWHERE = {"enabled", "api_keys", "credentials", "tls"}
 """Keys of a provider that are no settings at run time: methods switch it, keys are kept apart, the rest is the file's."""
 
 

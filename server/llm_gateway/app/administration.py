@@ -126,7 +126,11 @@ class Asked:
         return await there(self._loop, self._reloading.preview(layer))
 
     async def take(self, layer: config.Layer) -> None:
-        await there(self._loop, self._reloading.take(layer))
+        await there(self._loop, self._take(layer))
+
+    async def _take(self, layer: config.Layer) -> None:
+        await self._reloading.take(layer)
+        self._gateway.unread("")
 
 
 async def there(loop: asyncio.AbstractEventLoop, asked: Awaitable[T]) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from time import time
 
 import grpc
 from llmgateway.v1 import gateway_pb2_grpc
@@ -51,6 +52,9 @@ class Gateway:
         self._loading = asyncio.Lock()
         self._priced: frozenset[str] = frozenset()
         self.service = Service(self._built.snapshot)
+        self.service.bare = settings.stands_in
+        self._known = asyncio.Event()
+        self._known.set()
         self.port = 0
 
     async def start(self, *, after: asyncio.Task[None] | None = None) -> int:
@@ -60,7 +64,7 @@ class Gateway:
         server = grpc.aio.server(interceptors=(chain,), options=server_options(settings))
         gateway_pb2_grpc.add_LLMGatewayServicer_to_server(self.service, server)  # type: ignore[arg-type]  # takes Rpcs
         self.lifecycle = Lifecycle(server, self.health, self.admission, settings)
-        self.port = await self.lifecycle.start(after=after)
+        self.port = await self.lifecycle.start(after=after, known=self._known)
         self._telemetry.serves_at(settings.listen, self.port)
         self._built.catalogue.start()
         self._names.follow(self._built.names())
@@ -101,6 +105,7 @@ class Gateway:
         if renew is not None:
             renew()
         self.settings = settings
+        self.service.bare = settings.stands_in
         self.loaded = datetime.now(UTC)
         self._names.follow(self._built.names())
         self._auth.take(settings.server.api_keys)
@@ -125,6 +130,16 @@ class Gateway:
         task = asyncio.create_task(old.retire())
         self._retiring[task] = old
         task.add_done_callback(self._retiring.pop)
+
+    def unread(self, problem: str) -> None:
+        """What was set at run time is not known, and why; "" once it is. Names that it may have are UNAVAILABLE meanwhile."""
+        self.service.unread = problem
+        if problem and self.service.bare:
+            self._known.clear()  # there is nothing to serve yet
+        else:
+            self._known.set()
+        if problem:
+            self.refuse(f"the store {problem}; what was set at run time is not served", time())
 
     def refuse(self, problem: str, since: float) -> None:
         """Have Health say that what the files hold now, or a part of what was set at run time, is not in force, why, and since when (Unix time), until

@@ -93,9 +93,9 @@ class Lifecycle:
         self._hurry = asyncio.Event()
         self._readying: asyncio.Task[None] | None = None
 
-    async def start(self, *, after: asyncio.Task[None] | None = None) -> int:
-        """Bind, serve, say SERVING, once `after` is done or has taken READY_WITHIN. Returns the port, which means nothing for a Unix socket.
-        Raises OSError when the address cannot be bound, and for certificates that cannot be read."""
+    async def start(self, *, after: asyncio.Task[None] | None, known: asyncio.Event) -> int:
+        """Bind, serve, say SERVING, once `after` is done or has taken READY_WITHIN, and `known` is set. Returns the port, which means nothing for a Unix
+        socket. Raises OSError when the address cannot be bound, and for certificates that cannot be read."""
         settings = self._settings
         if settings.tls is not None and settings.tls.cert_file is not None:
             self.certificate = ServerCertificate(settings.tls)
@@ -114,14 +114,16 @@ class Lifecycle:
             raise OSError(f"cannot listen on {settings.listen}; {why}") from None
         self._health.ready(False)
         await self._server.start()
-        if after is None or after.done():
+        if (after is None or after.done()) and known.is_set():
             self._health.ready(True)
         else:
-            self._readying = asyncio.create_task(self._ready_after(after))
+            self._readying = asyncio.create_task(self._ready_after(after, known))
         return port
 
-    async def _ready_after(self, one: asyncio.Task[None]) -> None:
-        await asyncio.wait((one,), timeout=READY_WITHIN)
+    async def _ready_after(self, one: asyncio.Task[None] | None, known: asyncio.Event) -> None:
+        if one is not None:
+            await asyncio.wait((one,), timeout=READY_WITHIN)
+        await known.wait()
         if not self._admission.draining:
             self._health.ready(True)
 

@@ -71,6 +71,8 @@ async def _run(
     spans = tracing.configure_tracing(settings.telemetry.service_name)
     gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
+    if registry is not None and layer is None:
+        gateway.unread(registry.problem)
     again = reload or (lambda _: found)
     reloading = Reload(gateway, again, sources, found, layer=layer, left=left, local=local)
     administration, link = _administered(settings, gateway, reloading, registry)

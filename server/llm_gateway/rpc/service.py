@@ -14,7 +14,15 @@ from llmgateway.v1 import gateway_pb2, health_pb2, model_pb2
 from msgspec.structs import replace
 
 from llm_gateway.calls.call import Call, Handler, Reply
-from llm_gateway.errors import CallerTooSlow, GatewayError, InvalidRequest, StreamInterrupted
+from llm_gateway.errors import (
+    CallerTooSlow,
+    GatewayError,
+    InvalidRequest,
+    ProviderNotConfigured,
+    StoreUnavailable,
+    StreamInterrupted,
+    UnknownModel,
+)
 from llm_gateway.protocols.events import Event
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.routing.table import ListsNeeded, RoutingTable
@@ -74,11 +82,19 @@ class Snapshot:
     """Those it serves."""
 
 
+STORE_AGAIN = 1.0
+"""Seconds after which a store that could not be reached is tried again."""
+
+
 class Service:
     """llmgateway.v1.LLMGateway."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.unread = ""
+        """Why it is not known what was set at run time, so that a name which is unknown may be one of it."""
+        self.bare = False
+        """Whether nothing but that is configured."""
 
     async def Send(self, request: gateway_pb2.SendRequest, rpc: Rpc) -> gateway_pb2.SendResponse:  # noqa: N802 - the contract's name
         with self.snapshot.calls:
@@ -133,11 +149,17 @@ class Service:
 
     async def ListModels(self, request: model_pb2.ListModelsRequest, rpc: Rpc) -> model_pb2.ListModelsResponse:  # noqa: N802 - the contract's name
         with self.snapshot.calls:
-            return await self.snapshot.list_models(request)
+            try:
+                return await self.snapshot.list_models(request)
+            except ProviderNotConfigured as error:
+                raise self._unknown(error) from None
 
     async def Health(self, request: health_pb2.HealthRequest, rpc: Rpc) -> health_pb2.HealthResponse:  # noqa: N802 - the contract's name
         with self.snapshot.calls:
-            return await self.snapshot.health(request)
+            try:
+                return await self.snapshot.health(request)
+            except ProviderNotConfigured as error:
+                raise self._unknown(error) from None
 
     async def _call(self, request: gateway_pb2.SendRequest, rpc: Rpc, summary: Summary, *, stream: bool) -> Call:
         answer.check_first_event(request, stream=stream)
@@ -164,10 +186,26 @@ class Service:
     async def learned(self, resolve: Callable[[bool], T]) -> T:
         """What `resolve` finds; if it needs model lists, it is called again with True once they are fetched."""
         try:
+            if self.unread and self.bare:
+                raise ProviderNotConfigured
             return resolve(False)
         except ListsNeeded as needed:
             await self.snapshot.learn(needed.providers)
-            return resolve(True)
+            try:
+                return resolve(True)
+            except UnknownModel as error:
+                raise self._unknown(error) from None
+        except (UnknownModel, ProviderNotConfigured) as error:
+            raise self._unknown(error) from None
+
+    def _unknown(self, error: GatewayError) -> GatewayError:
+        """The error for a name that is unknown, where the store may know it."""
+        if not self.unread:
+            return error
+        return StoreUnavailable(
+            f"What was set at run time is not known yet, where this name may be: the store {self.unread}.",
+            retry_after=STORE_AGAIN,
+        )
 
     def _route(
         self, request: gateway_pb2.SendRequest, rpc: Rpc, summary: Summary | None = None, *, stream: bool, asked: bool

@@ -979,6 +979,9 @@ pub struct ProviderSettings {
     /// Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
     #[prost(string, optional, tag = "20")]
     pub api_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+    #[prost(string, optional, tag = "21")]
+    pub resolve: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One address of a provider.
 #[derive(Clone, PartialEq, ::prost::Message)]

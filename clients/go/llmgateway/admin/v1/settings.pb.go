@@ -68,7 +68,9 @@ type ProviderSettings struct {
 	// What the operator knows better than the catalogue, by id.
 	ModelInfo map[string]*ModelInfoSettings `protobuf:"bytes,19,rep,name=model_info,json=modelInfo,proto3" json:"model_info,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey.
-	ApiKey        *string `protobuf:"bytes,20,opt,name=api_key,json=apiKey,proto3,oneof" json:"api_key,omitempty"`
+	ApiKey *string `protobuf:"bytes,20,opt,name=api_key,json=apiKey,proto3,oneof" json:"api_key,omitempty"`
+	// one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+	Resolve       *string `protobuf:"bytes,21,opt,name=resolve,proto3,oneof" json:"resolve,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +241,13 @@ func (x *ProviderSettings) GetModelInfo() map[string]*ModelInfoSettings {
 func (x *ProviderSettings) GetApiKey() string {
 	if x != nil && x.ApiKey != nil {
 		return *x.ApiKey
+	}
+	return ""
+}
+
+func (x *ProviderSettings) GetResolve() string {
+	if x != nil && x.Resolve != nil {
+		return *x.Resolve
 	}
 	return ""
 }
@@ -1140,7 +1149,7 @@ var File_llmgateway_admin_v1_settings_proto protoreflect.FileDescriptor
 
 const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"\n" +
-	"\"llmgateway/admin/v1/settings.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xaa\n" +
+	"\"llmgateway/admin/v1/settings.proto\x12\x13llmgateway.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xd5\n" +
 	"\n" +
 	"\x10ProviderSettings\x12\x17\n" +
 	"\x04kind\x18\x01 \x01(\tH\x00R\x04kind\x88\x01\x01\x12\x1f\n" +
@@ -1166,7 +1175,8 @@ const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"\x06prices\x18\x12 \x03(\v21.llmgateway.admin.v1.ProviderSettings.PricesEntryR\x06prices\x12S\n" +
 	"\n" +
 	"model_info\x18\x13 \x03(\v24.llmgateway.admin.v1.ProviderSettings.ModelInfoEntryR\tmodelInfo\x12!\n" +
-	"\aapi_key\x18\x14 \x01(\tB\x03\x80\x01\x01H\vR\x06apiKey\x88\x01\x01\x1a:\n" +
+	"\aapi_key\x18\x14 \x01(\tB\x03\x80\x01\x01H\vR\x06apiKey\x88\x01\x01\x12\x1d\n" +
+	"\aresolve\x18\x15 \x01(\tH\fR\aresolve\x88\x01\x01\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1ab\n" +
@@ -1190,7 +1200,9 @@ const file_llmgateway_admin_v1_settings_proto_rawDesc = "" +
 	"\x06_localB\b\n" +
 	"\x06_proxyB\n" +
 	"\n" +
-	"\b_api_key\"\x81\x01\n" +
+	"\b_api_keyB\n" +
+	"\n" +
+	"\b_resolve\"\x81\x01\n" +
 	"\x10EndpointSettings\x12\x15\n" +
 	"\x03url\x18\x01 \x01(\tH\x00R\x03url\x88\x01\x01\x12\x1b\n" +
 	"\x06weight\x18\x02 \x01(\x01H\x01R\x06weight\x88\x01\x01\x12\x1b\n" +

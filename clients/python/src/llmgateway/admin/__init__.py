@@ -5,5 +5,6 @@ The administration listens on a port of its own and takes keys of its own. `llmg
 
 from llmgateway.admin.aio import AsyncAdminClient
 from llmgateway.admin.client import DEFAULT_ADMIN_ADDRESS, AdminClient
+from llmgateway.admin.requests import CloudStatus
 
-__all__ = ["DEFAULT_ADMIN_ADDRESS", "AdminClient", "AsyncAdminClient"]
+__all__ = ["DEFAULT_ADMIN_ADDRESS", "AdminClient", "AsyncAdminClient", "CloudStatus"]

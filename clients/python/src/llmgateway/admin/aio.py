@@ -28,6 +28,7 @@ from llmgateway.admin.v1 import (
 )
 from llmgateway.aio import typed_errors
 from llmgateway.core import Metadata
+from llmgateway.errors import NotFound
 
 
 class AsyncAdminClient(AdminCore):
@@ -494,3 +495,32 @@ class AsyncAdminClient(AdminCore):
             if not page.next_page_token or (limit is not None and len(changes) >= limit):
                 return changes[:limit]
             request.page_token = page.next_page_token
+
+    async def enable_cloud_provider(
+        self, provider: str, api_key: str, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> provider_pb2.Provider:
+        """Have a cloud provider serve with this key. One that is not there is added, with its id as its kind, such as openai or anthropic; of one that is
+        there the key that was set at run time is replaced, and it is switched on."""
+        way: requests.Way = {"timeout": timeout, "metadata": metadata}
+        try:
+            found = await self.get_provider(provider, **way)
+        except NotFound:
+            keys = {requests.MAIN: api_key}
+            return await self.create_provider(
+                provider.removeprefix("providers/"), settings_pb2.ProviderSettings(), keys=keys, **way
+            )
+        names = [key.name for key in await self.list_provider_keys(provider, **way)]
+        if requests.key_name(provider, requests.MAIN) in names:
+            with requests.same_key():
+                await self.rotate_provider_key(provider, requests.MAIN, api_key, **way)
+        else:
+            await self.add_provider_key(provider, api_key, **way)
+        return (
+            await self.get_provider(provider, **way) if found.enabled else await self.enable_provider(provider, **way)
+        )
+
+    async def get_cloud_status(
+        self, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> dict[str, requests.CloudStatus]:
+        """The providers that run on others' machines, by id: whether each is switched on, and its keys by name. How they are doing, `AsyncClient.health` tells."""
+        return requests.cloud_status(await self.list_providers(timeout=timeout, metadata=metadata))

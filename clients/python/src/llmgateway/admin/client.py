@@ -25,7 +25,7 @@ from llmgateway.admin.v1 import (
 )
 from llmgateway.channel import TLS, Option
 from llmgateway.core import ClientCore, Metadata, trace_context
-from llmgateway.errors import typed_errors
+from llmgateway.errors import NotFound, typed_errors
 
 DEFAULT_ADMIN_ADDRESS = "127.0.0.1:50052"
 DEFAULT_ADMIN_TIMEOUT = 60.0
@@ -498,3 +498,30 @@ class AdminClient(AdminCore):
             if not page.next_page_token or (limit is not None and len(changes) >= limit):
                 return changes[:limit]
             request.page_token = page.next_page_token
+
+    def enable_cloud_provider(
+        self, provider: str, api_key: str, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> provider_pb2.Provider:
+        """Have a cloud provider serve with this key. One that is not there is added, with its id as its kind, such as openai or anthropic; of one that is
+        there the key that was set at run time is replaced, and it is switched on."""
+        way: requests.Way = {"timeout": timeout, "metadata": metadata}
+        try:
+            found = self.get_provider(provider, **way)
+        except NotFound:
+            keys = {requests.MAIN: api_key}
+            return self.create_provider(
+                provider.removeprefix("providers/"), settings_pb2.ProviderSettings(), keys=keys, **way
+            )
+        names = [key.name for key in self.list_provider_keys(provider, **way)]
+        if requests.key_name(provider, requests.MAIN) in names:
+            with requests.same_key():
+                self.rotate_provider_key(provider, requests.MAIN, api_key, **way)
+        else:
+            self.add_provider_key(provider, api_key, **way)
+        return self.get_provider(provider, **way) if found.enabled else self.enable_provider(provider, **way)
+
+    def get_cloud_status(
+        self, *, timeout: float | None = None, metadata: Metadata = ()
+    ) -> dict[str, requests.CloudStatus]:
+        """The providers that run on others' machines, by id: whether each is switched on, and its keys by name. How they are doing, `Client.health` tells."""
+        return requests.cloud_status(self.list_providers(timeout=timeout, metadata=metadata))

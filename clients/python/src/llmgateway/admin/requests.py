@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypedDict
 
 from google.protobuf import duration_pb2, field_mask_pb2
 
 from llmgateway.admin.v1 import key_pb2, provider_pb2, route_pb2, settings_pb2
+from llmgateway.core import Metadata
+from llmgateway.errors import InvalidArgument
+
+MAIN = "main"
+"""The key of a provider that has one."""
+
+
+class Way(TypedDict):
+    """How a call is made."""
+
+    timeout: float | None
+    metadata: Metadata
+
+
+@contextmanager
+def same_key() -> Iterator[None]:
+    """A key that is in place already needs no rotation."""
+    try:
+        yield
+    except InvalidArgument as error:
+        if [one.reason for one in error.violations] != ["SAME_KEY"]:
+            raise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudStatus:
+    """A provider that runs on others' machines. keys: the names of its keys, of the file or set at run time."""
+
+    kind: str
+    enabled: bool
+    is_default: bool
+    keys: tuple[str, ...]
+
+
+def cloud_status(providers: Iterable[provider_pb2.Provider]) -> dict[str, CloudStatus]:
+    """Of those that are not local, by id."""
+    return {
+        one.name.removeprefix("providers/"): CloudStatus(
+            kind=one.kind, enabled=one.enabled, is_default=one.is_default, keys=tuple(one.keys)
+        )
+        for one in providers
+        if not one.local
+    }
 
 
 def resource(collection: str, name: str) -> str:

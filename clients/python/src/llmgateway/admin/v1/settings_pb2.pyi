@@ -100,6 +100,7 @@ class ProviderSettings(google.protobuf.message.Message):
     PRICES_FIELD_NUMBER: builtins.int
     MODEL_INFO_FIELD_NUMBER: builtins.int
     API_KEY_FIELD_NUMBER: builtins.int
+    RESOLVE_FIELD_NUMBER: builtins.int
     kind: builtins.str
     """A kind of docs/providers.md, such as openai_compatible; unset is the provider's name. None that starts a process."""
     endpoint: builtins.str
@@ -124,6 +125,8 @@ class ProviderSettings(google.protobuf.message.Message):
     """HTTP proxy, http://host:port, without credentials. Answers have *** in its place."""
     api_key: builtins.str
     """Only none: the server wants no key. Keys are given beside the settings, or by AddProviderKey."""
+    resolve: builtins.str
+    """one takes an address by its name; all makes each address of the name one of its own. Unset is one."""
     @property
     def endpoints(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___EndpointSettings]:
         """Several addresses."""
@@ -179,9 +182,10 @@ class ProviderSettings(google.protobuf.message.Message):
         prices: collections.abc.Mapping[builtins.str, Global___ModelPriceSettings] | None = ...,
         model_info: collections.abc.Mapping[builtins.str, Global___ModelInfoSettings] | None = ...,
         api_key: builtins.str | None = ...,
+        resolve: builtins.str | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_api", b"_api", "_api_key", b"_api_key", "_api_version", b"_api_version", "_default_model", b"_default_model", "_endpoint", b"_endpoint", "_kind", b"_kind", "_local", b"_local", "_location", b"_location", "_project", b"_project", "_proxy", b"_proxy", "_publisher", b"_publisher", "_region", b"_region", "api", b"api", "api_key", b"api_key", "api_version", b"api_version", "default_model", b"default_model", "endpoint", b"endpoint", "kind", b"kind", "limits", b"limits", "local", b"local", "location", b"location", "options", b"options", "project", b"project", "proxy", b"proxy", "publisher", b"publisher", "region", b"region", "timeouts", b"timeouts"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_api", b"_api", "_api_key", b"_api_key", "_api_version", b"_api_version", "_default_model", b"_default_model", "_endpoint", b"_endpoint", "_kind", b"_kind", "_local", b"_local", "_location", b"_location", "_project", b"_project", "_proxy", b"_proxy", "_publisher", b"_publisher", "_region", b"_region", "api", b"api", "api_key", b"api_key", "api_version", b"api_version", "default_model", b"default_model", "endpoint", b"endpoint", "endpoints", b"endpoints", "headers", b"headers", "kind", b"kind", "limits", b"limits", "local", b"local", "location", b"location", "model_info", b"model_info", "models", b"models", "options", b"options", "prices", b"prices", "project", b"project", "proxy", b"proxy", "publisher", b"publisher", "region", b"region", "timeouts", b"timeouts"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_api", b"_api", "_api_key", b"_api_key", "_api_version", b"_api_version", "_default_model", b"_default_model", "_endpoint", b"_endpoint", "_kind", b"_kind", "_local", b"_local", "_location", b"_location", "_project", b"_project", "_proxy", b"_proxy", "_publisher", b"_publisher", "_region", b"_region", "_resolve", b"_resolve", "api", b"api", "api_key", b"api_key", "api_version", b"api_version", "default_model", b"default_model", "endpoint", b"endpoint", "kind", b"kind", "limits", b"limits", "local", b"local", "location", b"location", "options", b"options", "project", b"project", "proxy", b"proxy", "publisher", b"publisher", "region", b"region", "resolve", b"resolve", "timeouts", b"timeouts"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_api", b"_api", "_api_key", b"_api_key", "_api_version", b"_api_version", "_default_model", b"_default_model", "_endpoint", b"_endpoint", "_kind", b"_kind", "_local", b"_local", "_location", b"_location", "_project", b"_project", "_proxy", b"_proxy", "_publisher", b"_publisher", "_region", b"_region", "_resolve", b"_resolve", "api", b"api", "api_key", b"api_key", "api_version", b"api_version", "default_model", b"default_model", "endpoint", b"endpoint", "endpoints", b"endpoints", "headers", b"headers", "kind", b"kind", "limits", b"limits", "local", b"local", "location", b"location", "model_info", b"model_info", "models", b"models", "options", b"options", "prices", b"prices", "project", b"project", "proxy", b"proxy", "publisher", b"publisher", "region", b"region", "resolve", b"resolve", "timeouts", b"timeouts"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_api", b"_api"]) -> typing.Literal["api"] | None: ...
     @typing.overload
@@ -206,6 +210,8 @@ class ProviderSettings(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_publisher", b"_publisher"]) -> typing.Literal["publisher"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_region", b"_region"]) -> typing.Literal["region"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_resolve", b"_resolve"]) -> typing.Literal["resolve"] | None: ...
 
 Global___ProviderSettings: typing_extensions.TypeAlias = ProviderSettings
 

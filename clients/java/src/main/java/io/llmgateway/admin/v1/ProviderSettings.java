@@ -36,6 +36,7 @@ private static final long serialVersionUID = 0L;
     apiVersion_ = "";
     proxy_ = "";
     apiKey_ = "";
+    resolve_ = "";
   }
 
   @java.lang.Override
@@ -1264,6 +1265,65 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
     }
   }
 
+  public static final int RESOLVE_FIELD_NUMBER = 21;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object resolve_ = "";
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return Whether the resolve field is set.
+   */
+  @java.lang.Override
+  public boolean hasResolve() {
+    return ((bitField0_ & 0x00008000) != 0);
+  }
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return The resolve.
+   */
+  @java.lang.Override
+  public java.lang.String getResolve() {
+    java.lang.Object ref = resolve_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      resolve_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return The bytes for resolve.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getResolveBytes() {
+    java.lang.Object ref = resolve_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      resolve_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -1346,6 +1406,9 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
         19);
     if (((bitField0_ & 0x00004000) != 0)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 20, apiKey_);
+    }
+    if (((bitField0_ & 0x00008000) != 0)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 21, resolve_);
     }
     getUnknownFields().writeTo(output);
   }
@@ -1447,6 +1510,9 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
     if (((bitField0_ & 0x00004000) != 0)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(20, apiKey_);
     }
+    if (((bitField0_ & 0x00008000) != 0)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(21, resolve_);
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -1547,6 +1613,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       if (!getApiKey()
           .equals(other.getApiKey())) return false;
     }
+    if (hasResolve() != other.hasResolve()) return false;
+    if (hasResolve()) {
+      if (!getResolve()
+          .equals(other.getResolve())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -1638,6 +1709,10 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
     if (hasApiKey()) {
       hash = (37 * hash) + API_KEY_FIELD_NUMBER;
       hash = (53 * hash) + getApiKey().hashCode();
+    }
+    if (hasResolve()) {
+      hash = (37 * hash) + RESOLVE_FIELD_NUMBER;
+      hash = (53 * hash) + getResolve().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -1853,6 +1928,7 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       internalGetMutablePrices().clear();
       internalGetMutableModelInfo().clear();
       apiKey_ = "";
+      resolve_ = "";
       return this;
     }
 
@@ -1979,6 +2055,10 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       if (((from_bitField0_ & 0x00080000) != 0)) {
         result.apiKey_ = apiKey_;
         to_bitField0_ |= 0x00004000;
+      }
+      if (((from_bitField0_ & 0x00100000) != 0)) {
+        result.resolve_ = resolve_;
+        to_bitField0_ |= 0x00008000;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -2139,6 +2219,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
         bitField0_ |= 0x00080000;
         onChanged();
       }
+      if (other.hasResolve()) {
+        resolve_ = other.resolve_;
+        bitField0_ |= 0x00100000;
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -2292,6 +2377,11 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
               bitField0_ |= 0x00080000;
               break;
             } // case 162
+            case 170: {
+              resolve_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00100000;
+              break;
+            } // case 170
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -4953,6 +5043,109 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue) {
       checkByteStringIsUtf8(value);
       apiKey_ = value;
       bitField0_ |= 0x00080000;
+      onChanged();
+      return this;
+    }
+
+    private java.lang.Object resolve_ = "";
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @return Whether the resolve field is set.
+     */
+    public boolean hasResolve() {
+      return ((bitField0_ & 0x00100000) != 0);
+    }
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @return The resolve.
+     */
+    public java.lang.String getResolve() {
+      java.lang.Object ref = resolve_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        resolve_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @return The bytes for resolve.
+     */
+    public com.google.protobuf.ByteString
+        getResolveBytes() {
+      java.lang.Object ref = resolve_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        resolve_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @param value The resolve to set.
+     * @return This builder for chaining.
+     */
+    public Builder setResolve(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      resolve_ = value;
+      bitField0_ |= 0x00100000;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearResolve() {
+      resolve_ = getDefaultInstance().getResolve();
+      bitField0_ = (bitField0_ & ~0x00100000);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+     * </pre>
+     *
+     * <code>optional string resolve = 21;</code>
+     * @param value The bytes for resolve to set.
+     * @return This builder for chaining.
+     */
+    public Builder setResolveBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      resolve_ = value;
+      bitField0_ |= 0x00100000;
       onChanged();
       return this;
     }

@@ -673,4 +673,33 @@ io.llmgateway.admin.v1.ModelInfoSettings defaultValue);
    */
   com.google.protobuf.ByteString
       getApiKeyBytes();
+
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return Whether the resolve field is set.
+   */
+  boolean hasResolve();
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return The resolve.
+   */
+  java.lang.String getResolve();
+  /**
+   * <pre>
+   * one takes an address by its name; all makes each address of the name one of its own. Unset is one.
+   * </pre>
+   *
+   * <code>optional string resolve = 21;</code>
+   * @return The bytes for resolve.
+   */
+  com.google.protobuf.ByteString
+      getResolveBytes();
 }

@@ -112,7 +112,7 @@ public final class Settings {
       "\n\"llmgateway/admin/v1/settings.proto\022\023ll" +
       "mgateway.admin.v1\032\036google/protobuf/durat" +
       "ion.proto\032\034google/protobuf/struct.proto\"" +
-      "\321\010\n\020ProviderSettings\022\021\n\004kind\030\001 \001(\tH\000\210\001\001\022" +
+      "\363\010\n\020ProviderSettings\022\021\n\004kind\030\001 \001(\tH\000\210\001\001\022" +
       "\025\n\010endpoint\030\002 \001(\tH\001\210\001\001\0228\n\tendpoints\030\003 \003(" +
       "\0132%.llmgateway.admin.v1.EndpointSettings" +
       "\022\032\n\rdefault_model\030\004 \001(\tH\002\210\001\001\022\016\n\006models\030\005" +
@@ -130,85 +130,86 @@ public final class Settings {
       "in.v1.ProviderSettings.PricesEntry\022H\n\nmo" +
       "del_info\030\023 \003(\01324.llmgateway.admin.v1.Pro" +
       "viderSettings.ModelInfoEntry\022\031\n\007api_key\030" +
-      "\024 \001(\tB\003\200\001\001H\013\210\001\001\032.\n\014HeadersEntry\022\013\n\003key\030\001" +
-      " \001(\t\022\r\n\005value\030\002 \001(\t:\0028\001\032V\n\013PricesEntry\022\013" +
-      "\n\003key\030\001 \001(\t\0226\n\005value\030\002 \001(\0132\'.llmgateway." +
-      "admin.v1.ModelPriceSettings:\0028\001\032X\n\016Model" +
-      "InfoEntry\022\013\n\003key\030\001 \001(\t\0225\n\005value\030\002 \001(\0132&." +
-      "llmgateway.admin.v1.ModelInfoSettings:\0028" +
-      "\001B\007\n\005_kindB\013\n\t_endpointB\020\n\016_default_mode" +
-      "lB\006\n\004_apiB\t\n\007_regionB\n\n\010_projectB\013\n\t_loc" +
-      "ationB\014\n\n_publisherB\016\n\014_api_versionB\010\n\006_" +
-      "localB\010\n\006_proxyB\n\n\010_api_key\"l\n\020EndpointS" +
-      "ettings\022\020\n\003url\030\001 \001(\tH\000\210\001\001\022\023\n\006weight\030\002 \001(" +
-      "\001H\001\210\001\001\022\023\n\006region\030\003 \001(\tH\002\210\001\001B\006\n\004_urlB\t\n\007_" +
-      "weightB\t\n\007_region\"\313\001\n\030ProviderTimeoutsSe" +
-      "ttings\022*\n\007connect\030\001 \001(\0132\031.google.protobu" +
-      "f.Duration\022.\n\013first_event\030\002 \001(\0132\031.google" +
-      ".protobuf.Duration\022\'\n\004idle\030\003 \001(\0132\031.googl" +
-      "e.protobuf.Duration\022*\n\007attempt\030\004 \001(\0132\031.g" +
-      "oogle.protobuf.Duration\"\212\001\n\016LimitsSettin" +
-      "gs\022\030\n\013concurrency\030\001 \001(\005H\000\210\001\001\022\022\n\005queue\030\002 " +
-      "\001(\005H\001\210\001\001\0220\n\rqueue_timeout\030\003 \001(\0132\031.google" +
-      ".protobuf.DurationB\016\n\014_concurrencyB\010\n\006_q" +
-      "ueue\"\244\001\n\022ModelPriceSettings\022\022\n\005input\030\001 \001" +
-      "(\tH\000\210\001\001\022\023\n\006output\030\002 \001(\tH\001\210\001\001\022\027\n\ncache_re" +
-      "ad\030\003 \001(\tH\002\210\001\001\022\030\n\013cache_write\030\004 \001(\tH\003\210\001\001B" +
-      "\010\n\006_inputB\t\n\007_outputB\r\n\013_cache_readB\016\n\014_" +
-      "cache_write\"\327\003\n\021ModelInfoSettings\022\031\n\014dis" +
-      "play_name\030\001 \001(\tH\000\210\001\001\022\017\n\007aliases\030\002 \003(\t\022\036\n" +
-      "\021input_token_limit\030\003 \001(\005H\001\210\001\001\022\037\n\022output_" +
-      "token_limit\030\004 \001(\005H\002\210\001\001\022\030\n\020input_modaliti" +
-      "es\030\005 \003(\t\022\031\n\021output_modalities\030\006 \003(\t\022N\n\014c" +
-      "apabilities\030\007 \003(\01328.llmgateway.admin.v1." +
-      "ModelInfoSettings.CapabilitiesEntry\022\027\n\017s" +
-      "pecialisations\030\010 \003(\t\022\022\n\005score\030\t \001(\001H\003\210\001\001" +
-      "\022\027\n\ndeprecated\030\n \001(\010H\004\210\001\001\0323\n\021Capabilitie" +
-      "sEntry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\010:\0028\001B\017" +
-      "\n\r_display_nameB\024\n\022_input_token_limitB\025\n" +
-      "\023_output_token_limitB\010\n\006_scoreB\r\n\013_depre" +
-      "cated\"\363\003\n\rRouteSettings\0224\n\007targets\030\001 \003(\013" +
-      "2#.llmgateway.admin.v1.TargetSettings\022\025\n" +
-      "\010strategy\030\002 \001(\tH\000\210\001\001\0226\n\tfallbacks\030\003 \003(\0132" +
-      "#.llmgateway.admin.v1.TargetSettings\022>\n\021" +
-      "context_fallbacks\030\004 \003(\0132#.llmgateway.adm" +
-      "in.v1.TargetSettings\022>\n\021content_fallback" +
-      "s\030\005 \003(\0132#.llmgateway.admin.v1.TargetSett" +
-      "ings\022<\n\010timeouts\030\006 \001(\0132*.llmgateway.admi" +
-      "n.v1.RouteTimeoutsSettings\0221\n\005retry\030\007 \001(" +
-      "\0132\".llmgateway.admin.v1.RetrySettings\022;\n" +
-      "\nexperiment\030\010 \001(\0132\'.llmgateway.admin.v1." +
-      "ExperimentSettings\022\025\n\010affinity\030\t \001(\010H\001\210\001" +
-      "\001B\013\n\t_strategyB\013\n\t_affinity\"\364\001\n\016TargetSe" +
-      "ttings\022\025\n\010provider\030\001 \001(\tH\000\210\001\001\022\022\n\005model\030\002" +
-      " \001(\tH\001\210\001\001\022\023\n\006weight\030\003 \001(\001H\002\210\001\001\022K\n\014capabi" +
-      "lities\030\004 \003(\01325.llmgateway.admin.v1.Targe" +
-      "tSettings.CapabilitiesEntry\0323\n\021Capabilit" +
-      "iesEntry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\010:\0028\001" +
-      "B\013\n\t_providerB\010\n\006_modelB\t\n\007_weight\"\306\001\n\025R" +
-      "outeTimeoutsSettings\022(\n\005total\030\001 \001(\0132\031.go" +
-      "ogle.protobuf.Duration\022.\n\013first_event\030\002 " +
-      "\001(\0132\031.google.protobuf.Duration\022\'\n\004idle\030\003" +
-      " \001(\0132\031.google.protobuf.Duration\022*\n\007attem" +
-      "pt\030\004 \001(\0132\031.google.protobuf.Duration\"\251\002\n\r" +
-      "RetrySettings\022\031\n\014max_attempts\030\001 \001(\005H\000\210\001\001" +
-      "\0222\n\017initial_backoff\030\002 \001(\0132\031.google.proto" +
-      "buf.Duration\022.\n\013max_backoff\030\003 \001(\0132\031.goog" +
-      "le.protobuf.Duration\0222\n\017max_retry_after\030" +
-      "\004 \001(\0132\031.google.protobuf.Duration\022\031\n\014budg" +
-      "et_ratio\030\005 \001(\001H\001\210\001\001\022\030\n\013budget_size\030\006 \001(\005" +
-      "H\002\210\001\001B\017\n\r_max_attemptsB\017\n\r_budget_ratioB" +
-      "\016\n\014_budget_size\"\200\001\n\022ExperimentSettings\022\021" +
-      "\n\004name\030\001 \001(\tH\000\210\001\001\022.\n\004arms\030\002 \003(\0132 .llmgat" +
-      "eway.admin.v1.ArmSettings\022\023\n\006sticky\030\003 \001(" +
-      "\tH\001\210\001\001B\007\n\005_nameB\t\n\007_sticky\"\213\001\n\013ArmSettin" +
-      "gs\022\021\n\004name\030\001 \001(\tH\000\210\001\001\022\025\n\010provider\030\002 \001(\tH" +
-      "\001\210\001\001\022\022\n\005model\030\003 \001(\tH\002\210\001\001\022\023\n\006weight\030\004 \001(\001" +
-      "H\003\210\001\001B\007\n\005_nameB\013\n\t_providerB\010\n\006_modelB\t\n" +
-      "\007_weightBy\n\026io.llmgateway.admin.v1P\001ZGgi" +
-      "thub.com/llmgateway/llmgateway/clients/g" +
-      "o/llmgateway/admin/v1;adminv1\252\002\023LlmGatew" +
-      "ay.Admin.V1b\006proto3"
+      "\024 \001(\tB\003\200\001\001H\013\210\001\001\022\024\n\007resolve\030\025 \001(\tH\014\210\001\001\032.\n" +
+      "\014HeadersEntry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(" +
+      "\t:\0028\001\032V\n\013PricesEntry\022\013\n\003key\030\001 \001(\t\0226\n\005val" +
+      "ue\030\002 \001(\0132\'.llmgateway.admin.v1.ModelPric" +
+      "eSettings:\0028\001\032X\n\016ModelInfoEntry\022\013\n\003key\030\001" +
+      " \001(\t\0225\n\005value\030\002 \001(\0132&.llmgateway.admin.v" +
+      "1.ModelInfoSettings:\0028\001B\007\n\005_kindB\013\n\t_end" +
+      "pointB\020\n\016_default_modelB\006\n\004_apiB\t\n\007_regi" +
+      "onB\n\n\010_projectB\013\n\t_locationB\014\n\n_publishe" +
+      "rB\016\n\014_api_versionB\010\n\006_localB\010\n\006_proxyB\n\n" +
+      "\010_api_keyB\n\n\010_resolve\"l\n\020EndpointSetting" +
+      "s\022\020\n\003url\030\001 \001(\tH\000\210\001\001\022\023\n\006weight\030\002 \001(\001H\001\210\001\001" +
+      "\022\023\n\006region\030\003 \001(\tH\002\210\001\001B\006\n\004_urlB\t\n\007_weight" +
+      "B\t\n\007_region\"\313\001\n\030ProviderTimeoutsSettings" +
+      "\022*\n\007connect\030\001 \001(\0132\031.google.protobuf.Dura" +
+      "tion\022.\n\013first_event\030\002 \001(\0132\031.google.proto" +
+      "buf.Duration\022\'\n\004idle\030\003 \001(\0132\031.google.prot" +
+      "obuf.Duration\022*\n\007attempt\030\004 \001(\0132\031.google." +
+      "protobuf.Duration\"\212\001\n\016LimitsSettings\022\030\n\013" +
+      "concurrency\030\001 \001(\005H\000\210\001\001\022\022\n\005queue\030\002 \001(\005H\001\210" +
+      "\001\001\0220\n\rqueue_timeout\030\003 \001(\0132\031.google.proto" +
+      "buf.DurationB\016\n\014_concurrencyB\010\n\006_queue\"\244" +
+      "\001\n\022ModelPriceSettings\022\022\n\005input\030\001 \001(\tH\000\210\001" +
+      "\001\022\023\n\006output\030\002 \001(\tH\001\210\001\001\022\027\n\ncache_read\030\003 \001" +
+      "(\tH\002\210\001\001\022\030\n\013cache_write\030\004 \001(\tH\003\210\001\001B\010\n\006_in" +
+      "putB\t\n\007_outputB\r\n\013_cache_readB\016\n\014_cache_" +
+      "write\"\327\003\n\021ModelInfoSettings\022\031\n\014display_n" +
+      "ame\030\001 \001(\tH\000\210\001\001\022\017\n\007aliases\030\002 \003(\t\022\036\n\021input" +
+      "_token_limit\030\003 \001(\005H\001\210\001\001\022\037\n\022output_token_" +
+      "limit\030\004 \001(\005H\002\210\001\001\022\030\n\020input_modalities\030\005 \003" +
+      "(\t\022\031\n\021output_modalities\030\006 \003(\t\022N\n\014capabil" +
+      "ities\030\007 \003(\01328.llmgateway.admin.v1.ModelI" +
+      "nfoSettings.CapabilitiesEntry\022\027\n\017special" +
+      "isations\030\010 \003(\t\022\022\n\005score\030\t \001(\001H\003\210\001\001\022\027\n\nde" +
+      "precated\030\n \001(\010H\004\210\001\001\0323\n\021CapabilitiesEntry" +
+      "\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\010:\0028\001B\017\n\r_dis" +
+      "play_nameB\024\n\022_input_token_limitB\025\n\023_outp" +
+      "ut_token_limitB\010\n\006_scoreB\r\n\013_deprecated\"" +
+      "\363\003\n\rRouteSettings\0224\n\007targets\030\001 \003(\0132#.llm" +
+      "gateway.admin.v1.TargetSettings\022\025\n\010strat" +
+      "egy\030\002 \001(\tH\000\210\001\001\0226\n\tfallbacks\030\003 \003(\0132#.llmg" +
+      "ateway.admin.v1.TargetSettings\022>\n\021contex" +
+      "t_fallbacks\030\004 \003(\0132#.llmgateway.admin.v1." +
+      "TargetSettings\022>\n\021content_fallbacks\030\005 \003(" +
+      "\0132#.llmgateway.admin.v1.TargetSettings\022<" +
+      "\n\010timeouts\030\006 \001(\0132*.llmgateway.admin.v1.R" +
+      "outeTimeoutsSettings\0221\n\005retry\030\007 \001(\0132\".ll" +
+      "mgateway.admin.v1.RetrySettings\022;\n\nexper" +
+      "iment\030\010 \001(\0132\'.llmgateway.admin.v1.Experi" +
+      "mentSettings\022\025\n\010affinity\030\t \001(\010H\001\210\001\001B\013\n\t_" +
+      "strategyB\013\n\t_affinity\"\364\001\n\016TargetSettings" +
+      "\022\025\n\010provider\030\001 \001(\tH\000\210\001\001\022\022\n\005model\030\002 \001(\tH\001" +
+      "\210\001\001\022\023\n\006weight\030\003 \001(\001H\002\210\001\001\022K\n\014capabilities" +
+      "\030\004 \003(\01325.llmgateway.admin.v1.TargetSetti" +
+      "ngs.CapabilitiesEntry\0323\n\021CapabilitiesEnt" +
+      "ry\022\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\010:\0028\001B\013\n\t_p" +
+      "roviderB\010\n\006_modelB\t\n\007_weight\"\306\001\n\025RouteTi" +
+      "meoutsSettings\022(\n\005total\030\001 \001(\0132\031.google.p" +
+      "rotobuf.Duration\022.\n\013first_event\030\002 \001(\0132\031." +
+      "google.protobuf.Duration\022\'\n\004idle\030\003 \001(\0132\031" +
+      ".google.protobuf.Duration\022*\n\007attempt\030\004 \001" +
+      "(\0132\031.google.protobuf.Duration\"\251\002\n\rRetryS" +
+      "ettings\022\031\n\014max_attempts\030\001 \001(\005H\000\210\001\001\0222\n\017in" +
+      "itial_backoff\030\002 \001(\0132\031.google.protobuf.Du" +
+      "ration\022.\n\013max_backoff\030\003 \001(\0132\031.google.pro" +
+      "tobuf.Duration\0222\n\017max_retry_after\030\004 \001(\0132" +
+      "\031.google.protobuf.Duration\022\031\n\014budget_rat" +
+      "io\030\005 \001(\001H\001\210\001\001\022\030\n\013budget_size\030\006 \001(\005H\002\210\001\001B" +
+      "\017\n\r_max_attemptsB\017\n\r_budget_ratioB\016\n\014_bu" +
+      "dget_size\"\200\001\n\022ExperimentSettings\022\021\n\004name" +
+      "\030\001 \001(\tH\000\210\001\001\022.\n\004arms\030\002 \003(\0132 .llmgateway.a" +
+      "dmin.v1.ArmSettings\022\023\n\006sticky\030\003 \001(\tH\001\210\001\001" +
+      "B\007\n\005_nameB\t\n\007_sticky\"\213\001\n\013ArmSettings\022\021\n\004" +
+      "name\030\001 \001(\tH\000\210\001\001\022\025\n\010provider\030\002 \001(\tH\001\210\001\001\022\022" +
+      "\n\005model\030\003 \001(\tH\002\210\001\001\022\023\n\006weight\030\004 \001(\001H\003\210\001\001B" +
+      "\007\n\005_nameB\013\n\t_providerB\010\n\006_modelB\t\n\007_weig" +
+      "htBy\n\026io.llmgateway.admin.v1P\001ZGgithub.c" +
+      "om/llmgateway/llmgateway/clients/go/llmg" +
+      "ateway/admin/v1;adminv1\252\002\023LlmGateway.Adm" +
+      "in.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -221,7 +222,7 @@ public final class Settings {
     internal_static_llmgateway_admin_v1_ProviderSettings_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_ProviderSettings_descriptor,
-        new java.lang.String[] { "Kind", "Endpoint", "Endpoints", "DefaultModel", "Models", "Api", "Region", "Project", "Location", "Publisher", "ApiVersion", "Headers", "Options", "Local", "Proxy", "Timeouts", "Limits", "Prices", "ModelInfo", "ApiKey", });
+        new java.lang.String[] { "Kind", "Endpoint", "Endpoints", "DefaultModel", "Models", "Api", "Region", "Project", "Location", "Publisher", "ApiVersion", "Headers", "Options", "Local", "Proxy", "Timeouts", "Limits", "Prices", "ModelInfo", "ApiKey", "Resolve", });
     internal_static_llmgateway_admin_v1_ProviderSettings_HeadersEntry_descriptor =
       internal_static_llmgateway_admin_v1_ProviderSettings_descriptor.getNestedTypes().get(0);
     internal_static_llmgateway_admin_v1_ProviderSettings_HeadersEntry_fieldAccessorTable = new
