@@ -19,6 +19,7 @@ import grpc
 import pytest
 import trustme
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from llm_gateway.admin.methods import METHODS, word
 from llm_gateway.admin.server import THREADS
 from llm_gateway.cli import main
@@ -137,6 +138,18 @@ def test_a_method_takes_those_of_its_role_and_above_and_nobody_else(running: Run
         assert code not in refused if enough else code is grpc.StatusCode.PERMISSION_DENIED, role
     for stranger in (None, SECRETS["caller"], "nonsense"):
         assert code_of(running, path, stranger) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_machine_may_ask_whether_the_port_answers(running: Running) -> None:
+    """By grpc.health.v1, without a key; of a service that is not there it says so."""
+    with grpc.insecure_channel(running.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "llmgateway.admin.v1.ProviderService"):
+            answer = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=120)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.RpcError) as caught:
+            health.Check(health_pb2.HealthCheckRequest(service="llmgateway.v1.LLMGateway"), timeout=120)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_keys_of_the_administration_open_nothing_on_the_serving_port(running: Running) -> None:

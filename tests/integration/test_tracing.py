@@ -1,6 +1,7 @@
 """Spans of a gateway process, as a collector receives them: the tree, the parents, every end, and nothing that is the caller's."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from llmgateway import PermissionDenied
+from llmgateway.admin import AsyncAdminClient
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -441,3 +444,20 @@ async def test_a_collector_that_is_away_stops_no_call(
     assert await asyncio.to_thread(running.process.wait, PATIENCE) == 0
     dropped = [json.loads(line) for line in running.log.read_text().splitlines() if '"spans dropped"' in line]
     assert [(line["level"], line["spans"]) for line in dropped] == [("warning", 2)]
+
+
+async def test_calls_of_the_administration_are_spans_too(traced: Start) -> None:
+    """In the caller's trace, with the address of its own port; those that are refused as well."""
+    digest = hashlib.sha256(b"admin-key").hexdigest()
+    keys = [{"name": "ops", "role": "viewer", "hash": f"sha256:{digest}"}]
+    gateway = traced({"providers": {"echo": {}}, "admin": {"listen": "127.0.0.1:0", "keys": keys}})
+    [line] = [json.loads(line) for line in gateway.process.log.read_text().splitlines() if '"administration"' in line]
+    async with AsyncAdminClient(f"127.0.0.1:{line['port']}", api_key="admin-key") as admin:
+        await admin.list_routes(metadata=(("traceparent", TRACEPARENT),))
+        with pytest.raises(PermissionDenied):
+            await admin.reload_config()
+    looked, refused = sorted(await gateway.stop(), key=lambda span: span.name)[::-1]
+    assert looked.name == "llmgateway.admin.v1.RouteService/ListRoutes"
+    assert (looked.kind, looked.trace_id, looked.parent_id) == ("SERVER", TRACE, PARENT)
+    assert looked.attributes["server.port"] == line["port"]
+    assert refused.attributes["error.type"] == "ROLE_REQUIRED"

@@ -37,4 +37,6 @@ class Audit:
                 request_id=rpc.request_id,
                 **rpc.outcome,
             )
+            for told in ("before", "after"):  # once is enough
+                rpc.outcome.pop(told, None)
         return answer

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import message, message_factory
+from grpc_health.v1 import health_pb2
 
 from llm_gateway.admin.methods import SERVICES
 from llm_gateway.errors import CallerTooSlow, Code, GatewayError, InvalidRequest
@@ -79,6 +80,7 @@ class AdminServer:
         handlers = [
             _service(service, servicers[service.full_name], guard, links, self._readers) for service in SERVICES
         ]
+        handlers.append(_health())
         pool = ThreadPoolExecutor(THREADS, thread_name_prefix="administration")
         self._server = grpc.server(pool, handlers, options=options, maximum_concurrent_rpcs=CALLS)
 
@@ -102,6 +104,24 @@ class AdminServer:
         """Refuse new calls, let those under way finish for GRACE, then end them."""
         await asyncio.to_thread(self._server.stop(GRACE).wait)
         self._readers.shutdown(wait=False)
+
+
+def _health() -> grpc.GenericRpcHandler:
+    """grpc.health.v1, Check alone: whoever watched would keep a thread. It needs no key, and tells no more than that the port answers."""
+    known = {"", *(service.full_name for service in SERVICES)}
+    serving = health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
+
+    def check(request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> health_pb2.HealthCheckResponse:
+        if request.service not in known:
+            context.abort(grpc.StatusCode.NOT_FOUND, "The administration has no such service.")
+        return serving
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        check,
+        request_deserializer=health_pb2.HealthCheckRequest.FromString,
+        response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": handler})
 
 
 def _service(

@@ -28,6 +28,8 @@ from llm_gateway.rpc.errors import Errors
 from llm_gateway.rpc.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from opentelemetry import trace
+
     from llm_gateway.admin.registry import Registry
     from llm_gateway.app.gateway import Gateway
 
@@ -58,8 +60,9 @@ class Administration:
         *,
         held: str | None = None,
         ask: Ask | None = None,
+        tracer: trace.Tracer | None = None,
     ) -> None:
-        """registry: None where the configuration has no store. held: the address to bind, whose port somebody holds for us. ask: has what only a worker knows answered by one."""
+        """tracer: makes the spans of its calls. registry: None where the configuration has no store. held: the address to bind, whose port somebody holds for us. ask: has what only a worker knows answered by one."""
         self._settings = settings.admin or config.Admin()
         self._listen = held or self._settings.listen
         self.certificate: ServerCertificate | None = None
@@ -68,7 +71,8 @@ class Administration:
         options = dict(server_options(settings.server))
         options |= {"grpc.max_receive_message_length": MOST_BYTES, "grpc.so_reuseport": int(held is not None)}
         services = servicers(gateway, registry)
-        links = (Errors(), Telemetry(), Audit())
+        self._telemetry = Telemetry(tracer)
+        links = (Errors(), self._telemetry, Audit())
         self._server = AdminServer(
             services if ask is None else passing(services, ask), self._auth, links, list(options.items())
         )
@@ -78,7 +82,9 @@ class Administration:
         if self._settings.tls is not None:
             self.certificate = ServerCertificate(self._settings.tls)
         shown = self.certificate.credentials() if self.certificate is not None else None
-        return self._server.start(self._listen, shown)
+        port = self._server.start(self._listen, shown)
+        self._telemetry.serves_at(self._listen, port)
+        return port
 
     async def stop(self) -> None:
         await self._server.stop()

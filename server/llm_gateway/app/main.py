@@ -16,6 +16,8 @@ from llm_gateway.app.watching import LocalServers
 from llm_gateway.telemetry import logs, tracing
 
 if TYPE_CHECKING:
+    from opentelemetry import trace
+
     from llm_gateway.admin.registry import Registry
     from llm_gateway.app.administration import Administration
     from llm_gateway.app.link import Link
@@ -69,13 +71,14 @@ async def _run(
     if layer is not None:
         settings, left = config.settled(found, layer)
     spans = tracing.configure_tracing(settings.telemetry.service_name)
-    gateway = Gateway(settings, tracer=tracing.tracer(spans) if spans is not None else None)
+    tracer = tracing.tracer(spans) if spans is not None else None
+    gateway = Gateway(settings, tracer=tracer)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
     if registry is not None and layer is None:
         gateway.unread(registry.problem)
     again = reload or (lambda _: found)
     reloading = Reload(gateway, again, sources, found, layer=layer, left=left, local=local)
-    administration, link = _administered(settings, gateway, reloading, registry)
+    administration, link = _administered(settings, gateway, reloading, registry, tracer)
     try:
         admin_port = administration.start() if administration is not None else 0
         port = await gateway.start(after=prices)
@@ -111,7 +114,11 @@ async def _run(
 
 
 def _administered(
-    settings: config.Config, gateway: Gateway, reloading: Reload, registry: Registry | None
+    settings: config.Config,
+    gateway: Gateway,
+    reloading: Reload,
+    registry: Registry | None,
+    tracer: trace.Tracer | None,
 ) -> tuple[Administration | None, Link | None]:
     """The administration of a gateway that has one, or a worker's connection to the process that has it."""
     socket = os.environ.get(workers.SOCKET)
@@ -128,6 +135,6 @@ def _administered(
         registry.gateway = asked
     if settings.admin is None:
         return None, None
-    administration = Administration(settings, asked, registry)
+    administration = Administration(settings, asked, registry, tracer=tracer)
     reloading.prepared = administration.prepared
     return administration, None
