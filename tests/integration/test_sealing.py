@@ -24,7 +24,9 @@ from llm_gateway.store.store import Store
 from llm_gateway.store.vault import Vault, VaultError
 from msgspec.structs import replace
 
-from tests.support.waiting import PATIENCE
+from tests.integration.test_administration import key_line, key_of, started
+from tests.support import gateway as gateways
+from tests.support.waiting import PATIENCE, eventually_blocking
 
 CHANGE = Change(principal="ops", peer="", method="AddProviderKey", resource="providers/edge/keys/main")
 CANARY = "canary-in-the-store"
@@ -265,3 +267,32 @@ def test_the_command_forgets_what_no_master_key_opens(
     (tmp_path / "master").chmod(0o644)
     assert main(command) == 2
     assert "chmod 600" in capsys.readouterr().err
+
+
+def test_a_running_gateway_says_when_the_old_master_key_may_go(
+    store: Store, folder: config.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its log and in `status`; from then on it starts without it, and the keys are those that they were."""
+    old = master.write(str(tmp_path / "old"), master.new())
+    master.write(str(tmp_path / "new"), master.new())
+    sealing.admit(store, Vault(old))
+    fill(store, Vault(old), 3)
+    place = {"directory": str(folder.directory), "master_key": {"file": str(tmp_path / "new")}}
+    settings = {
+        "admin": {"listen": "127.0.0.1:0", "keys": [key_line("ops", "admin")]},
+        "store": {**place, "old_master_keys": [{"file": str(tmp_path / "old")}]},
+        "providers": {"edge": gateways.provider("http://127.0.0.1:9")},
+    }
+    with started(tmp_path, settings) as running:
+        [line] = running.wait_for("master key changed", 1)
+        assert line["unneeded"] == "store.old_master_keys"
+        with running.admin("ops") as admin:
+            eventually_blocking(
+                lambda: admin.get_effective_config().unneeded_settings, "the old master key is unneeded"
+            )
+        (tmp_path / "key").write_text(key_of("ops"))
+        assert main(["status", "--address", running.address, "--admin-key-file", str(tmp_path / "key")]) == 0
+        assert "note: store.old_master_keys can be taken out" in capsys.readouterr().out
+    with started(tmp_path, {**settings, "store": place}) as running, running.admin("ops") as admin:
+        assert len(admin.list_provider_keys("edge")) == 3
+        assert not admin.get_effective_config().unneeded_settings

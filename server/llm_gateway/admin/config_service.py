@@ -50,6 +50,7 @@ class ConfigService:
             settings=map(_setting, found),
             revision=config.origins_of(settings).revision,
             store_problem=self._registry.problem if self._registry is not None else "",
+            unneeded_settings=self._registry.unneeded if self._registry is not None else (),
         )
 
     async def ReloadConfig(  # noqa: N802 - the contract's name

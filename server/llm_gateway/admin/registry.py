@@ -136,6 +136,15 @@ class Registry:
             raise self.unavailable(error.reason) from None
 
     @property
+    def unneeded(self) -> Sequence[str]:
+        """Settings that nothing needs any more."""
+        vault, state = self._vault, self.state
+        if vault is None or not vault.old or state is None:
+            return ()
+        left = any(key.sealed.master != vault.current for key in state.keys)
+        return () if left else ("store.old_master_keys",)
+
+    @property
     def problem(self) -> str:
         """Why the store cannot be reached; empty where it can."""
         return self.store.problem

@@ -225,6 +225,9 @@ pub struct GetEffectiveConfigResponse {
     /// Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
     #[prost(string, tag = "6")]
     pub store_problem: ::prost::alloc::string::String,
+    /// Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+    #[prost(string, repeated, tag = "7")]
+    pub unneeded_settings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One setting.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

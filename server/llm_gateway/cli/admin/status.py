@@ -83,6 +83,8 @@ def attention(
     """What somebody should look at."""
     if found.store_problem:
         yield f"the store cannot be reached, so nothing can be changed; calls are served: {found.store_problem}"
+    for setting in found.unneeded_settings:
+        yield f"{setting} can be taken out of the configuration: every key is sealed by the new master key"
     yield from (provider_lines.shadowed(one) for one in providers if is_shadowed(one))
     yield from (route_lines.shadowed(one) for one in routes if is_shadowed(one))
     for key in keys:

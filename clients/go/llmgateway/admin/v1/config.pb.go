@@ -153,9 +153,11 @@ type GetEffectiveConfigResponse struct {
 	// The revision of what was set at run time; 0 where nothing was.
 	Revision int64 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured.
-	StoreProblem  string `protobuf:"bytes,6,opt,name=store_problem,json=storeProblem,proto3" json:"store_problem,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	StoreProblem string `protobuf:"bytes,6,opt,name=store_problem,json=storeProblem,proto3" json:"store_problem,omitempty"`
+	// Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+	UnneededSettings []string `protobuf:"bytes,7,rep,name=unneeded_settings,json=unneededSettings,proto3" json:"unneeded_settings,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetEffectiveConfigResponse) Reset() {
@@ -228,6 +230,13 @@ func (x *GetEffectiveConfigResponse) GetStoreProblem() string {
 		return x.StoreProblem
 	}
 	return ""
+}
+
+func (x *GetEffectiveConfigResponse) GetUnneededSettings() []string {
+	if x != nil {
+		return x.UnneededSettings
+	}
+	return nil
 }
 
 // One setting.
@@ -767,14 +776,15 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\n" +
 	" llmgateway/admin/v1/config.proto\x12\x13llmgateway.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ellmgateway/admin/v1/role.proto\"-\n" +
 	"\x19GetEffectiveConfigRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"\xfe\x01\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\xab\x02\n" +
 	"\x1aGetEffectiveConfigResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x127\n" +
 	"\tload_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bloadTime\x128\n" +
 	"\bsettings\x18\x04 \x03(\v2\x1c.llmgateway.admin.v1.SettingR\bsettings\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x03R\brevision\x12#\n" +
-	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\"\xcf\x01\n" +
+	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\x12+\n" +
+	"\x11unneeded_settings\x18\a \x03(\tR\x10unneededSettings\"\xcf\x01\n" +
 	"\aSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12:\n" +

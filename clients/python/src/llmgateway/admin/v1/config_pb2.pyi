@@ -90,6 +90,7 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     SETTINGS_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     STORE_PROBLEM_FIELD_NUMBER: builtins.int
+    UNNEEDED_SETTINGS_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Its fingerprint; llmgateway.v1.HealthResponse.config_version is the same."""
     file: builtins.str
@@ -106,6 +107,10 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     def settings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Setting]:
         """The settings, in the order in which docs/configuration.md has them."""
 
+    @property
+    def unneeded_settings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key."""
+
     def __init__(
         self,
         *,
@@ -115,9 +120,10 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
         settings: collections.abc.Iterable[Global___Setting] | None = ...,
         revision: builtins.int = ...,
         store_problem: builtins.str = ...,
+        unneeded_settings: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["load_time", b"load_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "revision", b"revision", "settings", b"settings", "store_problem", b"store_problem", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "revision", b"revision", "settings", b"settings", "store_problem", b"store_problem", "unneeded_settings", b"unneeded_settings", "version", b"version"]) -> None: ...
 
 Global___GetEffectiveConfigResponse: typing_extensions.TypeAlias = GetEffectiveConfigResponse
 

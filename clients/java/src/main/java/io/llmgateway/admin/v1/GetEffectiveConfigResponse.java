@@ -25,6 +25,8 @@ private static final long serialVersionUID = 0L;
     file_ = "";
     settings_ = java.util.Collections.emptyList();
     storeProblem_ = "";
+    unneededSettings_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
   }
 
   @java.lang.Override
@@ -303,6 +305,59 @@ private static final long serialVersionUID = 0L;
     }
   }
 
+  public static final int UNNEEDED_SETTINGS_FIELD_NUMBER = 7;
+  @SuppressWarnings("serial")
+  private com.google.protobuf.LazyStringArrayList unneededSettings_ =
+      com.google.protobuf.LazyStringArrayList.emptyList();
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @return A list containing the unneededSettings.
+   */
+  public com.google.protobuf.ProtocolStringList
+      getUnneededSettingsList() {
+    return unneededSettings_;
+  }
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @return The count of unneededSettings.
+   */
+  public int getUnneededSettingsCount() {
+    return unneededSettings_.size();
+  }
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @param index The index of the element to return.
+   * @return The unneededSettings at the given index.
+   */
+  public java.lang.String getUnneededSettings(int index) {
+    return unneededSettings_.get(index);
+  }
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the unneededSettings at the given index.
+   */
+  public com.google.protobuf.ByteString
+      getUnneededSettingsBytes(int index) {
+    return unneededSettings_.getByteString(index);
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -335,6 +390,9 @@ private static final long serialVersionUID = 0L;
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(storeProblem_)) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 6, storeProblem_);
     }
+    for (int i = 0; i < unneededSettings_.size(); i++) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 7, unneededSettings_.getRaw(i));
+    }
     getUnknownFields().writeTo(output);
   }
 
@@ -364,6 +422,14 @@ private static final long serialVersionUID = 0L;
     }
     if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(storeProblem_)) {
       size += com.google.protobuf.GeneratedMessageV3.computeStringSize(6, storeProblem_);
+    }
+    {
+      int dataSize = 0;
+      for (int i = 0; i < unneededSettings_.size(); i++) {
+        dataSize += computeStringSizeNoTag(unneededSettings_.getRaw(i));
+      }
+      size += dataSize;
+      size += 1 * getUnneededSettingsList().size();
     }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
@@ -395,6 +461,8 @@ private static final long serialVersionUID = 0L;
         != other.getRevision()) return false;
     if (!getStoreProblem()
         .equals(other.getStoreProblem())) return false;
+    if (!getUnneededSettingsList()
+        .equals(other.getUnneededSettingsList())) return false;
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -423,6 +491,10 @@ private static final long serialVersionUID = 0L;
         getRevision());
     hash = (37 * hash) + STORE_PROBLEM_FIELD_NUMBER;
     hash = (53 * hash) + getStoreProblem().hashCode();
+    if (getUnneededSettingsCount() > 0) {
+      hash = (37 * hash) + UNNEEDED_SETTINGS_FIELD_NUMBER;
+      hash = (53 * hash) + getUnneededSettingsList().hashCode();
+    }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
     return hash;
@@ -581,6 +653,8 @@ private static final long serialVersionUID = 0L;
       bitField0_ = (bitField0_ & ~0x00000008);
       revision_ = 0L;
       storeProblem_ = "";
+      unneededSettings_ =
+          com.google.protobuf.LazyStringArrayList.emptyList();
       return this;
     }
 
@@ -645,6 +719,10 @@ private static final long serialVersionUID = 0L;
       }
       if (((from_bitField0_ & 0x00000020) != 0)) {
         result.storeProblem_ = storeProblem_;
+      }
+      if (((from_bitField0_ & 0x00000040) != 0)) {
+        unneededSettings_.makeImmutable();
+        result.unneededSettings_ = unneededSettings_;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -740,6 +818,16 @@ private static final long serialVersionUID = 0L;
         bitField0_ |= 0x00000020;
         onChanged();
       }
+      if (!other.unneededSettings_.isEmpty()) {
+        if (unneededSettings_.isEmpty()) {
+          unneededSettings_ = other.unneededSettings_;
+          bitField0_ |= 0x00000040;
+        } else {
+          ensureUnneededSettingsIsMutable();
+          unneededSettings_.addAll(other.unneededSettings_);
+        }
+        onChanged();
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -806,6 +894,12 @@ private static final long serialVersionUID = 0L;
               bitField0_ |= 0x00000020;
               break;
             } // case 50
+            case 58: {
+              java.lang.String s = input.readStringRequireUtf8();
+              ensureUnneededSettingsIsMutable();
+              unneededSettings_.add(s);
+              break;
+            } // case 58
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1608,6 +1702,153 @@ private static final long serialVersionUID = 0L;
       checkByteStringIsUtf8(value);
       storeProblem_ = value;
       bitField0_ |= 0x00000020;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.LazyStringArrayList unneededSettings_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+    private void ensureUnneededSettingsIsMutable() {
+      if (!unneededSettings_.isModifiable()) {
+        unneededSettings_ = new com.google.protobuf.LazyStringArrayList(unneededSettings_);
+      }
+      bitField0_ |= 0x00000040;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @return A list containing the unneededSettings.
+     */
+    public com.google.protobuf.ProtocolStringList
+        getUnneededSettingsList() {
+      unneededSettings_.makeImmutable();
+      return unneededSettings_;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @return The count of unneededSettings.
+     */
+    public int getUnneededSettingsCount() {
+      return unneededSettings_.size();
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param index The index of the element to return.
+     * @return The unneededSettings at the given index.
+     */
+    public java.lang.String getUnneededSettings(int index) {
+      return unneededSettings_.get(index);
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param index The index of the value to return.
+     * @return The bytes of the unneededSettings at the given index.
+     */
+    public com.google.protobuf.ByteString
+        getUnneededSettingsBytes(int index) {
+      return unneededSettings_.getByteString(index);
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param index The index to set the value at.
+     * @param value The unneededSettings to set.
+     * @return This builder for chaining.
+     */
+    public Builder setUnneededSettings(
+        int index, java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureUnneededSettingsIsMutable();
+      unneededSettings_.set(index, value);
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param value The unneededSettings to add.
+     * @return This builder for chaining.
+     */
+    public Builder addUnneededSettings(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      ensureUnneededSettingsIsMutable();
+      unneededSettings_.add(value);
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param values The unneededSettings to add.
+     * @return This builder for chaining.
+     */
+    public Builder addAllUnneededSettings(
+        java.lang.Iterable<java.lang.String> values) {
+      ensureUnneededSettingsIsMutable();
+      com.google.protobuf.AbstractMessageLite.Builder.addAll(
+          values, unneededSettings_);
+      bitField0_ |= 0x00000040;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearUnneededSettings() {
+      unneededSettings_ =
+        com.google.protobuf.LazyStringArrayList.emptyList();
+      bitField0_ = (bitField0_ & ~0x00000040);;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+     * </pre>
+     *
+     * <code>repeated string unneeded_settings = 7;</code>
+     * @param value The bytes of the unneededSettings to add.
+     * @return This builder for chaining.
+     */
+    public Builder addUnneededSettingsBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      ensureUnneededSettingsIsMutable();
+      unneededSettings_.add(value);
+      bitField0_ |= 0x00000040;
       onChanged();
       return this;
     }

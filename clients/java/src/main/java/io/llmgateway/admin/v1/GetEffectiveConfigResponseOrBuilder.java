@@ -148,4 +148,45 @@ public interface GetEffectiveConfigResponseOrBuilder extends
    */
   com.google.protobuf.ByteString
       getStoreProblemBytes();
+
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @return A list containing the unneededSettings.
+   */
+  java.util.List<java.lang.String>
+      getUnneededSettingsList();
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @return The count of unneededSettings.
+   */
+  int getUnneededSettingsCount();
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @param index The index of the element to return.
+   * @return The unneededSettings at the given index.
+   */
+  java.lang.String getUnneededSettings(int index);
+  /**
+   * <pre>
+   * Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
+   * </pre>
+   *
+   * <code>repeated string unneeded_settings = 7;</code>
+   * @param index The index of the value to return.
+   * @return The bytes of the unneededSettings at the given index.
+   */
+  com.google.protobuf.ByteString
+      getUnneededSettingsBytes(int index);
 }
