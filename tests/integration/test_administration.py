@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import json
-import re
-import shlex
 import subprocess
 import sys
 import threading
@@ -37,13 +35,11 @@ from llmgateway import (
 from llmgateway.admin import AdminClient, AsyncAdminClient
 from llmgateway.admin.v1 import config_pb2, provider_pb2, role_pb2
 
-from tests.integration.test_readme import free_address
 from tests.support import certificates
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/administration.md").read_text()
 ROLES = ("viewer", "operator", "admin")
 SECRETS = {"edge": "edge-secret-0123456789", "caller": "caller-secret-0123456789", "header": "header-secret-0123456789"}
 
@@ -472,66 +468,6 @@ print(sorted(name for name in sys.modules if name.startswith(("llm_gateway.admin
         check=False,
     )
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-
-
-def test_the_walk_of_the_page_runs_as_it_is_written(tmp_path: Path) -> None:
-    """Every command in its order, with the key that the first one makes; the tables and the refusal that the page shows are what comes."""
-    new, *later = blocks("sh")
-    [yaml] = blocks("yaml")
-    shown, refusal = blocks("text")
-    serving, administration = free_address(), free_address()
-    program = f"{shlex.quote(sys.executable)} -m llm_gateway"
-    env = {**gateways.environment(), "LLM_GATEWAY_ADMIN": administration}
-
-    def run(line: str) -> subprocess.CompletedProcess[str]:
-        command = line.replace("llm-gateway ", f"{program} ", 1) if line.startswith("llm-gateway ") else line
-        return subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
-
-    made = run(new.strip()).stdout
-    [key] = re.findall(r"lgwadm-[0-9a-f]{64}", made)
-    [line] = re.findall(r"    - \{name: ops.*\}", made)
-    text = re.sub(r"    - \{name: ops.*\}", line, yaml)
-    text = text.replace("127.0.0.1:50051", serving).replace("127.0.0.1:50052", administration)
-    (tmp_path / "gateway.yaml").write_text(text)
-    commands = [command for block in later for command in block.splitlines()]
-    serve, export = commands[:2]
-    assert serve.endswith(" &")
-    assert export == "export LLM_GATEWAY_ADMIN_KEY=lgwadm-..."
-    env["LLM_GATEWAY_ADMIN_KEY"] = key
-    log = tmp_path / "serve.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "llm_gateway", *shlex.split(serve.removesuffix(" &"))[1:]],
-            cwd=tmp_path,
-            env=env,
-            stdout=output,
-            stderr=output,
-        ) as server,
-    ):
-        try:
-            end = time.monotonic() + gateways.START_SECONDS
-            while '"serving"' not in log.read_text() and time.monotonic() < end:
-                time.sleep(0.01)
-            outputs: dict[str, subprocess.CompletedProcess[str]] = {}
-            for command in commands[2:]:
-                done = run(command)
-                outputs.setdefault(command, done)
-        finally:
-            server.terminate()
-    failed = {command for command, done in outputs.items() if done.returncode}
-    assert failed == {"llm-gateway config reload"}, outputs  # the first of the two
-    assert outputs["llm-gateway config show providers.edge"].stdout == shown
-    assert outputs["llm-gateway config reload"].stderr == refusal
-    assert "window  5s" in " ".join(outputs["llm-gateway config show breaker.window"].stdout.split("breaker.")[-1:])
-    assert "edge/m" in outputs["llm-gateway routes explain smart"].stdout
-    assert "ok" in outputs["llm-gateway providers test echo"].stdout
 
 
 def test_every_command_speaks_json(running: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

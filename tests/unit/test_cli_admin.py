@@ -353,7 +353,7 @@ def test_tables_fit_80_columns() -> None:
 
 
 def refused(error: GatewayError, action: str = "providers update", **given: Any) -> list[str]:
-    return refusal(error, Namespace(action=action, address="127.0.0.1:1", provider="edge", etag="", **given))
+    return refusal(error, Namespace(action=action, address="127.0.0.1:1", provider="edge", etag="", **given), "ops did")
 
 
 def test_a_refusal_names_the_field_as_the_file_does() -> None:
@@ -367,14 +367,14 @@ def test_a_refusal_names_the_field_as_the_file_does() -> None:
     error = InvalidArgument(
         "Two are wrong.", code=grpc.StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST", violations=violations
     )
-    assert refused(error) == ["error: timeouts.connect: Is wrong", "error: keys[0].secret: Is missing"]
+    assert refused(error) == ["error: timeouts.connect: is wrong", "error: keys[0].secret: is missing"]
 
 
 def test_a_refusal_says_what_to_do() -> None:
     """After somebody else's change, without the role, and where several things are in the way."""
-    changed = GatewayError("ops changed it.", code=grpc.StatusCode.ABORTED, reason="RESOURCE_CHANGED")
+    changed = GatewayError("It was changed; look again.", code=grpc.StatusCode.ABORTED, reason="RESOURCE_CHANGED")
     assert refused(changed) == [
-        "error: ops changed it; look at it with `llm-gateway providers show edge`, and run this again"
+        "error: It was changed; ops did; look at it with `llm-gateway providers show edge`, and run this again"
     ]
     role = PermissionDenied("It needs admin.", code=grpc.StatusCode.PERMISSION_DENIED, reason="ROLE_REQUIRED")
     assert "`llm-gateway admin-key new` makes one" in refused(role)[0]

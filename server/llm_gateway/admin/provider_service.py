@@ -230,7 +230,10 @@ class ProviderService:
         document = state.entries.providers.get(name)
         if document is None:
             raise resources.refuse_files(
-                "providers", name, self._gateway.settings, "where only enabled, default and keys can be set at run time"
+                "providers",
+                name,
+                self._gateway.settings,
+                "at run time it can be switched on and off, made the default one, and given keys",
             )
         self._check_etag(name, state, etag)
         return document

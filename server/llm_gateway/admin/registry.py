@@ -423,10 +423,11 @@ def refused(
         return InvalidRequest(violations=own)
     needing = {name: problem for problem in problems if (name := _needing(problem.key))}
     if len(needing) >= 1 and all(_needing(problem.key) for problem in problems):
+        them = "them" if len(needing) > 1 else "it"
         return ResourceInUse(
-            f"{resource} is needed by {', '.join(needing)}. {problems[0]}",
+            f"{resource} is needed by {', '.join(needing)}; change or remove {them} first.",
             violations=[
-                Violation(field=name, description=str(problem), reason=ResourceInUse.reason)
+                Violation(field=name, description=f"Names it at {problem.key}.", reason=ResourceInUse.reason)
                 for name, problem in needing.items()
             ],
         )

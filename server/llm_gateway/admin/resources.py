@@ -107,7 +107,7 @@ def refuse_files(collection: Collection, name: str, settings: config.Config, wha
     """The refusal to change what the file decides."""
     place = place_of(collection, name, settings)
     where = place if place != "environment" else "the environment"
-    right = f"Change it there, {what}."
+    right = f"Change it there; {what}."
     return SetByFile(
         f"{collection}/{name} is set by {where}. {right}",
         violations=[Violation(field=place, description=right, reason=SetByFile.reason)],

@@ -134,7 +134,7 @@ class RouteService:
         """The document of one that was set at run time. Raises SetByFile for one of the file, and ResourceChanged."""
         document = state.entries.routes.get(name)
         if document is None:
-            right = "or set a route of another name here"
+            right = "or set a route of another name at run time"
             raise resources.refuse_files("routes", name, self._gateway.settings, right)
         resources.unchanged(etag, resources.etag_of(document), f"routes/{name}")
         return document

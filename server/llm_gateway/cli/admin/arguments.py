@@ -8,7 +8,7 @@ from llm_gateway.cli.arguments import Commands, add_way, count, name
 
 ADD_PROVIDER = """\
 examples:
-  llm-gateway providers add edge --kind openai_compatible --endpoint http://127.0.0.1:8000/v1 --model m
+  llm-gateway providers add edge --kind openai_compatible --endpoint http://127.0.0.1:8000/v1 --model m --api-key none
   llm-gateway providers add anthropic --api-key                  # asks for the key
   llm-gateway providers add anthropic --api-key < /run/secrets/anthropic
   llm-gateway providers add edge --from edge.yaml --set timeouts.connect=2s --dry-run
@@ -16,6 +16,7 @@ examples:
 FILE holds what would stand below providers.NAME in the configuration file:
   kind: openai_compatible
   endpoint: http://127.0.0.1:8000/v1
+  api_key: none                          # another is given by --api-key
   models: [m]
 """
 UPDATE_PROVIDER = """\
@@ -34,8 +35,9 @@ FILE holds what would stand below routes.NAME in the configuration file:
   fallbacks: [edge/m]
 """
 KEYS = """\
-The key is asked for, or read from standard input; it is never an argument, which other users of this machine could see and the shell keeps:
-  llm-gateway keys add anthropic < /run/secrets/anthropic
+The key is asked for, or read from standard input. It is never an argument, which
+other users of this machine could see and the shell keeps:
+  llm-gateway keys {verb} anthropic < /run/secrets/anthropic
 """
 
 
@@ -146,10 +148,8 @@ def _keys(keys: Commands) -> None:
     listed.add_argument("provider", nargs="?", metavar="PROVIDER", help="only this one's")
     added = _key(keys, "add", "give a provider of a running gateway a key, beside those that were set at run time")
     added.add_argument("key", nargs="?", default="main", type=key_name, metavar="NAME", help="what to call it (main)")
-    rotated = _key(keys, "rotate", "put a new key in the place of one")
-    rotated.add_argument(
-        "key", nargs="?", default="", type=key_name, metavar="NAME", help="which, if there are several"
-    )
+    rotated = _key(keys, "rotate", "put a new key in the place of an old one")
+    rotated.add_argument("key", nargs="?", type=key_name, metavar="NAME", help="which, if there are several")
     rotated.add_argument(
         "--overlap", default="0s", metavar="TIME", help="how long the old one is used beside it, such as 10m (0s)"
     )
@@ -161,7 +161,7 @@ def _keys(keys: Commands) -> None:
 
 
 def _key(keys: Commands, verb: str, text: str) -> argparse.ArgumentParser:
-    parser = _command(keys, verb, f"keys {verb}", text, KEYS)
+    parser = _command(keys, verb, f"keys {verb}", text, KEYS.format(verb=verb))
     parser.add_argument("provider", metavar="PROVIDER")
     return parser
 
@@ -223,8 +223,8 @@ def _secret(parser: argparse.ArgumentParser, what: str) -> None:
         nargs="?",
         const="-",
         type=_elsewhere,
-        metavar="-",
-        help=f"{what}: asked for, or read from standard input; never an argument",
+        metavar="none",
+        help=f"{what}: asked for, or read from standard input; never an argument; `none`: the server wants none",
     )
 
 
@@ -246,7 +246,7 @@ NEVER = "a key is never an argument: other users of this machine see it, and the
 
 
 def _elsewhere(text: str) -> str:
-    if text != "-":
+    if text not in ("-", "none"):
         raise argparse.ArgumentTypeError(
             f"{NEVER}. Write --api-key alone, after NAME: it asks for the key, or reads a pipe or a file: --api-key < FILE"
         )

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import llmgateway
 from google.rpc import error_details_pb2
@@ -16,6 +17,7 @@ from llmgateway.diagnosis import Kind
 
 from llm_gateway.cli import FAILED, UsageError
 from llm_gateway.cli.admin import audit, config, keys, providers, routes, status
+from llm_gateway.cli.admin.shown import at
 from llm_gateway.cli.connection import await_start, explain, remedy, tls_of
 from llm_gateway.cli.terminal import one_line
 
@@ -43,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         try:
             return ACTIONS[args.action](client, args)
         except GatewayError as error:
-            for line in refusal(error, args):
+            by = _changed_by(client, args) if error.reason == "RESOURCE_CHANGED" else ""
+            for line in refusal(error, args, by):
                 print(line, file=sys.stderr)
     return FAILED
 
@@ -58,8 +61,17 @@ def _key(args: argparse.Namespace) -> str | None:
         raise UsageError(f"--admin-key-file: {error}") from None
 
 
-def refusal(error: GatewayError, args: argparse.Namespace) -> list[str]:
-    """What happened, and what to do about it; one line, and one more for each further thing that is wrong."""
+def _changed_by(client: AdminClient, args: argparse.Namespace) -> str:
+    """Who changed last what the command is about; empty where that cannot be told."""
+    noun = "route" if args.action.startswith("routes") else "provider"
+    with suppress(GatewayError):
+        for last in client.list_changes(f"{noun}s/{getattr(args, noun)}", limit=1):
+            return f"{last.principal} did at {at(last.create_time)} ({last.method}, revision {last.revision})"
+    return ""
+
+
+def refusal(error: GatewayError, args: argparse.Namespace, by: str = "") -> list[str]:
+    """What happened, and what to do about it; one line, and one more for each further thing that is wrong. by: who changed it."""
     if isinstance(error, llmgateway.Unimplemented) and not error.reason:
         right = "the administration has a port of its own, admin.listen of the configuration"
         return [f"error: {args.address} serves no administration; {right}"]
@@ -75,7 +87,7 @@ def refusal(error: GatewayError, args: argparse.Namespace) -> list[str]:
     elif error.reason == "ROLE_REQUIRED":
         said += "; use a key with that role: `llm-gateway admin-key new` makes one"
     elif error.reason == "RESOURCE_CHANGED":
-        said += f"; {_look_again(args)}"
+        said = f"{said.partition(';')[0]}; {f'{by}; ' if by else ''}{_look_again(args)}"
     elif not error.reason:
         said = explain(error, args.address)
     lines = [f"error: {one_line(said)}"]
@@ -93,7 +105,15 @@ def _violated(one: error_details_pb2.BadRequest.FieldViolation) -> tuple[str, st
     field = one.field
     for prefix in _INSIDE:
         field = field.removeprefix(prefix)
-    return field, one.description.removesuffix(".")
+    said = one.description.removesuffix(".")
+    if said[1:2].islower():  # goes on after the field
+        said = said[:1].lower() + said[1:]
+    if field == "keys":  # there are none, and some are needed
+        field, said = (
+            "--api-key",
+            "give it alone, which asks for the key, or --api-key none where the server wants none",
+        )
+    return field, said
 
 
 def _look_again(args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ from llmgateway.admin import AdminClient
 from llmgateway.admin.v1 import config_pb2
 
 from llm_gateway.cli import OK
-from llm_gateway.cli.admin.shown import as_json, at, dropped, say
+from llm_gateway.cli.admin.shown import as_json, at, dropped, say, short
 from llm_gateway.cli.terminal import enum_name, print_table
 
 
@@ -60,7 +60,12 @@ def _rollback(client: AdminClient, args: argparse.Namespace) -> int:
     done = client.rollback_config(args.revision, validate_only=args.dry_run)
     if args.json:
         return as_json(done)
-    return say(f"as in revision {args.revision} again, by revision {done.revision}{dropped(done.dropped_keys)}", args)
+    by = "" if args.dry_run else f", by revision {done.revision}"
+    off = ", ".join(map(short, done.disabled_providers))
+    lacking = (
+        f"; off are {off}, whose keys were removed: `llm-gateway keys add`, then `providers enable`" if off else ""
+    )
+    return say(f"as in revision {args.revision} again{by}{dropped(done.dropped_keys)}{lacking}", args)
 
 
 ACTIONS: Mapping[str, Callable[[AdminClient, argparse.Namespace], int]] = {

@@ -80,7 +80,7 @@ def _text(source: str) -> str:
 
 def check_input(args: argparse.Namespace) -> None:
     """Standard input holds one thing. Raises UsageError."""
-    if args.source == "-" and args.api_key and not sys.stdin.isatty():
+    if args.source == "-" and args.api_key == "-" and not sys.stdin.isatty():
         raise UsageError("--from - and --api-key both read standard input; put the settings into a file")
 
 

@@ -107,13 +107,19 @@ def _flags(args: argparse.Namespace) -> Mapping[str, str | Sequence[str] | None]
         "endpoint": args.endpoint,
         "models": args.model,
         "default_model": args.default_model,
+        "api_key": "none" if args.api_key == "none" else None,
     }
+
+
+def _keys(args: argparse.Namespace) -> Mapping[str, str]:
+    """The key that is given. Raises UsageError."""
+    return {"main": secret.read(args.provider)} if args.api_key == "-" else {}
 
 
 def _add(client: AdminClient, args: argparse.Namespace) -> int:
     entry.check_input(args)
     settings = entry.described(args, settings_pb2.ProviderSettings(), _flags(args))
-    keys = {"main": secret.read(args.provider)} if args.api_key else {}
+    keys = _keys(args)
     one = client.create_provider(args.provider, settings, keys=keys, validate_only=args.dry_run)
     if args.json:
         return as_json(one)
@@ -127,10 +133,10 @@ def _add(client: AdminClient, args: argparse.Namespace) -> int:
 def _update(client: AdminClient, args: argparse.Namespace) -> int:
     entry.check_input(args)
     now = client.get_provider(args.provider)
-    if args.api_key and not (args.source or args.set or args.unset or any(_flags(args).values())):
+    if args.api_key == "-" and not (args.source or args.set or args.unset or any(_flags(args).values())):
         raise UsageError(f"--api-key goes with other changes; alone it is: llm-gateway keys rotate {args.provider}")
     settings, mask = entry.changed(args, now.settings, _flags(args))
-    keys = {"main": secret.read(args.provider)} if args.api_key else {}
+    keys = _keys(args)
     done = client.update_provider(
         args.provider, settings, mask, keys=keys, etag=args.etag or now.etag, validate_only=args.dry_run
     )

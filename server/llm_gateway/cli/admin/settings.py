@@ -23,10 +23,9 @@ from llm_gateway.telemetry.redaction import redact
 
 Field: TypeAlias = Any
 """A FieldDescriptor; its stubs leave open whether a message has a descriptor."""
-_KEY = "keys are kept apart: leave it out, and give --api-key, which asks for it; or `llm-gateway keys add`"
+_KEY = "keys are kept apart: leave it out, and give --api-key, which asks for it, or run `llm-gateway keys add`"
 _FILE = "can be set in the configuration file only"
 _ELSEWHERE = {
-    "api_key": _KEY,
     "api_keys": _KEY,
     "credentials": f"{_FILE}, as secrets of kinds that need more than a key",
     "tls": f"{_FILE}, since it names files of the gateway's machine",
@@ -141,6 +140,9 @@ class _Writer:
 
     def set(self, message: Message, field: Field, node: Node, path: str) -> None:
         """A field from a node, in place of what it had."""
+        if field.name == "api_key" and node.value != "none":
+            self.problem(path, "may only be none here", _KEY, node)
+            return
         message.ClearField(field.name)
         if field.name == "api_key" and getattr(node, "value", node) != "none":
             self.problem(path, "may only be none, where the server wants no key", _KEY, node)
