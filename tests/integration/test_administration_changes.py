@@ -133,6 +133,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
             "take it out",
         ),
         (
+            lambda a: a.create_provider("new", settings(publisher="anthropic")),
+            "INVALID_REQUEST",
+            "provider.settings.publisher",
+            "Means nothing to kind openai_compatible; take it out",
+        ),
+        (
             lambda a: a.create_provider("new", settings("http://user:pass@127.0.0.1:9")),
             "INVALID_REQUEST",
             "provider.settings.endpoint",

@@ -132,11 +132,7 @@ class Asked:
         return await there(self._loop, self._reloading.preview(layer))
 
     async def take(self, layer: config.Layer) -> None:
-        await there(self._loop, self._take(layer))
-
-    async def _take(self, layer: config.Layer) -> None:
-        await self._reloading.take(layer)
-        self._gateway.unread("")
+        await there(self._loop, self._reloading.take(layer))
 
 
 async def there(loop: asyncio.AbstractEventLoop, asked: Awaitable[T]) -> T:

@@ -100,6 +100,9 @@ class Held:
     def refuse(self, problem: str, since: float) -> None:
         """Each worker says so in its Health."""
 
+    def unread(self, problem: str) -> None:
+        """Each worker says so to its callers."""
+
     async def load_prices(self, *, again: bool = True) -> None:
         """Each worker reads its own."""
 

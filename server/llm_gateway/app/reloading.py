@@ -62,6 +62,10 @@ class Serving(Protocol):
         """What the files hold now, or a part of what was set at run time, is not in force, why, and since when (Unix time)."""
         ...
 
+    def unread(self, problem: str) -> None:
+        """What was set at run time is not known, and why; "" once it is."""
+        ...
+
     async def load_prices(self, *, again: bool = True) -> None:
         """Read what the configuration needs besides; not again: only what it did not need before."""
         ...
@@ -155,6 +159,7 @@ class Reload:
         """Serve new calls by the configuration in force under a layer. What is wrong with it by now is left out, one by one, and told."""
         async with self._one:
             await self._take(layer)
+            self._gateway.unread("")
         self._start(self._gateway.load_prices(again=False))
 
     async def _take(self, layer: config.Layer) -> None:

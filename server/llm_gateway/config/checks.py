@@ -219,6 +219,16 @@ def _check_kind(path: str, provider: Provider, reading: Reading) -> None:
     else:
         if provider.api and "responses" not in row.apis:
             reading.problem(f"{path}.api", f"is nothing to choose for kind {provider.kind}", "take it out")
+        placed = "project" in row.usual.needs
+        for field, read in {
+            "project": placed,
+            "location": placed,
+            "publisher": placed,
+            "api_version": bool(row.query or row.dated),
+        }.items():
+            at = f"{path}.{field}"
+            if getattr(provider, field) and not read and reading.at_run_time(at):  # old files may have some left
+                reading.problem(at, f"means nothing to kind {provider.kind}", "take it out")
         if provider.resolve == "all" and (row.transport or not row.apis):
             reading.problem(
                 f"{path}.resolve", f"is nothing for kind {provider.kind}, which has no address", "take it out"
