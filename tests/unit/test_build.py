@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from llm_gateway import config
+from llm_gateway.app.gateway import Gateway
 from llm_gateway.errors import InvalidRequest
 from llm_gateway.protocols.summary import Summary
 from llm_gateway.protocols.wire import Outgoing
@@ -241,3 +242,34 @@ def test_litellm_calls_only_providers_that_the_configuration_lists() -> None:
         with pytest.raises(InvalidRequest) as caught:
             choose(request, Summary(), model)
         assert [one.field for one in caught.value.violations] == ["model"], model
+
+
+@pytest.mark.parametrize(
+    ("discovery", "workers", "hosted", "local"),
+    [
+        (config.Discovery(), 1, 600.0, 15.0),
+        (config.Discovery(), 4, 2400.0, 15.0),
+        (config.Discovery(), 32, 3600.0, 15.0),
+        (config.Discovery(interval=7200.0), 4, 7200.0, 15.0),
+        (config.Discovery(local_interval=0.0), 1, 600.0, 600.0),
+        (config.Discovery(interval=0.0), 4, None, 15.0),
+        (config.Discovery(interval=0.0, local_interval=0.0), 1, None, None),
+    ],
+)
+async def test_lists_are_asked_for_by_each_worker_so_seldom_that_all_together_ask_once(
+    discovery: config.Discovery, workers: int, hosted: float | None, local: float | None
+) -> None:
+    """Local servers by each. Not asked: who has models configured, or deployments, or would start a process, or has no list."""
+    key = config.Secret("k")
+    providers = {
+        "openai": config.Provider(kind="openai", api_key=key),
+        "ollama": config.Provider(kind="ollama"),
+        "declared": config.Provider(kind="openai", api_key=key, models=("m",)),
+        "azure_openai": config.Provider(kind="azure_openai", endpoint="http://127.0.0.1:9", api_key=key),
+        "claude_code": config.Provider(kind="claude_code"),
+        "litellm": config.Provider(kind="litellm"),
+        "echo": config.Provider(kind="echo"),
+    }
+    settings = config.Config(providers=providers, discovery=discovery, server=config.Server(workers=workers))
+    asked = Gateway(settings)._built.catalogue._refreshed
+    assert asked == {name: seconds for name, seconds in (("openai", hosted), ("ollama", local)) if seconds is not None}
