@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from tests.integration.test_administration import key_line, key_of, started
 from tests.support import gateway as gateways
+from tests.support.postgres import Postgres
 from tests.support.waiting import PATIENCE, eventually_blocking
 
 CHANGE = Change(principal="ops", peer="", method="AddProviderKey", resource="providers/edge/keys/main")
@@ -44,8 +45,23 @@ def folder(tmp_path: Path) -> config.Store:
 
 
 @pytest.fixture
-def store(folder: config.Store) -> Iterator[Store]:
+def kept(folder: config.Store) -> Iterator[Store]:
+    """In a folder, whose files the test looks at."""
     with closing(Store.open(folder)) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    """On each database."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("kept")
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    settings = config.Store(url=config.Secret(server.database()))
+    with closing(Store(settings)) as made:
+        made.upgrade()
+    with closing(Store.open(settings)) as opened:
         yield opened
 
 
@@ -80,19 +96,19 @@ def test_keys_come_back_as_they_were(store: Store) -> None:
     assert CANARY not in repr(state)
 
 
-def test_the_files_hold_no_key(store: Store, folder: config.Store) -> None:
+def test_the_files_hold_no_key(kept: Store, folder: config.Store) -> None:
     """Neither the database nor its log, nor what is left of a key that was removed."""
     vault, directory = Vault(key()), Path(str(folder.directory))
     with closing(sqlite3.connect(directory / "llm-gateway.db")) as reader:  # while somebody reads, the log stays
         reader.execute("SELECT * FROM llm_keys")
-        state = fill(store, vault, 5)
+        state = fill(kept, vault, 5)
         text = state.keys[-1].sealed.text
         assert any(text in file.read_bytes() for file in directory.iterdir())
-        store.commit(state, replace(state, keys=state.keys[:1]), CHANGE)
+        kept.commit(state, replace(state, keys=state.keys[:1]), CHANGE)
         files = list(directory.iterdir())
         assert len(files) >= 2
         assert not [file for file in files if CANARY.encode() in file.read_bytes()]
-    store.state()
+    kept.state()
     assert not [file for file in directory.iterdir() if text in file.read_bytes()]
 
 
@@ -114,16 +130,16 @@ def test_a_missing_master_key_is_told_by_the_record(store: Store) -> None:
 
 
 @pytest.mark.parametrize("column", ["data_key", "nonce", "text", "master", "alias", "provider"])
-def test_a_record_that_was_tampered_with_is_named(column: str, store: Store, folder: config.Store) -> None:
+def test_a_record_that_was_tampered_with_is_named(column: str, kept: Store, folder: config.Store) -> None:
     """Whatever was changed in the file: the ciphertext, or whose it is."""
     vault = Vault(key())
-    sealing.admit(store, vault)
-    fill(store, vault, 1)
+    sealing.admit(kept, vault)
+    fill(kept, vault, 1)
     with closing(sqlite3.connect(Path(str(folder.directory)) / "llm-gateway.db")) as raw, raw:
         value = f"'{'0' * 16}'" if column in ("master", "alias", "provider") else f"zeroblob(length({column}))"
         raw.execute(f"UPDATE llm_keys SET {column} = {value}")
     with pytest.raises(VaultError) as refused:
-        sealing.admit(store, vault)
+        sealing.admit(kept, vault)
     assert str(refused.value).startswith("providers/")
     assert "\n" not in str(refused.value)
     assert CANARY not in str(refused.value)
@@ -167,16 +183,16 @@ def test_a_change_beside_the_rotation_is_kept(store: Store, monkeypatch: pytest.
     assert state.entries.enabled == {"edge": True}
 
 
-def test_a_damaged_key_stays_and_keeps_the_old_master_key(store: Store, folder: config.Store) -> None:
+def test_a_damaged_key_stays_and_keeps_the_old_master_key(kept: Store, folder: config.Store) -> None:
     """Nothing of it is overwritten, and nobody is told that the old master key may go."""
     old, new = key(), key()
-    fill(store, Vault(old), 2)
-    sealing.admit(store, both := Vault(new, [old]))
+    fill(kept, Vault(old), 2)
+    sealing.admit(kept, both := Vault(new, [old]))
     with closing(sqlite3.connect(Path(str(folder.directory)) / "llm-gateway.db")) as raw, raw:
         raw.execute("UPDATE llm_keys SET text = x'00' WHERE alias = 'k1'")
-    damaged = store.state().keys[1]
-    assert not sealing.rewrap(store, both, OPEN)
-    assert store.state().keys[1] == damaged
+    damaged = kept.state().keys[1]
+    assert not sealing.rewrap(kept, both, OPEN)
+    assert kept.state().keys[1] == damaged
 
 
 CHILD = """
@@ -194,13 +210,13 @@ sealing.rewrap(store, Vault(MasterKey(bytes.fromhex(new)), [MasterKey(bytes.from
 """
 
 
-def test_a_rotation_that_was_killed_goes_on(store: Store, folder: config.Store) -> None:
+def test_a_rotation_that_was_killed_goes_on(kept: Store, folder: config.Store) -> None:
     """At whatever moment: each key opens by one of the two, and the next start wraps what is left."""
     old, new = secrets.token_bytes(32), secrets.token_bytes(32)
     count = 60
-    fill(store, Vault(MasterKey(old)), count)
+    fill(kept, Vault(MasterKey(old)), count)
     both = Vault(MasterKey(new), [MasterKey(old)])
-    texts = opened(store.state(), both)
+    texts = opened(kept.state(), both)
     seen = set()
     for wanted in (1, 20, 40):
         child = subprocess.Popen(
@@ -211,18 +227,18 @@ def test_a_rotation_that_was_killed_goes_on(store: Store, folder: config.Store) 
             assert child.stdout.readline() == b"begun\n"
             pause = threading.Event()
             for _ in range(int(PATIENCE / 0.002)):
-                done = sum(one.sealed.master == both.current for one in store.state().keys)
+                done = sum(one.sealed.master == both.current for one in kept.state().keys)
                 if done >= wanted or child.poll() is not None:
                     break
                 pause.wait(0.002)
         child.send_signal(signal.SIGKILL)
         child.wait(PATIENCE)
-        state = sealing.admit(store, both)
+        state = sealing.admit(kept, both)
         assert opened(state, both) == texts
         seen.add(sum(one.sealed.master == both.current for one in state.keys))
     assert any(0 < done < count for done in seen), seen
-    assert sealing.rewrap(store, both, OPEN)
-    assert opened(store.state(), Vault(MasterKey(new))) == texts
+    assert sealing.rewrap(kept, both, OPEN)
+    assert opened(kept.state(), Vault(MasterKey(new))) == texts
 
 
 def test_what_a_lost_master_key_has_sealed_can_be_forgotten(store: Store) -> None:
@@ -241,15 +257,15 @@ def test_what_a_lost_master_key_has_sealed_can_be_forgotten(store: Store) -> Non
 
 
 def test_the_command_forgets_what_no_master_key_opens(
-    store: Store, folder: config.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept: Store, folder: config.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """First it only says what; with --yes it does. A wrong master key is told in a line."""
     made = master.write(str(tmp_path / "master"), master.new())
-    lost, kept = Vault(key()), Vault(made)
-    sealing.admit(store, lost)
-    fill(store, lost, 1)
-    state = store.state()
-    store.commit(state, replace(state, keys=(*state.keys, sealed(kept, "main", CANARY))), CHANGE)
+    lost, given = Vault(key()), Vault(made)
+    sealing.admit(kept, lost)
+    fill(kept, lost, 1)
+    state = kept.state()
+    kept.commit(state, replace(state, keys=(*state.keys, sealed(given, "main", CANARY))), CHANGE)
     settings = {
         "admin": {"keys": [{"name": "ops", "role": "admin", "hash": f"sha256:{'0' * 64}"}]},
         "store": {"directory": str(folder.directory), "master_key": {"file": str(tmp_path / "master")}},
@@ -259,10 +275,10 @@ def test_the_command_forgets_what_no_master_key_opens(
     command = ["master-key", "forget", "--config", str(tmp_path / "gateway.yaml")]
     assert main(command) == 1
     assert "providers/edge/keys/k0" in capsys.readouterr().out
-    assert len(store.state().keys) == 2
+    assert len(kept.state().keys) == 2
     assert main([*command, "--yes"]) == 0
     assert capsys.readouterr().out == "removed: providers/edge/keys/k0\n"
-    assert opened(sealing.admit(store, kept), kept) == {"providers/edge/keys/main": CANARY}
+    assert opened(sealing.admit(kept, given), given) == {"providers/edge/keys/main": CANARY}
     assert main(command) == 0
     (tmp_path / "master").chmod(0o644)
     assert main(command) == 2
@@ -270,13 +286,13 @@ def test_the_command_forgets_what_no_master_key_opens(
 
 
 def test_a_running_gateway_says_when_the_old_master_key_may_go(
-    store: Store, folder: config.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kept: Store, folder: config.Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In its log and in `status`; from then on it starts without it, and the keys are those that they were."""
     old = master.write(str(tmp_path / "old"), master.new())
     master.write(str(tmp_path / "new"), master.new())
-    sealing.admit(store, Vault(old))
-    fill(store, Vault(old), 3)
+    sealing.admit(kept, Vault(old))
+    fill(kept, Vault(old), 3)
     place = {"directory": str(folder.directory), "master_key": {"file": str(tmp_path / "new")}}
     settings = {
         "admin": {"listen": "127.0.0.1:0", "keys": [key_line("ops", "admin")]},
