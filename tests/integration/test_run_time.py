@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -230,6 +231,24 @@ async def test_a_key_leaves_when_its_time_is_over(
         for _ in range(8):
             await running.client.chat("hi", model="edge/m")
         assert {request.headers["authorization"] for request in upstream.requests[begun:]} == {"Bearer key-new"}
+
+
+async def test_files_that_hang_hold_up_no_change(start: Callable[..., Any], upstream: Upstream) -> None:
+    """As on a network file system; what is read at last is served by under what was set meanwhile."""
+    async with start({"providers": ECHO}) as running:
+        text = running.path.read_text()
+        running.path.unlink()
+        os.mkfifo(running.path)
+        reading = asyncio.create_task(running.reload.asked(check_only=False))
+        await asyncio.sleep(0.05)
+        await running.reload.take(Layer(providers=edge(upstream)))
+        assert [*running.gateway.settings.providers] == ["echo", "edge"]
+        assert not reading.done()
+        await asyncio.to_thread(
+            running.path.write_text, text.replace('"echo": {"default', '"more": {"kind": "echo", "default')
+        )
+        await reading
+        assert [*running.gateway.settings.providers] == ["more", "edge"]
 
 
 async def test_changes_under_load_fail_no_call(start: Callable[..., Any]) -> None:

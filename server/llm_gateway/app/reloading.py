@@ -104,6 +104,7 @@ class Reload:
         self._layer = layer
         self._left: config.Left = {}
         self._refused: tuple[str, float] | None = None  # what the files hold
+        self._reading = asyncio.Lock()  # a file system that hangs holds up no change at run time
         self._one = asyncio.Lock()
         self._ending: asyncio.TimerHandle | None = None
         self._beside: set[asyncio.Task[None]] = set()
@@ -141,10 +142,12 @@ class Reload:
         """The configuration that is in force then, or that is only checked, and its changed settings that need a restart. Raises ConfigError, OSError
         and ValueError for a wrong one."""
         if check_only:
-            async with self._one:
-                _, settings, _ = await asyncio.to_thread(self._read_again, config.Sources())
-                check(self._started, settings)
-                return settings, waiting(self._started, settings)
+            async with self._reading:
+                found, alone = await asyncio.to_thread(self._read_right, config.Sources())
+                async with self._one:
+                    settings, _ = await asyncio.to_thread(self._under, found, alone)
+                    check(self._started, settings)
+                    return settings, waiting(self._started, settings)
         done = await self._reload()
         self._start(self._gateway.load_prices())
         return done
@@ -169,20 +172,22 @@ class Reload:
         logs.log().info("changes at run time taken", revision=layer.revision, version=config.fingerprint(settings))
 
     async def _reload(self) -> tuple[config.Config, Sequence[str]]:
-        async with self._one:
+        async with self._reading:
             try:
-                found, settings, left = await asyncio.to_thread(self._read_again, self._sources)
-                take = self.prepared(settings.admin) if self.prepared is not None else None
-                await self._gateway.reload(settings)
+                found, alone = await asyncio.to_thread(self._read_right, self._sources)
+                async with self._one:
+                    settings, left = await asyncio.to_thread(self._under, found, alone)
+                    take = self.prepared(settings.admin) if self.prepared is not None else None
+                    await self._gateway.reload(settings)
+                    if take is not None:
+                        take()
+                    self._refused = None
+                    self._took(found, self._layer, left)
             except (config.ConfigError, OSError, ValueError) as error:
                 self._refused = str(error), time()
                 self._tell()
                 logs.log().error("configuration not reloaded", problem=str(error))
                 raise
-            if take is not None:
-                take()
-            self._refused = None
-            self._took(found, self._layer, left)
         logs.log().info("configuration reloaded", version=config.fingerprint(settings))
         self._look(settings)
         names = waiting(self._started, settings)
@@ -191,14 +196,13 @@ class Reload:
         self._told = names
         return settings, names
 
-    def _read_again(self, sources: config.Sources) -> tuple[config.Layered, config.Config, config.Left]:
+    def _read_right(self, sources: config.Sources) -> tuple[config.Layered, config.Config]:
+        """What the files hold, which must be right by itself: a gateway that starts without its store serves by it alone."""
         found = self._read(sources)
-        settings = found(
-            None
-        )  # also where there is a layer: a gateway that starts without its store serves by the files alone
-        if self._layer is None:
-            return found, settings, {}
-        return found, *self._judged(found, self._layer)
+        return found, found(None)
+
+    def _under(self, found: config.Layered, alone: config.Config) -> tuple[config.Config, config.Left]:
+        return (alone, {}) if self._layer is None else self._judged(found, self._layer)
 
     def _judged(self, found: config.Layered, layer: config.Layer) -> tuple[config.Config, config.Left]:
         """As `settled`. Raises ConfigError for what would be left out and is not yet."""
