@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llm_gateway import config
-from llm_gateway.config import ConfigError, ConfigProblem, Layer, Secret, StoredKey, fingerprint, read, settled
+from llm_gateway.config import ConfigError, ConfigProblem, Layer, Secret, StoredKey, fingerprint, models, read, settled
 from llm_gateway.config.effective import Setting, Source, settings_of
+from msgspec.structs import fields
 
 from tests.unit.test_administration import KEY
 
@@ -359,3 +362,40 @@ def test_a_route_whose_targets_are_switched_off_at_run_time_goes_to_its_fallback
     assert [one.model for one in route.fallbacks] == ["b"]
     off = text.replace("default_model: m}", "default_model: m, enabled: false}")
     assert "names only" in refused(layered, Layer(enabled={"far": True}), off).wrong
+
+
+KINDS = (models.Provider, models.Route, models.Target, models.Endpoint, models.Experiment, models.ModelInfo)
+NAMES = st.sampled_from(["near", "far", "edge", "auto", "a/b", "x y", 'q"', "é", ""])
+FIELDS = st.sampled_from(sorted({one.name for kind in KINDS for one in fields(kind)} | {"file", "nonsense"}))
+WORDS = st.sampled_from(
+    ["openai_compatible", "http://127.0.0.1:1/v1", "near/m", "${HOME}", "20s", "echo", "litellm", "none"]
+)
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), WORDS)
+VALUES = st.recursive(
+    LEAVES, lambda one: st.lists(one, max_size=3) | st.dictionaries(FIELDS, one, max_size=4), max_leaves=12
+)
+ENTRIES = st.dictionaries(NAMES, st.dictionaries(FIELDS, VALUES, max_size=5), max_size=2)
+
+
+@pytest.mark.no_cover
+@given(ENTRIES, ENTRIES, st.dictionaries(NAMES, st.booleans(), max_size=2), st.none() | NAMES, st.text(max_size=30))
+def test_whatever_was_set_is_read_or_left_out_and_told(
+    tmp_path_factory: pytest.TempPathFactory, providers: Any, routes: Any, enabled: Any, default: Any, key: str
+) -> None:
+    """It breaks nothing, costs no more than itself, and no problem of it has a line."""
+    path = tmp_path_factory.getbasetemp() / "whatever.yaml"
+    path.write_text(FILE)
+    layer = Layer(
+        providers=providers,
+        routes=routes,
+        enabled=enabled,
+        default_provider=default,
+        keys={"near": (StoredKey(name="main", key=Secret(key)),)},
+    )
+    found, left = settled(read(str(path), {}), layer)
+    assert {"near"} <= {*found.providers, *layer.enabled}
+    problems = [problem for error in left.values() for problem in error.errors]
+    assert all(
+        (problem.line is None) == (problem.file == "run time") for problem in problems if problem.file != "plugin"
+    )
+    assert all(layer.get(entry) is not None for entry in left)
