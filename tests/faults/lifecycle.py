@@ -522,7 +522,7 @@ async def health_tells_of_the_process_and_asks_no_provider(rig: Rig) -> float:
 @row("E8", most=0)
 async def a_control_process_that_is_killed_costs_no_call(rig: Rig) -> float:
     """The control process killed again and again under load, beside two workers: calls that failed, administrations that did not come back."""
-    seconds, kills, rate = (4.0, 2, 20) if rig.quick else (30.0, 10, 50)
+    seconds, kills, rate = (4.0, 2, 20) if rig.quick else (30.0, 6, 50)
     key = "key-of-the-administration"
     keys = [{"name": "ops", "role": "admin", "hash": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"}]
     pieces, wrong = 10, []

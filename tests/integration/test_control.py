@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -18,11 +20,14 @@ from llm_gateway.app import frames, workers
 from llm_gateway.app.connected import Connected
 from llm_gateway.app.frames import Answer, Call, Cancel, Connection, Failure, Hello, Welcome
 from llm_gateway.errors import Code, WorkerUnavailable
+from llm_gateway.store import master
 from llm_gateway.upstream.processes import watcher_child
-from llmgateway import AsyncClient, Unavailable
+from llmgateway import AsyncClient, GatewayError, Unavailable
 from llmgateway.admin import AsyncAdminClient
+from llmgateway.admin.v1.settings_pb2 import ProviderSettings
 
-from tests.integration.test_administration import CONFIG, Running, key_line, key_of, started
+from tests.integration.test_administration import CONFIG, SECRETS, Running, key_line, key_of, started
+from tests.integration.test_administration_changes import targets, with_store
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
@@ -31,12 +36,22 @@ from tests.support.waiting import eventually, eventually_blocking
 TWO: dict[str, Any] = {**CONFIG, "server": {"workers": 2, "reload_interval": "0s"}}
 
 
+def both_serve(running: Running) -> None:
+    """Wait for both workers, and for the control process to know them."""
+    for event in ("serving", "worker connected"):
+        assert len(running.wait_for(event, 2)) == 2
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Running]:
     """A gateway with two workers, both connected to the control process."""
     with started(tmp_path, TWO) as running:
-        running.wait_for("worker connected", 2)
+        both_serve(running)
         yield running
+
+
+SOON = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 1000)]
+"""For a client that connects again soon, and does not share the failures of another one."""
 
 
 def children(running: Running) -> tuple[psutil.Process, list[psutil.Process]]:
@@ -138,7 +153,7 @@ async def test_the_administration_answers_while_workers_drain(upstream: Upstream
     server = {"workers": 2, "shutdown_grace": "120s"}
     config = {**TWO, "server": server, "providers": {"edge": gateways.provider(upstream.url), "echo": {}}}
     with started(tmp_path, config) as running:
-        running.wait_for("worker connected", 2)
+        both_serve(running)
         folder = Path(children(running)[0].environ()[workers.SOCKET]).parent
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         async with (
@@ -168,6 +183,137 @@ def test_nothing_outlives_a_supervisor_that_was_killed(two: Running) -> None:
     assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in (control, *both))
 
 
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Running]:
+    """Two workers, and a store."""
+    config = with_store(tmp_path, server={"workers": 2, "reload_interval": "0s", "api_keys": [SECRETS["caller"]]})
+    with started(tmp_path, config) as running:
+        both_serve(running)
+        yield running
+
+
+def taken(running: Running, revision: int) -> int:
+    """How many processes have taken a revision."""
+    return sum(line["revision"] == revision for line in running.lines("changes at run time taken"))
+
+
+async def called(running: Running, model: str, connections: int = 16) -> set[str]:
+    """How calls of a model ended, each over a connection of its own, so that they come to both workers."""
+
+    async def call() -> str:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+        async with AsyncClient(running.serving, api_key=SECRETS["caller"], timeout=120, options=options) as client:
+            try:
+                return (await client.chat("hi", model=model)).text
+            except GatewayError as error:
+                return error.reason
+
+    return set(await asyncio.gather(*(call() for _ in range(connections))))
+
+
+async def test_what_is_set_at_run_time_is_served_by_every_worker_and_by_its_successor(kept: Running) -> None:
+    """The answer comes when both have taken it, keys included; workers that are killed are told before they serve."""
+    async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120) as admin:
+        made = await admin.create_provider("mine", ProviderSettings(kind="echo", default_model="echo"))
+        assert taken(kept, made.revision) == 3
+        await admin.create_route("here", targets("mine/echo"))
+        assert taken(kept, 2) == 3
+        assert await called(kept, "here") == {"hi"}
+        await admin.add_provider_key("edge", "edge-key-0123456789abcdef")
+        assert taken(kept, 3) == 3
+        [tested] = await admin.test_provider("edge")  # by a worker
+        assert tested.reason == "PROVIDER_UNAVAILABLE"
+    _, both = children(kept)
+    for worker in both:
+        worker.kill()
+    await eventually(lambda: len(kept.lines("serving")) == 4, "two more serve")
+    assert await called(kept, "here") == {"hi"}
+    assert "edge-key-0123456789abcdef" not in kept.log.read_text()
+
+
+async def test_a_worker_that_is_held_up_does_not_hold_up_a_change_and_takes_it_later(kept: Running) -> None:
+    """It is named in the log."""
+    _, [first, _] = children(kept)
+    first.suspend()
+    async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120) as admin:
+        made = await admin.create_route("here", targets("echo/echo"))
+    [line] = kept.lines("worker is behind")
+    assert (line["worker"], line["revision"]) == ("0", made.revision)
+    assert taken(kept, made.revision) == 2
+    first.resume()
+    await eventually(lambda: taken(kept, made.revision) == 3, "it has taken it")
+    assert await called(kept, "here") == {"hi"}
+
+
+async def test_a_worker_that_starts_while_nobody_tells_it_serves_the_file_and_takes_the_rest_later(
+    kept: Running,
+) -> None:
+    """The control process is stopped meanwhile; the worker waits for it for a while."""
+    async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120) as admin:
+        made = await admin.create_route("here", targets("echo/echo"))
+    control, both = children(kept)
+    control.suspend()
+    for worker in both:
+        worker.kill()
+    await eventually(lambda: len(kept.lines("serving")) == 4, "two more serve")
+    assert await called(kept, "plain") == {"hi"}
+    assert await called(kept, "here") == {"STORE_UNAVAILABLE"}
+    control.resume()
+    await eventually(lambda: taken(kept, made.revision) == 5, "they have taken it")
+    assert await called(kept, "here") == {"hi"}
+
+
+async def test_no_change_that_was_acknowledged_is_lost_with_the_control_process(kept: Running) -> None:
+    """kill -9 again and again in a stream of changes: each that was answered is there, in the store and in both workers; serving goes on."""
+    acknowledged: list[str] = []
+    over = asyncio.Event()
+
+    async def change() -> None:
+        number = 0
+        async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120, options=SOON) as admin:
+            while not over.is_set():
+                number += 1
+                try:
+                    await admin.create_route(f"r{number}", targets("echo/echo"))
+                except GatewayError:
+                    await asyncio.sleep(0.05)
+                else:
+                    acknowledged.append(f"r{number}")
+
+    changing = asyncio.create_task(change())
+    ends: set[str] = set()
+    for kills in range(1, 4):
+        before = len(acknowledged)
+        await eventually(lambda before=before: len(acknowledged) > before + 3, "changes are acknowledged")  # type: ignore[misc]
+        children(kept)[0].kill()
+        ends |= await called(kept, "plain", 4)
+        await eventually(lambda kills=kills: len(kept.lines("worker connected")) == 2 * (kills + 1), "both connect")  # type: ignore[misc]
+    over.set()
+    await changing
+    assert ends == {"hi"}
+    async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120, options=SOON) as admin:
+        there = {route.name.removeprefix("routes/") for route in await admin.list_routes()}
+        assert set(acknowledged) <= there
+        last = await admin.create_route("last", targets("echo/echo"))
+    assert taken(kept, last.revision) == 3
+    for route in (acknowledged[0], acknowledged[-1], "last"):
+        assert await called(kept, route, 8) == {"hi"}
+
+
+def test_a_store_that_no_waiting_will_open_ends_the_start(tmp_path: Path) -> None:
+    """The wrong master key: every process ends, with code 2 and the reason."""
+    config = with_store(tmp_path, server={"workers": 2})
+    with started(tmp_path, config) as running, running.admin("admin") as admin:
+        admin.add_provider_key("edge", "edge-key-0123456789abcdef")
+    (tmp_path / "master").unlink()
+    master.write(str(tmp_path / "master"), master.new())
+    command = [sys.executable, "-m", "llm_gateway", "serve", "--config", str(tmp_path / "gateway.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=gateways.environment(), check=False)
+    assert done.returncode == 2, done.stderr
+    assert "error: " in done.stderr
+    assert "master" in done.stderr
+
+
 def test_what_a_killed_supervisor_left_is_removed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder is not locked any more; one that is stays."""
     with tempfile.TemporaryDirectory(dir="/tmp") as temporary:  # a path that is short enough for a socket
@@ -181,6 +327,21 @@ def test_what_a_killed_supervisor_left_is_removed_by_the_next(monkeypatch: pytes
             with workers._folder() as second:
                 assert {str(path) for path in Path(temporary).iterdir()} == {first, second}
         assert not list(Path(temporary).iterdir())
+
+
+def test_where_no_temporary_files_can_be_written_the_socket_is_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an image whose root is read-only; where that cannot be either, the start says what to mount."""
+
+    def none() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    writable = {"/dev/shm"}
+    monkeypatch.setattr(os, "access", lambda path, _: path in writable)
+    assert workers._temporary() == "/dev/shm"
+    writable.clear()
+    with pytest.raises(OSError, match="neither /tmp nor /dev/shm can be written; mount one"):
+        workers._temporary()
 
 
 @asynccontextmanager
@@ -205,7 +366,7 @@ class Scripted:
 
     async def _run(self, path: str, number: str) -> None:
         connection = Connection(*await asyncio.open_unix_connection(path))
-        connection.send(Hello(number=number, pid=os.getpid(), version="v"))
+        connection.send(Hello(number=number, pid=os.getpid()))
         async for frame in connection.frames():
             self.heard.append(frame)
             if isinstance(frame, Call):
@@ -280,7 +441,7 @@ async def test_frames_that_nobody_knows_are_passed_over_and_too_large_ones_end_t
     async with control_socket() as (connected, path):
         reader, writer = await asyncio.open_unix_connection(path)
         unknown = b"\x81\xa4type\xa6Future"
-        for frame in (unknown, b"\xc1", msgspec.msgpack.encode(Hello(number="0", pid=1, version="v"))):
+        for frame in (unknown, b"\xc1", msgspec.msgpack.encode(Hello(number="0", pid=1))):
             writer.write(len(frame).to_bytes(4, "big") + frame)
         assert (await reader.readexactly(4))[-1]  # it is welcome
         asked = asyncio.create_task(connected.ask("/p", b"q", "id"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 from google.rpc import status_pb2
 
-from llm_gateway.app.frames import Answer, Call, Cancel, Connection, Failure, Frame, Hello, Welcome
+from llm_gateway import config
+from llm_gateway.app.frames import Answer, Call, Cancel, Connection, Failure, Frame, Hello, Take, Welcome
 from llm_gateway.errors import GatewayError, WorkerUnavailable
 from llm_gateway.rpc.errors import Passed
 from llm_gateway.telemetry import logs
@@ -16,6 +18,8 @@ CONNECTED_WITHIN = 5.0
 """Seconds that a question waits for a worker: one that has ended is started again meanwhile."""
 ANSWERED_WITHIN = 60.0
 """Seconds in which a worker must answer. It may ask a provider."""
+TAKEN_WITHIN = 1.0
+"""Seconds for which a change at run time waits for a worker to take it."""
 TRIES = 2
 """Workers that are asked the same, where one ends before it answers."""
 
@@ -28,6 +32,8 @@ class Connected:
     """Of one event loop."""
 
     def __init__(self) -> None:
+        self.layer: config.Layer | None = None
+        """What was set at run time; None where that is not known."""
         self._workers: list[_Worker] = []
         self._serving: set[asyncio.Task[None] | None] = set()
         self._some = asyncio.Event()
@@ -48,8 +54,8 @@ class Connected:
                     worker = _Worker(connection, frame)
                     self._workers.append(worker)
                     self._some.set()
-                    connection.send(Welcome())
-                    logs.log().info("worker connected", worker=frame.number, pid=frame.pid, version=frame.version)
+                    connection.send(Welcome(layer=self.layer))
+                    logs.log().info("worker connected", worker=frame.number, pid=frame.pid, revision=frame.revision)
                 elif worker is not None:
                     worker.heard(frame)
         except OSError as error:
@@ -78,15 +84,27 @@ class Connected:
             except TimeoutError:
                 break
             try:
-                return await self._workers[0].ask(path, request, request_id, ANSWERED_WITHIN)
+                return await self._workers[0].ask(
+                    lambda number: Call(id=number, path=path, request=request, request_id=request_id), ANSWERED_WITHIN
+                )
             except Gone:
                 continue
         raise WorkerUnavailable
 
     async def ask_all(self, path: str, request: bytes, within: float) -> dict[str, GatewayError]:
         """How it failed, by the number of the worker, where it did. within: seconds in which each must answer."""
+        return await self._all(lambda number: Call(id=number, path=path, request=request), within)
+
+    async def put(self, layer: config.Layer) -> None:
+        """Have all workers, and those that connect later, take what was set at run time. One that does not within TAKEN_WITHIN is told in the log:
+        it takes it once it can, or when it connects again."""
+        self.layer = layer
+        for number, error in (await self._all(lambda number: Take(id=number, layer=layer), TAKEN_WITHIN)).items():
+            logs.log().error("worker is behind", worker=number, revision=layer.revision, problem=error.message)
+
+    async def _all(self, frame: Callable[[int], Frame], within: float) -> dict[str, GatewayError]:
         workers = list(self._workers)
-        answers = [worker.ask(path, request, "", within, lasting=True) for worker in workers]
+        answers = [worker.ask(frame, within, lasting=True) for worker in workers]
         done = zip(workers, await asyncio.gather(*answers, return_exceptions=True), strict=True)
         failed = {}
         for worker, answer in done:
@@ -107,12 +125,12 @@ class _Worker:
     def close(self) -> None:
         self._connection.close()
 
-    async def ask(self, path: str, request: bytes, request_id: str, within: float, *, lasting: bool = False) -> bytes:
-        """lasting: it shall be done also when nobody waits any more."""
+    async def ask(self, frame: Callable[[int], Frame], within: float, *, lasting: bool = False) -> bytes:
+        """frame: with the number that its answer must have. lasting: it shall be done also when nobody waits any more."""
         number = next(self._ids)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            self._connection.send(Call(id=number, path=path, request=request, request_id=request_id))
+            self._connection.send(frame(number))
             return await asyncio.wait_for(answer, within)
         except TimeoutError:
             if not lasting:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from llm_gateway.app.watching import LocalServers
 from llm_gateway.routing.table import RoutingTable
 from llm_gateway.rpc.chain import Rpc
 from llm_gateway.rpc.errors import Passed
-from llm_gateway.telemetry import logs
+from llm_gateway.telemetry import logs, tracing
 
 T = TypeVar("T")
 RELOADED_WITHIN = 10.0
@@ -42,37 +42,50 @@ async def run(
     sources: config.Sources,
     local: LocalServers,
 ) -> None:
-    """Serve the administration until SIGTERM, SIGINT or the supervisor's end. As `main.run` otherwise.
+    """Keep what is set at run time, and serve the administration, until SIGTERM, SIGINT or the supervisor's end. As `main.run` otherwise.
 
-    Raises OSError when the administration's address cannot be bound.
+    Raises what `main.run` does.
     """
     socket, loop = os.environ[workers.SOCKET], asyncio.get_running_loop()
-    connected = Connected()
+    connected, registry = Connected(), None
+    left: config.Left = {}
+    if settings.store is not None:
+        from llm_gateway.app.storing import opened
+
+        registry, connected.layer = await opened(settings.store)
+    if connected.layer is not None:
+        settings, left = config.settled(found, connected.layer)
     held = Held(settings)
-    reloading = Reload(held, reload, sources, found, local=local)
+    reloading = Reload(held, reload, sources, found, layer=connected.layer, left=left, local=local)
+    asked = Asked(held, reloading, connected)
 
     async def ask(rpc: Rpc, request: bytes) -> bytes:
         return await there(loop, connected.ask(rpc.path, request, rpc.request_id))
 
-    asked = Asked(held, reloading, connected)
-    administration = Administration(settings, asked, held=os.environ.get(workers.ADMIN_LISTEN), ask=ask)
-    reloading.prepared = administration.prepared
-    port = administration.start()
-    with suppress(FileNotFoundError):
-        os.unlink(socket)  # of one that was killed
-    server = await asyncio.start_unix_server(connected.take, socket)
-    reloading.watch(on_hangup(reloading.hung_up))
-    memory.settle()
-    listen = settings.admin.listen if settings.admin is not None else ""
-    logs.log().info("administration", listen=listen, port=port)
-    reminding = None
-    if administration.certificate is not None:
-        reminding = asyncio.create_task(administration.certificate.remind())
-    await _until_signal()
-    if reminding is not None:
-        reminding.cancel()
-    await administration.stop()
-    server.close()
+    spans = tracing.configure_tracing(settings.telemetry.service_name)
+    async with AsyncExitStack() as ended:
+        if spans is not None:
+            ended.callback(spans.shutdown)
+        if registry is not None:
+            registry.gateway = asked
+            ended.push_async_callback(asyncio.to_thread, registry.close)
+        if settings.admin is not None:
+            at, tracer = os.environ.get(workers.ADMIN_LISTEN), tracing.tracer(spans) if spans is not None else None
+            administration = Administration(settings, asked, registry, held=at, ask=ask, tracer=tracer)
+            reloading.prepared = administration.prepared
+            ended.push_async_callback(administration.stop)
+            logs.log().info("administration", listen=settings.admin.listen, port=administration.start())
+            if administration.certificate is not None:
+                ended.callback(asyncio.create_task(administration.certificate.remind()).cancel)
+        with suppress(FileNotFoundError):
+            os.unlink(socket)  # of one that was killed
+        server = await asyncio.start_unix_server(connected.take, socket)
+        if registry is not None:
+            registry.start()
+        reloading.watch(on_hangup(reloading.hung_up))
+        memory.settle()
+        await _until_signal()
+        server.close()
     await connected.close()
 
 
@@ -134,7 +147,11 @@ class Asked:
         return await there(self._loop, self._reloading.preview(layer))
 
     async def take(self, layer: config.Layer) -> None:
-        raise NotImplementedError("workers are not told yet")
+        await there(self._loop, self._take_all(layer))
+
+    async def _take_all(self, layer: config.Layer) -> None:
+        await self._reloading.take(layer)
+        await self._connected.put(layer)
 
     async def _reload_all(self, check_only: bool) -> Reloaded:
         previous = config.fingerprint(self.settings)

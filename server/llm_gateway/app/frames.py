@@ -7,10 +7,11 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
+from llm_gateway import config
 from llm_gateway.telemetry import logs
 
 MOST_BYTES = 16 << 20
@@ -18,15 +19,17 @@ MOST_BYTES = 16 << 20
 
 
 class Hello(msgspec.Struct, tag=True, frozen=True, kw_only=True):
-    """A worker's first. number: of the worker. version: fingerprint of its configuration."""
+    """A worker's first. number: of the worker. revision: of what was set at run time that it knows; None where it knows nothing of it."""
 
     number: str
     pid: int
-    version: str
+    revision: int | None = None
 
 
 class Welcome(msgspec.Struct, tag=True, frozen=True, kw_only=True):
-    """The control process has taken the worker."""
+    """The control process's first. layer: what was set at run time; None where that is not known."""
+
+    layer: config.Layer | None = None
 
 
 class Call(msgspec.Struct, tag=True, frozen=True, kw_only=True):
@@ -36,6 +39,13 @@ class Call(msgspec.Struct, tag=True, frozen=True, kw_only=True):
     path: str
     request: bytes
     request_id: str = ""
+
+
+class Take(msgspec.Struct, tag=True, frozen=True, kw_only=True):
+    """Something else was set at run time. To be answered likewise."""
+
+    id: int
+    layer: config.Layer
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True, kw_only=True):
@@ -59,10 +69,23 @@ class Failure(msgspec.Struct, tag=True, frozen=True, kw_only=True):
     text: str
 
 
-Frame: TypeAlias = Hello | Welcome | Call | Cancel | Answer | Failure
+Frame: TypeAlias = Hello | Welcome | Call | Take | Cancel | Answer | Failure
 """Whoever does not know one passes over it: after an update of the program, one side may be older for a while."""
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+def _revealed(value: object) -> tuple[str, str]:
+    """A secret, which may pass here and nowhere else: the socket is our user's alone."""
+    if isinstance(value, config.Secret):
+        return value.reveal(), value.source
+    raise TypeError(type(value).__name__)
+
+
+def _secret(kind: type, value: Any) -> config.Secret:
+    return kind(*value)  # type: ignore[no-any-return]  # the only one that msgspec does not know
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_revealed)
+_decoder = msgspec.msgpack.Decoder(Frame, dec_hook=_secret)
 
 
 class Connection:

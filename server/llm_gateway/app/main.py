@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Reading = Callable[[config.Sources], config.Layered]
 """Reads the configuration again, and notes its files."""
+TOLD_WITHIN = 5.0
+"""Seconds for which a worker waits to be told what was set at run time before it serves without; it takes it when it is told."""
 
 
 async def run(
@@ -42,16 +44,26 @@ async def run(
     Raises OSError when the address cannot be bound, TelemetryError when the OTEL_* variables cannot be followed, ConfigError for a store that no
     waiting will open.
     """
-    sources = sources or config.Sources()
+    sources, found = sources or config.Sources(), found or (lambda _: settings)
+    if socket := os.environ.get(workers.SOCKET):
+        from llm_gateway.app.link import Link
+
+        link = Link(socket)
+        link.start()
+        try:
+            layer = await link.layer(TOLD_WITHIN) if settings.store is not None else None
+            await _run(settings, found, reload, sources, ready=ready, local=local, link=link, layer=layer)
+        finally:
+            await link.stop()
+        return
     if settings.store is None or workers.is_worker():
-        await _run(settings, found or (lambda _: settings), reload, sources, ready=ready, local=local)
+        await _run(settings, found, reload, sources, ready=ready, local=local)
         return
     from llm_gateway.app.storing import opened
 
     registry, layer = await opened(settings.store)
     try:
-        read = found or (lambda _: settings)
-        await _run(settings, read, reload, sources, ready=ready, local=local, registry=registry, layer=layer)
+        await _run(settings, found, reload, sources, ready=ready, local=local, registry=registry, layer=layer)
     finally:
         await asyncio.to_thread(registry.close)
 
@@ -65,6 +77,7 @@ async def _run(
     ready: Callable[[int], None] | None,
     local: LocalServers | None,
     registry: Registry | None = None,
+    link: Link | None = None,
     layer: config.Layer | None = None,
 ) -> None:
     left: config.Left = {}
@@ -74,11 +87,11 @@ async def _run(
     tracer = tracing.tracer(spans) if spans is not None else None
     gateway = Gateway(settings, tracer=tracer)
     prices = asyncio.create_task(gateway.load_prices())  # in a process that starts while we do
-    if registry is not None and layer is None:
-        gateway.unread(registry.problem)
+    if layer is None and settings.store is not None and (registry is not None or link is not None):
+        gateway.unread(registry.problem if registry is not None else "was not read yet")
     again = reload or (lambda _: found)
     reloading = Reload(gateway, again, sources, found, layer=layer, left=left, local=local)
-    administration, link = _administered(settings, gateway, reloading, registry, tracer)
+    administration = _administered(settings, gateway, reloading, registry, tracer)
     try:
         admin_port = administration.start() if administration is not None else 0
         port = await gateway.start(after=prices)
@@ -92,7 +105,10 @@ async def _run(
     if reload is not None:
         reloading.watch(on_hangup(reloading.hung_up))
     if link is not None:
-        link.start()
+        from llm_gateway.app.administration import Asked, servicers
+
+        asked = Asked(gateway, reloading)
+        link.serve(servicers(asked), asked.take)
     if settings.admin is not None and administration is not None:
         logs.log().info("administration", listen=settings.admin.listen, port=admin_port)
     memory.settle()
@@ -106,9 +122,8 @@ async def _run(
     for task in beside:
         task.cancel()
     await asyncio.gather(gateway.stop(), *beside, return_exceptions=True)
-    for one in (administration, link):
-        if one is not None:
-            await one.stop()
+    if administration is not None:
+        await administration.stop()
     if spans is not None:
         spans.shutdown()
 
@@ -119,22 +134,17 @@ def _administered(
     reloading: Reload,
     registry: Registry | None,
     tracer: trace.Tracer | None,
-) -> tuple[Administration | None, Link | None]:
-    """The administration of a gateway that has one, or a worker's connection to the process that has it."""
-    socket = os.environ.get(workers.SOCKET)
-    if not socket and registry is None and (settings.admin is None or workers.is_worker()):
-        return None, None
-    from llm_gateway.app.administration import Administration, Asked, servicers
+) -> Administration | None:
+    """The administration of a gateway that has one of its own."""
+    if workers.is_worker() or (registry is None and settings.admin is None):
+        return None
+    from llm_gateway.app.administration import Administration, Asked
 
     asked = Asked(gateway, reloading)
-    if socket:
-        from llm_gateway.app.link import Link
-
-        return None, Link(socket, lambda: config.fingerprint(gateway.settings), servicers(asked))
     if registry is not None:
         registry.gateway = asked
     if settings.admin is None:
-        return None, None
+        return None
     administration = Administration(settings, asked, registry, tracer=tracer)
     reloading.prepared = administration.prepared
-    return administration, None
+    return administration

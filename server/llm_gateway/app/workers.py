@@ -3,7 +3,7 @@
 Limits, budgets and breakers hold for each worker. Workers are started as new processes before anything of gRPC is: it does not survive a fork.
 A worker's standard input is a pipe from its supervisor, which ends when that does: a worker does not outlive it, however it ends.
 
-Where there is an administration, one more process serves it, the control process; it talks to the workers over a Unix socket. If it dies, it is
+Where there is an administration or a store, one more process has it, the control process; it talks to the workers over a Unix socket. If it dies, it is
 started again, and nobody who is served by a worker notices.
 """
 
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from llm_gateway.upstream.processes.watcher import locked_folder
 from llm_gateway.upstream.processes.watcher_child import forgotten
@@ -34,7 +34,7 @@ ADMIN_LISTEN = "LLM_GATEWAY_CONTROL_LISTEN"
 """Address of the administration, where the supervisor holds a port in place of 0."""
 RESTART_PAUSE = 1.0
 """Seconds before a process that died is started again."""
-SOON, LONGEST_PAUSE = 10.0, 30.0
+SOON, LONGEST_PAUSE = 5.0, 10.0
 """Seconds within which the control process has died at once, so that the next pause is twice as long; and the longest."""
 CONTROL_GRACE = 5.0
 """Seconds that the control process has to end."""
@@ -104,7 +104,8 @@ class _Child:
 
 
 def supervise(count: int, listen: str, command: list[str], env: Mapping[str, str], *, admin: str | None = None) -> int:
-    """Run `count` workers until told to stop; returns the exit code. admin: where the administration listens, if there is one.
+    """Run `count` workers until told to stop; returns the exit code. admin: where the administration listens, "" where there is a store only; None:
+    without a control process.
 
     SIGTERM and SIGINT reach every worker once and end the supervision, SIGHUP reaches every process. One that dies is replaced. The control
     process ends last. Raises OSError when there is no folder for its socket.
@@ -127,12 +128,23 @@ def _port(held: ExitStack, listen: str, variable: str) -> dict[str, str]:
     return {variable: address}
 
 
+def _temporary() -> str:
+    """Where the folder is made. The file system may be read-only, as in our image; memory is not. Raises OSError."""
+    with suppress(FileNotFoundError):
+        if len(usual := tempfile.gettempdir()) <= LONGEST_FOLDER:
+            return usual
+    for known in ("/tmp", "/dev/shm"):  # noqa: S108 - the folder is made anew, for our user alone
+        if os.access(known, os.W_OK):
+            return known
+    raise OSError(
+        "the socket of the control process needs a folder: neither /tmp nor /dev/shm can be written; mount one"
+    )
+
+
 @contextmanager
 def _folder() -> Iterator[str]:
     """A folder that only our user can look into. Removes those of supervisors that were killed."""
-    temporary = tempfile.gettempdir()
-    if len(temporary) > LONGEST_FOLDER:
-        temporary = "/tmp"  # noqa: S108 - the folder is made anew, for our user alone
+    temporary = _temporary()
     for left in forgotten(temporary):
         shutil.rmtree(left, ignore_errors=True)
     path, lock = locked_folder(temporary)
@@ -170,7 +182,7 @@ def _supervise(command: list[str], envs: Sequence[Mapping[str, str]], own: Mappi
         time.sleep(0.1)
         for child in (*workers, *control):
             code = None if stopping else child.look()
-            if code is None or child in control:
+            if code is None:
                 continue
             if code == 2 and not replaced:  # the configuration is wrong: another try would find the same
                 failed = code

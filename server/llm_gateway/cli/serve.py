@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     server = settings.server
     if server.workers > 1 and not workers.is_worker():
         command, env = ["-m", "llm_gateway", *sys.argv[1:]], _environment(args, env_file.own())
-        admin = settings.admin.listen if settings.admin is not None else None
+        admin = settings.admin.listen if settings.admin is not None else "" if settings.store is not None else None
         try:
             return workers.supervise(server.workers, server.listen, command, env, admin=admin)
         except OSError as error:
