@@ -222,7 +222,6 @@ class NotAsThingsAre(CallerError):
     """As things are it cannot be done. For the administration. The fields of its violations are what is in the way."""
 
     code = Code.FAILED_PRECONDITION
-    reason = "FAILED_PRECONDITION"
 
 
 class ConfigInvalid(NotAsThingsAre):
@@ -235,6 +234,18 @@ class SetByFile(NotAsThingsAre):
     """The file decides it. The fields of its violations are files and lines."""
 
     reason = "SET_BY_FILE"
+
+
+class NotInFile(NotAsThingsAre):
+    """The file has nothing that could stand in its place."""
+
+    reason = "NOT_IN_FILE"
+
+
+class ProviderOff(NotAsThingsAre):
+    """The provider is switched off."""
+
+    reason = "PROVIDER_OFF"
 
 
 class ResourceInUse(NotAsThingsAre):

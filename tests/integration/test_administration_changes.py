@@ -187,7 +187,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, 
         (lambda a: a.update_provider("edge", settings()), "SET_BY_FILE", "", "gateway.yaml:1"),
         (lambda a: a.delete_provider("edge"), "SET_BY_FILE", "", "Change it there"),
         (lambda a: a.adopt_provider("edge"), "SET_BY_FILE", "", "Change it there"),
-        (lambda a: a.adopt_provider("mine"), "FAILED_PRECONDITION", "providers/mine", "Put it into the file"),
+        (lambda a: a.adopt_provider("mine"), "NOT_IN_FILE", "providers/mine", "Put it into the file"),
         (lambda a: a.delete_provider("mine"), "RESOURCE_IN_USE", "routes/here", "routes/here"),
         (lambda a: a.disable_provider("mine"), "RESOURCE_IN_USE", "routes/here", "routes/here"),
         (lambda a: a.disable_provider("echo"), "RESOURCE_IN_USE", "default_provider", "default_provider"),
@@ -292,7 +292,7 @@ def test_of_the_files_providers_three_things_can_be_changed(tmp_path: Path) -> N
             ("providers/echo", False),
             ("providers/edge", True),
         ]
-        with refused("CONFIG_INVALID", "providers/echo", "Enable it first"):
+        with refused("PROVIDER_OFF", "providers/echo", "Enable it first"):
             admin.test_provider("echo")
         with pytest.raises(NotFound):
             provider_of(running, "echo/echo")
@@ -400,7 +400,10 @@ def test_the_audit_tells_who_changed_what(tmp_path: Path) -> None:
             admin.create_provider("mine", settings())
         with running.admin("operator") as operator, refused("ROLE_REQUIRED"):
             operator.delete_provider("mine")
-        update, create = admin.list_changes("providers/mine")
+        admin.rotate_provider_key("mine", "main", OTHER)
+        assert admin.list_changes("providers/min") == []
+        rotated, update, create = admin.list_changes("providers/mine")
+        assert rotated.resource == "providers/mine/keys/main"
         assert (update.method, update.principal) == ("UpdateProvider", "admin")
         assert json_format.MessageToDict(update.before)["settings"]["models"] == ["m"]
         assert json_format.MessageToDict(update.after)["settings"]["models"] == ["n"]
@@ -408,8 +411,8 @@ def test_the_audit_tells_who_changed_what(tmp_path: Path) -> None:
         assert create.before.WhichOneof("kind") == "null_value"
         assert json_format.MessageToDict(create.after)["settings"]["headers"] == {"x-team": "***"}
         assert json_format.MessageToDict(create.after)["keys"][0]["name"] == "main"
-        lines = running.wait_for("audit", 4)
-        assert [(line["principal"], line["result"]) for line in lines] == [
+        lines = running.wait_for("audit", 5)
+        assert [(line["principal"], line["result"]) for line in lines[:4]] == [
             ("admin", "OK"),
             ("admin", "OK"),
             ("admin", "RESOURCE_EXISTS"),

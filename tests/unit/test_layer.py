@@ -195,6 +195,13 @@ def test_of_an_entry_of_the_file_default_keys_and_enabled_are_changed(layered: C
     assert [one.provider for one in found.routes["smart"].targets] == ["far"]
 
 
+def test_keys_stand_in_place_of_none(layered: Callable[..., config.Config]) -> None:
+    """Of an entry that was set at run time to need no key, as of the file's."""
+    keys = (StoredKey(name="main", key=Secret("key-of-run-time")),)
+    found = layered(Layer(revision=1, providers={"edge": EDGE}, keys={"edge": keys}))
+    assert [(key.name, key.key.reveal()) for key in found.providers["edge"].keys] == [("main", "key-of-run-time")]
+
+
 def test_what_is_set_of_a_provider_that_is_gone_waits_for_it(layered: Callable[..., config.Config]) -> None:
     """A file may lose a provider whose keys were set at run time."""
     assert layered(Layer(keys={"gone": keys("a")}, enabled={"gone": False})) == layered(None)

@@ -161,6 +161,7 @@ def _setting(one: Setting) -> config_pb2.Setting:
         line=one.line,
         variables=one.variables,
         flag=one.flag,
+        revision=one.revision,
     )
 
 

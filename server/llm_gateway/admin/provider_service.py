@@ -15,7 +15,7 @@ from llm_gateway.admin.gateway import Administered
 from llm_gateway.admin.pages import FIRST_KEY, new_name, page
 from llm_gateway.config import trust
 from llm_gateway.config.reading import join
-from llm_gateway.errors import ConfigInvalid, InvalidRequest, NotAsThingsAre, Violation
+from llm_gateway.errors import InvalidRequest, NotInFile, ProviderOff, Violation
 from llm_gateway.rpc.chain import Rpc
 from llm_gateway.upstream.build import is_local
 from llm_gateway.upstream.check import Answered, Key, check
@@ -157,9 +157,9 @@ class ProviderService:
         self._own(name, registry.in_force, request.etag)
         if not resources.line_of("providers", name, self._gateway.settings):
             right = f"Put it into the file, below providers.{name}, and have it reloaded first."
-            raise NotAsThingsAre(
+            raise NotInFile(
                 f"The file has no provider {name} that could serve in its place. {right}",
-                violations=[Violation(field=f"providers/{name}", description=right, reason="NOT_IN_FILE")],
+                violations=[Violation(field=f"providers/{name}", description=right, reason=NotInFile.reason)],
             )
         before = self._read(name, self._gateway.settings)
         try:
@@ -285,11 +285,11 @@ class ProviderService:
 _SETTINGS = "provider.settings"
 
 
-def _off(name: str) -> ConfigInvalid:
+def _off(name: str) -> ProviderOff:
     right = "Enable it first."
-    return ConfigInvalid(
+    return ProviderOff(
         f"providers/{name} is switched off. {right}",
-        violations=[Violation(field=f"providers/{name}", description=right, reason="SWITCHED_OFF")],
+        violations=[Violation(field=f"providers/{name}", description=right, reason=ProviderOff.reason)],
     )
 
 

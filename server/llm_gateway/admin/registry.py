@@ -313,11 +313,16 @@ class Registry:
                 self.since = self.store.since()
             self._awake.set()  # another key may be the first to end
             return True
-        if problem != self._told:
-            logs.log().error("revision not in force", revision=state.revision, problem=problem)
-        self._untaken, self._told = state, problem
+        self._tell(state.revision, problem)
+        self._untaken = state
         self._awake.set()
         return False
+
+    def _tell(self, revision: int, problem: str) -> None:
+        """Say once why a revision is not in force."""
+        if problem != self._told:
+            logs.log().error("revision not in force", revision=revision, problem=problem)
+        self._told = problem
 
     # --- by itself
 
@@ -329,7 +334,11 @@ class Registry:
             if self.state is not None and revision == self.state.revision:
                 return
             first = self.state is None
-            state = sealing.admit(self.store, self._vault) if first else self.store.state()
+            try:
+                state = sealing.admit(self.store, self._vault) if first else self.store.state()
+            except config.ConfigError as error:
+                self._tell(revision, str(error))
+                return
             if asyncio.run(self._take(state)):
                 logs.log().info("set at run time", revision=state.revision, first=first)
 

@@ -257,11 +257,12 @@ class Reading:
         return self.read(_Given.of(value), kind, path)
 
     def forget(self, path: str) -> None:
-        """What the file has at a path counts no more."""
+        """What the file has at a path counts no more, nor what was set at run time at the path itself."""
         if path not in self._lines:
             return
         paths = self._sorted()
-        for one in itertools.takewhile(lambda one: one.startswith(path), paths[bisect.bisect_left(paths, path) :]):
+        files = itertools.takewhile(lambda one: one.startswith(path), paths[bisect.bisect_left(paths, path) :])
+        for one in (path, *files):
             if within(one, path):
                 for known in (self._lines, self._texts, self._named):
                     known.pop(one, None)

@@ -91,12 +91,13 @@ class Store:
         return structs.replace(new, revision=number)
 
     def revisions(self, *, before: int | None = None, limit: int = 100, resource: str | None = None) -> list[Revision]:
-        """The newest first, below a number; of one resource, or of all. Raises StoreUnavailable."""
+        """The newest first, below a number; of one resource and what belongs to it, or of all. Raises StoreUnavailable."""
         query = sa.select(schema.revisions).order_by(schema.revisions.c.number.desc()).limit(limit)
         if before is not None:
             query = query.where(schema.revisions.c.number < before)
         if resource is not None:
-            query = query.where(schema.revisions.c.resource == resource)
+            c = schema.revisions.c.resource
+            query = query.where((c == resource) | c.startswith(f"{resource}/", autoescape=True))
         with self._reading() as connection:
             return [_revision(row) for row in connection.execute(query).mappings()]
 
