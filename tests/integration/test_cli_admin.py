@@ -232,3 +232,19 @@ def test_without_a_store_it_is_said_what_to_add(
         assert main(["status", "--address", running.address]) == 0
         assert "add `store: {directory: data}`" in capsys.readouterr().out
         assert main(["keys", "list", "--address", running.address]) == 0
+
+
+def test_status_says_which_file_was_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its line, until it is right again."""
+    monkeypatch.setenv("LLM_GATEWAY_ADMIN_KEY", key_of("operator"))
+    with started(tmp_path) as running:
+        way = ["--address", running.address]
+        for key, code in (("windo", 1), ("window", 0)):
+            settings = json.loads(running.file.read_text())
+            running.file.write_text(json.dumps({**settings, "breaker": {key: "3s"}}))
+            assert main(["config", "reload", *way]) == code
+            capsys.readouterr()
+            assert main(["status", *way]) == 0
+            assert ("breaker.windo: is unknown; did you mean window?" in capsys.readouterr().out) is (code == 1)

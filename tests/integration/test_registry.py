@@ -48,6 +48,7 @@ class Serving:
 
     def __init__(self) -> None:
         self.loaded = datetime.now(UTC)
+        self.refusal: tuple[str, float] | None = None
         self.found = config.read(None, {})
         self.settings = self.found(config.Layer())
         self.failures = 0

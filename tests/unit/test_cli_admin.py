@@ -299,7 +299,11 @@ def test_status_says_what_needs_attention() -> None:
     assert "providers: echo (default), edge (run time), old (off, run time)" in told
     assert "routes: smart (run time)" in told
     keys = [key_pb2.ProviderKey(name="providers/edge/keys/main.old", expire_time=time("2026-11-28T20:30:00"))]
-    store, edge, smart, key = status.attention(found, PROVIDERS, ROUTES, keys)
+    found.refusal = "gateway.yaml:3: no\nrun time: routes.a: no"
+    found.refusal_time.CopyFrom(time("2026-11-28T20:01:00"))
+    wrong, left, store, edge, smart, key = status.attention(found, PROVIDERS, ROUTES, keys)
+    assert wrong.endswith(":01:00: gateway.yaml:3: no")
+    assert left.endswith(":01:00: run time: routes.a: no")
     assert store.endswith("calls are served: gone.")
     assert "on line 8, which does not serve; `llm-gateway providers adopt edge`" in edge
     assert "on line 12, which does not serve; `llm-gateway routes remove smart`" in smart

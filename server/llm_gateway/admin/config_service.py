@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,6 +44,7 @@ class ConfigService:
             right = nearest(request.key, known) or "name one such as server.listen, or a section such as providers."
             right = f"No setting in force has this key; {right}"
             raise InvalidRequest(violations=[Violation(field="key", description=right, reason="UNKNOWN_KEY")])
+        problem, since = self._gateway.refusal or ("", None)
         return config_pb2.GetEffectiveConfigResponse(
             version=config.fingerprint(settings),
             file=config.origins_of(settings).file,
@@ -51,6 +53,8 @@ class ConfigService:
             revision=config.origins_of(settings).revision,
             store_problem=self._registry.problem if self._registry is not None else "",
             unneeded_settings=self._registry.unneeded if self._registry is not None else (),
+            refusal=problem,
+            refusal_time=resources.stamp(datetime.fromtimestamp(since, UTC)) if since is not None else None,
         )
 
     async def ReloadConfig(  # noqa: N802 - the contract's name

@@ -33,6 +33,11 @@ class Administered(Protocol):
     @property
     def loaded(self) -> datetime: ...
 
+    @property
+    def refusal(self) -> tuple[str, float] | None:
+        """What of the files, or of what was set at run time, is not in force, a problem a line, and since when; None where all is."""
+        ...
+
     async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
         """What `resolve` finds in the table in force, on the gateway's own event loop: it must be quick. See Service.learned."""
         ...

@@ -119,6 +119,10 @@ class Asked:
     def loaded(self) -> datetime:
         return self._gateway.loaded
 
+    @property
+    def refusal(self) -> tuple[str, float] | None:
+        return self._reloading.refusal
+
     async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
         service = self._gateway.service
         return await there(self._loop, service.learned(lambda asked: resolve(service.snapshot.routing, asked)))

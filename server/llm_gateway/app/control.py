@@ -137,6 +137,10 @@ class Asked:
     def loaded(self) -> datetime:
         return self._held.loaded
 
+    @property
+    def refusal(self) -> tuple[str, float] | None:
+        return self._reloading.refusal
+
     async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
         raise NotImplementedError("a worker knows; see passing.LIVE")
 

@@ -103,6 +103,8 @@ class Reload:
         self._found = found
         self._layer = layer
         self._left: config.Left = {}
+        self.refusal: tuple[str, float] | None = None
+        """What is not in force, a problem a line, and since when; None where all is."""
         self._refused: tuple[str, float] | None = None  # what the files hold
         self._reading = asyncio.Lock()  # a file system that hangs holds up no change at run time
         self._one = asyncio.Lock()
@@ -224,8 +226,10 @@ class Reload:
     def _tell(self) -> None:
         """Have Health say what is not in force."""
         problems = ([self._refused[0]] if self._refused else []) + [str(error) for error in self._left.values()]
+        self.refusal = None
         if problems:
-            self._gateway.refuse("\n".join(problems), self._refused[1] if self._refused else time())
+            self.refusal = "\n".join(problems), self._refused[1] if self._refused else time()
+            self._gateway.refuse(*self.refusal)
 
     def _await_end(self) -> None:
         """Have the keys whose end comes next forgotten then."""

@@ -228,6 +228,12 @@ pub struct GetEffectiveConfigResponse {
     /// Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
     #[prost(string, repeated, tag = "7")]
     pub unneeded_settings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+    #[prost(string, tag = "8")]
+    pub refusal: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "9")]
+    pub refusal_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One setting.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -81,6 +81,8 @@ def attention(
     keys: Sequence[key_pb2.ProviderKey],
 ) -> Iterator[str]:
     """What somebody should look at."""
+    for problem in found.refusal.splitlines():
+        yield f"not in force, since {at(found.refusal_time)}: {problem}"
     if found.store_problem:
         yield f"the store cannot be reached, so nothing can be changed; calls are served: {found.store_problem}"
     for setting in found.unneeded_settings:

@@ -156,8 +156,12 @@ type GetEffectiveConfigResponse struct {
 	StoreProblem string `protobuf:"bytes,6,opt,name=store_problem,json=storeProblem,proto3" json:"store_problem,omitempty"`
 	// Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key.
 	UnneededSettings []string `protobuf:"bytes,7,rep,name=unneeded_settings,json=unneededSettings,proto3" json:"unneeded_settings,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+	Refusal string `protobuf:"bytes,8,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	// Since when.
+	RefusalTime   *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=refusal_time,json=refusalTime,proto3" json:"refusal_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetEffectiveConfigResponse) Reset() {
@@ -235,6 +239,20 @@ func (x *GetEffectiveConfigResponse) GetStoreProblem() string {
 func (x *GetEffectiveConfigResponse) GetUnneededSettings() []string {
 	if x != nil {
 		return x.UnneededSettings
+	}
+	return nil
+}
+
+func (x *GetEffectiveConfigResponse) GetRefusal() string {
+	if x != nil {
+		return x.Refusal
+	}
+	return ""
+}
+
+func (x *GetEffectiveConfigResponse) GetRefusalTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RefusalTime
 	}
 	return nil
 }
@@ -776,7 +794,7 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\n" +
 	" llmgateway/admin/v1/config.proto\x12\x13llmgateway.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ellmgateway/admin/v1/role.proto\"-\n" +
 	"\x19GetEffectiveConfigRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"\xab\x02\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\x84\x03\n" +
 	"\x1aGetEffectiveConfigResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x12\n" +
 	"\x04file\x18\x02 \x01(\tR\x04file\x127\n" +
@@ -784,7 +802,9 @@ const file_llmgateway_admin_v1_config_proto_rawDesc = "" +
 	"\bsettings\x18\x04 \x03(\v2\x1c.llmgateway.admin.v1.SettingR\bsettings\x12\x1a\n" +
 	"\brevision\x18\x05 \x01(\x03R\brevision\x12#\n" +
 	"\rstore_problem\x18\x06 \x01(\tR\fstoreProblem\x12+\n" +
-	"\x11unneeded_settings\x18\a \x03(\tR\x10unneededSettings\"\xcf\x01\n" +
+	"\x11unneeded_settings\x18\a \x03(\tR\x10unneededSettings\x12\x18\n" +
+	"\arefusal\x18\b \x01(\tR\arefusal\x12=\n" +
+	"\frefusal_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\vrefusalTime\"\xcf\x01\n" +
 	"\aSetting\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12:\n" +
@@ -868,22 +888,23 @@ var file_llmgateway_admin_v1_config_proto_goTypes = []any{
 var file_llmgateway_admin_v1_config_proto_depIdxs = []int32{
 	11, // 0: llmgateway.admin.v1.GetEffectiveConfigResponse.load_time:type_name -> google.protobuf.Timestamp
 	3,  // 1: llmgateway.admin.v1.GetEffectiveConfigResponse.settings:type_name -> llmgateway.admin.v1.Setting
-	0,  // 2: llmgateway.admin.v1.Setting.source:type_name -> llmgateway.admin.v1.SettingSource
-	8,  // 3: llmgateway.admin.v1.ListRevisionsResponse.revisions:type_name -> llmgateway.admin.v1.Revision
-	11, // 4: llmgateway.admin.v1.Revision.create_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:input_type -> llmgateway.admin.v1.GetEffectiveConfigRequest
-	4,  // 6: llmgateway.admin.v1.ConfigService.ReloadConfig:input_type -> llmgateway.admin.v1.ReloadConfigRequest
-	6,  // 7: llmgateway.admin.v1.ConfigService.ListRevisions:input_type -> llmgateway.admin.v1.ListRevisionsRequest
-	9,  // 8: llmgateway.admin.v1.ConfigService.RollbackConfig:input_type -> llmgateway.admin.v1.RollbackConfigRequest
-	2,  // 9: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:output_type -> llmgateway.admin.v1.GetEffectiveConfigResponse
-	5,  // 10: llmgateway.admin.v1.ConfigService.ReloadConfig:output_type -> llmgateway.admin.v1.ReloadConfigResponse
-	7,  // 11: llmgateway.admin.v1.ConfigService.ListRevisions:output_type -> llmgateway.admin.v1.ListRevisionsResponse
-	10, // 12: llmgateway.admin.v1.ConfigService.RollbackConfig:output_type -> llmgateway.admin.v1.RollbackConfigResponse
-	9,  // [9:13] is the sub-list for method output_type
-	5,  // [5:9] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	11, // 2: llmgateway.admin.v1.GetEffectiveConfigResponse.refusal_time:type_name -> google.protobuf.Timestamp
+	0,  // 3: llmgateway.admin.v1.Setting.source:type_name -> llmgateway.admin.v1.SettingSource
+	8,  // 4: llmgateway.admin.v1.ListRevisionsResponse.revisions:type_name -> llmgateway.admin.v1.Revision
+	11, // 5: llmgateway.admin.v1.Revision.create_time:type_name -> google.protobuf.Timestamp
+	1,  // 6: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:input_type -> llmgateway.admin.v1.GetEffectiveConfigRequest
+	4,  // 7: llmgateway.admin.v1.ConfigService.ReloadConfig:input_type -> llmgateway.admin.v1.ReloadConfigRequest
+	6,  // 8: llmgateway.admin.v1.ConfigService.ListRevisions:input_type -> llmgateway.admin.v1.ListRevisionsRequest
+	9,  // 9: llmgateway.admin.v1.ConfigService.RollbackConfig:input_type -> llmgateway.admin.v1.RollbackConfigRequest
+	2,  // 10: llmgateway.admin.v1.ConfigService.GetEffectiveConfig:output_type -> llmgateway.admin.v1.GetEffectiveConfigResponse
+	5,  // 11: llmgateway.admin.v1.ConfigService.ReloadConfig:output_type -> llmgateway.admin.v1.ReloadConfigResponse
+	7,  // 12: llmgateway.admin.v1.ConfigService.ListRevisions:output_type -> llmgateway.admin.v1.ListRevisionsResponse
+	10, // 13: llmgateway.admin.v1.ConfigService.RollbackConfig:output_type -> llmgateway.admin.v1.RollbackConfigResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_llmgateway_admin_v1_config_proto_init() }

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llmgateway.admin.v1 import role_pb2 as llmgateway_dot_admin_dot_v1_dot_role__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n llmgateway/admin/v1/config.proto\x12\x13llmgateway.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ellmgateway/admin/v1/role.proto\"(\n\x19GetEffectiveConfigRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\xde\x01\n\x1aGetEffectiveConfigResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12-\n\tload_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08settings\x18\x04 \x03(\x0b\x32\x1c.llmgateway.admin.v1.Setting\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x15\n\rstore_problem\x18\x06 \x01(\t\x12\x19\n\x11unneeded_settings\x18\x07 \x03(\t\"\x9a\x01\n\x07Setting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x32\n\x06source\x18\x03 \x01(\x0e\x32\".llmgateway.admin.v1.SettingSource\x12\x0c\n\x04line\x18\x04 \x01(\x05\x12\x11\n\tvariables\x18\x05 \x03(\t\x12\x0c\n\x04\x66lag\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\",\n\x13ReloadConfigRequest\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\"[\n\x14ReloadConfigResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10previous_version\x18\x02 \x01(\t\x12\x18\n\x10restart_settings\x18\x03 \x03(\t\"=\n\x14ListRevisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x15ListRevisionsResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.llmgateway.admin.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x08Revision\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\"R\n\x15RollbackConfigRequest\x12\x15\n\x08revision\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x42\x0b\n\t_revision\"m\n\x16RollbackConfigResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x64ropped_keys\x18\x03 \x03(\t\x12\x1a\n\x12\x64isabled_providers\x18\x04 \x03(\t*\xd6\x01\n\rSettingSource\x12\x1e\n\x1aSETTING_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTING_SOURCE_DEFAULT\x10\x01\x12\x17\n\x13SETTING_SOURCE_FILE\x10\x02\x12\x1e\n\x1aSETTING_SOURCE_ENVIRONMENT\x10\x03\x12\x17\n\x13SETTING_SOURCE_FLAG\x10\x04\x12\x1b\n\x17SETTING_SOURCE_INFERRED\x10\x05\x12\x1a\n\x16SETTING_SOURCE_RUNTIME\x10\x06\x32\xdf\x03\n\rConfigService\x12~\n\x12GetEffectiveConfig\x12..llmgateway.admin.v1.GetEffectiveConfigRequest\x1a/.llmgateway.admin.v1.GetEffectiveConfigResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0cReloadConfig\x12(.llmgateway.admin.v1.ReloadConfigRequest\x1a).llmgateway.admin.v1.ReloadConfigResponse\"\x07\x90\x02\x02\xa0\xb8\x18\x02\x12o\n\rListRevisions\x12).llmgateway.admin.v1.ListRevisionsRequest\x1a*.llmgateway.admin.v1.ListRevisionsResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12o\n\x0eRollbackConfig\x12*.llmgateway.admin.v1.RollbackConfigRequest\x1a+.llmgateway.admin.v1.RollbackConfigResponse\"\x04\xa0\xb8\x18\x03\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n llmgateway/admin/v1/config.proto\x12\x13llmgateway.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ellmgateway/admin/v1/role.proto\"(\n\x19GetEffectiveConfigRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"\xa1\x02\n\x1aGetEffectiveConfigResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12-\n\tload_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x08settings\x18\x04 \x03(\x0b\x32\x1c.llmgateway.admin.v1.Setting\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x15\n\rstore_problem\x18\x06 \x01(\t\x12\x19\n\x11unneeded_settings\x18\x07 \x03(\t\x12\x0f\n\x07refusal\x18\x08 \x01(\t\x12\x30\n\x0crefusal_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x01\n\x07Setting\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x32\n\x06source\x18\x03 \x01(\x0e\x32\".llmgateway.admin.v1.SettingSource\x12\x0c\n\x04line\x18\x04 \x01(\x05\x12\x11\n\tvariables\x18\x05 \x03(\t\x12\x0c\n\x04\x66lag\x18\x06 \x01(\t\x12\x10\n\x08revision\x18\x07 \x01(\x03\",\n\x13ReloadConfigRequest\x12\x15\n\rvalidate_only\x18\x01 \x01(\x08\"[\n\x14ReloadConfigResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10previous_version\x18\x02 \x01(\t\x12\x18\n\x10restart_settings\x18\x03 \x03(\t\"=\n\x14ListRevisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"b\n\x15ListRevisionsResponse\x12\x30\n\trevisions\x18\x01 \x03(\x0b\x32\x1d.llmgateway.admin.v1.Revision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x80\x01\n\x08Revision\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\"R\n\x15RollbackConfigRequest\x12\x15\n\x08revision\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x42\x0b\n\t_revision\"m\n\x16RollbackConfigResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x14\n\x0c\x64ropped_keys\x18\x03 \x03(\t\x12\x1a\n\x12\x64isabled_providers\x18\x04 \x03(\t*\xd6\x01\n\rSettingSource\x12\x1e\n\x1aSETTING_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETTING_SOURCE_DEFAULT\x10\x01\x12\x17\n\x13SETTING_SOURCE_FILE\x10\x02\x12\x1e\n\x1aSETTING_SOURCE_ENVIRONMENT\x10\x03\x12\x17\n\x13SETTING_SOURCE_FLAG\x10\x04\x12\x1b\n\x17SETTING_SOURCE_INFERRED\x10\x05\x12\x1a\n\x16SETTING_SOURCE_RUNTIME\x10\x06\x32\xdf\x03\n\rConfigService\x12~\n\x12GetEffectiveConfig\x12..llmgateway.admin.v1.GetEffectiveConfigRequest\x1a/.llmgateway.admin.v1.GetEffectiveConfigResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12l\n\x0cReloadConfig\x12(.llmgateway.admin.v1.ReloadConfigRequest\x1a).llmgateway.admin.v1.ReloadConfigResponse\"\x07\x90\x02\x02\xa0\xb8\x18\x02\x12o\n\rListRevisions\x12).llmgateway.admin.v1.ListRevisionsRequest\x1a*.llmgateway.admin.v1.ListRevisionsResponse\"\x07\x90\x02\x01\xa0\xb8\x18\x01\x12o\n\x0eRollbackConfig\x12*.llmgateway.admin.v1.RollbackConfigRequest\x1a+.llmgateway.admin.v1.RollbackConfigResponse\"\x04\xa0\xb8\x18\x03\x42y\n\x16io.llmgateway.admin.v1P\x01ZGgithub.com/llmgateway/llmgateway/clients/go/llmgateway/admin/v1;adminv1\xaa\x02\x13LlmGateway.Admin.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,28 +42,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONFIGSERVICE'].methods_by_name['ListRevisions']._serialized_options = b'\220\002\001\240\270\030\001'
   _globals['_CONFIGSERVICE'].methods_by_name['RollbackConfig']._loaded_options = None
   _globals['_CONFIGSERVICE'].methods_by_name['RollbackConfig']._serialized_options = b'\240\270\030\003'
-  _globals['_SETTINGSOURCE']._serialized_start=1175
-  _globals['_SETTINGSOURCE']._serialized_end=1389
+  _globals['_SETTINGSOURCE']._serialized_start=1242
+  _globals['_SETTINGSOURCE']._serialized_end=1456
   _globals['_GETEFFECTIVECONFIGREQUEST']._serialized_start=122
   _globals['_GETEFFECTIVECONFIGREQUEST']._serialized_end=162
   _globals['_GETEFFECTIVECONFIGRESPONSE']._serialized_start=165
-  _globals['_GETEFFECTIVECONFIGRESPONSE']._serialized_end=387
-  _globals['_SETTING']._serialized_start=390
-  _globals['_SETTING']._serialized_end=544
-  _globals['_RELOADCONFIGREQUEST']._serialized_start=546
-  _globals['_RELOADCONFIGREQUEST']._serialized_end=590
-  _globals['_RELOADCONFIGRESPONSE']._serialized_start=592
-  _globals['_RELOADCONFIGRESPONSE']._serialized_end=683
-  _globals['_LISTREVISIONSREQUEST']._serialized_start=685
-  _globals['_LISTREVISIONSREQUEST']._serialized_end=746
-  _globals['_LISTREVISIONSRESPONSE']._serialized_start=748
-  _globals['_LISTREVISIONSRESPONSE']._serialized_end=846
-  _globals['_REVISION']._serialized_start=849
-  _globals['_REVISION']._serialized_end=977
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=979
-  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=1061
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=1063
-  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=1172
-  _globals['_CONFIGSERVICE']._serialized_start=1392
-  _globals['_CONFIGSERVICE']._serialized_end=1871
+  _globals['_GETEFFECTIVECONFIGRESPONSE']._serialized_end=454
+  _globals['_SETTING']._serialized_start=457
+  _globals['_SETTING']._serialized_end=611
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=613
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=657
+  _globals['_RELOADCONFIGRESPONSE']._serialized_start=659
+  _globals['_RELOADCONFIGRESPONSE']._serialized_end=750
+  _globals['_LISTREVISIONSREQUEST']._serialized_start=752
+  _globals['_LISTREVISIONSREQUEST']._serialized_end=813
+  _globals['_LISTREVISIONSRESPONSE']._serialized_start=815
+  _globals['_LISTREVISIONSRESPONSE']._serialized_end=913
+  _globals['_REVISION']._serialized_start=916
+  _globals['_REVISION']._serialized_end=1044
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_start=1046
+  _globals['_ROLLBACKCONFIGREQUEST']._serialized_end=1128
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_start=1130
+  _globals['_ROLLBACKCONFIGRESPONSE']._serialized_end=1239
+  _globals['_CONFIGSERVICE']._serialized_start=1459
+  _globals['_CONFIGSERVICE']._serialized_end=1938
 # @@protoc_insertion_point(module_scope)

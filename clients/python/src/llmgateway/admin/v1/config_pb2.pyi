@@ -91,6 +91,8 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     STORE_PROBLEM_FIELD_NUMBER: builtins.int
     UNNEEDED_SETTINGS_FIELD_NUMBER: builtins.int
+    REFUSAL_FIELD_NUMBER: builtins.int
+    REFUSAL_TIME_FIELD_NUMBER: builtins.int
     version: builtins.str
     """Its fingerprint; llmgateway.v1.HealthResponse.config_version is the same."""
     file: builtins.str
@@ -99,6 +101,8 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     """The revision of what was set at run time; 0 where nothing was."""
     store_problem: builtins.str
     """Why the store cannot be reached, so that nothing can be changed; empty where it can, and where none is configured."""
+    refusal: builtins.str
+    """What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is."""
     @property
     def load_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """Since when it is in force."""
@@ -111,6 +115,10 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
     def unneeded_settings(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Settings that nothing needs any more: store.old_master_keys, once every key is sealed by the new master key."""
 
+    @property
+    def refusal_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """Since when."""
+
     def __init__(
         self,
         *,
@@ -121,9 +129,11 @@ class GetEffectiveConfigResponse(google.protobuf.message.Message):
         revision: builtins.int = ...,
         store_problem: builtins.str = ...,
         unneeded_settings: collections.abc.Iterable[builtins.str] | None = ...,
+        refusal: builtins.str = ...,
+        refusal_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["load_time", b"load_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "revision", b"revision", "settings", b"settings", "store_problem", b"store_problem", "unneeded_settings", b"unneeded_settings", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["load_time", b"load_time", "refusal_time", b"refusal_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["file", b"file", "load_time", b"load_time", "refusal", b"refusal", "refusal_time", b"refusal_time", "revision", b"revision", "settings", b"settings", "store_problem", b"store_problem", "unneeded_settings", b"unneeded_settings", "version", b"version"]) -> None: ...
 
 Global___GetEffectiveConfigResponse: typing_extensions.TypeAlias = GetEffectiveConfigResponse
 

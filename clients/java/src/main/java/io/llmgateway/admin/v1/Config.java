@@ -78,53 +78,54 @@ public final class Config {
       "ateway.admin.v1\032\037google/protobuf/timesta" +
       "mp.proto\032\036llmgateway/admin/v1/role.proto" +
       "\"(\n\031GetEffectiveConfigRequest\022\013\n\003key\030\001 \001" +
-      "(\t\"\336\001\n\032GetEffectiveConfigResponse\022\017\n\007ver" +
+      "(\t\"\241\002\n\032GetEffectiveConfigResponse\022\017\n\007ver" +
       "sion\030\001 \001(\t\022\014\n\004file\030\002 \001(\t\022-\n\tload_time\030\003 " +
       "\001(\0132\032.google.protobuf.Timestamp\022.\n\010setti" +
       "ngs\030\004 \003(\0132\034.llmgateway.admin.v1.Setting\022" +
       "\020\n\010revision\030\005 \001(\003\022\025\n\rstore_problem\030\006 \001(\t" +
-      "\022\031\n\021unneeded_settings\030\007 \003(\t\"\232\001\n\007Setting\022" +
-      "\013\n\003key\030\001 \001(\t\022\r\n\005value\030\002 \001(\t\0222\n\006source\030\003 " +
-      "\001(\0162\".llmgateway.admin.v1.SettingSource\022" +
-      "\014\n\004line\030\004 \001(\005\022\021\n\tvariables\030\005 \003(\t\022\014\n\004flag" +
-      "\030\006 \001(\t\022\020\n\010revision\030\007 \001(\003\",\n\023ReloadConfig" +
-      "Request\022\025\n\rvalidate_only\030\001 \001(\010\"[\n\024Reload" +
-      "ConfigResponse\022\017\n\007version\030\001 \001(\t\022\030\n\020previ" +
-      "ous_version\030\002 \001(\t\022\030\n\020restart_settings\030\003 " +
-      "\003(\t\"=\n\024ListRevisionsRequest\022\021\n\tpage_size" +
-      "\030\001 \001(\005\022\022\n\npage_token\030\002 \001(\t\"b\n\025ListRevisi" +
-      "onsResponse\0220\n\trevisions\030\001 \003(\0132\035.llmgate" +
-      "way.admin.v1.Revision\022\027\n\017next_page_token" +
-      "\030\002 \001(\t\"\200\001\n\010Revision\022\016\n\006number\030\001 \001(\003\022/\n\013c" +
-      "reate_time\030\002 \001(\0132\032.google.protobuf.Times" +
-      "tamp\022\021\n\tprincipal\030\003 \001(\t\022\016\n\006method\030\004 \001(\t\022" +
-      "\020\n\010resource\030\005 \001(\t\"R\n\025RollbackConfigReque" +
-      "st\022\025\n\010revision\030\001 \001(\003H\000\210\001\001\022\025\n\rvalidate_on" +
-      "ly\030\002 \001(\010B\013\n\t_revision\"m\n\026RollbackConfigR" +
-      "esponse\022\020\n\010revision\030\001 \001(\003\022\017\n\007version\030\002 \001" +
-      "(\t\022\024\n\014dropped_keys\030\003 \003(\t\022\032\n\022disabled_pro" +
-      "viders\030\004 \003(\t*\326\001\n\rSettingSource\022\036\n\032SETTIN" +
-      "G_SOURCE_UNSPECIFIED\020\000\022\032\n\026SETTING_SOURCE" +
-      "_DEFAULT\020\001\022\027\n\023SETTING_SOURCE_FILE\020\002\022\036\n\032S" +
-      "ETTING_SOURCE_ENVIRONMENT\020\003\022\027\n\023SETTING_S" +
-      "OURCE_FLAG\020\004\022\033\n\027SETTING_SOURCE_INFERRED\020" +
-      "\005\022\032\n\026SETTING_SOURCE_RUNTIME\020\0062\337\003\n\rConfig" +
-      "Service\022~\n\022GetEffectiveConfig\022..llmgatew" +
-      "ay.admin.v1.GetEffectiveConfigRequest\032/." +
-      "llmgateway.admin.v1.GetEffectiveConfigRe" +
-      "sponse\"\007\220\002\001\240\270\030\001\022l\n\014ReloadConfig\022(.llmgat" +
-      "eway.admin.v1.ReloadConfigRequest\032).llmg" +
-      "ateway.admin.v1.ReloadConfigResponse\"\007\220\002" +
-      "\002\240\270\030\002\022o\n\rListRevisions\022).llmgateway.admi" +
-      "n.v1.ListRevisionsRequest\032*.llmgateway.a" +
-      "dmin.v1.ListRevisionsResponse\"\007\220\002\001\240\270\030\001\022o" +
-      "\n\016RollbackConfig\022*.llmgateway.admin.v1.R" +
-      "ollbackConfigRequest\032+.llmgateway.admin." +
-      "v1.RollbackConfigResponse\"\004\240\270\030\003By\n\026io.ll" +
-      "mgateway.admin.v1P\001ZGgithub.com/llmgatew" +
-      "ay/llmgateway/clients/go/llmgateway/admi" +
-      "n/v1;adminv1\252\002\023LlmGateway.Admin.V1b\006prot" +
-      "o3"
+      "\022\031\n\021unneeded_settings\030\007 \003(\t\022\017\n\007refusal\030\010" +
+      " \001(\t\0220\n\014refusal_time\030\t \001(\0132\032.google.prot" +
+      "obuf.Timestamp\"\232\001\n\007Setting\022\013\n\003key\030\001 \001(\t\022" +
+      "\r\n\005value\030\002 \001(\t\0222\n\006source\030\003 \001(\0162\".llmgate" +
+      "way.admin.v1.SettingSource\022\014\n\004line\030\004 \001(\005" +
+      "\022\021\n\tvariables\030\005 \003(\t\022\014\n\004flag\030\006 \001(\t\022\020\n\010rev" +
+      "ision\030\007 \001(\003\",\n\023ReloadConfigRequest\022\025\n\rva" +
+      "lidate_only\030\001 \001(\010\"[\n\024ReloadConfigRespons" +
+      "e\022\017\n\007version\030\001 \001(\t\022\030\n\020previous_version\030\002" +
+      " \001(\t\022\030\n\020restart_settings\030\003 \003(\t\"=\n\024ListRe" +
+      "visionsRequest\022\021\n\tpage_size\030\001 \001(\005\022\022\n\npag" +
+      "e_token\030\002 \001(\t\"b\n\025ListRevisionsResponse\0220" +
+      "\n\trevisions\030\001 \003(\0132\035.llmgateway.admin.v1." +
+      "Revision\022\027\n\017next_page_token\030\002 \001(\t\"\200\001\n\010Re" +
+      "vision\022\016\n\006number\030\001 \001(\003\022/\n\013create_time\030\002 " +
+      "\001(\0132\032.google.protobuf.Timestamp\022\021\n\tprinc" +
+      "ipal\030\003 \001(\t\022\016\n\006method\030\004 \001(\t\022\020\n\010resource\030\005" +
+      " \001(\t\"R\n\025RollbackConfigRequest\022\025\n\010revisio" +
+      "n\030\001 \001(\003H\000\210\001\001\022\025\n\rvalidate_only\030\002 \001(\010B\013\n\t_" +
+      "revision\"m\n\026RollbackConfigResponse\022\020\n\010re" +
+      "vision\030\001 \001(\003\022\017\n\007version\030\002 \001(\t\022\024\n\014dropped" +
+      "_keys\030\003 \003(\t\022\032\n\022disabled_providers\030\004 \003(\t*" +
+      "\326\001\n\rSettingSource\022\036\n\032SETTING_SOURCE_UNSP" +
+      "ECIFIED\020\000\022\032\n\026SETTING_SOURCE_DEFAULT\020\001\022\027\n" +
+      "\023SETTING_SOURCE_FILE\020\002\022\036\n\032SETTING_SOURCE" +
+      "_ENVIRONMENT\020\003\022\027\n\023SETTING_SOURCE_FLAG\020\004\022" +
+      "\033\n\027SETTING_SOURCE_INFERRED\020\005\022\032\n\026SETTING_" +
+      "SOURCE_RUNTIME\020\0062\337\003\n\rConfigService\022~\n\022Ge" +
+      "tEffectiveConfig\022..llmgateway.admin.v1.G" +
+      "etEffectiveConfigRequest\032/.llmgateway.ad" +
+      "min.v1.GetEffectiveConfigResponse\"\007\220\002\001\240\270" +
+      "\030\001\022l\n\014ReloadConfig\022(.llmgateway.admin.v1" +
+      ".ReloadConfigRequest\032).llmgateway.admin." +
+      "v1.ReloadConfigResponse\"\007\220\002\002\240\270\030\002\022o\n\rList" +
+      "Revisions\022).llmgateway.admin.v1.ListRevi" +
+      "sionsRequest\032*.llmgateway.admin.v1.ListR" +
+      "evisionsResponse\"\007\220\002\001\240\270\030\001\022o\n\016RollbackCon" +
+      "fig\022*.llmgateway.admin.v1.RollbackConfig" +
+      "Request\032+.llmgateway.admin.v1.RollbackCo" +
+      "nfigResponse\"\004\240\270\030\003By\n\026io.llmgateway.admi" +
+      "n.v1P\001ZGgithub.com/llmgateway/llmgateway" +
+      "/clients/go/llmgateway/admin/v1;adminv1\252" +
+      "\002\023LlmGateway.Admin.V1b\006proto3"
     };
     descriptor = com.google.protobuf.Descriptors.FileDescriptor
       .internalBuildGeneratedFileFrom(descriptorData,
@@ -143,7 +144,7 @@ public final class Config {
     internal_static_llmgateway_admin_v1_GetEffectiveConfigResponse_fieldAccessorTable = new
       com.google.protobuf.GeneratedMessageV3.FieldAccessorTable(
         internal_static_llmgateway_admin_v1_GetEffectiveConfigResponse_descriptor,
-        new java.lang.String[] { "Version", "File", "LoadTime", "Settings", "Revision", "StoreProblem", "UnneededSettings", });
+        new java.lang.String[] { "Version", "File", "LoadTime", "Settings", "Revision", "StoreProblem", "UnneededSettings", "Refusal", "RefusalTime", });
     internal_static_llmgateway_admin_v1_Setting_descriptor =
       getDescriptor().getMessageTypes().get(2);
     internal_static_llmgateway_admin_v1_Setting_fieldAccessorTable = new

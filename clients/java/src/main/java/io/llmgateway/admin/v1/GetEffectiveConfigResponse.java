@@ -27,6 +27,7 @@ private static final long serialVersionUID = 0L;
     storeProblem_ = "";
     unneededSettings_ =
         com.google.protobuf.LazyStringArrayList.emptyList();
+    refusal_ = "";
   }
 
   @java.lang.Override
@@ -358,6 +359,91 @@ private static final long serialVersionUID = 0L;
     return unneededSettings_.getByteString(index);
   }
 
+  public static final int REFUSAL_FIELD_NUMBER = 8;
+  @SuppressWarnings("serial")
+  private volatile java.lang.Object refusal_ = "";
+  /**
+   * <pre>
+   * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+   * </pre>
+   *
+   * <code>string refusal = 8;</code>
+   * @return The refusal.
+   */
+  @java.lang.Override
+  public java.lang.String getRefusal() {
+    java.lang.Object ref = refusal_;
+    if (ref instanceof java.lang.String) {
+      return (java.lang.String) ref;
+    } else {
+      com.google.protobuf.ByteString bs = 
+          (com.google.protobuf.ByteString) ref;
+      java.lang.String s = bs.toStringUtf8();
+      refusal_ = s;
+      return s;
+    }
+  }
+  /**
+   * <pre>
+   * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+   * </pre>
+   *
+   * <code>string refusal = 8;</code>
+   * @return The bytes for refusal.
+   */
+  @java.lang.Override
+  public com.google.protobuf.ByteString
+      getRefusalBytes() {
+    java.lang.Object ref = refusal_;
+    if (ref instanceof java.lang.String) {
+      com.google.protobuf.ByteString b = 
+          com.google.protobuf.ByteString.copyFromUtf8(
+              (java.lang.String) ref);
+      refusal_ = b;
+      return b;
+    } else {
+      return (com.google.protobuf.ByteString) ref;
+    }
+  }
+
+  public static final int REFUSAL_TIME_FIELD_NUMBER = 9;
+  private com.google.protobuf.Timestamp refusalTime_;
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   * @return Whether the refusalTime field is set.
+   */
+  @java.lang.Override
+  public boolean hasRefusalTime() {
+    return ((bitField0_ & 0x00000002) != 0);
+  }
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   * @return The refusalTime.
+   */
+  @java.lang.Override
+  public com.google.protobuf.Timestamp getRefusalTime() {
+    return refusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : refusalTime_;
+  }
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   */
+  @java.lang.Override
+  public com.google.protobuf.TimestampOrBuilder getRefusalTimeOrBuilder() {
+    return refusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : refusalTime_;
+  }
+
   private byte memoizedIsInitialized = -1;
   @java.lang.Override
   public final boolean isInitialized() {
@@ -392,6 +478,12 @@ private static final long serialVersionUID = 0L;
     }
     for (int i = 0; i < unneededSettings_.size(); i++) {
       com.google.protobuf.GeneratedMessageV3.writeString(output, 7, unneededSettings_.getRaw(i));
+    }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(refusal_)) {
+      com.google.protobuf.GeneratedMessageV3.writeString(output, 8, refusal_);
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      output.writeMessage(9, getRefusalTime());
     }
     getUnknownFields().writeTo(output);
   }
@@ -431,6 +523,13 @@ private static final long serialVersionUID = 0L;
       size += dataSize;
       size += 1 * getUnneededSettingsList().size();
     }
+    if (!com.google.protobuf.GeneratedMessageV3.isStringEmpty(refusal_)) {
+      size += com.google.protobuf.GeneratedMessageV3.computeStringSize(8, refusal_);
+    }
+    if (((bitField0_ & 0x00000002) != 0)) {
+      size += com.google.protobuf.CodedOutputStream
+        .computeMessageSize(9, getRefusalTime());
+    }
     size += getUnknownFields().getSerializedSize();
     memoizedSize = size;
     return size;
@@ -463,6 +562,13 @@ private static final long serialVersionUID = 0L;
         .equals(other.getStoreProblem())) return false;
     if (!getUnneededSettingsList()
         .equals(other.getUnneededSettingsList())) return false;
+    if (!getRefusal()
+        .equals(other.getRefusal())) return false;
+    if (hasRefusalTime() != other.hasRefusalTime()) return false;
+    if (hasRefusalTime()) {
+      if (!getRefusalTime()
+          .equals(other.getRefusalTime())) return false;
+    }
     if (!getUnknownFields().equals(other.getUnknownFields())) return false;
     return true;
   }
@@ -494,6 +600,12 @@ private static final long serialVersionUID = 0L;
     if (getUnneededSettingsCount() > 0) {
       hash = (37 * hash) + UNNEEDED_SETTINGS_FIELD_NUMBER;
       hash = (53 * hash) + getUnneededSettingsList().hashCode();
+    }
+    hash = (37 * hash) + REFUSAL_FIELD_NUMBER;
+    hash = (53 * hash) + getRefusal().hashCode();
+    if (hasRefusalTime()) {
+      hash = (37 * hash) + REFUSAL_TIME_FIELD_NUMBER;
+      hash = (53 * hash) + getRefusalTime().hashCode();
     }
     hash = (29 * hash) + getUnknownFields().hashCode();
     memoizedHashCode = hash;
@@ -631,6 +743,7 @@ private static final long serialVersionUID = 0L;
               .alwaysUseFieldBuilders) {
         getLoadTimeFieldBuilder();
         getSettingsFieldBuilder();
+        getRefusalTimeFieldBuilder();
       }
     }
     @java.lang.Override
@@ -655,6 +768,12 @@ private static final long serialVersionUID = 0L;
       storeProblem_ = "";
       unneededSettings_ =
           com.google.protobuf.LazyStringArrayList.emptyList();
+      refusal_ = "";
+      refusalTime_ = null;
+      if (refusalTimeBuilder_ != null) {
+        refusalTimeBuilder_.dispose();
+        refusalTimeBuilder_ = null;
+      }
       return this;
     }
 
@@ -723,6 +842,15 @@ private static final long serialVersionUID = 0L;
       if (((from_bitField0_ & 0x00000040) != 0)) {
         unneededSettings_.makeImmutable();
         result.unneededSettings_ = unneededSettings_;
+      }
+      if (((from_bitField0_ & 0x00000080) != 0)) {
+        result.refusal_ = refusal_;
+      }
+      if (((from_bitField0_ & 0x00000100) != 0)) {
+        result.refusalTime_ = refusalTimeBuilder_ == null
+            ? refusalTime_
+            : refusalTimeBuilder_.build();
+        to_bitField0_ |= 0x00000002;
       }
       result.bitField0_ |= to_bitField0_;
     }
@@ -828,6 +956,14 @@ private static final long serialVersionUID = 0L;
         }
         onChanged();
       }
+      if (!other.getRefusal().isEmpty()) {
+        refusal_ = other.refusal_;
+        bitField0_ |= 0x00000080;
+        onChanged();
+      }
+      if (other.hasRefusalTime()) {
+        mergeRefusalTime(other.getRefusalTime());
+      }
       this.mergeUnknownFields(other.getUnknownFields());
       onChanged();
       return this;
@@ -900,6 +1036,18 @@ private static final long serialVersionUID = 0L;
               unneededSettings_.add(s);
               break;
             } // case 58
+            case 66: {
+              refusal_ = input.readStringRequireUtf8();
+              bitField0_ |= 0x00000080;
+              break;
+            } // case 66
+            case 74: {
+              input.readMessage(
+                  getRefusalTimeFieldBuilder().getBuilder(),
+                  extensionRegistry);
+              bitField0_ |= 0x00000100;
+              break;
+            } // case 74
             default: {
               if (!super.parseUnknownField(input, extensionRegistry, tag)) {
                 done = true; // was an endgroup tag
@@ -1851,6 +1999,255 @@ private static final long serialVersionUID = 0L;
       bitField0_ |= 0x00000040;
       onChanged();
       return this;
+    }
+
+    private java.lang.Object refusal_ = "";
+    /**
+     * <pre>
+     * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+     * </pre>
+     *
+     * <code>string refusal = 8;</code>
+     * @return The refusal.
+     */
+    public java.lang.String getRefusal() {
+      java.lang.Object ref = refusal_;
+      if (!(ref instanceof java.lang.String)) {
+        com.google.protobuf.ByteString bs =
+            (com.google.protobuf.ByteString) ref;
+        java.lang.String s = bs.toStringUtf8();
+        refusal_ = s;
+        return s;
+      } else {
+        return (java.lang.String) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+     * </pre>
+     *
+     * <code>string refusal = 8;</code>
+     * @return The bytes for refusal.
+     */
+    public com.google.protobuf.ByteString
+        getRefusalBytes() {
+      java.lang.Object ref = refusal_;
+      if (ref instanceof String) {
+        com.google.protobuf.ByteString b = 
+            com.google.protobuf.ByteString.copyFromUtf8(
+                (java.lang.String) ref);
+        refusal_ = b;
+        return b;
+      } else {
+        return (com.google.protobuf.ByteString) ref;
+      }
+    }
+    /**
+     * <pre>
+     * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+     * </pre>
+     *
+     * <code>string refusal = 8;</code>
+     * @param value The refusal to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRefusal(
+        java.lang.String value) {
+      if (value == null) { throw new NullPointerException(); }
+      refusal_ = value;
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+     * </pre>
+     *
+     * <code>string refusal = 8;</code>
+     * @return This builder for chaining.
+     */
+    public Builder clearRefusal() {
+      refusal_ = getDefaultInstance().getRefusal();
+      bitField0_ = (bitField0_ & ~0x00000080);
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+     * </pre>
+     *
+     * <code>string refusal = 8;</code>
+     * @param value The bytes for refusal to set.
+     * @return This builder for chaining.
+     */
+    public Builder setRefusalBytes(
+        com.google.protobuf.ByteString value) {
+      if (value == null) { throw new NullPointerException(); }
+      checkByteStringIsUtf8(value);
+      refusal_ = value;
+      bitField0_ |= 0x00000080;
+      onChanged();
+      return this;
+    }
+
+    private com.google.protobuf.Timestamp refusalTime_;
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> refusalTimeBuilder_;
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     * @return Whether the refusalTime field is set.
+     */
+    public boolean hasRefusalTime() {
+      return ((bitField0_ & 0x00000100) != 0);
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     * @return The refusalTime.
+     */
+    public com.google.protobuf.Timestamp getRefusalTime() {
+      if (refusalTimeBuilder_ == null) {
+        return refusalTime_ == null ? com.google.protobuf.Timestamp.getDefaultInstance() : refusalTime_;
+      } else {
+        return refusalTimeBuilder_.getMessage();
+      }
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public Builder setRefusalTime(com.google.protobuf.Timestamp value) {
+      if (refusalTimeBuilder_ == null) {
+        if (value == null) {
+          throw new NullPointerException();
+        }
+        refusalTime_ = value;
+      } else {
+        refusalTimeBuilder_.setMessage(value);
+      }
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public Builder setRefusalTime(
+        com.google.protobuf.Timestamp.Builder builderForValue) {
+      if (refusalTimeBuilder_ == null) {
+        refusalTime_ = builderForValue.build();
+      } else {
+        refusalTimeBuilder_.setMessage(builderForValue.build());
+      }
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public Builder mergeRefusalTime(com.google.protobuf.Timestamp value) {
+      if (refusalTimeBuilder_ == null) {
+        if (((bitField0_ & 0x00000100) != 0) &&
+          refusalTime_ != null &&
+          refusalTime_ != com.google.protobuf.Timestamp.getDefaultInstance()) {
+          getRefusalTimeBuilder().mergeFrom(value);
+        } else {
+          refusalTime_ = value;
+        }
+      } else {
+        refusalTimeBuilder_.mergeFrom(value);
+      }
+      if (refusalTime_ != null) {
+        bitField0_ |= 0x00000100;
+        onChanged();
+      }
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public Builder clearRefusalTime() {
+      bitField0_ = (bitField0_ & ~0x00000100);
+      refusalTime_ = null;
+      if (refusalTimeBuilder_ != null) {
+        refusalTimeBuilder_.dispose();
+        refusalTimeBuilder_ = null;
+      }
+      onChanged();
+      return this;
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public com.google.protobuf.Timestamp.Builder getRefusalTimeBuilder() {
+      bitField0_ |= 0x00000100;
+      onChanged();
+      return getRefusalTimeFieldBuilder().getBuilder();
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    public com.google.protobuf.TimestampOrBuilder getRefusalTimeOrBuilder() {
+      if (refusalTimeBuilder_ != null) {
+        return refusalTimeBuilder_.getMessageOrBuilder();
+      } else {
+        return refusalTime_ == null ?
+            com.google.protobuf.Timestamp.getDefaultInstance() : refusalTime_;
+      }
+    }
+    /**
+     * <pre>
+     * Since when.
+     * </pre>
+     *
+     * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+     */
+    private com.google.protobuf.SingleFieldBuilderV3<
+        com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder> 
+        getRefusalTimeFieldBuilder() {
+      if (refusalTimeBuilder_ == null) {
+        refusalTimeBuilder_ = new com.google.protobuf.SingleFieldBuilderV3<
+            com.google.protobuf.Timestamp, com.google.protobuf.Timestamp.Builder, com.google.protobuf.TimestampOrBuilder>(
+                getRefusalTime(),
+                getParentForChildren(),
+                isClean());
+        refusalTime_ = null;
+      }
+      return refusalTimeBuilder_;
     }
     @java.lang.Override
     public final Builder setUnknownFields(

@@ -189,4 +189,51 @@ public interface GetEffectiveConfigResponseOrBuilder extends
    */
   com.google.protobuf.ByteString
       getUnneededSettingsBytes(int index);
+
+  /**
+   * <pre>
+   * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+   * </pre>
+   *
+   * <code>string refusal = 8;</code>
+   * @return The refusal.
+   */
+  java.lang.String getRefusal();
+  /**
+   * <pre>
+   * What of the files, or of what was set at run time, is not in force, and why, a problem a line; empty where all is.
+   * </pre>
+   *
+   * <code>string refusal = 8;</code>
+   * @return The bytes for refusal.
+   */
+  com.google.protobuf.ByteString
+      getRefusalBytes();
+
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   * @return Whether the refusalTime field is set.
+   */
+  boolean hasRefusalTime();
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   * @return The refusalTime.
+   */
+  com.google.protobuf.Timestamp getRefusalTime();
+  /**
+   * <pre>
+   * Since when.
+   * </pre>
+   *
+   * <code>.google.protobuf.Timestamp refusal_time = 9;</code>
+   */
+  com.google.protobuf.TimestampOrBuilder getRefusalTimeOrBuilder();
 }
