@@ -5,7 +5,7 @@ FAULTS_OUTAGE: seconds of the long outage (60).
 
 import sys
 
-from tests.faults import bumpy, cancellation, delivery, lifecycle, policy, upstream  # noqa: F401 - they declare the rows
+from tests.faults import bumpy, cancellation, delivery, lifecycle, policy, store, upstream  # noqa: F401 - they declare the rows
 from tests.faults.scorecard import measure
 
 if __name__ == "__main__":

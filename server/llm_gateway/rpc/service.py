@@ -18,6 +18,7 @@ from llm_gateway.errors import (
     CallerTooSlow,
     GatewayError,
     InvalidRequest,
+    ModelNotFound,
     ProviderNotConfigured,
     StoreUnavailable,
     StreamInterrupted,
@@ -202,10 +203,12 @@ class Service:
         """The error for a name that is unknown, where the store may know it."""
         if not self.unread:
             return error
-        return StoreUnavailable(
+        told = StoreUnavailable(
             f"What was set at run time is not known yet, where this name may be: the store {self.unread}.",
             retry_after=STORE_AGAIN,
         )
+        told.attempts = error.attempts
+        return told
 
     def _route(
         self, request: gateway_pb2.SendRequest, rpc: Rpc, summary: Summary | None = None, *, stream: bool, asked: bool
@@ -252,6 +255,8 @@ class Service:
                 error.attempts = call.journal.attempts
                 error.spent = call.journal.calls >= call.route.max_attempts
             answer.note_failed(rpc, call)
+            if isinstance(error, ModelNotFound):  # a provider that is alone is sent every name
+                raise self._unknown(error) from None
             raise
         seconds = monotonic() - started
         reply.on_close(lambda closed: answer.closed(rpc, call, closed, seconds))

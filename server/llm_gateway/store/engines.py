@@ -1,4 +1,5 @@
-"""How each database is reached. Connections are short: administration is rare, and one that is made anew needs no healing."""
+"""How each database is reached. SQLite's file is opened anew for every transaction, so that one that was replaced is noticed; to PostgreSQL one
+connection is kept, and asked whether it still lives before it is used."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from llm_gateway.config import Secret, Store
 
 FILE: Final = "llm-gateway.db"
-CONNECT: Final = 2
+CONNECT: Final = 5
 """Seconds that a connection may take."""
 STATEMENT: Final = 5
 """Seconds that a statement may take, or wait for a lock."""
@@ -23,7 +24,6 @@ CHANNEL: Final = "llm_gateway"
 def engine_of(settings: Store) -> sa.Engine:
     """No connection is made yet."""
     common: dict[str, Any] = {
-        "poolclass": sa.NullPool,
         "json_serializer": lambda value: msgspec.json.encode(value).decode(),
         "json_deserializer": msgspec.json.decode,
         "hide_parameters": True,
@@ -32,6 +32,8 @@ def engine_of(settings: Store) -> sa.Engine:
         engine = sa.create_engine(
             _url(settings.url),
             isolation_level="REPEATABLE READ",
+            pool_size=1,
+            pool_pre_ping=True,
             connect_args={
                 "connect_timeout": CONNECT,
                 "tcp_user_timeout": STATEMENT * 1000,
@@ -44,7 +46,7 @@ def engine_of(settings: Store) -> sa.Engine:
     else:
         path = file_of(settings).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         url = sa.URL.create("sqlite", database=f"file:{path}", query={"uri": "true", "mode": "rw"})
-        engine = sa.create_engine(url, connect_args={"timeout": STATEMENT}, **common)
+        engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"timeout": STATEMENT}, **common)
         sa.event.listen(engine, "connect", _prepared)
         sa.event.listen(engine, "begin", _begun)
     return engine

@@ -2,7 +2,7 @@
 for it.
 
 Every change is one transaction that makes the next revision, whose number is unique: of two who start from the same one, the second is Stale.
-A store that is gone heals by itself, for every transaction connects anew.
+A store that is gone heals by itself: no transaction goes by a connection that is dead.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Store:
             with store._reading():
                 pass
         except WrongSchema:
+            store.close()
             raise
         except StoreUnavailable as error:
             logs.log().error("store unavailable", reason=error.reason)
@@ -303,6 +304,7 @@ class Store:
         """A connection that is told of changes; gives what waits for one, POLL seconds at most."""
         try:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", writes=True) as connection:
+                connection.detach()  # it is for this alone
                 driver: Any = connection.connection.driver_connection
                 connection.exec_driver_sql(f"LISTEN {engines.CHANNEL}")
 
