@@ -32,7 +32,7 @@ def admit(store: Store, vault: Vault | None) -> State:
             raise _without(state.keys[0])
         return state
     if known and not known & {vault.current, *vault.old}:
-        wrong = f"is the master key {vault.current}, and what the store holds is sealed by {' or '.join(sorted(known))}"
+        wrong = f"is the master key {vault.current}, and that of the store is {' or '.join(sorted(known))}"
         raise VaultError("store.master_key", wrong, f"give that one, or list it in store.old_master_keys; {_FORGET}")
     for key in state.keys:
         vault.open(key.name, key.sealed)
