@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import os
+import random
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
 from tests.support.waiting import eventually_blocking
 
+ROUNDS = int(os.environ.get("KILLS", "3"))
+"""How often a gateway is killed while it is changed."""
 ANSWER = json.dumps(
     {
         "id": "1",
@@ -580,3 +584,45 @@ def test_the_plain_client_does_not_import_the_administrations() -> None:
     """So that a program which only calls models does not pay for it."""
     code = "import sys, llmgateway; print([name for name in sys.modules if 'admin' in name])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_gateway_that_is_killed_has_every_change_that_was_acknowledged_and_no_half_one(tmp_path: Path) -> None:
+    """SIGKILL at random moments of a stream of changes, each a provider with its key and a route over it; KILLS says how often."""
+    rng, config = random.Random(13), with_store(tmp_path)
+    acknowledged: set[str] = set()
+    for _ in range(ROUNDS):
+        with gateways.process(config, tmp_path) as process:
+            address = f"127.0.0.1:{administration_port(process)}"
+            killing = threading.Timer(rng.uniform(0.0, 0.6), process.process.kill)
+            with AdminClient(address, api_key=key_of("admin"), timeout=120) as admin:
+                assert_whole(admin, acknowledged)
+                killing.start()
+                with suppress(GatewayError):
+                    while True:
+                        name = f"mine-{len(admin.list_providers())}"
+                        admin.create_provider(name, settings(), keys={"main": KEY})
+                        acknowledged.add(name)
+                        admin.create_route(name, targets(f"{name}/m"))
+                        acknowledged.add(f"routes/{name}")
+            killing.join()
+    with storing(tmp_path) as (_, admin):
+        assert_whole(admin, acknowledged)
+    print(f"killed {ROUNDS} times: all {len(acknowledged)} acknowledged changes are there")
+
+
+def administration_port(process: gateways.Process) -> int:
+    lines = map(json.loads, process.log.read_text().rpartition("\n")[0].splitlines())
+    [port] = [line["port"] for line in lines if line["event"] == "administration"]
+    return int(port)
+
+
+def assert_whole(admin: AdminClient, acknowledged: set[str]) -> None:
+    """What was acknowledged is there, each provider has its key, and each revision its change."""
+    found = {one.name.removeprefix("providers/"): one for one in admin.list_providers() if one.revision}
+    routes = {one.name for one in admin.list_routes() if one.revision}
+    assert acknowledged <= {*found, *routes}
+    assert all(list(one.keys) == ["main"] and one.enabled for one in found.values())
+    assert {name.replace("routes/", "providers/") for name in routes} <= {f"providers/{name}" for name in found}
+    changes = admin.list_changes()
+    assert [one.revision for one in changes] == list(range(len(changes), 0, -1))
+    assert {one.resource for one in changes} == {*routes, *(f"providers/{name}" for name in found)}
