@@ -26,6 +26,7 @@ from llm_gateway.cli import main
 from llm_gateway.cli.db import place
 from llm_gateway.config import Secret
 from llm_gateway.store import engines, migrations, schema
+from llm_gateway.store import store as store_module
 from llm_gateway.store.records import Change, Entries, KeyRecord, State
 from llm_gateway.store.store import BackupError, Stale, Store, StoreUnavailable, WrongSchema
 from llm_gateway.store.vault import Sealed
@@ -184,6 +185,21 @@ def test_another_replicas_change_is_told(opened: Callable[[], Store]) -> None:
     assert told.get(timeout=PATIENCE) == 1
     first.commit(state, with_provider(state, "other"), CHANGE)
     assert told.get(timeout=PATIENCE) == 2
+
+
+def test_postgres_tells_of_a_change_before_anybody_looks(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so long between looks that only the notification can be what tells."""
+    monkeypatch.setattr(store_module, "POLL", 10 * PATIENCE)
+    settings = config.Store(url=Secret(postgres.database()))
+    with closing(Store(settings)) as first, closing(Store(settings)) as second:
+        first.upgrade()
+        told: queue.Queue[int] = queue.Queue()
+        second.follow(told.put)
+        assert told.get(timeout=PATIENCE) == 0
+        state = first.commit(first.state(), with_provider(State(), "edge"), CHANGE)
+        assert told.get(timeout=PATIENCE) == 1
+        first.commit(state, with_provider(state, "other"), CHANGE)
+        assert told.get(timeout=PATIENCE) == 2
 
 
 def test_a_change_that_was_not_taken_is_told_again(opened: Callable[[], Store]) -> None:

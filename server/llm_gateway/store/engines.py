@@ -32,7 +32,7 @@ def engine_of(settings: Store) -> sa.Engine:
         engine = sa.create_engine(
             _url(settings.url),
             isolation_level="REPEATABLE READ",
-            pool_size=1,
+            pool_size=2,  # one listens
             pool_pre_ping=True,
             connect_args={
                 "connect_timeout": CONNECT,

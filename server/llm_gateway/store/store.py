@@ -304,7 +304,6 @@ class Store:
         """A connection that is told of changes; gives what waits for one, POLL seconds at most."""
         try:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT", writes=True) as connection:
-                connection.detach()  # it is for this alone
                 driver: Any = connection.connection.driver_connection
                 connection.exec_driver_sql(f"LISTEN {engines.CHANNEL}")
 
@@ -313,9 +312,12 @@ class Store:
                         if self._closed.is_set() or any(driver.notifies(timeout=_SLICE, stop_after=1)):
                             return
 
-                yield wait
-        except sa.exc.DBAPIError as error:
-            raise StoreUnavailable(problems.reason(error.orig)) from None
+                try:
+                    yield wait
+                finally:
+                    connection.invalidate()  # nobody else should get what it is told
+        except (sa.exc.DBAPIError, self._engine.dialect.loaded_dbapi.Error) as error:
+            raise StoreUnavailable(problems.reason(getattr(error, "orig", error))) from None
 
 
 def _wrong(version: str) -> WrongSchema:
