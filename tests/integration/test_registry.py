@@ -53,6 +53,8 @@ class Serving:
         self.settings = self.found(config.Layer())
         self.failures = 0
         self.taken: list[int] = []
+        self.looks: Callable[[], None] = lambda: None
+        """Called before and after each change of the settings."""
 
     async def learned(self, resolve: Callable[[RoutingTable, bool], T]) -> T:
         raise NotImplementedError
@@ -67,7 +69,9 @@ class Serving:
         if self.failures:
             self.failures -= 1
             raise RuntimeError("the words of a bug")
+        self.looks()
         self.settings = self.found(layer)
+        self.looks()
         self.taken.append(layer.revision)
 
 
@@ -125,12 +129,33 @@ def test_what_another_replica_sets_is_in_force_here_too(tmp_path: Path) -> None:
     with registry(tmp_path, here) as one, registry(tmp_path, there) as other:
         assert change(one, route("here")) == 1
         eventually_blocking(lambda: there.taken[-1:] == [1], "the other has it")
-        before = other.state
+        before = other._known
         assert change(one, route("again")) == 2
-        other.state = before  # as if it had not looked since
+        other._known = before  # as if it had not looked since
         assert change(other, route("there")) == 3
         assert set(there.settings.routes) == {"here", "again", "there"}
         eventually_blocking(lambda: here.taken[-1:] == [3], "this one has it")
+
+
+def test_what_the_gateway_serves_by_and_what_is_in_force_are_told_at_once(tmp_path: Path) -> None:
+    """Whoever sees a setting in the gateway finds what was set with it, keys too, before the change is answered; not before it is served by."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        f"providers: {{echo: {{}}}}\nadmin: {{keys: [{{name: ops, role: admin, hash: 'sha256:{'0' * 64}'}}]}}"
+    )
+    serving = Serving()
+    serving.found = config.read(str(file), {})
+    with registry(tmp_path, serving) as one:
+        seen: list[tuple[int, int | None]] = []
+
+        def look() -> None:
+            state = one.in_force
+            seen.append((state.revision, one.since.get(("routes", "first"), (None,))[0]))
+
+        serving.looks = look
+        assert change(one, route("first")) == 1
+        assert change(one, route("second")) == 2
+    assert seen == [(0, None), (1, 1), (1, 1), (2, 1)]
 
 
 def test_what_is_wrong_with_a_change_is_told_by_field_or_by_what_needs_it(tmp_path: Path) -> None:

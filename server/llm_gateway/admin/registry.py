@@ -49,6 +49,7 @@ EXPIRED: Final = "ExpireProviderKey"
 """The change by which a key leaves the store at the end of its overlap."""
 Make = Callable[[State], State]
 """A new state made of the one in force; the same where nothing is to be changed. Raises GatewayError."""
+Since = Mapping[tuple[str, str], tuple[int, datetime]]
 Told = Callable[[State], Any]
 """What the audit tells of a state: values of JSON without secrets."""
 
@@ -62,22 +63,19 @@ class Done:
 
 
 class Registry:
-    """Of one gateway, or of the process that administers its workers. Thread-safe; none of its threads serves calls.
-
-    state: what is in force; None until the store could be read. gateway: to be set before it is started.
-    """
+    """Of one gateway, or of the process that administers its workers. Thread-safe; none of its threads serves calls. gateway: to be set before it is
+    started."""
 
     def __init__(self, kept: store.Store, vault: Vault | None) -> None:
         self.store = kept
-        self.state: State | None = None
         self._vault = vault
         self.gateway: Administered | None = None
         self._turn = threading.Lock()
         self._opened: dict[KeyRecord, config.StoredKey] = {}
         self._untaken: State | None = None
         self._told = ""
-        self.since: Mapping[tuple[str, str], tuple[int, datetime]] = {}
-        """By section and name of an entry in force: the revision that set it, and when."""
+        self._known: tuple[State | None, Since] = (None, {})
+        self._coming: tuple[State, Since] | None = None
         self._awake = threading.Event()
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -87,11 +85,11 @@ class Registry:
     def load(self) -> config.Layer | None:
         """What is to be in force; None while the store cannot be read. Raises VaultError for a key that does not open."""
         try:
-            state, self.since = sealing.admit(self.store, self._vault), self.store.since()
+            state, since = sealing.admit(self.store, self._vault), self.store.since()
         except store.StoreUnavailable:
             return None
         layer = self.layer(state)
-        self.state = state
+        self._known = state, since
         return layer
 
     def start(self) -> None:
@@ -115,11 +113,29 @@ class Registry:
     # --- what is asked
 
     @property
+    def state(self) -> State | None:
+        """What is in force, from the moment on at which the gateway's settings are those under it; None until the store could be read."""
+        return self._in_force[0]
+
+    @property
+    def since(self) -> Since:
+        """By section and name of an entry in force: the revision that set it, and when."""
+        return self._in_force[1]
+
+    @property
+    def _in_force(self) -> tuple[State | None, Since]:
+        coming = self._coming
+        if coming is not None and config.origins_of(self._gateway.settings).revision == coming[0].revision:
+            return coming
+        return self._known
+
+    @property
     def in_force(self) -> State:
         """The state. Raises StoreUnavailable before there is one."""
-        if self.state is None:
+        state = self.state
+        if state is None:
             raise self.unavailable(self.problem or "was not read yet")
-        return self.state
+        return state
 
     def revisions(self, before: int | None, limit: int, resource: str = "") -> list[records.Revision]:
         """The newest first, below a number; of one resource, or of all. Raises StoreUnavailable."""
@@ -300,6 +316,10 @@ class Registry:
 
     async def _take(self, state: State) -> bool:
         """Put a state that is kept in force, or say why it is not, and have it tried again."""
+        since = self.since
+        with suppress(store.StoreUnavailable):
+            since = self.store.since()
+        self._coming = state, since
         try:
             await self._gateway.take(self.layer(state))
         except config.ConfigError as error:
@@ -308,11 +328,11 @@ class Registry:
             problem = type(error).__name__
             logs.log().error("internal error", error=problem, exc_info=True)
         else:
-            self.state, self._untaken, self._told = state, None, ""
-            with suppress(store.StoreUnavailable):
-                self.since = self.store.since()
+            self._known, self._untaken, self._told = self._coming, None, ""
             self._awake.set()  # another key may be the first to end
             return True
+        finally:
+            self._coming = None
         self._tell(state.revision, problem)
         self._untaken = state
         self._awake.set()
