@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -34,6 +35,8 @@ class Postgres:
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs, self._folder = programs, folder
         self._server: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+        """Ends the server when the pipe to it closes: with this process, however that ends."""
         self.password = secrets.token_hex(8)
         self._as: dict[str, Any] = {"cwd": folder}
         if os.getuid() == 0:
@@ -46,9 +49,7 @@ class Postgres:
         options = ("--no-sync", "--no-locale", "--encoding=UTF8", "--auth=scram-sha-256", "--username", USER)
         command = [str(programs / "initdb"), *options, f"--pwfile={word}", "-D", str(folder / "data")]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._as)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = _port()
 
     def url(self, database: str = "postgres") -> str:
         """A URL with user and password."""
@@ -59,12 +60,17 @@ class Postgres:
         data, log = self._folder / "data", self._folder / "log"
         command = [self._programs / "postgres", "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F"]
         with log.open("ab") as output:
-            self._server = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, **self._as)
+            given = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, **self._as}
+            self._server = subprocess.Popen([*map(str, command)], **given)
+            guard = ["/bin/sh", "-c", 'read -r _; kill -QUIT "$1"', "guard", str(self._server.pid)]
+            self._guard = subprocess.Popen(guard, **{**given, "stdin": subprocess.PIPE, "start_new_session": True})
         eventually_blocking(self._answers, "PostgreSQL takes connections")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop. SIGINT is its fast shutdown, SIGQUIT a crash."""
-        if self._server is not None:
+        if self._server is not None and self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
             self._server.send_signal(how)
             self._server.wait(120)
             self._server = None
@@ -86,6 +92,20 @@ class Postgres:
         return True
 
 
+def _port() -> int:
+    """A free one that the system gives to nobody by itself: it is still free when the server is started, also after a stop."""
+    limits = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = int(limits.read_text().split()[0]) if limits.exists() else 32768
+    while True:
+        port = random.randrange(min(10_000, end - 1_000), end)
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
 def _exists(name: str) -> bool:
     try:
         pwd.getpwnam(name)
@@ -103,8 +123,8 @@ def running() -> Iterator[Postgres]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))  # where every user may look: pytest's folders are ours alone
     try:
         server = Postgres(Path(found.stdout.strip()), folder)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()
