@@ -326,7 +326,12 @@ def test_bad_input_says_what_would_be_right(
 def test_a_wrong_file_is_refused_with_its_lines_and_a_right_one_taken(tmp_path: Path) -> None:
     """What was in force stays so; each try is told in an audit line, with who it was."""
     with started(tmp_path) as running, running.admin("operator") as admin, running.admin("viewer") as viewer:
-        before = admin.get_effective_config("breaker")
+
+        def in_force() -> tuple[str, list[config_pb2.Setting]]:
+            effective = admin.get_effective_config("breaker")
+            return effective.version, [*effective.settings]
+
+        before = in_force()
         running.write(lambda settings: settings.update(breaker={"windo": "3s", "window": "often"}))
         with pytest.raises(FailedPrecondition) as caught:
             admin.reload_config()
@@ -339,12 +344,14 @@ def test_a_wrong_file_is_refused_with_its_lines_and_a_right_one_taken(tmp_path: 
             assert file == str(running.file)
             assert '"windo' in text[int(line) - 1]
             assert said in problem.description
-        assert admin.get_effective_config("breaker") == before
+        assert in_force() == before
+        assert "did you mean window?" in admin.get_effective_config().refusal
         running.write(lambda settings: settings.update(breaker={"window": "3s"}))
         checked = admin.reload_config(validate_only=True)
-        assert admin.get_effective_config("breaker") == before
+        assert in_force() == before
         done = admin.reload_config()
-        assert done.version == checked.version != done.previous_version == before.version
+        assert done.version == checked.version != done.previous_version == before[0]
+        assert not admin.get_effective_config().refusal
         assert admin.get_effective_config("breaker.window").settings[0].value == "3s"
         with pytest.raises(PermissionDenied):
             viewer.reload_config()
