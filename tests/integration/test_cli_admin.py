@@ -118,7 +118,7 @@ def test_a_route_and_the_way_back(say: Say) -> None:
         ("providers add new --kind opnai", 1, "kind: "),
         ("providers add new --kind litellm --model m", 1, "kind: "),
         (f"providers add new {EDGE} --set default_model=", 2, "default_model: is empty"),
-        ("providers add new --kind openai_compatible --endpoint http://user:pass@127.0.0.1/v1", 1, "endpoint: "),
+        ("providers add new --kind openai_compatible --endpoint http://user:secret@127.0.0.1/v1", 1, "endpoint: "),
         ("providers add new --kind openai_compatible --model m", 1, "endpoint"),
         ("providers add anthropic", 1, "--api-key"),
         ("providers add new --set timeout.connect=2s", 2, "--set: timeout.connect: is unknown; did you mean timeouts?"),

@@ -110,7 +110,7 @@ async def test_a_provider_that_is_alone_does_not_make_the_names_of_a_store_unkno
     """Every name is sent to it; that it has none of this name says nothing while the store cannot be read."""
     upstream.script(scripted.whole(404, {"error": {"message": "model not found"}}))
     alone = {"alone": {"kind": "openai_compatible", "endpoint": f"{upstream.url}/v1", "api_key": "none"}}
-    store = {"url": "postgresql://gateway:hunter2@127.0.0.1:1/llm"}
+    store = {"url": "postgresql://gateway:secret2@127.0.0.1:1/llm"}
     config = {**CONFIG, "providers": alone, "routes": {}, "default_provider": "alone", "store": store}
     with started(tmp_path, config) as running:
         async with AsyncClient(
@@ -120,7 +120,7 @@ async def test_a_provider_that_is_alone_does_not_make_the_names_of_a_store_unkno
                 await client.chat("hello", model="smart")
         assert caught.value.reason == "STORE_UNAVAILABLE"
         assert [attempt.provider for attempt in caught.value.attempts] == ["alone"]
-        assert "hunter2" not in running.log.read_text()
+        assert "secret2" not in running.log.read_text()
 
 
 def test_a_start_on_a_store_that_was_not_upgraded_is_refused(

@@ -345,7 +345,7 @@ def test_a_server_that_does_not_answer_hangs_nobody(postgres: Postgres) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"password": "hunter2"}, "refuses the user or the password of store.url"),
+        ({"password": "secret2"}, "refuses the user or the password of store.url"),
         ({"username": "nobody"}, "refuses the user or the password of store.url"),
         ({"database": "nowhere"}, "has no database of the name in store.url"),
         ({"host": "no.such.host.invalid"}, "cannot be reached: the host of store.url is unknown"),
@@ -468,7 +468,7 @@ def test_a_backup_restores_the_same_store_in_either_database(
     ("spoil", "told"),
     [
         (lambda lines: [], "is no backup of a store"),
-        (lambda lines: [b"hunter2"], "is no backup of a store"),
+        (lambda lines: [b"secret2"], "is no backup of a store"),
         (lambda lines: lines[:-1], "is cut off after line 3"),
         (lambda lines: [*lines[:2], *lines[3:]], "is damaged: it has 1 rows, and should have 2"),
         (lambda lines: [lines[0], lines[1][:9], *lines[2:]], "is damaged: line 2 is no row of a store"),
@@ -491,7 +491,7 @@ def test_what_is_no_whole_backup_restores_nothing(
     with pytest.raises(BackupError) as caught:
         store.restore(spoil(lines), replace=True)
     assert str(caught.value).startswith(told)
-    assert "hunter2" not in str(caught.value)
+    assert "secret2" not in str(caught.value)
     assert store.state() == kept
 
 
@@ -513,7 +513,7 @@ def test_a_command_whose_database_is_gone_fails_with_the_reason(
     """With nothing of the URL."""
     path = tmp_path / "gateway.yaml"
     path.write_text(
-        "providers: {echo: {}}\nstore: {url: 'postgresql://me:hunter2@127.0.0.1:1/llm'}\n"
+        "providers: {echo: {}}\nstore: {url: 'postgresql://me:secret2@127.0.0.1:1/llm'}\n"
         f"admin: {{keys: [{{name: ops, role: admin, hash: 'sha256:{'0' * 64}'}}]}}"
     )
     assert main(["db", "upgrade", "--config", str(path)]) == 1

@@ -152,26 +152,26 @@ def test_a_store_is_read(write: Write, tmp_path: Path) -> None:
         models.MasterKeySource(env="OLD"),
         models.MasterKeySource(command=("pass", "show")),
     )
-    shared = load(write(ADMIN + "store: {url: '${STORE}'}"), {"STORE": "postgresql://gateway:hunter2@db/llm"}).store
+    shared = load(write(ADMIN + "store: {url: '${STORE}'}"), {"STORE": "postgresql://gateway:secret2@db/llm"}).store
     assert shared is not None
     assert shared.url is not None
-    assert "hunter2" not in repr(shared)
+    assert "secret2" not in repr(shared)
 
 
 @pytest.mark.parametrize(
     ("store", "key", "wrong"),
     [
         ("{}", "store", "names no place"),
-        ("{directory: data, url: 'postgresql://a:hunter2@b/c'}", "store.url", "is given beside directory"),
-        ("{url: 'mysql://a:hunter2@b/c'}", "store.url", "is no URL of a PostgreSQL"),
-        ("{url: 'postgresql://a:hunter2@b:none/c'}", "store.url", "is no URL of a PostgreSQL"),
-        ("{url: 'postgresql://a:hunter2@b'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{directory: data, url: 'postgresql://a:secret2@b/c'}", "store.url", "is given beside directory"),
+        ("{url: 'mysql://a:secret2@b/c'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{url: 'postgresql://a:secret2@b:none/c'}", "store.url", "is no URL of a PostgreSQL"),
+        ("{url: 'postgresql://a:secret2@b'}", "store.url", "is no URL of a PostgreSQL"),
         ("{directory: data, master_key: {}}", "store.master_key", "says not where the key is"),
         ("{directory: data, master_key: {env: A, command: [b]}}", "store.master_key", "has env and command"),
-        ("{directory: data, master_key: hunter2}", "store.master_key", "must be a mapping, not a single value"),
+        ("{directory: data, master_key: secret2}", "store.master_key", "must be a mapping, not a single value"),
         ("{directory: data, master_key: {file: none}}", "store.master_key.file", "'none' is not a file"),
         ("{directory: data, old_master_keys: [{env: A}]}", "store.old_master_keys", "are given without master_key"),
-        ("{directory: data, key: hunter2}", "store.key", "is unknown"),
+        ("{directory: data, key: secret2}", "store.key", "is unknown"),
     ],
 )
 def test_a_store_that_could_not_be_opened_is_refused(write: Write, store: str, key: str, wrong: str) -> None:
@@ -179,7 +179,7 @@ def test_a_store_that_could_not_be_opened_is_refused(write: Write, store: str, k
     problem = one_problem(write(f"{ADMIN}store: {store}"))
     assert (problem.key, problem.wrong) == (key, wrong)
     assert problem.line == 3
-    assert "hunter2" not in str(problem)
+    assert "secret2" not in str(problem)
 
 
 @pytest.mark.parametrize(

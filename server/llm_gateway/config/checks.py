@@ -120,7 +120,7 @@ def _check_store(store: Store, admin: Admin | None, reading: Reading) -> None:
         right = "give directory for SQLite, or the url of a PostgreSQL"
         reading.problem("store", "names no place", right)
     elif store.url is not None and not is_postgres(store.url.reveal()):
-        right = "write postgresql://user:password@host:5432/database, or give directory for SQLite"
+        right = "write postgresql://user:secret@host:5432/database, or give directory for SQLite"
         reading.problem("store.url", "is no URL of a PostgreSQL", right)
     else:
         extra = "admin" if store.url is None else "postgres"
