@@ -222,15 +222,54 @@ def test_a_change_that_was_not_taken_is_told_again(opened: Callable[[], Store]) 
 # --- the schema
 
 
-def test_the_history_makes_the_tables_that_the_code_expects(opened: Callable[[], Store]) -> None:
-    """One line of migrations, whose last is HEAD, and no difference between what they make and what is read and written."""
+def made(connection: sa.Connection) -> dict[str, Any]:
+    """What a database says of its tables: their columns, keys, constraints and indexes, and the newest migration."""
+    found = sa.inspect(connection)
+    tables = {
+        name: (
+            [{**column, "type": repr(column["type"])} for column in found.get_columns(name)],
+            found.get_pk_constraint(name),
+            found.get_indexes(name),
+            found.get_unique_constraints(name),
+            found.get_foreign_keys(name),
+            found.get_check_constraints(name),
+        )
+        for name in sorted(found.get_table_names())
+    }
+    return {**tables, "newest": connection.execute(sa.select(schema.version.c.version_num)).scalars().all()}
+
+
+def test_an_empty_store_gets_the_tables_that_the_history_makes(settings: config.Store) -> None:
+    """One line of migrations, whose last is HEAD, and what they make is, column by column and index by index, what an empty store gets without them,
+    and what is read and written."""
     scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
     assert scripts.get_heads() == [schema.HEAD]
     history = [script.revision for script in scripts.walk_revisions()]
     assert history == sorted(history, reverse=True)
-    with opened()._reading() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": schema.VERSIONS, "compare_type": True})
-        assert compare_metadata(context, schema.metadata) == []
+    with closing(Store(settings)) as store:
+        assert store.upgrade() == ("", schema.HEAD)
+        with store._transaction(writes=True) as connection:
+            at_once = made(connection)
+            for tables in (schema.metadata, schema.version.metadata):
+                tables.drop_all(connection)
+            assert sa.inspect(connection).get_table_names() == []
+            migrations.upgrade(connection)
+            assert made(connection) == at_once
+            context = MigrationContext.configure(
+                connection, opts={"version_table": schema.VERSIONS, "compare_type": True}
+            )
+            assert compare_metadata(context, schema.metadata) == []
+        assert store.state() == State()
+
+
+def test_a_first_start_does_not_import_the_migrations_library(tmp_path: Path) -> None:
+    """It takes memory that a gateway would hold for as long as it runs."""
+    code = (
+        "import sys; from llm_gateway import config; from llm_gateway.store.store import Store\n"
+        "Store.open(config.Store(directory=sys.argv[1])).close(); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_schema_of_a_newer_gateway_is_refused(opened: Callable[[], Store]) -> None:

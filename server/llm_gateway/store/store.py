@@ -142,7 +142,9 @@ class Store:
             before = _version(connection)
             if before > schema.HEAD:
                 raise _wrong(before)
-            if before < schema.HEAD:
+            if not before:
+                schema.make(connection)
+            elif before < schema.HEAD:
                 migrations.upgrade(connection)
         return before, schema.HEAD
 

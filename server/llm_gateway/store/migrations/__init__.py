@@ -1,4 +1,4 @@
-"""The one history of the schema; Alembic is imported only when a migration is due."""
+"""The one history of the schema; Alembic is imported only when a store that is not empty is migrated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Bring the schema up to date in the connection's transaction."""
+    """Bring the schema up to date in the connection's transaction; an empty store's too, as schema.make does."""
     from alembic import command
     from alembic.config import Config
 
