@@ -33,6 +33,7 @@ from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.environments import litellm
 from tests.support.upstream import END, Head, Upstream
+from tests.support.waiting import eventually
 
 NAMES = ("edge", "filed")
 """Of the providers: one that is set at run time, one of the file that gets a key at run time."""
@@ -182,8 +183,11 @@ async def _used(gateway: Running, words: Canaries, models: Sequence[str]) -> lis
 
 def _files(words: Canaries, folder: Path) -> list[str]:
     """What a scan of every file finds, as `strings` would."""
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [flaw for path in found for flaw in words.found(f"the file {path.name}", path.read_bytes())]
+    flaws: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(FileNotFoundError, IsADirectoryError):  # what SQLite puts beside its file comes and goes
+            flaws += words.found(f"the file {path.name}", path.read_bytes())
+    return flaws
 
 
 def _processes(words: Canaries, process: psutil.Process) -> list[str]:
@@ -232,9 +236,12 @@ async def _running(
 ) -> AsyncIterator[tuple[Running, int]]:
     """A gateway with the port of its administration; its log is looked through in the end."""
     async with rig.process(settings, env) as gateway:
-        lines = map(json.loads, gateway.log.read_text().splitlines())
-        [port] = [line["port"] for line in lines if line["event"] == "administration"]
-        yield gateway, port
+
+        def port() -> int:
+            lines = gateway.log.read_text().rpartition("\n")[0].splitlines()
+            return next((one["port"] for one in map(json.loads, lines) if one["event"] == "administration"), 0)
+
+        yield gateway, await eventually(port, "the administration listens")
         flaws += _processes(words, gateway.process)
         await asyncio.sleep(0.3)
     for line in gateway.log.read_text().splitlines():
