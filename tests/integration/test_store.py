@@ -53,11 +53,16 @@ def with_provider(state: State, name: str, endpoint: str = "http://127.0.0.1:800
     return replace(state, entries=replace(state.entries, providers=providers))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> config.Store:
-    """A place where nothing is kept yet, with patience for a machine on which others' transactions take long."""
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives a store the time that it takes on a slow machine."""
     for limit in ("CONNECT", "STATEMENT"):
         monkeypatch.setattr(engines, limit, int(PATIENCE))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path, patient: None) -> config.Store:
+    """A place where nothing is kept yet."""
     if request.param == "sqlite":
         return config.Store(directory=str(tmp_path / "da ta%?#"))
     server: Postgres = request.getfixturevalue("postgres")
@@ -189,7 +194,9 @@ def test_another_replicas_change_is_told(opened: Callable[[], Store]) -> None:
     assert told.get(timeout=PATIENCE) == 2
 
 
-def test_postgres_tells_of_a_change_before_anybody_looks(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postgres_tells_of_a_change_before_anybody_looks(
+    postgres: Postgres, patient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With so long between looks that only the notification can be what tells."""
     monkeypatch.setattr(store_module, "POLL", 10 * PATIENCE)
     settings = config.Store(url=Secret(postgres.database()))
@@ -336,7 +343,7 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, spoil: Callable[[Path], 
     assert caught.value.reason == told
 
 
-def test_a_store_without_its_server_heals_by_itself(postgres: Postgres) -> None:
+def test_a_store_without_its_server_heals_by_itself(postgres: Postgres, patient: None) -> None:
     """It opens without one, answers with a reason that has no secret in it, and works as soon as the server does; also after a crash."""
     settings = config.Store(url=Secret(postgres.database()))
     with closing(Store(settings)) as first:
