@@ -38,17 +38,18 @@ class Postgres:
         self._guard: subprocess.Popen[bytes] | None = None
         """Ends the server when the pipe to it closes: with this process, however that ends."""
         self.password = secrets.token_hex(8)
-        self._as: dict[str, Any] = {"cwd": folder}
+        self._as: list[str] = []
+        """What runs a command as that user. A fork that does it here would run gRPC's handlers of forks in the child, which it may not survive."""
         if os.getuid() == 0:
             user = next(pwd.getpwnam(name) for name in ("postgres", "nobody") if _exists(name))
             os.chown(folder, user.pw_uid, user.pw_gid)
-            self._as |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self._as = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
         word = folder / "password"
         word.write_text(self.password)
         word.chmod(0o644)
         options = ("--no-sync", "--no-locale", "--encoding=UTF8", "--auth=scram-sha-256", "--username", USER)
         command = [str(programs / "initdb"), *options, f"--pwfile={word}", "-D", str(folder / "data")]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._as)
+        subprocess.run([*self._as, *command], check=True, stdout=subprocess.DEVNULL, cwd=folder)
         self.port = _port()
 
     def url(self, database: str = "postgres") -> str:
@@ -60,10 +61,10 @@ class Postgres:
         data, log = self._folder / "data", self._folder / "log"
         command = [self._programs / "postgres", "-D", data, "-p", str(self.port), "-h", "127.0.0.1", "-k", "", "-F"]
         with log.open("ab") as output:
-            given = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, **self._as}
-            self._server = subprocess.Popen([*map(str, command)], **given)
+            given: dict[str, Any] = {"stdout": output, "stderr": output, "cwd": self._folder}
+            self._server = subprocess.Popen([*self._as, *map(str, command)], stdin=subprocess.DEVNULL, **given)
             guard = ["/bin/sh", "-c", 'read -r _; kill -QUIT "$1"', "guard", str(self._server.pid)]
-            self._guard = subprocess.Popen(guard, **{**given, "stdin": subprocess.PIPE, "start_new_session": True})
+            self._guard = subprocess.Popen([*self._as, *guard], stdin=subprocess.PIPE, start_new_session=True, **given)
         eventually_blocking(self._answers, "PostgreSQL takes connections")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -84,7 +85,8 @@ class Postgres:
 
     def _answers(self) -> bool:
         if self._server is None or self._server.poll() is not None:
-            raise RuntimeError((self._folder / "log").read_text())
+            ended = self._server.returncode if self._server is not None else None
+            raise RuntimeError(f"PostgreSQL has ended with {ended}:\n{(self._folder / 'log').read_text()}")
         try:
             psycopg.connect(self.url(), connect_timeout=10).close()
         except psycopg.OperationalError:
