@@ -317,11 +317,13 @@ class Terminal:
         os.write(self._descriptor, keys.encode())
 
     def interrupt(self) -> int:
-        """Press Ctrl-C at a prompt until the command ends; returns its exit code. input() may miss a signal that comes too soon."""
+        """Press Ctrl-C at a prompt until the command ends; returns its exit code as a shell tells it. input() may miss a signal that comes
+        too soon; one that comes while the interpreter already ends kills it, which a shell tells as 130 too."""
         for _ in range(int(SOON)):
             self.type("\x03")
             with suppress(subprocess.TimeoutExpired):
-                return self.process.wait(1)
+                code = self.process.wait(1)
+                return 128 - code if code < 0 else code
         raise AssertionError(self.screen)
 
 
