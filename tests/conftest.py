@@ -1,7 +1,9 @@
 """Fixtures shared by all tests."""
 
+import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from structlog import reset_defaults
 
 from tests.support import gateway as gateways
 from tests.support import llama as llama_server
@@ -61,6 +64,25 @@ def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` means: two workers for each core that this process may use, since a third of the tests' time is waiting."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(2 * cores, MOST_WORKERS)
+
+
+@pytest.fixture
+def unanswered_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses: nobody listens, and nobody else can be given it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that a test runs in this process sets up its log, of errors only perhaps: the log of the next test is as if none had."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    reset_defaults()
+    for handler in set(root.handlers) - set(before):
+        root.removeHandler(handler)
 
 
 @pytest_asyncio.fixture

@@ -36,6 +36,12 @@ class NameServer:
         return self.answer
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up that answers is in time, on any machine."""
+    monkeypatch.setattr(resolver, "PATIENCE", LONG)
+
+
 async def test_callers_of_one_name_share_a_look_up() -> None:
     """However many there are, and whoever of them goes away; another name has a look-up of its own."""
     server = NameServer()

@@ -26,7 +26,7 @@ from tests.support import gateway as gateways
 from tests.support import http2
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 Factory = Callable[..., Any]
 ECHO: dict[str, Any] = {"providers": {"echo": {"default_model": "echo"}}}
@@ -193,7 +193,7 @@ async def test_the_python_client_leaves_a_frozen_server() -> None:
     times = {"grpc.keepalive_time_ms", "grpc.keepalive_timeout_ms", "grpc.http2.ping_timeout_ms"}
     quick = [(name, int(value / SCALE)) for name, value in channel_options(address) if name in times]
     started = time.monotonic()
-    async with server, AsyncClient(address, timeout=50, options=[*quick, ("grpc.enable_retries", 0)]) as client:
+    async with server, AsyncClient(address, timeout=PATIENCE, options=[*quick, ("grpc.enable_retries", 0)]) as client:
         with pytest.raises(GatewayError) as caught:
             await client.chat("hi")
         frozen.set()
@@ -230,15 +230,15 @@ async def test_a_burst_that_the_loop_is_too_busy_for_waits(gateway_factory: Fact
     def burst() -> None:
         with grpc.insecure_channel(running.address, options=[("grpc.enable_retries", 0)]) as channel:
             check = machine_grpc.HealthStub(channel).Check
-            check(machine_pb2.HealthCheckRequest(), timeout=30)
+            check(machine_pb2.HealthCheckRequest(), timeout=PATIENCE)
             connected.set()
-            calls = [check.future(machine_pb2.HealthCheckRequest(), timeout=50) for _ in range(count)]
+            calls = [check.future(machine_pb2.HealthCheckRequest(), timeout=PATIENCE) for _ in range(count)]
             sent.set()
             outcomes.extend(call.code() for call in calls)
 
     thread = asyncio.create_task(asyncio.to_thread(burst))
     await eventually(lambda: connected.is_set() or thread.done(), "the client is connected")
-    sent.wait(30)  # the loop is busy
+    sent.wait(PATIENCE)  # the loop is busy
     time.sleep(1.0)
     await thread
     assert outcomes.count(grpc.StatusCode.OK) == count

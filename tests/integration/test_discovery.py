@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from tests.conftest import GatewayFactory
 from tests.support import gateway as gateways
 from tests.support.gateway import Local, configured, provider
 from tests.support.upstream import CLOSE, DONE, Until, Upstream, chat, event, running, stream, whole
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 OFTEN = {"interval": "20ms", "local_interval": "20ms"}
 
@@ -53,7 +54,7 @@ async def test_lists_are_kept_fresh_without_a_call(
     """A provider whose models the file names is left alone; of a list that changes the old models are marked, then left out; after a reload only the
     new configuration asks, and at the end nobody."""
     upstream.script(listing("old"), path="/v1/models")
-    upstream.script(whole(500, b"{}"), path="/named/v1/models")
+    upstream.script(listing("m"), path="/named/v1/models")  # which is not asked for again soon, as one that failed is
     settings: dict[str, Any] = {
         "providers": {
             "p": provider(upstream.url),
@@ -145,16 +146,20 @@ class Machine:
 
 
 @pytest.fixture
-async def machine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+async def machine() -> AsyncIterator[Machine]:
     """This machine, as far as Ollama and LM Studio go: their usual addresses are ports that no other test has."""
     ports = {}
-    for kind, module in (("ollama", ollama), ("lmstudio", lmstudio)):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            ports[kind] = free.getsockname()[1]
-        row = replace(module.ROW, base_url=f"http://127.0.0.1:{ports[kind]}")
-        monkeypatch.setattr(module, "ROW", row)
-    forget_kinds()
-    yield Machine(ports)
+    with ExitStack() as stack:
+        monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
+        for kind, module in (("ollama", ollama), ("lmstudio", lmstudio)):
+            held = stack.enter_context(socket.socket())
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            held.bind(("127.0.0.1", 0))
+            ports[kind] = held.getsockname()[1]
+            row = replace(module.ROW, base_url=f"http://127.0.0.1:{ports[kind]}")
+            monkeypatch.setattr(module, "ROW", row)
+        forget_kinds()
+        yield Machine(ports)
     forget_kinds()
 
 
@@ -223,7 +228,10 @@ async def test_local_servers_are_found_when_they_start_and_again_after_they_stop
 
             async def is_lost() -> bool:
                 view = await state("ollama")
-                return view is not None and view.status == health_pb2.HEALTH_STATUS_NOT_SERVING
+                refused = (
+                    f"connection refused at 127.0.0.1:{machine.ports['ollama']}"  # not the end of a list under way
+                )
+                return view is not None and view.last_error_cause == refused
 
             async def is_listed() -> bool:
                 return "qwen3:8b" in [model.model_id for model in await client.list_models()]
@@ -238,8 +246,10 @@ async def test_local_servers_are_found_when_they_start_and_again_after_they_stop
             await eventually(is_lost, "Ollama is lost")
             view = await state("ollama")
             assert view is not None
-            assert view.last_error_reason == "PROVIDER_UNAVAILABLE"
-            assert view.last_error_cause == f"connection refused at 127.0.0.1:{machine.ports['ollama']}"
+            assert (view.status, view.last_error_reason) == (
+                health_pb2.HEALTH_STATUS_NOT_SERVING,
+                "PROVIDER_UNAVAILABLE",
+            )
             with pytest.raises(GatewayError, match=r"connection refused at 127\.0\.0\.1:\d+.*`ollama serve` starts it"):
                 await client.chat("hi")
             await reloading.asked(False)  # a reload while it is away forgets nothing
@@ -265,6 +275,43 @@ async def test_local_servers_are_found_when_they_start_and_again_after_they_stop
             if looking is not None:
                 looking.interval = 0.0
         await gateway.stop()
+
+
+async def test_what_answers_at_the_start_is_told_by_the_log(tmp_path: Path, unanswered_port: int) -> None:
+    """On standard error, as every line is; the first reading comes before there is a log."""
+    program = """
+import sys
+from dataclasses import replace
+from llm_gateway.cli import main
+from llm_gateway.providers import lmstudio, ollama
+for module in (ollama, lmstudio):
+    module.ROW = replace(module.ROW, base_url=sys.argv.pop(1))
+sys.exit(main())
+"""
+    async with running() as server:
+        for path, script in OLLAMA.items():
+            server.script(script, path=path)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, server.url, f"http://127.0.0.1:{unanswered_port}"),
+            *("serve", "--listen", "127.0.0.1:0"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=gateways.environment(),
+            cwd=tmp_path,
+        )
+        assert process.stderr is not None
+        events: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not {"serving", "local servers found"} <= events.keys():
+                    line = json.loads(await process.stderr.readline())
+                    events[line["event"]] = line
+        finally:
+            process.terminate()
+            out, _ = await process.communicate()
+    assert events["local servers found"]["kinds"] == ["ollama"]
+    assert out == b""
 
 
 # ---------------------------------------------------------------- names with several addresses
@@ -377,16 +424,15 @@ async def test_each_address_has_its_own_health_and_permits(fleet: Fleet, tmp_pat
     async with gateways.local(settings, tmp_path, resolver=fleet.resolver) as local:
         await are_shown(local, *fleet.servers)
         fleet.servers["127.0.0.2"].script((CLOSE,), path="/v1/chat/completions")
-        for _ in range(40):
+
+        async def left_out() -> bool:
             assert (await local.client.chat("hi", model="m")).text == "hello"
-
-        async def circuits() -> dict[str, int]:
             views = (await local.client.get_status()).providers
-            return {view.deployment: view.circuit_state for view in views}
+            states = {view.deployment: view.circuit_state for view in views}
+            assert states["127.0.0.1"] == states["127.0.0.3"] == health_pb2.CIRCUIT_STATE_CLOSED
+            return states["127.0.0.2"] != health_pb2.CIRCUIT_STATE_CLOSED
 
-        found = await circuits()
-        assert found["127.0.0.1"] == found["127.0.0.3"] == health_pb2.CIRCUIT_STATE_CLOSED
-        assert found["127.0.0.2"] != health_pb2.CIRCUIT_STATE_CLOSED
+        await eventually(left_out, "the address that breaks is left out")
         state = {
             one.deployment: one.state for one in local.gateway.service.snapshot.routing.providers["fleet"].endpoints
         }
@@ -414,11 +460,10 @@ async def test_each_address_has_its_own_health_and_permits(fleet: Fleet, tmp_pat
 
 
 def test_explain_and_the_check_of_providers_look_the_name_up(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unanswered_port: int
 ) -> None:
     """Without a gateway: each of the addresses by itself."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = unanswered_port
     path = tmp_path / "gateway.yaml"
     path.write_text(json.dumps({"providers": {"p": provider(f"http://localhost:{port}", resolve="all")}}))
     assert cli.main(["explain", "--json", "--config", str(path), "--model", "p/m"]) == 0

@@ -53,13 +53,14 @@ async def test_calls_go_on_while_nobody_reads_standard_error(
 def _port(pipe: int) -> int:
     """The port, by the line that says that the gateway serves; what follows it is left in the pipe."""
     line = b""
-    while True:
-        line += os.read(pipe, 1)
+    while read := os.read(pipe, 1):
+        line += read
         if line.endswith(b"\n"):
             entry = json.loads(line)
             if entry["event"] == "serving":
                 return int(entry["port"])
             line = b""
+    raise AssertionError(f"it ended without serving: {line!r}")
 
 
 def _read(pipe: int) -> tuple[int, int]:

@@ -128,7 +128,7 @@ async def test_a_slow_client_is_not_its_providers_fault(gateway_factory: Factory
             ),
         )
     )
-    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url, timeouts={"idle": "1s"})}})
+    running = await gateway_factory({"providers": {"a": gateways.provider(upstream.url, timeouts={"idle": "2s"})}})
     options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_535)]
     async with grpc.aio.insecure_channel(running.address, options=options) as channel:
         stub = gateway_pb2_grpc.LLMGatewayStub(channel)
@@ -137,7 +137,7 @@ async def test_a_slow_client_is_not_its_providers_fault(gateway_factory: Factory
             text += one.part_delta.text
             if one.part_delta.text and pauses:
                 pauses -= 1
-                await asyncio.sleep(1.5)
+                await asyncio.sleep(2.5)
     assert text.split() == [str(number) for number in range(count)]
 
 
@@ -186,11 +186,10 @@ async def test_a_cancelled_stream_is_told_to_the_log_as_cancelled_with_the_token
         await call.close()
         await upstream.seen(aborts=1)
         assert (await ask(client, "a/m")).ok
-    assert await until(lambda: '"code":"OK"' in running.log.read_text(), 60)
-    lines = [line for line in running.log.read_text().splitlines() if '"code":"CANCELLED"' in line]
-    assert len(lines) == 1
-    assert '"output_tokens":0' not in lines[0]
-    assert '"provider":"a"' in lines[0]
+    lines = await asyncio.to_thread(running.rpcs, 2)
+    [cancelled] = [line for line in lines if line["code"] == "CANCELLED"]
+    assert cancelled["output_tokens"] > 0
+    assert cancelled["provider"] == "a"
 
 
 @pytest.mark.parametrize("stream", [True, False])

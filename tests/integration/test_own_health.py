@@ -77,12 +77,12 @@ async def test_a_unix_socket_is_asked_too(gateway_factory: Factory, tmp_path: Pa
     "wrong", ['{"server": {"listen": "0.0.0.0:%d", "a": 1}}', "server:\n  listen: '0.0.0.0:%d' # {\n  - x", ""]
 )
 async def test_a_gateway_whose_files_were_made_wrong_is_not_called_dead(
-    gateway_factory: Factory, tmp_path: Path, unused_tcp_port: int, wrong: str
+    gateway_factory: Factory, tmp_path: Path, unanswered_port: int, wrong: str
 ) -> None:
     """It serves by what they held before, so that to end it would be the outage. Where nothing listens the check fails as ever."""
     running = await gateway_factory(ECHO)
     path = tmp_path / "container.yaml"
-    for port, code, told in ((running.gateway.port, 0, "listens at"), (unused_tcp_port, 1, "no answer at")):
+    for port, code, told in ((running.gateway.port, 0, "listens at"), (unanswered_port, 1, "no answer at")):
         if wrong:
             path.write_text(wrong % port)
         env = {"LLM_GATEWAY_CONFIG": str(path)} | ({} if wrong else {"LLM_GATEWAY_LISTEN": f"127.0.0.1:{port}"})
@@ -92,11 +92,11 @@ async def test_a_gateway_whose_files_were_made_wrong_is_not_called_dead(
         assert "the configuration is wrong: " in out
 
 
-async def test_what_does_not_answer_is_unhealthy(unused_tcp_port: int) -> None:
+async def test_what_does_not_answer_is_unhealthy(unanswered_port: int) -> None:
     """Exit code 1, and the address that was tried."""
-    code, out = await checked({"LLM_GATEWAY_LISTEN": f"127.0.0.1:{unused_tcp_port}"})
+    code, out = await checked({"LLM_GATEWAY_LISTEN": f"127.0.0.1:{unanswered_port}"})
     assert code == 1
-    assert out.startswith(f"no answer at 127.0.0.1:{unused_tcp_port}: UNAVAILABLE")
+    assert out.startswith(f"no answer at 127.0.0.1:{unanswered_port}: UNAVAILABLE")
 
 
 @pytest.mark.parametrize(

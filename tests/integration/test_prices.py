@@ -18,7 +18,7 @@ from llm_gateway.app import gateway as app
 from llm_gateway.app import lifecycle
 from llm_gateway.catalogue.pricing.source import PriceListUnavailable
 from llm_gateway.cli import main
-from llm_gateway.config import load
+from llm_gateway.config import discovery, load
 from llm_gateway.rpc.health import SERVICE
 from llmgateway.v1 import content_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
 from structlog.testing import capture_logs
@@ -297,6 +297,7 @@ print(sorted({"genai_prices", "pydantic", "httpx2"} & sys.modules.keys()))
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No provider of the developer's own."""
+    monkeypatch.setattr(discovery, "_probed", dict)
     for name in gateways.environment().keys() ^ os.environ.keys():
         monkeypatch.delenv(name)
 

@@ -53,7 +53,7 @@ async def test_the_quick_start_runs_as_it_is_written(upstream: Upstream, tmp_pat
     [code] = blocks("python")
     assert ADDRESS in code
     shell = [command for command in commands() if not command.startswith("make ")]
-    program = f"{shlex.quote(sys.executable)} -m llm_gateway"
+    program = shlex.join(gateways.ALONE)
     assert [shlex.split(command)[:2] for command in shell] == [
         [".venv/bin/llm-gateway", name] for name in ("serve", "chat", "models", "health")
     ]

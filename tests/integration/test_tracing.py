@@ -431,11 +431,11 @@ async def test_a_context_that_is_none_starts_a_trace(traced: Start, upstream: Up
 
 
 async def test_a_collector_that_is_away_stops_no_call(
-    gateway_process: ProcessFactory, upstream: Upstream, unused_tcp_port: int
+    gateway_process: ProcessFactory, upstream: Upstream, unanswered_port: int
 ) -> None:
     """Calls are served, the log says that spans were dropped, and the process ends."""
     upstream.script(chat())
-    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_tcp_port}", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unanswered_port}", "OTEL_BSP_SCHEDULE_DELAY": "600000"}
     running = gateway_process({"providers": {"edge": provider(upstream.url)}}, env)
     async with grpc.aio.insecure_channel(running.address) as channel:
         response = await gateway_pb2_grpc.LLMGatewayStub(channel).Send(ask())

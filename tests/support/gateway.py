@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
+ALONE = (sys.executable, "-P", str(Path(__file__).with_name("alone.py")))
+"""`llm-gateway` for tests without a file: it finds no Ollama and no LM Studio of the developer's."""
 _OURS = ("LLM_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "XAI_", "MISTRAL_", "OLLAMA_")
 
 

@@ -371,7 +371,7 @@ async def running(
     tls: ssl.SSLContext | None = None, upstream: Upstream | None = None, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Upstream]:
     """An upstream, of one's own class where one is given, on an ephemeral loopback port unless one is given, with TLS when given a server context;
-    every connection is cut at the end."""
+    every connection is cut at the end. Who keeps a port for it holds it with SO_REUSEPORT."""
     upstream = upstream or Upstream()
     upstream.scheme = "https" if tls else "http"
     tasks: set[asyncio.Task[None]] = set()
@@ -390,7 +390,7 @@ async def running(
         finally:
             tasks.discard(task)
 
-    server = await asyncio.start_server(serve, host, port, ssl=tls, limit=REQUEST_LIMIT)
+    server = await asyncio.start_server(serve, host, port, ssl=tls, limit=REQUEST_LIMIT, reuse_port=bool(port))
     upstream.port = server.sockets[0].getsockname()[1]
     try:
         yield upstream

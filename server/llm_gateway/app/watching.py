@@ -83,12 +83,18 @@ class LocalServers:
     def __init__(self, probe: Probe = answers) -> None:
         self._probe = probe
         self._found: tuple[str, ...] = ()
+        self._telling = False
         self.wanted = False
         """Whether the last reading asked, for the environment's providers."""
 
     def begin(self) -> None:
         """The configuration is read anew."""
         self.wanted = False
+
+    def tell(self) -> None:
+        """There is a log by now: tell it what was found, and from now on whatever is."""
+        self._telling = True
+        self._log(self._found)
 
     def __call__(self) -> tuple[str, ...]:
         self.wanted = True
@@ -102,6 +108,9 @@ class LocalServers:
     def _look(self) -> bool:
         found = local_servers(self._probe, but=self._found)
         self._found += found
-        if found:
-            logs.log().info("local servers found", kinds=found)
+        self._log(found)
         return bool(found)
+
+    def _log(self, found: tuple[str, ...]) -> None:
+        if found and self._telling:
+            logs.log().info("local servers found", kinds=found)

@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         logs.take_standard_error()
     if settings.stands_in:
         logs.log().warning(env_file.NO_PROVIDER, advice=env_file.advice(args))
+    local.tell()
     served = importlib.import_module(f"llm_gateway.app.{'control' if workers.is_control() else 'main'}")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
