@@ -436,6 +436,9 @@ async def _by_the_administration(rig: Rig, turns: int, rate: float) -> tuple[lis
             load = Load(upstream, gateway.client, ["p/m", "r"])
             load.valid = {"the-key-of-the-file", "stored-key-0"}
 
+            async def one_key() -> bool:
+                return len(await admin.list_provider_keys("p")) == 1
+
             async def rotate() -> None:
                 await admin.add_provider_key("p", "stored-key-0", name="main")
                 await load.only("stored-key-0")
@@ -450,8 +453,7 @@ async def _by_the_administration(rig: Rig, turns: int, rate: float) -> tuple[lis
                         wrong.append("" if len(other.requests) == count else "a provider that is off was called")
                     else:
                         await admin.enable_provider("q")
-                    while len(await admin.list_provider_keys("p")) > 1:
-                        await asyncio.sleep(0.05)
+                    await eventually(one_key, "the old key is gone")
                     await load.only(f"stored-key-{turn}")
 
             wrong += await load.during(rotate(), rate)

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +38,7 @@ from tests.support import certificates
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
 from tests.support.upstream import Upstream
+from tests.support.waiting import eventually_blocking
 
 ROLES = ("viewer", "operator", "admin")
 SECRETS = {"edge": "edge-secret-0123456789", "caller": "caller-secret-0123456789", "header": "header-secret-0123456789"}
@@ -71,10 +71,8 @@ class Running:
         return [entry for entry in map(json.loads, whole.splitlines()) if entry["event"] == event]
 
     def wait_for(self, event: str, count: int) -> list[dict[str, Any]]:
-        end = time.monotonic() + gateways.START_SECONDS
-        while len(found := self.lines(event)) < count and time.monotonic() < end:
-            time.sleep(0.01)
-        return found
+        eventually_blocking(lambda: len(self.lines(event)) >= count, f"the log has {count} lines of {event}")
+        return self.lines(event)
 
     def write(self, change: Callable[[dict[str, Any]], object]) -> None:
         settings = json.loads(self.file.read_text())
@@ -396,7 +394,7 @@ def test_client_certificates_have_roles(tmp_path: Path) -> None:
             AdminClient(running.address, tls=certificate(ours, "other.example.com")).list_routes()
         for stranger in (TLS(ca_file=tmp_path / "ca.pem"), certificate(theirs, "ops.example.com")):
             with pytest.raises(Unavailable):
-                AdminClient(running.address, tls=stranger, timeout=20).list_routes()
+                AdminClient(running.address, tls=stranger, timeout=120).list_routes()
         running.write(lambda settings: settings["admin"].update(keys=[key_line("admin", "admin")]))
         AdminClient(running.address, tls=certificate(ours, "ops.example.com")).reload_config()
         with pytest.raises(Unauthenticated, match="carries no authorization"):
@@ -413,7 +411,8 @@ async def test_a_test_that_its_caller_gives_up_ends_at_the_provider(
 ) -> None:
     """And while a provider hangs, calls are served and others may administer."""
     upstream.script((scripted.HANG,), path="/v1/models")
-    providers = {"edge": gateways.provider(upstream.url), "echo": {}}
+    patient = {"connect": "100s"}  # so that nothing but the caller ends it
+    providers = {"edge": gateways.provider(upstream.url, timeouts=patient), "echo": {}}
     config = {**CONFIG, "server": {"workers": workers}, "providers": providers}
     with started(tmp_path, config) as running:
         async with AsyncAdminClient(running.address, api_key=key_of("admin"), timeout=None) as admin:
@@ -424,8 +423,7 @@ async def test_a_test_that_its_caller_gives_up_ends_at_the_provider(
                 assert (await asyncio.to_thread(client.chat, "hi", model="echo/echo")).text == "hi"
             assert not hanging.done()
             hanging.cancel()
-            while upstream.open_connections:
-                await asyncio.sleep(0.01)
+            await upstream.idle(60)
 
 
 async def test_what_a_provider_answers_to_a_test_is_a_result(upstream: Upstream, tmp_path: Path) -> None:

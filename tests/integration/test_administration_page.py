@@ -5,7 +5,6 @@ import json
 import re
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,16 @@ from typing import Any
 import pytest
 from llmgateway import AsyncClient, GatewayError
 
-from tests.integration.test_readme import free_address
 from tests.support import gateway as gateways
+from tests.support.addresses import free_address
 from tests.support.shell import Shell, shell
 from tests.support.upstream import DONE, event
+from tests.support.waiting import eventually_blocking
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/administration.md").read_text()
 OLD, NEW = "edge-secret-0123456789-old", "edge-secret-0123456789-new"
-RATE = 50
-"""Calls a second during the rotation."""
+RATE, MOST = 50, 32
+"""Calls a second during the rotation, and calls at once: a machine that is slower makes fewer, instead of more and more that wait."""
 FAILS = {
     "llm-gateway providers update edge --set timeouts.conect=30s": 2,
     'strings -a data/* | grep -c "$EDGE_KEY"': 1,
@@ -97,11 +97,12 @@ def vendor() -> Iterator[Vendor]:
 
 
 class Load:
-    """RATE calls a second, whole and streamed ones by turns; how they ended."""
+    """RATE calls a second, whole and streamed ones by turns, MOST at once; how they ended."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._leave = threading.Event()
+        self._under_way: set[int] = set()
         self.ended: Counter[str] = Counter()
 
     @contextmanager
@@ -115,36 +116,42 @@ class Load:
             thread.join()
 
     def wait(self, more: int) -> None:
-        """Until so many more calls have ended."""
-        until = self.ended.total() + more
-        while self.ended.total() < until:
-            time.sleep(0.01)
+        """Until the calls that are under way have ended, and so many more."""
+        now, until = self._under_way.copy(), self.ended.total() + more
+        eventually_blocking(
+            lambda: not now & self._under_way and self.ended.total() >= until,
+            f"{more} more calls have ended; so far: {self.ended}",
+        )
 
     async def _run(self) -> None:
         async with AsyncClient(self._address, timeout=120, options=[("grpc.enable_retries", 0)]) as client:
             calls: list[asyncio.Task[None]] = []
             while not self._leave.is_set():
-                calls.append(asyncio.create_task(self._call(client, whole=len(calls) % 2 == 0)))
+                if len(self._under_way) < MOST:
+                    self._under_way.add(len(calls))
+                    calls.append(asyncio.create_task(self._call(client, len(calls))))
                 await asyncio.sleep(1 / RATE)
             await asyncio.gather(*calls)
 
-    async def _call(self, client: AsyncClient, *, whole: bool) -> None:
+    async def _call(self, client: AsyncClient, number: int) -> None:
         try:
-            if whole:
+            if number % 2:
                 text = (await client.chat("hi", model="edge/m")).text
             else:
                 text = "".join([piece async for piece in client.stream("hi", model="edge/m")])
             self.ended["ok" if text == "hello" else f"said {text!r}"] += 1
         except GatewayError as error:
             self.ended[str(error)] += 1
+        finally:
+            self._under_way.discard(number)
 
 
-def rotate(bash: Shell, block: str, fails: dict[str, int], vendor: Vendor, address: str) -> str:
+def rotate(bash: Shell, block: str, fails: dict[str, int], log: Path, vendor: Vendor, address: str) -> str:
     """The commands of a rotation, under load, while the vendor learns of the new key before and forgets the old one after them."""
     with Load(address).running() as load:
         load.wait(RATE)
         vendor.accepted = {OLD, NEW}
-        said = run(bash, block, fails)
+        said = run(bash, block, fails, log)
         load.wait(RATE)  # those under way with the old key are over
         vendor.accepted = {NEW}
         load.wait(RATE)
@@ -155,14 +162,22 @@ def rotate(bash: Shell, block: str, fails: dict[str, int], vendor: Vendor, addre
     return said
 
 
-def run(bash: Shell, block: str, fails: dict[str, int]) -> str:
-    """Every line of a block; what they print. fails: what is to fail yet, and does so once."""
+def run(bash: Shell, block: str, fails: dict[str, int], log: Path) -> str:
+    """Every line of a block; what they print. fails: what is to fail yet, and does so once. log: of what serves; the next command need not wait for it."""
     said = []
     for command in block.splitlines():
-        text, code = bash.run(command.replace(" &", " >> serve.log 2>&1 &") if command.endswith(" &") else command)
+        serves, before = command.endswith(" &"), served(log)
+        text, code = bash.run(command.replace(" &", f" >> {log.name} 2>&1 &") if serves else command)
+        if serves:
+            eventually_blocking(lambda before=before: served(log) > before, "the gateway serves")  # type: ignore[misc]
         said.append(text)
         assert code == fails.pop(command, 0), f"{command}: {code}\n{text}"
     return "".join(said)
+
+
+def served(log: Path) -> int:
+    """How often the log says that the gateway serves."""
+    return log.read_text().count('"event":"serving"') if log.exists() else 0
 
 
 @pytest.mark.timeout(1200)  # some forty commands, each a process
@@ -194,9 +209,9 @@ def test_the_walk_of_the_page_runs_as_it_is_written(vendor: Vendor, tmp_path: Pa
             elif language == "text":
                 assert " ".join(block.split()) in " ".join(said.split())
             elif "keys rotate" in block:
-                said = rotate(bash, block, fails, vendor, serving)
+                said = rotate(bash, block, fails, tmp_path / "serve.log", vendor, serving)
             else:
-                said = run(bash, block, fails)
+                said = run(bash, block, fails, tmp_path / "serve.log")
             if found := re.search(r"lgwadm-[0-9a-f]{64}", said):
                 key = found[0]
                 [line] = re.findall(r"    - \{name: ops.*\}", said)

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from llm_gateway import config
 
 from tests.support import gateway as gateways
 from tests.support import upstream as scripted
+from tests.support.addresses import free_address
 from tests.support.upstream import Upstream, whole
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,12 +38,6 @@ def test_make_lines_of_the_readme_are_steps_of_ci() -> None:
     for targets in made:
         assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in targets)
         assert all(target in (ROOT / ".ci/run").read_text() for target in targets)
-
-
-def free_address() -> str:
-    """An address where nothing listens yet."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("key", [False, True])

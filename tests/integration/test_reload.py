@@ -245,10 +245,8 @@ async def test_a_reload_knows_the_kinds_of_plugins_and_says_what_needs_a_restart
         changed = gateways.configured({**plugged, "server": {"shutdown_grace": "3s", "max_in_flight": 9}})
         (tmp_path / "gateway.yaml").write_text(json.dumps(changed))
         running.process.send_signal(signal.SIGHUP)
-        for words in ("configuration reloaded", "settings need a restart"):
+        for words in ("configuration reloaded", "settings need a restart", '"settings":["server.shutdown_grace"]'):
             await eventually(lambda words=words: words in running.log.read_text(), f"the log says: {words}")  # type: ignore[misc]
-        log = running.log.read_text()
-        assert '"settings":["server.shutdown_grace"]' in log
 
 
 async def test_callers_go_by_the_names_of_their_keys_in_the_log(

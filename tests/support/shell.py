@@ -1,10 +1,13 @@
 """A shell that keeps its state from command to command, as a person's does."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.support.waiting import PATIENCE
 
 _LOOP = r"""
 while IFS= read -r -u 3 line; do
@@ -38,7 +41,7 @@ class Shell:
 
 @contextmanager
 def shell(folder: Path, env: Mapping[str, str]) -> Iterator[Shell]:
-    """In this folder; its jobs end with it."""
+    """In this folder; its jobs end with it, and what does not end by itself is killed."""
     commands, ours = os.pipe()
     script = _LOOP.replace("-u 3", f"-u {commands}").replace("3<&-", f"{commands}<&-")
     with subprocess.Popen(
@@ -50,9 +53,14 @@ def shell(folder: Path, env: Mapping[str, str]) -> Iterator[Shell]:
         stderr=subprocess.STDOUT,
         text=True,
         pass_fds=[commands],
+        start_new_session=True,
     ) as process:
         os.close(commands)
         try:
             yield Shell(process, ours)
         finally:
             os.close(ours)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
