@@ -100,6 +100,8 @@ def started(folder: Path, config: dict[str, Any] | None = None, env: dict[str, s
         file, pid = folder / "gateway.yaml", process.process.pid
         running = Running(address="", serving=process.address, pid=pid, log=process.log, file=file)
         [line] = running.wait_for("administration", 1)
+        if (workers := (config or CONFIG).get("server", {}).get("workers", 1)) > 1:
+            running.wait_for("worker connected", workers)  # else a question may wait for one longer than it does
         yield replace(running, address=f"127.0.0.1:{line['port']}")
 
 

@@ -69,6 +69,18 @@ def test_a_provider_lives_from_add_to_remove(say: Say, tmp_path: Path) -> None:
     assert say("providers remove one")[:2] == (0, "removed providers/one with its keys (main)\n")
 
 
+def test_a_provider_that_was_given_no_key_is_said_to_have_none(say: Say) -> None:
+    """Also when one was piped to the command, which reads it for --api-key alone; a kind that needs one is refused."""
+    added(say, "keyed")
+    code, text, _ = say("providers add keyless --kind ollama --endpoint http://127.0.0.1:9", KEY)
+    assert (code, "ollama at http://127.0.0.1:9, without a key; try it: " in text) == (0, True), text
+    code, text, error = say("providers add keyless-2 --kind anthropic", KEY)
+    assert (code, text) == (1, "")
+    assert "--api-key: give it alone, which asks for the key or reads it from a pipe" in error
+    for name in ("keyed", "keyless"):
+        assert say(f"providers remove {name}")[0] == 0
+
+
 def test_a_new_address_costs_the_keys(say: Say) -> None:
     """Unless they are given again; the command says so."""
     added(say, "two")

@@ -246,6 +246,13 @@ def test_a_key_is_read_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ["keys", "add", "edge", OPENAI_LIKE],
         ["keys", "add", "edge", "main", OPENAI_LIKE],
+        ["keys", "add", OPENAI_LIKE],
+        ["keys", "add", "edge", "sk-ant-foo"],
+        ["keys", "add", "edge", "main", "sk-ant-foo"],
+        ["keys", "rotate", "edge", "gsk_x"],
+        ["keys", "remove", "edge", "AIzaX"],
+        ["keys", "add", "edge", "AKIA123"],
+        ["providers", "add", "edge", "xai-a1"],
         ["keys", "rotate", "edge", "0123456789abcdef0123456789abcdef"],
         ["keys", "remove", "edge", OPENAI_LIKE],
         ["providers", "add", "edge", "--api-key", OPENAI_LIKE],
@@ -266,7 +273,7 @@ def test_a_key_among_the_arguments_is_refused(arguments: list[str], capsys: pyte
 
 def test_names_of_keys_are_taken() -> None:
     """Long ones too, as long as they are no keys."""
-    for name in ("main", "main.old", "production-eu-west-1-primary", "key-2"):
+    for name in ("main", "main.old", "production-eu-west-1-primary", "key-2", "xai-main", "asia", "sk", "task-2"):
         assert key_name(name) == name
 
 

@@ -9,13 +9,24 @@ from typing import NoReturn, TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
+_BEGUN = re.compile(
+    r"(?<![\w.-])(?:sk[-_]|gsk_|ya29\.|AIza|ABSK|(?:hf_|fw_|tgp_|csk-|pplx-|xai-)(?=[\w-]*\d)|A[KS]IA(?=[A-Z]*\d))[\w.*+/=-]*"
+)
+"""What begins as vendors' keys do, however short: a piece of one is not shown either."""
+
+
+def without_keys(text: str) -> str:
+    """Arguments without what may be a key."""
+    from llm_gateway.telemetry.redaction import REDACTED, redact_foreign
+
+    return _BEGUN.sub(REDACTED, redact_foreign(text))
+
+
 class Parser(argparse.ArgumentParser):
     """One whose errors repeat no key."""
 
     def error(self, message: str) -> NoReturn:
-        from llm_gateway.telemetry.redaction import redact_foreign
-
-        shown = redact_foreign(message)
+        shown = without_keys(message)
         how = (
             "; a key is never an argument here: it is asked for, or read from standard input"
             if shown != message

@@ -39,7 +39,7 @@ impl Role {
 /// Which changes.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListChangesRequest {
-    /// Only those of this resource, such as providers/edge; empty is all.
+    /// Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
     #[prost(string, tag = "1")]
     pub resource: ::prost::alloc::string::String,
     /// Changes a page; 0 is 100, more than 1000 is 1000, negative is refused.

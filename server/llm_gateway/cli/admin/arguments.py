@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from llm_gateway.cli.arguments import Commands, add_way, count, name
+from llm_gateway.cli.arguments import Commands, add_way, count, name, without_keys
 
 ADD_PROVIDER = """\
 examples:
@@ -57,7 +57,13 @@ def add(commands: Commands, config: Commands, providers: Commands) -> None:
         )
     )
     changes = _command(commands, "audit", "audit", "show what was changed at run time, when and by whom")
-    changes.add_argument("resource", nargs="?", default="", metavar="RESOURCE", help="only this one: providers/edge")
+    changes.add_argument(
+        "resource",
+        nargs="?",
+        default="",
+        metavar="RESOURCE",
+        help="only this one and what belongs to it: providers/edge, and its keys",
+    )
     _limit(changes, "changes")
 
 
@@ -154,7 +160,7 @@ def _keys(keys: Commands) -> None:
         "--overlap", default="0s", metavar="TIME", help="how long the old one is used beside it, such as 10m (0s)"
     )
     removed = _command(keys, "remove", "keys remove", "take a key away that was set at run time")
-    removed.add_argument("provider", metavar="PROVIDER")
+    removed.add_argument("provider", type=_of_a_key, metavar="PROVIDER")
     removed.add_argument("key", type=key_name, metavar="NAME")
     for parser in (added, rotated, removed):
         _dry_run(parser)
@@ -162,7 +168,7 @@ def _keys(keys: Commands) -> None:
 
 def _key(keys: Commands, verb: str, text: str) -> argparse.ArgumentParser:
     parser = _command(keys, verb, f"keys {verb}", text, KEYS.format(verb=verb))
-    parser.add_argument("provider", metavar="PROVIDER")
+    parser.add_argument("provider", type=_of_a_key, metavar="PROVIDER")
     return parser
 
 
@@ -253,12 +259,19 @@ def _elsewhere(text: str) -> str:
     return text
 
 
-def key_name(text: str) -> str:
-    """The name of a key, and not the key itself."""
+def _of_a_key(text: str) -> str:
+    """The name of a provider, and not the key that was to stand elsewhere."""
     from llm_gateway.telemetry.redaction import redact_foreign
 
+    if redact_foreign(text) != text:
+        raise argparse.ArgumentTypeError(f"{NEVER}. Write the provider's name")
+    return text
+
+
+def key_name(text: str) -> str:
+    """The name of a key, and not the key itself."""
     plain = text.isalnum() and not text.isalpha() and not text.isdigit()
-    if redact_foreign(text) != text or (plain and len(text) >= _SHORTEST) or len(text) > _LONGEST:
+    if without_keys(text) != text or (plain and len(text) >= _SHORTEST) or len(text) > _LONGEST:
         raise argparse.ArgumentTypeError(
             f"{NEVER}. Leave it out: it is asked for, or read from a pipe or a file: < FILE."
             " If this was a real key, replace it where it was issued"

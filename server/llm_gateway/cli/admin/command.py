@@ -111,7 +111,7 @@ def _violated(one: error_details_pb2.BadRequest.FieldViolation) -> tuple[str, st
     if field == "keys":  # there are none, and some are needed
         field, said = (
             "--api-key",
-            "give it alone, which asks for the key, or --api-key none where the server wants none",
+            "give it alone, which asks for the key or reads it from a pipe, or --api-key none where the server wants none",
         )
     return field, said
 

@@ -124,9 +124,9 @@ def _add(client: AdminClient, args: argparse.Namespace) -> int:
     if args.json:
         return as_json(one)
     where = ", ".join(address.uri for address in one.addresses) or "its vendor's address"
-    key = ", with a key" if keys else ""
+    key = "with a key" if one.keys else "without a key"  # so that one that was piped in and not asked for is missed
     return say(
-        f"added {one.name}, {one.kind} at {where}{key}; try it: llm-gateway providers test {args.provider}", args
+        f"added {one.name}, {one.kind} at {where}, {key}; try it: llm-gateway providers test {args.provider}", args
     )
 
 

@@ -28,7 +28,7 @@ const (
 // Which changes.
 type ListChangesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only those of this resource, such as providers/edge; empty is all.
+	// Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
 	Resource string `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	// Changes a page; 0 is 100, more than 1000 is 1000, negative is refused.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`

@@ -30,7 +30,7 @@ class ListChangesRequest(google.protobuf.message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     resource: builtins.str
-    """Only those of this resource, such as providers/edge; empty is all."""
+    """Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all."""
     page_size: builtins.int
     """Changes a page; 0 is 100, more than 1000 is 1000, negative is refused."""
     page_token: builtins.str

@@ -24,7 +24,7 @@ export const file_llmgateway_admin_v1_audit: GenFile = /*@__PURE__*/
  */
 export type ListChangesRequest = Message<"llmgateway.admin.v1.ListChangesRequest"> & {
   /**
-   * Only those of this resource, such as providers/edge; empty is all.
+   * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
    *
    * @generated from field: string resource = 1;
    */

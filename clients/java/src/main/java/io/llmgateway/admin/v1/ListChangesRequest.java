@@ -50,7 +50,7 @@ private static final long serialVersionUID = 0L;
   private volatile java.lang.Object resource_ = "";
   /**
    * <pre>
-   * Only those of this resource, such as providers/edge; empty is all.
+   * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
    * </pre>
    *
    * <code>string resource = 1;</code>
@@ -71,7 +71,7 @@ private static final long serialVersionUID = 0L;
   }
   /**
    * <pre>
-   * Only those of this resource, such as providers/edge; empty is all.
+   * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
    * </pre>
    *
    * <code>string resource = 1;</code>
@@ -534,7 +534,7 @@ private static final long serialVersionUID = 0L;
     private java.lang.Object resource_ = "";
     /**
      * <pre>
-     * Only those of this resource, such as providers/edge; empty is all.
+     * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
      * </pre>
      *
      * <code>string resource = 1;</code>
@@ -554,7 +554,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only those of this resource, such as providers/edge; empty is all.
+     * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
      * </pre>
      *
      * <code>string resource = 1;</code>
@@ -575,7 +575,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only those of this resource, such as providers/edge; empty is all.
+     * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
      * </pre>
      *
      * <code>string resource = 1;</code>
@@ -592,7 +592,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only those of this resource, such as providers/edge; empty is all.
+     * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
      * </pre>
      *
      * <code>string resource = 1;</code>
@@ -606,7 +606,7 @@ private static final long serialVersionUID = 0L;
     }
     /**
      * <pre>
-     * Only those of this resource, such as providers/edge; empty is all.
+     * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
      * </pre>
      *
      * <code>string resource = 1;</code>

@@ -10,7 +10,7 @@ public interface ListChangesRequestOrBuilder extends
 
   /**
    * <pre>
-   * Only those of this resource, such as providers/edge; empty is all.
+   * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
    * </pre>
    *
    * <code>string resource = 1;</code>
@@ -19,7 +19,7 @@ public interface ListChangesRequestOrBuilder extends
   java.lang.String getResource();
   /**
    * <pre>
-   * Only those of this resource, such as providers/edge; empty is all.
+   * Only those of this resource and of what belongs to it: providers/edge, and its keys; empty is all.
    * </pre>
    *
    * <code>string resource = 1;</code>
