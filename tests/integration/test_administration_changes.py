@@ -588,6 +588,7 @@ def test_the_plain_client_does_not_import_the_administrations() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.timeout(900)  # a gateway is started every round
 def test_a_gateway_that_is_killed_has_every_change_that_was_acknowledged_and_no_half_one(tmp_path: Path) -> None:
     """SIGKILL at random moments of a stream of changes, each a provider with its key and a route over it; KILLS says how often."""
     rng, config = random.Random(13), with_store(tmp_path)
