@@ -7,7 +7,7 @@ import sys
 
 from tests.faults import upstream  # noqa: F401 - it declares B10, among others
 from tests.faults.scorecard import measure
-from tests.security import atrest, bombs, callers, fuzzing, isolation, secrets, strangers, transport  # noqa: F401 - they declare the rows
+from tests.security import atrest, bombs, callers, fuzzing, isolation, keys, secrets, strangers, transport  # noqa: F401 - they declare the rows
 
 if __name__ == "__main__":
     sys.exit(measure(sys.argv[1:], among=("G", "B10")))

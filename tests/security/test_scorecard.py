@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.rig import ROWS, Rig, Row
-from tests.security import atrest, bombs, callers, fuzzing, isolation, secrets, strangers, transport  # noqa: F401 - they declare the rows
+from tests.security import atrest, bombs, callers, fuzzing, isolation, keys, secrets, strangers, transport  # noqa: F401 - they declare the rows
 
 pytestmark = pytest.mark.no_cover
 ELSEWHERE = {
