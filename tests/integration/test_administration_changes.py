@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ import pytest
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from llm_gateway.admin.methods import METHODS
-from llm_gateway.store import master
+from llm_gateway.config import Store as Settings
+from llm_gateway.store import master, sealing
+from llm_gateway.store.store import Store
+from llm_gateway.store.vault import Vault
 from llmgateway import Client, GatewayError, NotFound, Unavailable
 from llmgateway.admin import AdminClient, AsyncAdminClient
 from llmgateway.admin.v1 import config_pb2, settings_pb2
@@ -512,6 +515,26 @@ def test_a_gateway_that_starts_without_its_store_serves_the_files_part(tmp_path:
         assert provider_of(running, "mine/echo") == "mine"
         assert ready(running)
         assert admin.create_provider("other", settings()).revision == 2
+
+
+def test_a_store_that_comes_back_must_be_of_the_master_key(tmp_path: Path) -> None:
+    """Also an empty one, which nothing else tells from another's: it is not taken over, and whoever changes something is told both keys."""
+    config = with_store(tmp_path)
+    data, away = tmp_path / "data", tmp_path / "away"
+    with closing(Store.open(Settings(directory=str(away)))) as others:
+        sealing.admit(others, theirs := Vault(master.MasterKey(os.urandom(32))))
+    data.write_text("in the way")
+    with started(tmp_path, config) as running, running.admin("admin") as admin:
+        data.unlink()
+        away.rename(data)
+        [line] = running.wait_for("revision not in force", 1)
+        assert theirs.current in line["problem"]
+        for _ in range(2):
+            with refused("STORE_UNAVAILABLE", said=theirs.current):
+                admin.create_provider("mine", settings())
+        assert provider_of(running, "echo/echo") == "echo"
+    with closing(Store.open(Settings(directory=str(data)))) as others:
+        assert others.masters() == {theirs.current}
 
 
 def ready(running: Running) -> bool:

@@ -121,6 +121,15 @@ def test_a_wrong_master_key_refuses_an_empty_store_too(store: Store) -> None:
     assert sealing.admit(store, first).revision == 0
 
 
+def test_a_change_of_the_master_key_takes_over_no_store_of_another(store: Store) -> None:
+    """It may be the first to see a store that comes back, while nothing is in it; the store stays that of its own master key."""
+    first, other = Vault(key()), Vault(key())
+    sealing.admit(store, first)
+    assert not sealing.rewrap(store, other, OPEN)
+    assert store.masters() == {first.current}
+    assert sealing.rewrap(store, first, OPEN)
+
+
 def test_a_missing_master_key_is_told_by_the_record(store: Store) -> None:
     """Where there are keys; a store without any needs no master key."""
     assert sealing.admit(store, None) == State()

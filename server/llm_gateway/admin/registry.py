@@ -134,7 +134,9 @@ class Registry:
         """The state. Raises StoreUnavailable before there is one."""
         state = self.state
         if state is None:
-            raise self.unavailable(self.problem or "was not read yet")
+            raise self.unavailable(
+                self.problem or (f"was not taken: {self._told}" if self._told else "was not read yet")
+            )
         return state
 
     def revisions(self, before: int | None, limit: int, resource: str = "") -> list[records.Revision]:
@@ -306,9 +308,11 @@ class Registry:
     async def _catch_up(self) -> None:
         """Take what others have changed. Raises StoreUnavailable."""
         try:
-            state = self.store.state()
+            state = sealing.admit(self.store, self._vault)
         except store.StoreUnavailable as error:
             raise self.unavailable(error.reason) from None
+        except config.ConfigError as error:
+            raise self.unavailable(f"is not the one that was read: {error}") from None
         if not await self._take(state):
             raise ChangeNotInForce(
                 f"Nothing was changed: what another replica has set is not in force here, {self._told}."
@@ -355,7 +359,7 @@ class Registry:
                 return
             first = self.state is None
             try:
-                state = sealing.admit(self.store, self._vault) if first else self.store.state()
+                state = sealing.admit(self.store, self._vault)
             except config.ConfigError as error:
                 self._tell(revision, str(error))
                 return

@@ -45,12 +45,13 @@ def admit(store: Store, vault: Vault | None) -> State:
 def rewrap(store: Store, vault: Vault, closed: threading.Event) -> bool:
     """Have every key wrapped by the current master key, a few in a transaction; whether nothing needs another one now.
 
-    Ends early when `closed` is set, or the process does: the next time goes on with what is left. A key that is damaged stays as it is.
+    Ends early when `closed` is set, or the process does: the next time goes on with what is left. A key that is damaged stays as it is, and so does a store whose
+    master keys are others.
     """
     told = 0
     while not closed.is_set():
         try:
-            state = store.state()
+            state = admit(store, vault)  # one that has just come back may be another's
             others = [key for key in state.keys if key.sealed.master != vault.current]
             if not others:
                 store.keep_masters({vault.current})
