@@ -63,18 +63,46 @@ def test_an_entry_is_read_as_the_file_s_are(layered: Callable[..., config.Config
         **EDGE,
         "timeouts": {"idle": "20s"},
         "limits": {"concurrency": 7.0},
-        "options": {"a": [1, 0.5, "1", True, None]},
+        "options": {"betas": [1, 0.5, "1", True, None]},
     }
     found = layered(
         Layer(providers={"edge": entry}, routes={"quick": {"targets": ["edge/m", {"provider": "near", "weight": 0}]}})
     )
     edge = found.providers["edge"]
-    assert (edge.timeouts.idle, edge.limits.concurrency, edge.options) == (20.0, 7, {"a": [1, 0.5, "1", True, None]})
+    assert (edge.timeouts.idle, edge.limits.concurrency, edge.options) == (
+        20.0,
+        7,
+        {"betas": [1, 0.5, "1", True, None]},
+    )
     assert [(one.provider, one.model, one.weight) for one in found.routes["quick"].targets] == [
         ("edge", "m", 1),
         ("near", "m", 0),
     ]
     assert found.default_provider == "near"
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ({"kind": "claude_code", "options": {"command": ["/bin/sh"]}}, "kind"),
+        ({"kind": "litellm"}, "kind"),
+        ({**EDGE, "options": {"python": "/bin/sh"}}, "options.python"),
+        (
+            {"kind": "vertex", "project": "p", "options": {"credentials_file": "/etc/passwd"}},
+            "options.credentials_file",
+        ),
+        ({"kind": "bedrock", "region": "us-east-1", "endpoint": "https://evil.example"}, "endpoint"),
+    ],
+)
+def test_a_store_can_start_no_process_and_read_no_file(
+    layered: Callable[..., config.Config], tmp_path: Path, entry: dict[str, Any], field: str
+) -> None:
+    """What the administration refuses to set is refused where somebody has written it into the store; the rest goes on without it."""
+    with pytest.raises(ConfigError) as refused:
+        layered(layer := Layer(providers={"edge": entry, "fine": EDGE}))
+    assert (f"providers.edge.{field}", ("providers", "edge")) in [(one.key, one.entry) for one in refused.value.errors]
+    found, left = settled(read(str(tmp_path / "gateway.yaml"), {}), layer)
+    assert (list(found.providers), list(left)) == (["near", "fine"], [("providers", "edge")])
 
 
 @pytest.mark.parametrize(

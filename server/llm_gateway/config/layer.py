@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from llm_gateway.config import trust
 from llm_gateway.config.models import ApiKey, Config, Provider, Route
 from llm_gateway.config.problems import ConfigError, ConfigProblem
 from llm_gateway.config.reading import INVALID, Reading, join
@@ -95,6 +96,8 @@ def above(config: Config, layer: Layer, reading: Reading) -> Config:
             reading.entries[at] = reading.line(at)
             reading.pardon(at)
             value = reading.given(entry, kind, at, (section, name))
+            if kind is Provider:
+                _refuse(name, entry, at, reading)
             if value is not INVALID:
                 found[name] = value
             else:
@@ -118,6 +121,14 @@ def above(config: Config, layer: Layer, reading: Reading) -> Config:
         default = reading.given(layer.default_provider, str, "default_provider", ("default_provider",))
         default = None if default is INVALID else default
     return replace(config, providers=providers, routes=routes, default_provider=default)
+
+
+def _refuse(name: str, entry: Mapping[str, Any], at: str, reading: Reading) -> None:
+    """Notes what the administration would not have set: whoever can write to the store can neither start processes nor read files."""
+    for one in trust.refusals(name, entry):
+        path = f"{at}.{one.field}"
+        if not reading.troubled(path):
+            reading.problem(path, f"{one.description[:1].lower()}{one.description[1:].rstrip('.')}")
 
 
 def settled(found: Layered, layer: Layer) -> tuple[Config, Left]:
