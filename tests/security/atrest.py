@@ -147,7 +147,9 @@ async def _adopted(asking: Asking, words: Canaries, url: str, file: Path) -> lis
     settings["providers"]["moving"] = {**moving, "api_key": "none"}
     given: dict[str, Any] = {"provider": {"settings": moving}, "keys": [{"secret": words.secret("adopted key")}]}
     codes = [await asking.ask("CreateProvider", provider_id="moving", **given)]
-    file.write_text(json.dumps(settings))
+    new = file.with_name("new.yaml")
+    new.write_text(json.dumps(settings))
+    new.replace(file)  # whole, whoever looks at it meanwhile
     codes += [await asking.ask("ReloadConfig"), await asking.ask("AdoptProvider", name="providers/moving")]
     return [] if codes == ["OK"] * 3 else [f"a provider is adopted: {codes}"]
 
