@@ -66,21 +66,23 @@ def children(running: Running) -> tuple[psutil.Process, list[psutil.Process]]:
 async def test_a_control_process_that_is_killed_costs_no_call_and_comes_back(two: Running) -> None:
     """kill -9 under load: calls go on, and the administration is back at its address, with both workers."""
     over = asyncio.Event()
+    served = [0] * 4
 
-    async def load() -> int:
-        served = 0
+    async def load(number: int) -> None:
         async with AsyncClient(two.serving, timeout=120, options=[("grpc.enable_retries", 0)]) as client:
             while not over.is_set():
                 assert (await client.chat("hi", model="echo/echo")).text == "hi"
-                served += 1
-        return served
+                served[number] += 1
 
-    loads = [asyncio.create_task(load()) for _ in range(4)]
+    loads = [asyncio.create_task(load(number)) for number in range(4)]
+    await eventually(lambda: min(served) > 0, "all are served")
     control, _ = children(two)
     control.kill()
     await eventually(lambda: len(two.lines("worker connected")) == 4, "both workers are connected again")
+    before = list(served)
+    await eventually(lambda: all(now > then for now, then in zip(served, before, strict=True)), "all are served still")
     over.set()
-    assert min(await asyncio.gather(*loads)) > 0
+    await asyncio.gather(*loads)
     async with AsyncAdminClient(two.address, api_key=key_of("admin"), timeout=120) as admin:
         assert (await admin.explain("plain")).groups[0].destinations[0].target == "echo/echo"
 
@@ -100,6 +102,7 @@ async def test_a_worker_that_is_killed_is_replaced_by_one_that_is_asked(two: Run
                 worker.resume()
         assert (await asked).groups
         await eventually(lambda: len(two.lines("worker connected")) == 3, "the new one is connected")
+        await eventually(lambda: len(two.lines("serving")) == 3, "it serves: until then it answers nothing")
         before = await admin.reload_config()
         two.write(lambda settings: settings.update(breaker={"window": "3s"}))
         done = await admin.reload_config()
@@ -113,14 +116,17 @@ def reloaded(running: Running, version: str) -> int:
 
 
 def all_took(running: Running, event: str, what: str, value: object) -> None:
-    """All three processes have, by their lines in the log, and had before the administrator was answered. Lines are written soon after, not before."""
+    """All three processes have, by their lines in the log, and had before the administrator was answered, but for those that the log named as
+    behind. Lines are written soon after, not before."""
 
     def lines(event: str) -> list[dict[str, Any]]:
         found = [line for line in running.lines(event) if line.get(what) == value]
         return [line for line in found if not line.get("validate_only")]
 
     eventually_blocking(lambda: len(lines(event)) == 3 and lines("audit"), f"three lines of {event}, and an answer")
-    assert max(line["timestamp"] for line in lines(event)) <= lines("audit")[-1]["timestamp"]
+    answered = lines("audit")[-1]["timestamp"]
+    late = [line for line in lines(event) if line["timestamp"] > answered]
+    assert len(late) <= len([line for line in lines("worker is behind") if line["timestamp"] <= answered])
 
 
 def test_a_reload_is_done_when_all_workers_have_taken_it(two: Running) -> None:
@@ -249,8 +255,13 @@ async def test_a_worker_that_is_held_up_does_not_hold_up_a_change_and_takes_it_l
     first.suspend()
     async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120) as admin:
         made = await admin.create_route("here", targets("echo/echo"))
-    [line] = kept.wait_for("worker is behind", 1)
-    assert (line["worker"], line["revision"]) == ("0", made.revision)
+
+    def named() -> bool:
+        return any(
+            (line["worker"], line["revision"]) == ("0", made.revision) for line in kept.lines("worker is behind")
+        )
+
+    await eventually(named, "the log names it")
     await eventually(lambda: taken(kept, made.revision) == 2, "the others have taken it")
     first.resume()
     await eventually(lambda: taken(kept, made.revision) == 3, "it has taken it")
@@ -263,6 +274,7 @@ async def test_a_worker_that_starts_while_nobody_tells_it_serves_the_file_and_ta
     """The control process is stopped meanwhile; the worker waits for it for a while."""
     async with AsyncAdminClient(kept.address, api_key=key_of("admin"), timeout=120) as admin:
         made = await admin.create_route("here", targets("echo/echo"))
+    await eventually(lambda: taken(kept, made.revision) == 3, "all have taken it")
     control, both = children(kept)
     control.suspend()
     for worker in both:
@@ -378,15 +390,17 @@ class Scripted:
 
     async def _run(self, path: str, number: str) -> None:
         connection = Connection(*await asyncio.open_unix_connection(path))
-        connection.send(Hello(number=number, pid=os.getpid()))
-        async for frame in connection.frames():
-            self.heard.append(frame)
-            if isinstance(frame, Call):
-                answer = self._script.pop(0)
-                if answer is None:
-                    break
-                connection.send(answer(frame))
-        connection.close()
+        try:
+            connection.send(Hello(number=number, pid=os.getpid()))
+            async for frame in connection.frames():
+                self.heard.append(frame)
+                if isinstance(frame, Call):
+                    answer = self._script.pop(0)
+                    if answer is None:
+                        break
+                    connection.send(answer(frame))
+        finally:
+            connection.close()
 
     async def welcome(self) -> None:
         await eventually(lambda: Welcome() in self.heard, "it is welcome")
@@ -418,7 +432,7 @@ async def test_nobody_who_could_answer_is_said(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr("llm_gateway.app.connected.CONNECTED_WITHIN", 0.01)
         with pytest.raises(WorkerUnavailable, match="No worker process answers now"):
             await connected.ask("/p", b"q", "id")
-        monkeypatch.undo()
+        monkeypatch.setattr("llm_gateway.app.connected.CONNECTED_WITHIN", 120.0)
         asked = asyncio.create_task(connected.ask("/p", b"q", "id"))
         for number in ("0", "1"):
             await Scripted(path, number, None).running

@@ -69,10 +69,10 @@ class _Child:
     def _start(self) -> None:
         self._due: float | None = None
         self._started = time.monotonic()
-        self.told = False
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             self._command, env=self._env, stdin=subprocess.PIPE, start_new_session=True
         )
+        self.told = False  # a signal that came meanwhile was told to the dead one
 
     def look(self) -> int | None:
         """Its exit code when it is found dead. Starts it again when that is due."""
