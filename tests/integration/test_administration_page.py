@@ -27,7 +27,7 @@ RATE, MOST = 50, 32
 """Calls a second during the rotation, and calls at once: a machine that is slower makes fewer, instead of more and more that wait."""
 FAILS = {
     "llm-gateway providers update edge --set timeouts.conect=30s": 2,
-    'strings -a data/* | grep -c "$EDGE_KEY"': 1,
+    'cat data/* | grep -a -c "$EDGE_KEY"': 1,
     'grep -c "$NEW_EDGE_KEY" store.jsonl': 1,
     "llm-gateway providers remove edge": 1,
     "llm-gateway config reload": 1,  # the first time
