@@ -47,7 +47,7 @@ async def a_drain_loses_no_call(rig: Rig) -> float:
     wrong: list[str] = []
     async with scripted.running() as upstream:
         upstream.script(scripted.chat_stream(pieces, every=0.3))
-        server = {"lame_duck": "4s" if rig.quick else "1500ms", "shutdown_grace": "60s"}
+        server = {"lame_duck": "1500ms", "shutdown_grace": "60s"}
         for _ in range(repeats):
             async with rig.process({"server": server, "providers": {"p": provider(upstream)}}) as gateway:
                 live = [asyncio.create_task(ask(gateway.client, "p/m", timeout=60)) for _ in range(count)]
